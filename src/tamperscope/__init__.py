@@ -1,0 +1,1 @@
+"""Finds out whether a picture was manipulated, where, and how."""

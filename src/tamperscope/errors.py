@@ -1,0 +1,81 @@
+"""Every exception this package raises on purpose.
+
+    TamperscopeError
+    ├── ImageError                  an image we were given cannot be analysed
+    │   ├── EmptyImageError         there are no bytes
+    │   ├── ImageTooLargeError      more bytes or more pixels than the limits allow
+    │   ├── UnsupportedImageError   not an image format we read
+    │   ├── DamagedImageError       the format is known, the content is broken
+    │   └── ImageTooSmallError      too few pixels to say anything
+    ├── BundleError                 a bundle is missing, incomplete, altered or of another version
+    ├── CheckpointError             a checkpoint cannot become a bundle
+    │   ├── UnsafeCheckpointError   reading it would run code stored in it
+    │   └── MismatchedCheckpointError   it holds another network than expected
+    ├── SettingsError               a setting has a value that cannot be used
+    ├── MissingExtraError           an optional dependency is needed and not installed
+    ├── TunnelError                 the public address could not be opened
+    └── BusyError                   the queue in front of inference is full
+
+Every message is one or two sentences for the person who can act on it. None holds a path the person did
+not give, and none holds a stack trace.
+"""
+
+
+class TamperscopeError(Exception):
+    """The root of all errors that this package raises on purpose."""
+
+
+class ImageError(TamperscopeError):
+    """An image cannot be analysed."""
+
+
+class EmptyImageError(ImageError):
+    """The image has no bytes."""
+
+
+class ImageTooLargeError(ImageError):
+    """The image has more bytes or more pixels than the limits allow."""
+
+
+class UnsupportedImageError(ImageError):
+    """The bytes are not in an image format that this package reads."""
+
+
+class DamagedImageError(ImageError):
+    """The format is known but the content is truncated or broken."""
+
+
+class ImageTooSmallError(ImageError):
+    """The image has too few pixels to be analysed."""
+
+
+class BundleError(TamperscopeError):
+    """A bundle is missing, incomplete, altered or of another version."""
+
+
+class CheckpointError(TamperscopeError):
+    """A checkpoint cannot be turned into a bundle."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """Reading the checkpoint would run code that is stored in it."""
+
+
+class MismatchedCheckpointError(CheckpointError):
+    """The checkpoint holds another network than the expected one."""
+
+
+class SettingsError(TamperscopeError):
+    """A setting has a value that cannot be used."""
+
+
+class MissingExtraError(TamperscopeError):
+    """An optional dependency is needed and not installed."""
+
+
+class TunnelError(TamperscopeError):
+    """The tunnel to a public address could not be opened."""
+
+
+class BusyError(TamperscopeError):
+    """The queue in front of inference is full; try again later."""

@@ -1,0 +1,1 @@
+"""Inference with a bundle: tiling, runtime, calibration. Knows nothing of training."""

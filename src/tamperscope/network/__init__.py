@@ -1,0 +1,1 @@
+"""Network architectures, checkpoint import and ONNX export. Needs the extra `train`."""

@@ -1,0 +1,139 @@
+"""What an analysis says: plain frozen data, with one JSON form for the command line, the API and files."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ManipulationType(enum.StrEnum):
+    """How an image was manipulated; spelling and order are part of the public contract."""
+
+    SPLICING = "splicing"
+    COPYMOVE = "copymove"
+    INPAINTING = "inpainting"
+    FACE = "face"
+
+    @property
+    def id(self) -> int:
+        """The class id, 0 to 3: the index of this type in a network's type scores."""
+        return list(type(self)).index(self)
+
+
+class Verdict(enum.StrEnum):
+    """What the score means at the bundle's two operating points."""
+
+    MANIPULATED = "manipulated"
+    AUTHENTIC = "authentic"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned box in pixels of the upright image; `x`, `y` is its top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected manipulated area of the mask."""
+
+    box: Box
+    polygon: tuple[tuple[int, int], ...]
+    """Outer contour as (x, y) pixels, simplified to within one pixel."""
+    area_share: float
+    """Share of the image's pixels, 0 to 1."""
+    probability: float
+    """Mean manipulation probability inside the region, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known about the file itself."""
+
+    width: int
+    height: int
+    format: str
+    byte_count: int
+    sha256: str
+    notes: tuple[str, ...]
+    """What was done on reading that the reader should know: first page taken, orientation applied..."""
+
+
+@dataclass(frozen=True)
+class BundleIdentity:
+    """Which bundle produced a report."""
+
+    name: str
+    version: str
+    sha256: str
+    """Digest of the bundle's manifest, which itself holds the digests of its files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The whole answer for one image."""
+
+    verdict: Verdict
+    score: float
+    """Calibrated probability, 0 to 1, that the image was manipulated at all."""
+    type: ManipulationType
+    """The most probable type, given that the image was manipulated."""
+    type_scores: Mapping[ManipulationType, float]
+    """Probability of each type, summing to 1, given that the image was manipulated."""
+    regions: tuple[Region, ...]
+    """Connected areas of the mask, largest first."""
+    notes: tuple[str, ...]
+    """What limits this analysis: the image was scaled, the bundle has no calibration, map and score disagree..."""
+    image: ImageFacts
+    bundle: BundleIdentity
+    mask: NDArray[np.bool_]
+    """(height, width): True where manipulated, at the bundle's threshold."""
+    heatmap: NDArray[np.float32]
+    """(height, width) in 0..1: manipulation probability of each pixel."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report without its maps, in types that `json.dumps` takes."""
+        return {
+            "verdict": self.verdict.value,
+            "score": round(self.score, 4),
+            "type": self.type.value,
+            "type_scores": {kind.value: round(share, 4) for kind, share in self.type_scores.items()},
+            "regions": [
+                {
+                    "box": {
+                        "x": region.box.x,
+                        "y": region.box.y,
+                        "width": region.box.width,
+                        "height": region.box.height,
+                    },
+                    "polygon": [list(point) for point in region.polygon],
+                    "area_share": round(region.area_share, 6),
+                    "probability": round(region.probability, 4),
+                }
+                for region in self.regions
+            ],
+            "notes": list(self.notes),
+            "image": {
+                "width": self.image.width,
+                "height": self.image.height,
+                "format": self.image.format,
+                "byte_count": self.image.byte_count,
+                "sha256": self.image.sha256,
+                "notes": list(self.image.notes),
+            },
+            "bundle": {
+                "name": self.bundle.name,
+                "version": self.bundle.version,
+                "sha256": self.bundle.sha256,
+            },
+        }

@@ -1,0 +1,1 @@
+"""Forgeries made from authentic photos, with mask, type and recipe. Needs the extra `train`."""

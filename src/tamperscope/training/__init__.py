@@ -1,0 +1,1 @@
+"""Training on synthesised forgeries. Needs the extra `train`."""
