@@ -133,21 +133,22 @@ def fit(
         raise ValueError("every image needs the same measurements")
     rows = np.array([[row[name] for name in names] for row in measurements], dtype=np.float64)
     coefficients, intercept = _logistic_regression(rows, labels, ridge)
-    scores = _sigmoid(rows @ coefficients + intercept)
-    above = float(np.sort(scores[~labels])[::-1][int(false_alarm_rate * (~labels).sum())])
-    below = float(np.sort(scores[labels])[int(miss_rate * labels.sum())])
-    if below > above:
-        below = above = (below + above) / 2
-    return Calibration(
+    model = Calibration(
         coefficients=dict(zip(names, coefficients.tolist(), strict=True)),
         intercept=intercept,
-        authentic_below=below,
-        manipulated_above=above,
+        authentic_below=0,
+        manipulated_above=1,
         false_alarm_rate=false_alarm_rate,
         miss_rate=miss_rate,
         authentic_images=int((~labels).sum()),
         manipulated_images=int(labels.sum()),
     )
+    scores = np.array([model.score(row) for row in measurements])
+    above = float(np.sort(scores[~labels])[::-1][int(false_alarm_rate * model.authentic_images)])
+    below = float(np.sort(scores[labels])[int(miss_rate * model.manipulated_images)])
+    if below > above:
+        below = above = (below + above) / 2
+    return dataclasses.replace(model, authentic_below=below, manipulated_above=above)
 
 
 def _logistic_regression(
