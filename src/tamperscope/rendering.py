@@ -22,7 +22,7 @@ def overlay(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.ui
     `pixels` is (height, width, 3) uint8 RGB, `mask` (height, width) bool. Under the mask every pixel
     moves halfway towards (0, 255, 0).
     """
-    blended = pixels >> 1
+    blended = pixels // np.uint8(2)
     blended[..., 1] += 128
     cv2.copyTo(pixels, (~mask).view(np.uint8), blended)
     return blended
@@ -53,4 +53,4 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     """Return the PNG file of an 8-bit picture: (height, width) grey or (height, width, 3) RGB."""
     ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
     _, encoded = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
-    return cast("bytes", encoded.tobytes())
+    return encoded.tobytes()
