@@ -8,7 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from flask import Flask
 from waitress import wasyncore
@@ -23,29 +24,31 @@ from tamperscope.server.tunnel import Tunnel, open_tunnel
 # Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
 _SPARE_THREADS = 4
 _DRAIN_SECONDS = 30.0
+_say = partial(print, flush=True)
 
 
-def run(settings: Settings, say: Callable[[str], None] = print) -> None:
+def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is running and return.
 
     Raises `SettingsError` when the address cannot be used and `BundleError` when there is no bundle.
     """
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
-    # From here on both signals end the wait below in the same way, even while the model is loading.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both end the wait below in the same way, even while the model is loading, and even where a shell
+    # started us with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    running = None
     try:
         running = start(settings, say)
-    except KeyboardInterrupt:
-        return
-    try:
         running.wait()
     except KeyboardInterrupt:
         say("Stopping when the running requests are answered.")
     finally:
-        running.stop()
+        if running:
+            running.stop()
 
 
-def start(settings: Settings, say: Callable[[str], None] = print) -> RunningServer:
+def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServer:
     """Return once the server answers in the background; `say` hears its address and the tunnel's.
 
     Raises as `run` does. A tunnel that cannot be opened is said, and the server keeps running without.
@@ -103,7 +106,7 @@ def _with_tunnel(running: RunningServer, settings: Settings, say: Callable[[str]
         say(f"{error} The server keeps answering on {running.url}.")
         return running
     say(f"and to the whole internet on {tunnel.public_url}")
-    return RunningServer(running.url, tunnel, running._loop)
+    return replace(running, tunnel=tunnel)
 
 
 def _bind(settings: Settings) -> socket.socket:
@@ -145,13 +148,14 @@ class _Loop:
             ident=None,
         )
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tamperscope-server", daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="tamperscope-server", daemon=True).start()
 
     def wait(self) -> None:
-        # In slices, because some platforms do not interrupt an endless wait for Ctrl-C.
-        while self._thread.is_alive():
-            self._thread.join(1.0)
+        # Not by joining the thread: a signal during `join` makes Python 3.11 and 3.12 believe that the
+        # thread has ended. In slices, because some platforms do not interrupt an endless wait for Ctrl-C.
+        while not self._ended.wait(1.0):
+            pass
 
     def stop(self) -> None:
         if not self._stopping.is_set():
@@ -160,8 +164,14 @@ class _Loop:
         self.wait()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._step(1.0)
+        try:
+            while not self._stopping.is_set():
+                self._step(1.0)
+            self._drain()
+        finally:
+            self._ended.set()
+
+    def _drain(self) -> None:
         # Only the listening socket: the server's own close would also end what wakes this loop.
         wasyncore.dispatcher.close(self._server)
         deadline = time.monotonic() + _DRAIN_SECONDS

@@ -156,7 +156,8 @@ TABLE = (
         "cors_origins", "Web origins that may call /segment and /classify: '*', 'none' or a list.", _origins
     ),
     Setting("max_bytes", "Refuse image files with more bytes.", _count(1024, 2**40)),
-    Setting("max_pixels", "Refuse images with more pixels.", _count(1024, 2**40)),
+    # Above, Pillow refuses by itself.
+    Setting("max_pixels", "Refuse images with more pixels.", _count(1024, 178_000_000)),
     Setting("pixel_budget", "Scale images with more pixels down for the analysis.", _count(1024, 2**40)),
     Setting("workers", "Images analysed at the same time.", _count(1, 256)),
     Setting("queue", "Images that may wait for a worker; beyond, the answer is 503.", _count(0, 10_000)),

@@ -29,11 +29,9 @@ def uploaded_image(request: Request) -> bytes:
     if FIELD not in files:
         if FIELD in texts:
             raise BadRequest(f"The form field {FIELD!r} holds text, but it must hold a file.")
-        fields = ", ".join(repr(name) for name in [*files, *texts][:5])
-        raise BadRequest(
-            f"The form has no file in the field {FIELD!r}; found: {fields or 'no field at all'}."
-        )
-    data = files[FIELD].read()
+        found = ", ".join(repr(name[:40]) for name in [*files, *texts][:5]) or "no field at all"
+        raise BadRequest(f"The form has no file in the field {FIELD!r}; found: {found}.")
+    data: bytes = files[FIELD].read()
     if not data:
         raise EmptyImageError(f"The file in the form field {FIELD!r} is empty.")
     return data
