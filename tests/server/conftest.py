@@ -4,10 +4,10 @@ from collections.abc import Callable
 from io import BytesIO
 
 import pytest
-from fakes import FakeDetector
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from fakes import FakeDetector
 from tamperscope.server.app import create_app
 from tamperscope.server.settings import Settings
 

@@ -9,8 +9,8 @@ from io import BytesIO
 
 import PIL.Image
 import pytest
-from fakes import FakeDetector
 
+from fakes import FakeDetector
 from tamperscope.server.app import create_app
 from tamperscope.server.settings import Settings
 

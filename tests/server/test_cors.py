@@ -3,8 +3,8 @@ from __future__ import annotations
 from io import BytesIO
 
 import pytest
-from fakes import FakeDetector
 
+from fakes import FakeDetector
 from tamperscope.server.app import create_app
 from tamperscope.server.settings import Settings
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from fakes import IDENTITY, FakeDetector
 
+from fakes import IDENTITY, FakeDetector
 from tamperscope.server.app import SERVICE, create_app
 from tamperscope.server.settings import Settings
 

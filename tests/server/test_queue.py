@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pytest
-from fakes import FakeDetector
 
+from fakes import FakeDetector
 from tamperscope.server.app import create_app
 from tamperscope.server.settings import Settings
 

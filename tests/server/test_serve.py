@@ -17,8 +17,8 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
-from fakes import FakeDetector
 
+from fakes import FakeDetector
 from tamperscope.errors import BundleError, SettingsError
 from tamperscope.server import serve
 from tamperscope.server.settings import Settings
@@ -116,9 +116,7 @@ def test_nobody_answers_after_the_stop(running):
         urllib.request.urlopen(f"{running.url}/health", timeout=60)
 
 
-@pytest.mark.parametrize(
-    "size", [25_000, 120_000], ids=["over the image's limit", "over the request's limit"]
-)
+@pytest.mark.parametrize("size", [25_000, 120_000], ids=["image limit", "request limit"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["with length", "chunked"])
 def test_too_many_bytes_over_the_wire(running, size, chunked):
     connection = HTTPConnection(urlsplit(running.url).netloc, timeout=60)

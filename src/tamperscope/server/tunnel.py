@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-from tamperscope.errors import TunnelError
+from tamperscope.errors import MissingExtraError, TunnelError
+from tamperscope.extras import needs_extra
 
 # A firewall that drops packets would otherwise keep the ngrok package trying for minutes.
 _OPENING_SECONDS = 15.0
@@ -62,12 +63,10 @@ def open_tunnel(
 
 def _ngrok() -> Agent:
     try:
-        import ngrok
-    except ImportError:
-        raise TunnelError(
-            "No ngrok tunnel was opened because the ngrok package is missing; "
-            "install it with: pip install 'tamperscope[tunnel]'."
-        ) from None
+        with needs_extra("tunnel", "An ngrok tunnel"):
+            import ngrok
+    except MissingExtraError as error:
+        raise TunnelError(str(error)) from None
     return cast("Agent", ngrok)
 
 
