@@ -1,0 +1,58 @@
+"""The one place that imports torchvision and segmentation_models_pytorch.
+
+PyPI has no CPU build of torchvision. Beside a CPU-only PyTorch its compiled operators do not load, and
+`import torchvision` then fails with "operator torchvision::nms does not exist", although the networks and
+transforms need none of them. Declaring the two operators that the import looks up makes the Python parts usable.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from tamperscope.errors import MissingExtraError
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise MissingExtraError(
+        "This needs PyTorch, which is not installed: pip install 'tamperscope[train]'."
+    ) from error
+
+_SIGNATURE = "(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor"
+
+
+def _compiled_operators_load() -> bool:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return False
+    for library in Path(spec.origin).parent.glob("_C*"):
+        try:
+            torch.ops.load_library(library)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _declare_missing_operators() -> torch.library.Library:
+    declarations = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            declarations.define(name + _SIGNATURE)
+    return declarations
+
+
+if not _compiled_operators_load():
+    # The declarations last as long as this object.
+    _declarations = _declare_missing_operators()
+
+try:
+    import segmentation_models_pytorch as smp
+    import torchvision
+except ModuleNotFoundError as error:
+    raise MissingExtraError(
+        f"This needs {error.name}, which is not installed: pip install 'tamperscope[train]'."
+    ) from error
+
+__all__ = ["smp", "torchvision"]
