@@ -4,8 +4,8 @@
     image.pixels    # (height, width, 3) uint8
     image.jpeg      # quantisation tables and DCT coefficients, None where there are none
 
-Pixels reach the analysis as they were stored: an embedded colour profile is not applied, because converting
-colours would alter the very values that forensics measures. Where a conversion cannot be avoided (orientation,
+Pixels reach the analysis as they were stored: an embedded colour profile is not applied, because it would
+alter the very values that forensics measures. Where a conversion cannot be avoided (orientation,
 palette, transparency, CMYK, more than 8 bits) it is a fixed, simple one, and a note says so where it loses
 something.
 """
@@ -181,6 +181,7 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         PIL.Image.open(BytesIO(data), formats=(image_format,)) as picture,
     ):
         _check_size(picture.size, limits)
+        _check_complete(picture, image_format, data)
         notes = _notes_on_content(picture, image_format, data)
         picture.load()
         # A HEIF file can hold another size than it declares.
@@ -261,6 +262,17 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
             f"The image has {width} x {height} pixels; "
             f"at least {limits.min_side} x {limits.min_side} are needed to say anything."
         )
+
+
+def _check_complete(picture: PIL.ImageFile.ImageFile, image_format: str, data: bytes) -> None:
+    """Refuse truncated files that Pillow takes: a PNG cut after its last row, a TIFF that lacks strips."""
+    if image_format == "PNG" and b"IEND" not in data:
+        raise DamagedImageError("The PNG file is incomplete: its end is missing.")
+    if isinstance(picture, TiffImageFile):
+        boxes = [extents for _, extents, *_ in picture.tile if extents]
+        covered = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
+        if covered < picture.width * picture.height:
+            raise DamagedImageError("The TIFF file is incomplete: it holds fewer pixels than it declares.")
 
 
 def _check_scan_count(data: bytes) -> None:
