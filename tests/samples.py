@@ -91,6 +91,14 @@ def huge_gif() -> bytes:
     return b"GIF89a" + struct.pack("<HH", 65535, 65535) + encode(photo(), "GIF")[10:]
 
 
+def huge_behind_a_crop(image_format: str) -> bytes:
+    """A HEIF or AVIF that declares 20,000 x 20,000 pixels; HEIF crops them to 64 x 48."""
+    data = bytearray(encode(photo(), image_format))
+    extents = data.index(b"ispe")
+    data[extents + 8 : extents + 16] = struct.pack(">LL", 20_000, 20_000)
+    return bytes(data)
+
+
 def tiff_with(tag: int, value: int) -> bytes:
     """A grey TIFF of 64 x 48 in which one numeric tag says something else."""
     tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: 64 * 48} | {tag: value}

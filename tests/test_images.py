@@ -348,8 +348,14 @@ def test_limits_are_those_asked_for() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [samples.huge_png(), samples.huge_gif(), samples.tiff_with(256, 2**31 - 1)],
-    ids=["PNG", "GIF", "TIFF"],
+    [
+        samples.huge_png(),
+        samples.huge_gif(),
+        samples.tiff_with(256, 2**31 - 1),
+        samples.huge_behind_a_crop("HEIF"),
+        samples.huge_behind_a_crop("AVIF"),
+    ],
+    ids=["PNG", "GIF", "TIFF", "HEIF", "AVIF"],
 )
 def test_a_huge_size_is_refused_from_the_header(data: bytes) -> None:
     with pytest.raises(ImageTooLargeError):

@@ -175,6 +175,8 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         )
     if image_format == "JPEG":
         _check_scan_count(data)
+    if image_format in ("HEIF", "AVIF"):
+        _check_coded_sizes(data, limits)
     _ignore_metadata_warnings()
     with (
         _explained_failures(f"The {image_format} file"),
@@ -184,8 +186,6 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         _check_complete(picture, image_format, data)
         notes = _notes_on_content(picture, image_format, data)
         picture.load()
-        # A HEIF file can hold another size than it declares.
-        _check_size(picture.size, limits)
         pixels = _upright_rgb(picture, notes)
     return Image(pixels, data, image_format, tuple(notes))
 
@@ -251,17 +251,34 @@ def _sniff(data: bytes) -> str | None:
 
 
 def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+    _check_pixel_count(size, limits)
+    if min(size) < limits.min_side:
+        raise ImageTooSmallError(
+            f"The image has {size[0]} x {size[1]} pixels; "
+            f"at least {limits.min_side} x {limits.min_side} are needed to say anything."
+        )
+
+
+def _check_pixel_count(size: tuple[int, int], limits: ImageLimits) -> None:
     width, height = size
     if width * height > limits.pixels:
         raise ImageTooLargeError(
             f"The image has {width} x {height} pixels; "
             f"at most {limits.pixels / 1e6:.4g} million are accepted."
         )
-    if min(size) < limits.min_side:
-        raise ImageTooSmallError(
-            f"The image has {width} x {height} pixels; "
-            f"at least {limits.min_side} x {limits.min_side} are needed to say anything."
-        )
+
+
+_SPATIAL_EXTENTS = re.compile(rb"ispe\0{4}(.{8})", re.DOTALL)
+
+
+def _check_coded_sizes(data: bytes, limits: ImageLimits) -> None:
+    """Check every size a HEIF or AVIF file declares (ISO/IEC 23008-12, 6.5.3).
+
+    The size that decoders report is the one after cropping, and a small crop can hide a huge picture.
+    """
+    for extents in _SPATIAL_EXTENTS.finditer(data):
+        width, height = struct.unpack(">LL", extents[1])
+        _check_pixel_count((width, height), limits)
 
 
 def _check_complete(picture: PIL.ImageFile.ImageFile, image_format: str, data: bytes) -> None:
