@@ -2,7 +2,8 @@
 
 PyPI has no CPU build of torchvision. Beside a CPU-only PyTorch its compiled operators do not load, and
 `import torchvision` then fails with "operator torchvision::nms does not exist", although the networks and
-transforms need none of them. Declaring the two operators that the import looks up makes the Python parts usable.
+transforms need none of them. Declaring the two operators that the import looks up makes the Python parts
+usable.
 """
 
 from __future__ import annotations
@@ -10,14 +11,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from tamperscope.errors import MissingExtraError
-
-try:
-    import torch
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        "This needs PyTorch, which is not installed: pip install 'tamperscope[train]'."
-    ) from error
+import torch
 
 _SIGNATURE = "(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor"
 
@@ -28,7 +22,7 @@ def _compiled_operators_load() -> bool:
         return False
     for library in Path(spec.origin).parent.glob("_C*"):
         try:
-            torch.ops.load_library(library)
+            torch.ops.load_library(library)  # type: ignore[no-untyped-call]
         except OSError:
             continue
         return True
@@ -36,10 +30,10 @@ def _compiled_operators_load() -> bool:
 
 
 def _declare_missing_operators() -> torch.library.Library:
-    declarations = torch.library.Library("torchvision", "FRAGMENT")
+    declarations = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         if not hasattr(torch.ops.torchvision, name):
-            declarations.define(name + _SIGNATURE)
+            declarations.define(name + _SIGNATURE)  # type: ignore[no-untyped-call]
     return declarations
 
 
@@ -47,12 +41,7 @@ if not _compiled_operators_load():
     # The declarations last as long as this object.
     _declarations = _declare_missing_operators()
 
-try:
-    import segmentation_models_pytorch as smp
-    import torchvision
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        f"This needs {error.name}, which is not installed: pip install 'tamperscope[train]'."
-    ) from error
+import segmentation_models_pytorch as smp  # noqa: E402
+import torchvision  # noqa: E402
 
 __all__ = ["smp", "torchvision"]

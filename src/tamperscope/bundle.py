@@ -1,0 +1,283 @@
+"""What a bundle is: a folder with everything inference needs.
+
+    bundle = Bundle.load("model/")
+    bundle.networks[0].outputs      # ("mask", "type", "score")
+
+`docs/architecture.md` says what each file holds. Reading a bundle verifies every byte of it against the
+manifest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tamperscope._external_data import external_files
+from tamperscope.errors import BundleError
+from tamperscope.inference.calibration import Calibration
+from tamperscope.report import BundleIdentity
+
+SCHEMA = 1
+MANIFEST = "bundle.json"
+CARD = "README.md"
+OUTPUTS = ("mask", "type", "score")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What rebuilds a network in PyTorch, before its weights are loaded."""
+
+    name: str
+    """A name that `tamperscope.network.architectures` knows."""
+    encoder: str
+    """Convolutional trunk, such as `resnet50`."""
+    classes: int
+    """Channels of the mask (1 or 2) or number of manipulation types."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """One graph of a bundle, `<name>.onnx`, with its weights, `<name>.safetensors`."""
+
+    name: str
+    architecture: Architecture
+    outputs: tuple[str, ...]
+    """Which of `mask`, `type` and `score` the graph gives, in its order."""
+
+    @property
+    def graph_file(self) -> str:
+        """Name of the ONNX file inside the bundle."""
+        return f"{self.name}.onnx"
+
+    @property
+    def weights_file(self) -> str:
+        """Name of the safetensors file inside the bundle."""
+        return f"{self.name}.safetensors"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pixels become a network's input: `(pixel / 255 - mean) / std`, RGB; ImageNet's by default."""
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    multiple: int = 16
+    """Height and width of an input are multiples of this."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read and verified."""
+
+    path: Path
+    name: str
+    version: str
+    networks: tuple[Network, ...]
+    preprocessing: Preprocessing
+    threshold: float
+    """Probability, 0 to 1, from which a pixel belongs to the mask."""
+    smallest_region: float
+    """Share of the image's pixels, 0 to 1, below which a connected area is dropped from the mask."""
+    calibration: Calibration | None
+    """None when nobody measured how often this bundle is wrong, as with a freshly imported pair."""
+    identity: BundleIdentity
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None) -> Bundle:
+        """Read the bundle in the folder `path` (`default_bundle_path()` when None) and verify each of its
+        files.
+
+        Raises `BundleError` when the folder is no bundle, is of another schema, or a file is missing or
+        altered.
+        """
+        folder = default_bundle_path() if path is None else Path(path)
+        manifest = folder / MANIFEST
+        try:
+            content = manifest.read_bytes()
+        except FileNotFoundError:
+            raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}.") from None
+        except OSError as error:
+            raise BundleError(f"{manifest} cannot be read: {error.strerror}.") from None
+        try:
+            bundle, files = _from_manifest(folder, content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{manifest} is not a manifest this version understands: {error!r}.") from None
+        for name, expected in files.items():
+            _verify_file(folder, name, expected)
+        for network in bundle.networks:
+            _verify_network(folder, network, files)
+        return bundle
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Which of `mask`, `type` and `score` its networks give together."""
+        return frozenset(output for network in self.networks for output in network.outputs)
+
+
+def default_bundle_path() -> Path:
+    """Return the folder named by the environment's `TAMPERSCOPE_MODEL`, or `model/` of the source checkout.
+
+    Outside a source checkout it is `model/` of the working directory.
+    """
+    if configured := os.environ.get("TAMPERSCOPE_MODEL"):
+        return Path(configured)
+    checkout = Path(__file__).parents[2]
+    return (checkout if (checkout / "pyproject.toml").is_file() else Path()) / "model"
+
+
+def list_bundles(folder: Path) -> tuple[Path, ...]:
+    """Return the bundles in `folder`: itself and its direct sub-folders, sorted, as far as they have a
+    manifest.
+    """
+    if not folder.is_dir():
+        return ()
+    candidates = [folder, *sorted(child for child in folder.iterdir() if child.is_dir())]
+    return tuple(candidate for candidate in candidates if (candidate / MANIFEST).is_file())
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    networks: Iterable[Network],
+    preprocessing: Preprocessing,
+    threshold: float = 0.5,
+    smallest_region: float = 0.0,
+    calibration: Calibration | None = None,
+) -> Bundle:
+    """Make `folder` a bundle: write the manifest over the files that lie in it, and return it as read back.
+
+    Everything else (graphs, weights, model card) must be there already: the manifest holds its digests.
+    The same arguments and files give the same bytes. Raises `BundleError` when a network's file is missing.
+    """
+    networks = tuple(networks)
+    needed = {file for network in networks for file in (network.graph_file, network.weights_file)}
+    if missing := sorted(file for file in needed if not (folder / file).is_file()):
+        raise BundleError(f"{folder} cannot become a bundle: {', '.join(missing)} must be written first.")
+    held = sorted(needed | ({CARD} if (folder / CARD).is_file() else set()))
+    manifest = {
+        "schema": SCHEMA,
+        "name": name,
+        "version": version,
+        "networks": [dataclasses.asdict(network) for network in networks],
+        "preprocessing": dataclasses.asdict(preprocessing),
+        "threshold": threshold,
+        "smallest_region": smallest_region,
+        "calibration": None if calibration is None else calibration.to_json(),
+        "files": {file: dataclasses.asdict(_FileDigest.of(folder / file)) for file in held},
+    }
+    text = json.dumps(manifest, indent=2, allow_nan=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+    return Bundle.load(folder)
+
+
+@dataclass(frozen=True)
+class _FileDigest:
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> _FileDigest:
+        with path.open("rb") as file:
+            return cls(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _from_manifest(folder: Path, content: bytes) -> tuple[Bundle, dict[str, _FileDigest]]:
+    document = json.loads(content)
+    if document["schema"] != SCHEMA:
+        raise BundleError(
+            f"{folder} has a manifest of schema {document['schema']}; this version reads schema {SCHEMA}."
+        )
+    calibration = document["calibration"]
+    identity = BundleIdentity(
+        str(document["name"]), str(document["version"]), hashlib.sha256(content).hexdigest()
+    )
+    bundle = Bundle(
+        path=folder,
+        name=identity.name,
+        version=identity.version,
+        networks=tuple(_network(entry) for entry in document["networks"]),
+        preprocessing=_preprocessing(document["preprocessing"]),
+        threshold=_share(document["threshold"]),
+        smallest_region=_share(document["smallest_region"]),
+        calibration=None if calibration is None else Calibration.from_json(calibration),
+        identity=identity,
+    )
+    if not bundle.networks:
+        raise ValueError("no networks")
+    files = {
+        _plain(name): _FileDigest(int(entry["bytes"]), str(entry["sha256"]))
+        for name, entry in document["files"].items()
+    }
+    return bundle, files
+
+
+def _network(entry: Mapping[str, Any]) -> Network:
+    architecture = entry["architecture"]
+    outputs = tuple(entry["outputs"])
+    if not outputs or not set(outputs) <= set(OUTPUTS):
+        raise ValueError(f"outputs {outputs}")
+    return Network(
+        name=_plain(entry["name"]),
+        architecture=Architecture(
+            str(architecture["name"]), str(architecture["encoder"]), int(architecture["classes"])
+        ),
+        outputs=outputs,
+    )
+
+
+def _preprocessing(entry: Mapping[str, Any]) -> Preprocessing:
+    mean, std = (tuple(float(value) for value in entry[key]) for key in ("mean", "std"))
+    multiple = int(entry["multiple"])
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0 or multiple < 1:
+        raise ValueError(f"preprocessing {dict(entry)}")
+    return Preprocessing((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]), multiple)
+
+
+def _share(value: Any) -> float:
+    if not 0 <= float(value) <= 1:
+        raise ValueError(f"{value} is not within 0 and 1")
+    return float(value)
+
+
+def _plain(name: str) -> str:
+    """A file name that cannot lead out of the bundle's folder."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{name!r} is not a plain file name")
+    return name
+
+
+def _verify_file(folder: Path, name: str, expected: _FileDigest) -> None:
+    try:
+        found = _FileDigest.of(folder / name)
+    except FileNotFoundError:
+        raise BundleError(f"{folder} is incomplete: {name} is missing.") from None
+    except OSError as error:
+        raise BundleError(f"{folder / name} cannot be read: {error.strerror}.") from None
+    if found.bytes != expected.bytes:
+        raise BundleError(
+            f"{folder / name} was altered or is cut off: it has {found.bytes} bytes, not {expected.bytes}."
+        )
+    if found.sha256 != expected.sha256:
+        raise BundleError(f"{folder / name} was altered: its SHA-256 is not the manifest's.")
+
+
+def _verify_network(folder: Path, network: Network, files: Mapping[str, _FileDigest]) -> None:
+    for name in (network.graph_file, network.weights_file):
+        if name not in files:
+            raise BundleError(f"{folder} is incomplete: its manifest does not list {name}.")
+    try:
+        references = external_files((folder / network.graph_file).read_bytes())
+    except ValueError:
+        raise BundleError(f"{folder / network.graph_file} is not an ONNX graph.") from None
+    # Whoever runs the graph opens whatever file it names, anywhere on this machine.
+    if not references <= {network.weights_file}:
+        raise BundleError(f"{folder / network.graph_file} takes weights from outside {network.weights_file}.")

@@ -1,0 +1,183 @@
+"""From raw measurements of a heatmap to a calibrated score and a verdict.
+
+A network's own probabilities say little about how often it is wrong on photographs nobody touched. A
+calibration is a logistic model over a few measurements, fitted on images whose truth is known, with two
+operating points that are chosen by the errors they allow, not 0.5 by habit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.report import Verdict
+
+PEAK_SHARE = 0.01
+PEAK_PIXELS = 64
+"""Below 6400 pixels, 1 % of a map is too few pixels to average: an 80 x 80 image and a smaller one use 64."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A logistic model over named measurements, and what its score means."""
+
+    coefficients: Mapping[str, float]
+    """One per measurement, in the measurement's own unit."""
+    intercept: float
+    authentic_below: float
+    """Score, 0 to 1, below which an image is called authentic."""
+    manipulated_above: float
+    """Score, 0 to 1, above which an image is called manipulated; never less than `authentic_below`."""
+    false_alarm_rate: float
+    """Share of the authentic calibration images that may exceed `manipulated_above`."""
+    miss_rate: float
+    """Share of the manipulated calibration images that may fall below `authentic_below`."""
+    authentic_images: int
+    manipulated_images: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.authentic_below <= self.manipulated_above <= 1:
+            raise ValueError("operating points must satisfy 0 <= authentic_below <= manipulated_above <= 1")
+
+    def score(self, measurements: Mapping[str, float]) -> float:
+        """Return the probability, 0 to 1, that an image with these measurements was manipulated.
+
+        Raises `KeyError` when one that the model needs is not there; others are ignored.
+        """
+        evidence = sum(weight * measurements[name] for name, weight in self.coefficients.items())
+        return float(_sigmoid(np.float64(self.intercept + evidence)))
+
+    def verdict(self, score: float) -> Verdict:
+        """Return what a score means at the two operating points; between them nothing is claimed."""
+        if score > self.manipulated_above:
+            return Verdict.MANIPULATED
+        if score < self.authentic_below:
+            return Verdict.AUTHENTIC
+        return Verdict.INCONCLUSIVE
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this calibration in types that `json.dumps` takes."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` gave; raises `KeyError`, `TypeError` or `ValueError` on anything else."""
+        return cls(
+            coefficients={str(name): float(value) for name, value in document["coefficients"].items()},
+            intercept=float(document["intercept"]),
+            authentic_below=float(document["authentic_below"]),
+            manipulated_above=float(document["manipulated_above"]),
+            false_alarm_rate=float(document["false_alarm_rate"]),
+            miss_rate=float(document["miss_rate"]),
+            authentic_images=int(document["authentic_images"]),
+            manipulated_images=int(document["manipulated_images"]),
+        )
+
+
+def peak(heatmap: NDArray[np.float32]) -> float:
+    """Return the mean of the highest 1 % of a heatmap (height, width; 0 to 1), of 64 pixels at least."""
+    count = min(heatmap.size, max(PEAK_PIXELS, round(PEAK_SHARE * heatmap.size)))
+    flat = heatmap.ravel()
+    return float(np.partition(flat, flat.size - count)[flat.size - count :].mean(dtype=np.float64))
+
+
+def measure(
+    heatmap: NDArray[np.float32], threshold: float, tile_scores: NDArray[np.float32] | None = None
+) -> dict[str, float]:
+    """Return the measurements a calibration may use.
+
+    `map_peak`: logit of `peak(heatmap)`. `area`: log10 of the share of pixels at or above `threshold`, plus
+    1e-4. `head`: logit of the largest of `tile_scores` (tiles,), the network's own scores in 0 to 1; left out
+    when a network has none. A forgery smaller than a tile is seen by one tile, hence the largest and not the
+    mean.
+    """
+    measurements = {
+        "map_peak": _logit(peak(heatmap)),
+        "area": float(np.log10(np.mean(heatmap >= threshold) + 1e-4)),
+    }
+    if tile_scores is not None:
+        measurements["head"] = _logit(float(tile_scores.max()))
+    return measurements
+
+
+def fit(
+    measurements: Sequence[Mapping[str, float]],
+    manipulated: Sequence[bool],
+    *,
+    false_alarm_rate: float = 0.02,
+    miss_rate: float = 0.10,
+    ridge: float = 1.0,
+) -> Calibration:
+    """Fit a calibration on images of known truth: one mapping of measurements per image, all of the same
+    names.
+
+    `manipulated_above` is the lowest score that at most `false_alarm_rate` of the authentic images exceed,
+    and `authentic_below` the highest that at most `miss_rate` of the manipulated ones fall below. When the
+    two cross, every score between them keeps both promises: both points move to the middle, and nothing stays
+    inconclusive.
+
+    Both classes weigh the same, so a score is a probability for a reader who has no prior opinion. `ridge` is
+    the L2 penalty on standardised coefficients. Raises `ValueError` when a class has no image or names
+    differ.
+    """
+    labels = np.asarray(manipulated, dtype=bool)
+    names = sorted(measurements[0]) if measurements else []
+    if len(labels) != len(measurements) or not labels.any() or labels.all():
+        raise ValueError("a calibration needs a label for each image, and images of both classes")
+    if any(sorted(row) != names for row in measurements):
+        raise ValueError("every image needs the same measurements")
+    rows = np.array([[row[name] for name in names] for row in measurements], dtype=np.float64)
+    coefficients, intercept = _logistic_regression(rows, labels, ridge)
+    model = Calibration(
+        coefficients=dict(zip(names, coefficients.tolist(), strict=True)),
+        intercept=intercept,
+        authentic_below=0,
+        manipulated_above=1,
+        false_alarm_rate=false_alarm_rate,
+        miss_rate=miss_rate,
+        authentic_images=int((~labels).sum()),
+        manipulated_images=int(labels.sum()),
+    )
+    scores = np.array([model.score(row) for row in measurements])
+    above = float(np.sort(scores[~labels])[::-1][int(false_alarm_rate * model.authentic_images)])
+    below = float(np.sort(scores[labels])[int(miss_rate * model.manipulated_images)])
+    if below > above:
+        below = above = (below + above) / 2
+    return dataclasses.replace(model, authentic_below=below, manipulated_above=above)
+
+
+def _logistic_regression(
+    rows: NDArray[np.float64], labels: NDArray[np.bool_], ridge: float
+) -> tuple[NDArray[np.float64], float]:
+    """Newton's method (iteratively reweighted least squares) on standardised columns."""
+    centre, spread = rows.mean(axis=0), rows.std(axis=0)
+    spread[spread == 0] = 1
+    design = np.column_stack([np.ones(len(rows)), (rows - centre) / spread])
+    penalty = np.diag([0.0] + [ridge] * rows.shape[1])
+    share = labels.mean()
+    importance = np.where(labels, 0.5 / share, 0.5 / (1 - share))
+    solution = np.zeros(design.shape[1])
+    for _ in range(100):
+        expected = _sigmoid(design @ solution)
+        gradient = design.T @ (importance * (labels - expected)) - penalty @ solution
+        curvature = (design * (importance * expected * (1 - expected))[:, None]).T @ design + penalty
+        step = np.linalg.solve(curvature, gradient)
+        solution += step
+        if np.abs(step).max() < 1e-10:
+            break
+    coefficients = solution[1:] / spread
+    return coefficients, float(solution[0] - coefficients @ centre)
+
+
+def _sigmoid(value: Any) -> Any:
+    return 0.5 * (1 + np.tanh(0.5 * value))
+
+
+def _logit(probability: float) -> float:
+    clipped = min(max(probability, 1e-6), 1 - 1e-6)
+    return float(np.log(clipped / (1 - clipped)))

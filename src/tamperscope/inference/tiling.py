@@ -1,0 +1,98 @@
+"""Overlapping tiles at native resolution, and a map stitched from them without seams.
+
+    tiles = plan(height, width)
+    maps = [network(pixels[tile.rows, tile.columns]) for tile in tiles]
+    heatmap = stitch(tiles, maps)
+
+A convolution's padding disturbs a tile near its borders. So towards a neighbour a tile's weight is zero for a
+quarter of their overlap, then rises as a raised cosine; at the border of the image, where there is no
+neighbour, it stays one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+TILE = 512
+OVERLAP = 96
+ALIGNMENT = 16
+"""Tiles start at multiples of this where they can, as a network's strides and JPEG's blocks do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A rectangle of the image and how much each of its pixels counts in the stitched map."""
+
+    rows: slice
+    columns: slice
+    row_weights: NDArray[np.float32]
+    """(height,), 0 to 1; over all tiles the products of both weights sum to one at every pixel."""
+    column_weights: NDArray[np.float32]
+    """(width,), 0 to 1."""
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """(height, width), 0 to 1: what each pixel of this tile contributes to the stitched map."""
+        return np.outer(self.row_weights, self.column_weights)
+
+
+def plan(height: int, width: int, *, tile: int = TILE, overlap: int = OVERLAP) -> tuple[Tile, ...]:
+    """Return tiles of `tile` x `tile` pixels that cover an image, row by row, overlapping by `overlap` or
+    more.
+
+    The last ones are flush with the border. A side shorter than a tile is covered by one shorter tile. Raises
+    `ValueError` unless 0 < overlap <= tile / 2.
+    """
+    if not 0 < overlap <= tile / 2:
+        raise ValueError(f"an overlap of {overlap} does not fit tiles of {tile}")
+    rows, columns = (_axis(length, tile, overlap) for length in (height, width))
+    return tuple(
+        Tile(row, column, row_weights, column_weights)
+        for (row, row_weights), (column, column_weights) in itertools.product(rows, columns)
+    )
+
+
+def stitch(tiles: Sequence[Tile], maps: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return one map of the whole image from one map (height, width) per tile, in the tiles' order."""
+    whole = np.zeros((tiles[-1].rows.stop, tiles[-1].columns.stop), np.float32)
+    for tile, part in zip(tiles, maps, strict=True):
+        whole[tile.rows, tile.columns] += part * tile.weights
+    return whole
+
+
+def _axis(length: int, tile: int, overlap: int) -> list[tuple[slice, NDArray[np.float32]]]:
+    spans = _spans(length, tile, overlap)
+    weights = [np.ones(span.stop - span.start) for span in spans]
+    for (left, left_weights), (right, right_weights) in itertools.pairwise(zip(spans, weights, strict=True)):
+        shared = left.stop - right.start
+        ramp = _ramp(shared)
+        right_weights[:shared] *= ramp
+        left_weights[-shared:] *= ramp[::-1]
+    total = np.zeros(length)
+    for span, weight in zip(spans, weights, strict=True):
+        total[span] += weight
+    return [
+        (span, (weight / total[span]).astype(np.float32)) for span, weight in zip(spans, weights, strict=True)
+    ]
+
+
+def _spans(length: int, tile: int, overlap: int) -> list[slice]:
+    if length <= tile:
+        return [slice(0, length)]
+    count = math.ceil((length - overlap) / (tile - overlap))
+    step = math.ceil((length - tile) / (count - 1) / ALIGNMENT) * ALIGNMENT
+    starts = [index * min(step, tile - overlap) for index in range(count - 1)]
+    return [slice(start, start + tile) for start in (*starts, length - tile)]
+
+
+def _ramp(length: int) -> NDArray[np.float64]:
+    """Zero, a raised cosine, one: with its mirror image it sums to one everywhere."""
+    guard = length // 4
+    rise = (np.arange(length) + 0.5 - guard) / (length - 2 * guard)
+    return np.sin(np.pi / 2 * rise.clip(0, 1)) ** 2

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tamperscope.inference import calibration
+from tamperscope.inference.calibration import Calibration
+from tamperscope.report import Verdict
+
+
+def images(
+    rng: np.random.Generator, separation: float, count: int = 400
+) -> tuple[list[dict[str, float]], list[bool]]:
+    """Two measurements, of which the first tells manipulated images apart and the second is noise."""
+    manipulated = [index % 2 == 1 for index in range(count)]
+    return [
+        {"map_peak": separation * truth + rng.normal(), "area": rng.normal()} for truth in manipulated
+    ], manipulated
+
+
+def test_few_authentic_images_are_called_manipulated(rng: np.random.Generator) -> None:
+    rows, truth = images(rng, separation=2)
+    model = calibration.fit(rows, truth, false_alarm_rate=0.02, miss_rate=0.1)
+    verdicts = [model.verdict(model.score(row)) for row in rows]
+    alarms = sum(v is Verdict.MANIPULATED for v, forged in zip(verdicts, truth, strict=True) if not forged)
+    misses = sum(v is Verdict.AUTHENTIC for v, forged in zip(verdicts, truth, strict=True) if forged)
+    assert 0 < alarms <= 0.02 * 200
+    assert 0 < misses <= 0.1 * 200
+    assert Verdict.INCONCLUSIVE in verdicts
+
+
+def test_scores_are_probabilities(rng: np.random.Generator) -> None:
+    """Two normal distributions two apart have the logit 2 x - 2; the fit must find it from samples."""
+    rows, truth = images(rng, separation=2, count=4000)
+    model = calibration.fit(rows, truth)
+    # Standard errors at 4000 images are about 0.07.
+    assert model.coefficients["map_peak"] == pytest.approx(2, abs=0.25)
+    assert model.coefficients["area"] == pytest.approx(0, abs=0.25)
+    assert model.intercept == pytest.approx(-2, abs=0.25)
+
+
+def test_a_score_does_not_depend_on_how_many_images_of_each_kind_there_were(rng: np.random.Generator) -> None:
+    rows, truth = images(rng, separation=2, count=4000)
+    few_authentic = [row for row, forged in zip(rows, truth, strict=True) if forged or row["area"] > 0.5]
+    labels = [forged for row, forged in zip(rows, truth, strict=True) if forged or row["area"] > 0.5]
+    balanced = calibration.fit([{"map_peak": row["map_peak"]} for row in rows], truth)
+    skewed = calibration.fit([{"map_peak": row["map_peak"]} for row in few_authentic], labels)
+    assert skewed.score({"map_peak": 1.0}) == pytest.approx(balanced.score({"map_peak": 1.0}), abs=0.06)
+
+
+def test_when_both_promises_can_be_kept_nothing_is_inconclusive(rng: np.random.Generator) -> None:
+    rows, truth = images(rng, separation=9)
+    model = calibration.fit(rows, truth)
+    assert model.authentic_below == model.manipulated_above
+    assert {model.verdict(model.score(row)) for row in rows} == {Verdict.MANIPULATED, Verdict.AUTHENTIC}
+
+
+def test_a_constant_measurement_is_harmless(rng: np.random.Generator) -> None:
+    rows, truth = images(rng, separation=2)
+    model = calibration.fit([{**row, "head": 3.0} for row in rows], truth)
+    assert np.isfinite(list(model.coefficients.values())).all()
+
+
+def test_fitting_needs_images_of_both_kinds() -> None:
+    with pytest.raises(ValueError, match="both classes"):
+        calibration.fit([{"area": 1.0}, {"area": 2.0}], [True, True])
+
+
+def test_fitting_needs_the_same_measurements_everywhere() -> None:
+    with pytest.raises(ValueError, match="same measurements"):
+        calibration.fit([{"area": 1.0}, {"map_peak": 2.0}], [True, False])
+
+
+def test_a_calibration_survives_json(rng: np.random.Generator) -> None:
+    model = calibration.fit(*images(rng, separation=2))
+    assert Calibration.from_json(json.loads(json.dumps(model.to_json()))) == model
+
+
+def test_crossed_operating_points_are_refused() -> None:
+    with pytest.raises(ValueError, match="operating points"):
+        Calibration({}, 0.0, 0.8, 0.2, 0.02, 0.1, 10, 10)
+
+
+def test_the_peak_is_the_mean_of_the_highest_percent() -> None:
+    heatmap = np.zeros((200, 100), np.float32)
+    heatmap[:2] = 0.8
+    assert calibration.peak(heatmap) == pytest.approx(0.8)
+    heatmap[1] = 0.4
+    assert calibration.peak(heatmap) == pytest.approx(0.6)
+
+
+def test_one_pixel_does_not_decide_a_small_image() -> None:
+    heatmap = np.zeros((32, 32), np.float32)
+    heatmap[3, 3] = 1
+    assert calibration.peak(heatmap) == pytest.approx(1 / 64)
+
+
+def test_measurements_grow_with_the_evidence() -> None:
+    faint, strong = np.full((50, 50), 0.2, np.float32), np.full((50, 50), 0.2, np.float32)
+    strong[:20, :20] = 0.9
+    low = calibration.measure(faint, 0.5, np.array([0.1, 0.2], np.float32))
+    high = calibration.measure(strong, 0.5, np.array([0.1, 0.7], np.float32))
+    assert low.keys() == high.keys() == {"map_peak", "area", "head"}
+    assert all(low[name] < high[name] for name in low)
+
+
+def test_a_certain_network_gives_finite_measurements() -> None:
+    certain = calibration.measure(np.ones((40, 40), np.float32), 0.5, np.array([1.0], np.float32))
+    nothing = calibration.measure(np.zeros((40, 40), np.float32), 0.5, np.array([0.0], np.float32))
+    assert np.isfinite([*certain.values(), *nothing.values()]).all()
+
+
+def test_a_network_without_a_score_has_no_head_measurement() -> None:
+    assert "head" not in calibration.measure(np.zeros((40, 40), np.float32), 0.5)

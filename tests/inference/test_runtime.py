@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from tamperscope.bundle import Bundle
+from tamperscope.errors import BundleError
+from tamperscope.inference.runtime import Runtime
+from tamperscope.network.architectures import probabilities
+from tamperscope.network.export import read_network
+
+
+@pytest.fixture(scope="module")
+def runtime(joint_bundle: Bundle) -> Runtime:
+    return Runtime(joint_bundle, threads=1)
+
+
+def test_pixels_are_normalised_as_the_manifest_says(joint_bundle: Bundle, rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (64, 128, 3), np.uint8)
+    custom = dataclasses.replace(joint_bundle.preprocessing, mean=(0.1, 0.5, 0.9), std=(0.2, 0.5, 1.0))
+    outputs = Runtime(dataclasses.replace(joint_bundle, preprocessing=custom), threads=1).run(pixels)
+    normalised = (pixels.astype(np.float32) / 255 - custom.mean) / custom.std
+    network = probabilities(read_network(joint_bundle, "joint"), joint_bundle.networks[0].outputs)
+    with torch.inference_mode():
+        mask, kinds, score = network(torch.from_numpy(normalised).float().permute(2, 0, 1)[None])
+    # The same float32 weights and pixels: only the order of summation differs.
+    np.testing.assert_allclose(outputs.mask, mask[0, 0], atol=1e-5)
+    np.testing.assert_allclose(outputs.type, kinds[0], atol=1e-5)
+    assert outputs.score == pytest.approx(score.item(), abs=1e-5)
+    assert mask.std() > 0.05
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (32, 32), (33, 97), (64, 64)])
+def test_any_size_gives_a_mask_of_that_size(
+    runtime: Runtime, rng: np.random.Generator, height: int, width: int
+) -> None:
+    outputs = runtime.run(rng.integers(0, 256, (height, width, 3), np.uint8))
+    assert outputs.mask is not None
+    assert outputs.mask.shape == (height, width)
+    assert outputs.type is not None
+    assert outputs.type.sum() == pytest.approx(1)
+    assert outputs.score is not None
+    assert 0 <= outputs.score <= 1
+
+
+def test_padding_does_not_change_what_lies_inside(runtime: Runtime, rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
+    whole, part = runtime.run(pixels).mask, runtime.run(pixels[:50, :50]).mask
+    assert whole is not None
+    assert part is not None
+    # The tiny network sees four pixels far.
+    np.testing.assert_allclose(part[:45, :45], whole[:45, :45], atol=1e-6)
+
+
+def test_threads_share_a_runtime_and_get_the_same_bytes(runtime: Runtime, rng: np.random.Generator) -> None:
+    tiles = [rng.integers(0, 256, (size, 64, 3), np.uint8) for size in (40, 64, 100, 128)] * 4
+    alone = [runtime.run(tile) for tile in tiles]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(runtime.run, tiles))
+    for expected, found in zip(alone, together, strict=True):
+        assert expected.mask is not None
+        assert found.mask is not None
+        assert expected.mask.tobytes() == found.mask.tobytes()
+        assert expected.score == found.score
+
+
+def test_a_pair_answers_with_both_its_networks(pair_bundle: Bundle, rng: np.random.Generator) -> None:
+    outputs = Runtime(pair_bundle, threads=1).run(rng.integers(0, 256, (64, 64, 3), np.uint8))
+    assert outputs.mask is not None
+    assert outputs.type is not None
+    assert outputs.score is None
+
+
+def test_a_graph_openvino_cannot_read_is_a_bundle_error(joint_bundle: Bundle, tmp_path) -> None:
+    (tmp_path / "joint.onnx").write_bytes(b"not a graph")
+    with pytest.raises(BundleError, match=r"joint\.onnx"):
+        Runtime(dataclasses.replace(joint_bundle, path=tmp_path))
