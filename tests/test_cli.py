@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 from click.testing import CliRunner, Result
 
+import samples
 import tamperscope.bundle
 import tamperscope.detector
 from fakes import FakeDetector
@@ -22,6 +23,11 @@ from tamperscope.errors import BundleError, CheckpointError
 def fake_detector(monkeypatch):
     fake = SimpleNamespace(load=lambda *args, **kwargs: FakeDetector())
     monkeypatch.setattr(tamperscope.detector, "Detector", fake)
+
+
+@pytest.fixture
+def photo():
+    return PIL.Image.fromarray(samples.photo(96, 64))
 
 
 @pytest.fixture
@@ -187,8 +193,7 @@ class TestImportCheckpoint:
 
     def test_without_pytorch_it_says_what_to_install(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)
-        monkeypatch.delitem(sys.modules, "tamperscope.network.checkpoints", raising=False)
-        for name in [name for name in sys.modules if name.startswith("tamperscope.network.")]:
+        for name in [name for name in sys.modules if name.startswith("tamperscope.network")]:
             monkeypatch.delitem(sys.modules, name)
 
         result = run(*self.ARGUMENTS)

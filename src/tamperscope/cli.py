@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tamperscope.errors import BundleError, ImageError, TamperscopeError
-from tamperscope.extras import needs_extra
 from tamperscope.report import Report, Verdict
 from tamperscope.server.settings import TABLE, Settings
 
@@ -164,8 +163,7 @@ def import_checkpoint(segmentation: Path, classification: Path, out: Path, overw
           --classification best_resnet50_defacto.pth --out model-mine
       tamperscope serve --model model-mine
     """
-    with needs_extra("train", "Importing a checkpoint"):
-        from tamperscope.network.checkpoints import import_checkpoints
+    from tamperscope.network.checkpoints import import_checkpoints
 
     bundle = import_checkpoints(segmentation, classification, out, overwrite=overwrite)
     click.echo(f"{bundle.path} is ready; serve it with: tamperscope serve --model {bundle.path}")

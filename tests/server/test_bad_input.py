@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 from io import BytesIO
 
-import PIL.Image
 import pytest
 
+import samples
 from fakes import FakeDetector
 from tamperscope.server.app import create_app
 from tamperscope.server.settings import Settings
@@ -17,33 +15,14 @@ from tamperscope.server.settings import Settings
 PROBLEM = "application/problem+json"
 
 
-def encoded(photo: PIL.Image.Image, format: str) -> bytes:
-    buffer = BytesIO()
-    photo.save(buffer, format)
-    return buffer.getvalue()
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width: int, height: int, content: bytes) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = (png_chunk(b"IHDR", header), png_chunk(b"IDAT", content), png_chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-BOMB = zlib.compress(bytes(50_000_000), 9)
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="9" height="9"/></svg>'
-
 REFUSED = {
     "empty file": (b"", 400),
     "text named jpg": (b"This is no picture at all, whatever its name says.\n", 415),
-    "svg": (SVG, 415),
-    "header of 50,000 x 50,000": (png(50_000, 50_000, b""), 413),
-    "zip bomb of 50,000 x 50,000": (png(50_000, 50_000, BOMB), 413),
-    "1 x 1": (png(1, 1, zlib.compress(bytes(4))), 422),
-    "no pixels in it": (png(64, 64, b""), 422),
+    "svg": (samples.svg(), 415),
+    "header of 50,000 x 50,000": (samples.huge_png(), 413),
+    "png bomb": (samples.png_bomb(b"zTXt"), 422),
+    "gif of 65,535 x 65,535": (samples.huge_gif(), 413),
+    "1 x 1": (samples.encode(samples.photo(1, 1), "PNG"), 422),
 }
 
 
@@ -68,12 +47,10 @@ def test_refused_files(post, photo_png, path, data, status):
     assert post(path, photo_png).status_code == 200
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
+@pytest.mark.parametrize("data", samples.every_format().values(), ids=samples.every_format().keys())
 @pytest.mark.parametrize("share", [0.5, 0.9])
-def test_truncated_files_are_damaged(post, photo, format, share):
-    whole = encoded(photo, format)
-
-    assert_problem(post("/segment", whole[: int(len(whole) * share)]), 422)
+def test_truncated_files_are_damaged(post, data, share):
+    assert_problem(post("/segment", data[: int(len(data) * share)]), 422)
 
 
 def test_no_field_at_all(client):
@@ -139,10 +116,10 @@ def test_the_file_name_neither_matters_nor_comes_back(post, photo_png, name, cap
 
 
 @pytest.mark.parametrize("excess", [1, 200_000], ids=["over the file's limit", "over the request's limit"])
-def test_too_many_bytes(photo, excess):
+def test_too_many_bytes(photo_png, excess):
     settings = Settings(max_bytes=20_000)
     client = create_app(settings, FakeDetector()).test_client()
-    data = encoded(photo, "PNG").ljust(settings.max_bytes + excess, b"\0")
+    data = photo_png.ljust(settings.max_bytes + excess, b"\0")
 
     assert_problem(client.post("/segment", data={"image": (BytesIO(data), "a.png")}), 413)
 

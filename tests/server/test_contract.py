@@ -9,8 +9,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-ORIENTATION_TAG = 0x0112
-TURN_LEFT_TO_SEE = 6
+import samples
+
+TURN_RIGHT_TO_SEE = 6
 
 
 def picture(encoded: str) -> PIL.Image.Image:
@@ -19,11 +20,7 @@ def picture(encoded: str) -> PIL.Image.Image:
 
 @pytest.fixture
 def turned_jpeg(photo):
-    exif = PIL.Image.Exif()
-    exif[ORIENTATION_TAG] = TURN_LEFT_TO_SEE
-    buffer = BytesIO()
-    photo.save(buffer, "JPEG", exif=exif, quality=95)
-    return buffer.getvalue()
+    return samples.encode(photo, "JPEG", exif=samples.exif_orientation(TURN_RIGHT_TO_SEE))
 
 
 def test_segment_answers_with_three_png_pictures_of_the_upright_size(post, turned_jpeg):
@@ -54,10 +51,8 @@ def test_segment_pictures_agree_with_each_other_and_with_the_original(post, phot
 
 def test_segment_of_an_authentic_image_is_an_empty_mask_and_an_untouched_overlay(post, photo):
     without_red = PIL.Image.fromarray(np.asarray(photo) * np.array([0, 1, 1], np.uint8))
-    buffer = BytesIO()
-    without_red.save(buffer, "PNG")
 
-    answer = post("/segment", buffer.getvalue()).get_json()
+    answer = post("/segment", samples.encode(without_red, "PNG")).get_json()
 
     assert answer["verdict"] == "authentic"
     assert not np.asarray(picture(answer["mask"])).any()

@@ -1,8 +1,8 @@
 """The entry points of the original project, kept working: two checkpoints, a token, port 5000.
 
-    server = start(DEEP_LAB_CHECKPOINT, CLASSIF_CHECKPOINT, NGROK_TOKEN)
-    server.url
-    server.stop()
+server = start(DEEP_LAB_CHECKPOINT, CLASSIF_CHECKPOINT, NGROK_TOKEN)
+server.url
+server.stop()
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tamperscope.errors import SettingsError
-from tamperscope.extras import needs_extra
 from tamperscope.server import serve
 from tamperscope.server.serve import RunningServer
 from tamperscope.server.settings import Settings
@@ -94,8 +93,8 @@ def _imported(segmentation: Path, classification: Path, folder: Path, say: Calla
     bundle = folder / f"imported-{digest}"
     if bundle.is_dir():
         return bundle
-    with needs_extra("train", "Importing a checkpoint"):
-        from tamperscope.network.checkpoints import import_checkpoints
+    # Only here, because it needs PyTorch, which serving a bundle does without.
+    from tamperscope.network.checkpoints import import_checkpoints
 
     say(f"Importing {segmentation.name} and {classification.name} into {bundle}, once.")
     folder.mkdir(parents=True, exist_ok=True)

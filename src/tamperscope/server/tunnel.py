@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-from tamperscope.errors import MissingExtraError, TunnelError
-from tamperscope.extras import needs_extra
+from tamperscope.errors import TunnelError
 
 # A firewall that drops packets would otherwise keep the ngrok package trying for minutes.
 _OPENING_SECONDS = 15.0
@@ -63,10 +62,12 @@ def open_tunnel(
 
 def _ngrok() -> Agent:
     try:
-        with needs_extra("tunnel", "An ngrok tunnel"):
-            import ngrok
-    except MissingExtraError as error:
-        raise TunnelError(str(error)) from None
+        import ngrok
+    except ImportError:
+        raise TunnelError(
+            "No ngrok tunnel was opened because the ngrok package is missing; "
+            "install it with: pip install 'tamperscope[tunnel]'."
+        ) from None
     return cast("Agent", ngrok)
 
 
