@@ -128,11 +128,16 @@ def tiff_of_many_pages(pages: int = 5000) -> bytes:
     )
 
 
-def jpeg_of_many_scans(scans: int = 2000) -> bytes:
-    """A progressive JPEG whose last scan is repeated over and over."""
-    data = encode(photo(), progressive=True)
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * scans + b"\xff\xd9"
+def laborious() -> dict[str, bytes]:
+    """Sound files that are decoded piece by piece, of very many pieces."""
+    jpeg, progressive = encode(photo()), encode(photo(), progressive=True)
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    return {
+        "JPEG scans": progressive[:-2] + 200 * scan + b"\xff\xd9",
+        "JPEG segments": jpeg[:2] + 10_000 * b"\xff\xfe\x00\x02" + jpeg[2:],
+        "JPEG fill bytes": jpeg[:2] + 2**21 * b"\xff" + jpeg[2:],
+        "PNG chunks": png(64, 48, *200_000 * [(b"teSt", b"")]),
+    }
 
 
 def svg() -> bytes:

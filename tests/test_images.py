@@ -373,7 +373,7 @@ def test_too_many_pixels_are_refused_before_any_is_decoded(
 
     for cls in {type(PIL.Image.open(BytesIO(data))), PIL.Image.Image}:
         monkeypatch.setattr(cls, "load", decode)
-    with pytest.raises(ImageTooLargeError, match="64 x 48 pixels"):
+    with pytest.raises(ImageTooLargeError, match="pixels; at most"):
         read_image(data, ImageLimits(pixels=1000))
 
 
@@ -400,9 +400,10 @@ def test_a_chain_of_many_tiff_pages_is_not_walked_to_its_end() -> None:
     assert read_image(samples.tiff_of_many_pages()).notes == ("first of very many pages",)
 
 
-def test_a_jpeg_of_very_many_scans_is_refused() -> None:
-    with pytest.raises(DamagedImageError, match="scans"):
-        read_image(samples.jpeg_of_many_scans())
+@pytest.mark.parametrize(("name", "data"), samples.laborious().items())
+def test_a_file_of_very_many_pieces_is_refused(name: str, data: bytes) -> None:
+    with pytest.raises(DamagedImageError, match=f"{name.split()[0]} file has more .* any encoder writes"):
+        read_image(data)
 
 
 @pytest.mark.parametrize("tag", [257, 258, 259, 262, 273, 277])

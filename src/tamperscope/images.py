@@ -174,8 +174,10 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
             "send a JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF file."
         )
     if image_format == "JPEG":
-        _check_scan_count(data)
-    if image_format in ("HEIF", "AVIF"):
+        _check_jpeg_effort(data)
+    elif image_format == "PNG":
+        _check_png_effort(data)
+    elif image_format in ("HEIF", "AVIF"):
         _check_coded_sizes(data, limits)
     _ignore_metadata_warnings()
     with (
@@ -292,12 +294,34 @@ def _check_complete(picture: PIL.ImageFile.ImageFile, image_format: str, data: b
             raise DamagedImageError("The TIFF file is incomplete: it holds fewer pixels than it declares.")
 
 
-def _check_scan_count(data: bytes) -> None:
-    # Every scan of a progressive JPEG passes over the whole image, and a scan may take a dozen bytes: a small
-    # file could keep a processor busy for hours. Encoders write about ten; libjpeg-turbo's tools stop at 500.
-    scans = sum(marker == _SOS for marker, _ in _jpeg_segments(data))
-    if scans > 500:
-        raise DamagedImageError(f"The JPEG file has {scans} scans, far more than any encoder writes.")
+def _check_jpeg_effort(data: bytes) -> None:
+    """Refuse a JPEG that would keep a processor busy for minutes, whatever its size.
+
+    Every scan passes over the whole image, and Pillow handles every segment and every stray byte between
+    segments in Python. Encoders write about ten scans, up to some hundred segments, and hardly a stray byte.
+    """
+    scans = stray = 0
+    position = 2
+    for segments, (marker, start, end) in enumerate(_jpeg_segments(data)):
+        scans += marker == _SOS
+        stray += start - position
+        position = end
+        if scans > 100 or segments > 5000 or stray > 2**20:
+            raise DamagedImageError(
+                "The JPEG file has more scans, segments or stray bytes than any encoder writes."
+            )
+    if scans == 0:
+        raise DamagedImageError("The JPEG file is incomplete: it holds no image data.")
+
+
+def _check_png_effort(data: bytes) -> None:
+    """Refuse a PNG of more chunks than any encoder writes, each of which Pillow handles in Python."""
+    position = 8
+    for _ in range(100_000):
+        position += 12 + int.from_bytes(data[position : position + 4])
+        if position >= len(data):
+            return
+    raise DamagedImageError("The PNG file has more chunks than any encoder writes.")
 
 
 @contextmanager
@@ -498,7 +522,7 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
     tables and scans, by one thread at a time. It reads from a path, hence the temporary file.
     """
     kept = {_SOS, _DHT, _DQT, _DRI, _DAC} | _FRAMES
-    segments = [segment for marker, segment in _jpeg_segments(data) if marker in kept]
+    segments = [data[start:end] for marker, start, end in _jpeg_segments(data) if marker in kept]
     bare = b"".join([b"\xff\xd8", *segments, b"\xff\xd9"])
     with tempfile.TemporaryDirectory() as folder, _jpeglib_lock, jpeglib.version("turbo210"):
         path = Path(folder, "bare.jpg")
@@ -517,8 +541,8 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
         )
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each marker up to EOI with its segment; a scan comes with its entropy-coded data (T.81, B.1)."""
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of each segment before EOI; a scan ends with its coded data (T.81, B.1)."""
     position = 2
     while match := _MARKER.search(data, position):
         marker, position = match[1][0], match.end()
@@ -530,5 +554,5 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         if marker == _SOS:
             following = _MARKER_IN_SCAN.search(data, end)
             end = following.start() if following else len(data)
-        yield marker, data[match.start() : end]
+        yield marker, match.start(), end
         position = max(end, position)
