@@ -99,13 +99,14 @@ def huge_behind_a_crop(image_format: str) -> bytes:
     return bytes(data)
 
 
-def tiff_with(tag: int, value: int) -> bytes:
+def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
     """A grey TIFF of 64 x 48 in which one numeric tag says something else."""
-    tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: 64 * 48} | {tag: value}
+    tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: len(pixels)} | {
+        tag: value
+    }
     entries = b"".join(
         struct.pack("<HHLL", number, 4, 1, content) for number, content in sorted(tags.items())
     )
-    pixels = bytes(64 * 48)
     return b"".join(
         [
             b"II*\0",
@@ -130,12 +131,14 @@ def tiff_of_many_pages(pages: int = 5000) -> bytes:
 
 def laborious() -> dict[str, bytes]:
     """Sound files that are decoded piece by piece, of very many pieces."""
-    jpeg, progressive = encode(photo()), encode(photo(), progressive=True)
+    jpeg, progressive, gif = encode(photo()), encode(photo(), progressive=True), encode(photo(), "GIF")
     scan = progressive[progressive.rindex(b"\xff\xda") : -2]
     return {
         "JPEG scans": progressive[:-2] + 200 * scan + b"\xff\xd9",
         "JPEG segments": jpeg[:2] + 10_000 * b"\xff\xfe\x00\x02" + jpeg[2:],
+        "JPEG EXIF": jpeg[:2] + 100 * b"\xff\xe1\x00\x08Exif\0\0" + jpeg[2:],
         "JPEG fill bytes": jpeg[:2] + 2**21 * b"\xff" + jpeg[2:],
+        "GIF blocks": gif[:-1] + b"!\xfe" + 1_000_000 * b"\x01x" + b"\0;",
         "PNG chunks": png(64, 48, *200_000 * [(b"teSt", b"")]),
     }
 

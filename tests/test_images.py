@@ -233,6 +233,12 @@ def test_deep_grey_is_scaled_not_clipped(image_format: str) -> None:
     assert np.abs(image.pixels[..., 1] - ramp / 257).max() <= 1
 
 
+def test_twelve_bit_white_is_white() -> None:
+    image = read_image(samples.tiff_with(258, 12, pixels=b"\xff" * (64 * 48 * 3 // 2)))
+    assert image.notes == ("12-bit samples reduced to 8",)
+    assert image.pixels.min() == 255
+
+
 def test_deep_colour_is_scaled_not_clipped() -> None:
     deep = samples.photo().astype(">u2") * np.array(257, ">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in deep)
