@@ -101,22 +101,12 @@ def huge_behind_a_crop(image_format: str) -> bytes:
 
 def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
     """A grey TIFF of 64 x 48 in which one numeric tag says something else."""
-    tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: len(pixels)} | {
-        tag: value
-    }
-    entries = b"".join(
-        struct.pack("<HHLL", number, 4, 1, content) for number, content in sorted(tags.items())
-    )
-    return b"".join(
-        [
-            b"II*\0",
-            struct.pack("<L", 8 + len(pixels)),
-            pixels,
-            struct.pack("<H", len(tags)),
-            entries,
-            bytes(4),
-        ]
-    )
+    tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: len(pixels)}
+    tags[tag] = value
+    directory = struct.pack("<H", len(tags))
+    for number, content in sorted(tags.items()):
+        directory += struct.pack("<HHLL", number, 4, 1, content)
+    return b"II*\0" + struct.pack("<L", 8 + len(pixels)) + pixels + directory + bytes(4)
 
 
 def tiff_of_many_pages(pages: int = 5000) -> bytes:
@@ -124,9 +114,8 @@ def tiff_of_many_pages(pages: int = 5000) -> bytes:
     first = tiff_with(256, 64)
     start = len(first)
     offsets = [start + 6 * page for page in range(1, pages)] + [0]
-    return (
-        first[:-4] + struct.pack("<L", start) + b"".join(struct.pack("<HL", 0, offset) for offset in offsets)
-    )
+    chain = b"".join(struct.pack("<HL", 0, offset) for offset in offsets)
+    return first[:-4] + struct.pack("<L", start) + chain
 
 
 def laborious() -> dict[str, bytes]:
