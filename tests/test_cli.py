@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import PIL.Image
 import pytest
+import tamperscope.detector
 from click.testing import CliRunner, Result
 
 import samples
 import tamperscope.bundle
-import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
 from tamperscope.errors import BundleError, CheckpointError

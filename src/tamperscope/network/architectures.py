@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tamperscope.bundle import OUTPUTS, Architecture
 from tamperscope.errors import CheckpointError
 from tamperscope.network._torchvision import smp, torchvision
+from tamperscope.network.joint import JointNetwork
 
 
 @dataclass(frozen=True)
@@ -114,3 +115,4 @@ register(
         ("type",), lambda architecture: classification_network(architecture.classes, architecture.encoder)
     ),
 )
+register("joint", Family(("mask", "type", "score"), lambda architecture: JointNetwork(architecture.encoder)))

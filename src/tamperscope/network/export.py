@@ -36,7 +36,8 @@ def write_network(network: nn.Module, architecture: Architecture, folder: Path, 
     """
     outputs = outputs_of(architecture)
     entry = Network(name, architecture, outputs)
-    weights = {key: _stored(tensor) for key, tensor in network.state_dict().items()}
+    trained = {key for key, _ in network.named_parameters()}
+    weights = {key: _stored(tensor, key in trained) for key, tensor in network.state_dict().items()}
     weights_path = folder / entry.weights_file
     safetensors.torch.save_file(weights, weights_path)
     model = _graph(copy.deepcopy(network).cpu().float(), outputs)
@@ -67,12 +68,12 @@ def read_network(bundle: Bundle, name: str) -> nn.Module:
     return network.eval()
 
 
-def _stored(tensor: Tensor) -> Tensor:
-    """Half precision for kernels; vectors (statistics of batch norms, biases) do not survive it."""
+def _stored(tensor: Tensor, trained: bool) -> Tensor:
+    """Half precision for trained kernels; batch norms, biases and fixed filters do not survive it."""
     tensor = tensor.detach().cpu()
     if not tensor.is_floating_point():
         return tensor.contiguous().clone()
-    narrow = tensor.ndim >= 2 and bool(tensor.abs().amax() <= torch.finfo(torch.float16).max)
+    narrow = trained and tensor.ndim >= 2 and bool(tensor.abs().amax() <= torch.finfo(torch.float16).max)
     return tensor.to(torch.float16 if narrow else torch.float32).contiguous().clone()
 
 

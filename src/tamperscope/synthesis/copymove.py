@@ -13,7 +13,7 @@ from tamperscope.synthesis.shapes import Mask
 def copy_move(
     host: NDArray[np.uint8], source: Mask, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], Mask, Step] | None:
-    """Copy the `source` area of `host` to another place; None when no place is found that leaves the source alone."""
+    """Copy the `source` area of `host` elsewhere; None when no place leaves the source alone."""
     piece = shapes.cut(host, source)
     if piece is None or source.mean() > 0.3:
         return None

@@ -49,14 +49,21 @@ def forge(library: PhotoLibrary, rng: np.random.Generator, size: int) -> Forgery
     Retries until an attempt succeeds, so the shares of the types hold; the same generator state gives the
     same bytes.
     """
-    authentic = rng.random() < AUTHENTIC_SHARE
-    kind = (
-        None if authentic else list(TYPE_SHARES)[rng.choice(len(TYPE_SHARES), p=list(TYPE_SHARES.values()))]
-    )
+    kind = None if rng.random() < AUTHENTIC_SHARE else _choose_type(library, rng)
     while True:
         example = _attempt(library, kind, rng, size)
         if example is not None:
             return example
+
+
+def _choose_type(library: PhotoLibrary, rng: np.random.Generator) -> ManipulationType:
+    possible = {
+        kind: share
+        for kind, share in TYPE_SHARES.items()
+        if kind is not ManipulationType.FACE or library.with_faces
+    }
+    shares = np.array(list(possible.values()))
+    return list(possible)[rng.choice(len(possible), p=shares / shares.sum())]
 
 
 def _attempt(

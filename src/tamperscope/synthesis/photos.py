@@ -94,8 +94,8 @@ class PhotoLibrary:
             return tuple(photo for photo, has_face in zip(self.photos, found, strict=True) if has_face)
 
     def face_photo(self, rng: np.random.Generator) -> Photo:
-        """Choose a photo that shows a face; any photo when none does."""
-        return _choose(self.with_faces or self.photos, rng)
+        """Choose a photo that shows a face; there must be one."""
+        return _choose(self.with_faces, rng)
 
     def donor(self, host: Photo, rng: np.random.Generator, *, with_object: bool) -> Photo:
         """Choose another photo to take something from.

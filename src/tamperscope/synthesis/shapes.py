@@ -118,7 +118,7 @@ def dilate(mask: Mask, radius: int) -> Mask:
 
 
 def soft_edge(mask: Mask, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return an opacity in 0..1 for a mask, with the edge of a hand-made cut: hard, or feathered by a few pixels."""
+    """Return an opacity in 0..1 for a mask, with a hand-made edge: hard, or feathered by a few pixels."""
     opacity = mask.astype(np.float32)
     if rng.random() < 0.75:
         opacity = np.asarray(cv2.GaussianBlur(opacity, (0, 0), rng.uniform(0.4, 2.0)), np.float32)
