@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tamperscope.errors import SettingsError
+from tamperscope.errors import SettingsError, TamperscopeError
 from tamperscope.server import serve
 from tamperscope.server.serve import RunningServer
 from tamperscope.server.settings import Settings
@@ -30,35 +31,43 @@ def start(
     ngrok_token: str = "",
     *,
     model_folder: Path = Path("model"),
-    environment: Mapping[str, str] = os.environ,
-    say: Callable[[str], None] = print,
 ) -> RunningServer:
     """Return a server in the background, with the checkpoints if there are any, else the default bundle.
 
-    What is not given is taken from `DEEP_LAB_CHECKPOINT`, `CLASSIF_CHECKPOINT` and `NGROK_TOKEN`, then from
-    the checkpoints of the original names in `model_folder`. With a token the server gets a public address.
+    What is left empty is taken from the environment's `DEEP_LAB_CHECKPOINT`, `CLASSIF_CHECKPOINT` and
+    `NGROK_TOKEN`, and checkpoints then from `model_folder`, where they have the original project's names.
+    With a token the server gets a public address.
 
     Raises `SettingsError` when only one checkpoint is there, and as `import_checkpoints` and `serve.start`.
     """
-    settings = settings_for(
-        deep_lab_checkpoint,
-        classif_checkpoint,
-        ngrok_token,
-        model_folder=model_folder,
-        environment=environment,
-        say=say,
+    return serve.start(
+        settings_for(deep_lab_checkpoint, classif_checkpoint, ngrok_token, model_folder, os.environ)
     )
-    return serve.start(settings, say)
 
 
-def settings_for(
+def run(
     deep_lab_checkpoint: str = "",
     classif_checkpoint: str = "",
     ngrok_token: str = "",
     *,
     model_folder: Path = Path("model"),
-    environment: Mapping[str, str] = os.environ,
-    say: Callable[[str], None] = print,
+) -> None:
+    """Serve as `start` does until SIGINT or SIGTERM; exit with 2 and one sentence when that cannot be."""
+    try:
+        serve.run(
+            settings_for(deep_lab_checkpoint, classif_checkpoint, ngrok_token, model_folder, os.environ)
+        )
+    except TamperscopeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def settings_for(
+    deep_lab_checkpoint: str,
+    classif_checkpoint: str,
+    ngrok_token: str,
+    model_folder: Path,
+    environment: Mapping[str, str],
 ) -> Settings:
     """Return the settings that `start` serves with; imports the checkpoints if that was not done yet."""
     settings = Settings.read(environment)
@@ -71,7 +80,7 @@ def settings_for(
         classif_checkpoint or environment.get("CLASSIF_CHECKPOINT", ""), model_folder / CLASSIFICATION_FILE
     )
     if segmentation and classification:
-        return replace(settings, model=_imported(segmentation, classification, model_folder, say))
+        return replace(settings, model=_imported(segmentation, classification, model_folder))
     if segmentation or classification:
         missing = "CLASSIF_CHECKPOINT" if segmentation else "DEEP_LAB_CHECKPOINT"
         raise SettingsError(
@@ -87,7 +96,7 @@ def _checkpoint(given: str, usual: Path) -> Path | None:
     return usual if usual.is_file() else None
 
 
-def _imported(segmentation: Path, classification: Path, folder: Path, say: Callable[[str], None]) -> Path:
+def _imported(segmentation: Path, classification: Path, folder: Path) -> Path:
     # Named by content, so that a replaced checkpoint is imported anew and an unchanged one never again.
     digest = hashlib.sha256(_sha256(segmentation) + _sha256(classification)).hexdigest()[:16]
     bundle = folder / f"imported-{digest}"
@@ -96,7 +105,7 @@ def _imported(segmentation: Path, classification: Path, folder: Path, say: Calla
     # Only here, because it needs PyTorch, which serving a bundle does without.
     from tamperscope.network.checkpoints import import_checkpoints
 
-    say(f"Importing {segmentation.name} and {classification.name} into {bundle}, once.")
+    print(f"Importing {segmentation.name} and {classification.name} into {bundle}, once.", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     # Beside its final place and moved at the end: an interrupted import is never taken for a bundle.
     with TemporaryDirectory(prefix="importing-", dir=folder) as temporary:
