@@ -93,7 +93,7 @@ class Report:
     regions: tuple[Region, ...]
     """Connected areas of the mask, largest first."""
     notes: tuple[str, ...]
-    """What limits this analysis: the image was scaled, the bundle has no calibration, map and score disagree..."""
+    """What limits this analysis: the image was scaled, the bundle is uncalibrated, map and score differ..."""
     image: ImageFacts
     bundle: BundleIdentity
     mask: NDArray[np.bool_]

@@ -74,10 +74,11 @@ class JointNetwork(nn.Module):
 
 
 class HighPass(nn.Module):
-    """Three fixed high-pass residuals of the luminance, from the spatial rich model (Fridrich and Kodovsky 2012).
+    """Three fixed high-pass residuals of the luminance (spatial rich model, Fridrich and Kodovsky 2012).
 
     They take the scene away and leave noise and compression traces, which differ where something was pasted.
-    Takes normalised (N, 3, H, W) RGB, gives (N, 3, H, W) residuals truncated at 6 grey levels and scaled to -2..2.
+    Takes normalised (N, 3, H, W) RGB, gives (N, 3, H, W) residuals, truncated at 6 grey levels and scaled
+    to -2..2.
     """
 
     channels = 3
@@ -93,7 +94,13 @@ class HighPass(nn.Module):
         square3[1:4, 1:4] = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
         square5 = (
             torch.tensor(
-                [[-1.0, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
+                [
+                    [-1.0, 2, -2, 2, -1],
+                    [2, -6, 8, -6, 2],
+                    [-2, 8, -12, 8, -2],
+                    [2, -6, 8, -6, 2],
+                    [-1, 2, -2, 2, -1],
+                ]
             )
             / 12
         )

@@ -13,7 +13,7 @@ from tamperscope.synthesis.shapes import Mask
 def copy_move(
     host: NDArray[np.uint8], source: Mask, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], Mask, Step] | None:
-    """Copy the `source` area of `host` to another place; None when no place is found that leaves the source alone."""
+    """Copy the `source` area of `host` elsewhere; None when no place leaves the source alone."""
     piece = shapes.cut(host, source)
     if piece is None or source.mean() > 0.3:
         return None
@@ -25,7 +25,7 @@ def copy_move(
     for _ in range(12):
         x = int(rng.integers(0, max(width - piece.mask.shape[1], 0) + 1))
         y = int(rng.integers(0, max(height - piece.mask.shape[0], 0) + 1))
-        layer, mask = shapes.place(piece, height, width, x, y)
+        layer, mask = shapes.place(piece, host, x, y)
         if mask.sum() >= 100 and (mask & source).sum() < 0.1 * mask.sum():
             result = shapes.blend(host, layer, shapes.soft_edge(mask, rng))
             return result, mask, Step("copy-move", {"scale": scale, "degrees": degrees, "x": x, "y": y})

@@ -49,14 +49,21 @@ def forge(library: PhotoLibrary, rng: np.random.Generator, size: int) -> Forgery
     Retries until an attempt succeeds, so the shares of the types hold; the same generator state gives the
     same bytes.
     """
-    authentic = rng.random() < AUTHENTIC_SHARE
-    kind = (
-        None if authentic else list(TYPE_SHARES)[rng.choice(len(TYPE_SHARES), p=list(TYPE_SHARES.values()))]
-    )
+    kind = None if rng.random() < AUTHENTIC_SHARE else _choose_type(library, rng)
     while True:
         example = _attempt(library, kind, rng, size)
         if example is not None:
             return example
+
+
+def _choose_type(library: PhotoLibrary, rng: np.random.Generator) -> ManipulationType:
+    possible = {
+        kind: share
+        for kind, share in TYPE_SHARES.items()
+        if kind is not ManipulationType.FACE or library.with_faces
+    }
+    shares = np.array(list(possible.values()))
+    return list(possible)[rng.choice(len(possible), p=shares / shares.sum())]
 
 
 def _attempt(
@@ -124,7 +131,6 @@ def _edit(
     rng: np.random.Generator,
     size: int,
 ) -> tuple[Pixels, Mask, Step] | None:
-    height, width = pixels.shape[:2]
     if kind is ManipulationType.SPLICING:
         piece = _piece(library, host.photo, rng, size)
         return None if piece is None else splice(pixels, piece, rng)
@@ -138,7 +144,7 @@ def _edit(
         return (reshape_face if method == "reshape" else retouch_face)(pixels, rng)
     area = host.object_mask
     if area is None or area.sum() < 200 or rng.random() < 0.3:
-        area = shapes.drawn_shape(height, width, float(np.exp(rng.uniform(np.log(0.01), np.log(0.15)))), rng)
+        area = shapes.drawn_shape(pixels, float(np.exp(rng.uniform(np.log(0.01), np.log(0.15)))), rng)
     if kind is ManipulationType.COPYMOVE:
         return copy_move(pixels, area, rng)
     # Whoever removes an object selects a little more than the object.
@@ -154,7 +160,7 @@ def _piece(library: PhotoLibrary, host: Photo, rng: np.random.Generator, size: i
     pixels = laundering.first_life(donor.pixels, rng)[0]
     mask = donor.object_mask
     if mask is None or mask.sum() < 400:
-        mask = shapes.drawn_shape(*pixels.shape[:2], float(rng.uniform(0.02, 0.3)), rng)
+        mask = shapes.drawn_shape(pixels, float(rng.uniform(0.02, 0.3)), rng)
     return shapes.cut(pixels, mask)
 
 

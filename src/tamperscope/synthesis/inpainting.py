@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ Pixels = NDArray[np.uint8]
 
 
 def inpaint(host: Pixels, hole: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask, Step] | None:
-    """Fill `hole` so that it looks as if nothing had been there; None when the hole is too small or too large."""
+    """Fill `hole` as if nothing had been there; None when the hole is too small or too large."""
     if not 100 <= hole.sum() <= 0.25 * hole.size:
         return None
     thin = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max() < 8
@@ -29,14 +31,13 @@ def _exemplar(host: Pixels, hole: Mask, rng: np.random.Generator) -> tuple[Pixel
     A light form of exemplar-based filling (Criminisi et al. 2004): the hole is split into a few bands, each
     is filled from the shift whose surroundings fit best, and the seam is hidden by Poisson blending at times.
     """
-    height, width = hole.shape
     result = host.copy()
     x, y, box_width, box_height = cv2.boundingRect(hole.astype(np.uint8))
     bands = int(rng.integers(1, 4)) if min(box_width, box_height) > 24 else 1
     across = box_width > box_height
     edges = np.linspace(0, box_width if across else box_height, bands + 1).astype(int)
     shifts = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         part = np.zeros_like(hole)
         if across:
             part[:, x + start : x + stop] = hole[:, x + start : x + stop]
@@ -48,10 +49,14 @@ def _exemplar(host: Pixels, hole: Mask, rng: np.random.Generator) -> tuple[Pixel
         moved = np.roll(host, shift, axis=(0, 1))
         result = shapes.blend(result, moved, shapes.soft_edge(part, rng))
         shifts.append(list(shift))
-    if rng.random() < 0.4 and 0 < x and 0 < y and x + box_width < width and y + box_height < height:
+    # OpenCV leaves the rim of the mask as it was, so the mask it gets is a little larger than the hole.
+    seam = shapes.dilate(hole, 2)
+    touches_border = seam[[0, -1]].any() or seam[:, [0, -1]].any()
+    if rng.random() < 0.4 and not touches_border:
+        x, y, box_width, box_height = cv2.boundingRect(seam.astype(np.uint8))
         centre = (x + box_width // 2, y + box_height // 2)
         result = np.asarray(
-            cv2.seamlessClone(result, host, hole.astype(np.uint8) * 255, centre, cv2.NORMAL_CLONE), np.uint8
+            cv2.seamlessClone(result, host, seam.astype(np.uint8) * 255, centre, cv2.NORMAL_CLONE), np.uint8
         )
     return result, hole, Step("exemplar inpainting", {"shifts": shifts})
 
@@ -79,7 +84,7 @@ def _best_shift(host: Pixels, part: Mask, hole: Mask, rng: np.random.Generator) 
 
 
 def _diffusion(host: Pixels, hole: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask, Step]:
-    """Fill a thin hole by Telea (2004) or Navier-Stokes (Bertalmio et al. 2001), with grain put back at times."""
+    """Fill a thin hole by Telea (2004) or Navier-Stokes (Bertalmio et al. 2001), some with grain put back."""
     method = rng.choice(["telea", "navier-stokes"])
     flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
     filled = cv2.inpaint(host, hole.astype(np.uint8), float(rng.integers(3, 8)), flag)

@@ -21,18 +21,24 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--photos", type=_FOLDER, required=True, help="Folder with one folder of photos per collection.")
+@click.option(
+    "--photos", type=_FOLDER, required=True, help="Folder with one folder of photos per collection."
+)
 @click.option("--object-masks", type=_FOLDER, help="Folder with <collection>/<photo>*.png, white = object.")
 @click.option("--imagenet", type=_FILE, help="ImageNet ResNet-50 weights (.safetensors) to start from.")
 @click.option("--start", type=_FILE, help="Network weights (.pth) of an earlier run to start from.")
 @click.option("--minutes", type=float, required=True, help="Time budget.")
-@click.option("--size", default=JointRecipe.size, show_default=True, help="Side of a training crop in pixels.")
+@click.option(
+    "--size", default=JointRecipe.size, show_default=True, help="Side of a training crop in pixels."
+)
 @click.option("--batch", default=JointRecipe.batch, show_default=True)
 @click.option("--trunk-rate", default=JointRecipe.trunk_rate, show_default=True)
 @click.option("--fresh-rate", default=JointRecipe.fresh_rate, show_default=True)
 @click.option("--seed", default=JointRecipe.seed, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes that make forgeries.")
-@click.option("--precision", default="32-true", show_default=True, help="bf16-mixed where the hardware has it.")
+@click.option(
+    "--precision", default="32-true", show_default=True, help="bf16-mixed where the hardware has it."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and log.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 def main(
@@ -73,11 +79,14 @@ def main(
     average = EMAWeightAveraging(decay=0.99)
     trainer = lightning.Trainer(
         max_epochs=-1,
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,
         accelerator="auto",
         devices=1,
         gradient_clip_val=1.0,
-        callbacks=[average, ModelCheckpoint(out, filename="last", every_n_train_steps=50, enable_version_counter=False)],
+        callbacks=[
+            average,
+            ModelCheckpoint(out, filename="last", every_n_train_steps=50, enable_version_counter=False),
+        ],
         logger=CSVLogger(out, name="log"),
         log_every_n_steps=10,
         default_root_dir=out,

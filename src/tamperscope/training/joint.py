@@ -59,7 +59,14 @@ class JointTraining(lightning.LightningModule):
         kind = functional.cross_entropy(logits.type[forged], batch.type[forged]) if forged.any() else 0.0
         loss: Tensor = 2 * mask + 0.5 * overlap + 0.2 * score + 0.15 * kind
         self.log_dict(
-            {"loss": loss, "mask": mask, "dice": overlap, "score": score, "type": kind, "progress": self.progress},
+            {
+                "loss": loss,
+                "mask": mask,
+                "dice": overlap,
+                "score": score,
+                "type": kind,
+                "progress": self.progress,
+            },
             prog_bar=True,
         )
         return loss

@@ -1,0 +1,51 @@
+# Every target makes the environment it needs, and makes it again only when its requirements change.
+#
+#   make serve      the server on http://127.0.0.1:5000; options: make serve ARGS="--port 8000"
+#   make test       everything that must hold before a change is merged
+#   make lint       style and types alone
+#   make format     rewrite the code in the project's style
+#   make clean      remove the environment
+#
+# Another interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+
+.PHONY: serve test lint format clean
+
+serve: $(VENV)/.serve.stamp
+	@$(BIN)/tamperscope serve $(ARGS)
+
+test: lint
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev.stamp
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV)
+
+# Serving needs no PyTorch, so `make serve` installs none.
+$(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable '.[train,tunnel,dev]'
+	@touch $@ $(VENV)/.serve.stamp
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "tamperscope needs Python 3.11 or newer; say where it is: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		rm -rf $(VENV); echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }

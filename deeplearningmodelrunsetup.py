@@ -1,0 +1,21 @@
+"""Start the server on port 5000, as in the original project: python deeplearningmodelrunsetup.py
+
+Fill in the three values or set environment variables of the same names. Without checkpoints the bundle
+in model/ is served, without a token there is no public address.
+"""
+
+from pathlib import Path
+
+from tamperscope.server import original
+
+DEEP_LAB_CHECKPOINT = ""  # such as "model/best_deeplabv3_defacto_last.pth"
+CLASSIF_CHECKPOINT = ""  # such as "model/best_resnet50_defacto.pth"
+NGROK_TOKEN = ""
+
+if __name__ == "__main__":
+    original.run(
+        DEEP_LAB_CHECKPOINT,
+        CLASSIF_CHECKPOINT,
+        NGROK_TOKEN,
+        model_folder=Path(__file__).with_name("model"),
+    )

@@ -1,0 +1,91 @@
+"""Every error answer of the server, as problem details (RFC 9457).
+
+Beside the members of the RFC each answer has `error`, the same sentence as `detail`: the front ends of
+the original project read that key.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass, field
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from tamperscope import errors
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a client learns about a request that failed."""
+
+    status: int
+    title: str
+    detail: str
+    type: str = "about:blank"
+    error: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", self.detail)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    status: int
+    title: str
+    slug: str
+
+
+# The most special class of an exception that stands here decides.
+_KINDS: dict[type[BaseException], _Kind] = {
+    errors.EmptyImageError: _Kind(400, "No image", "no-image"),
+    errors.ImageTooLargeError: _Kind(413, "Image too large", "image-too-large"),
+    errors.UnsupportedImageError: _Kind(415, "Not an image we read", "unsupported-image"),
+    errors.DamagedImageError: _Kind(422, "Damaged image", "damaged-image"),
+    errors.ImageTooSmallError: _Kind(422, "Image too small", "image-too-small"),
+    errors.ImageError: _Kind(422, "Image cannot be analysed", "image"),
+    errors.BusyError: _Kind(503, "Too busy", "busy"),
+}
+
+
+def register(app: Flask) -> None:
+    """Make every error of `app` a problem."""
+    app.register_error_handler(errors.TamperscopeError, _from_ours)
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(Exception, _from_unexpected)
+
+
+def _from_ours(error: errors.TamperscopeError) -> Response:
+    kind = next((_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS), None)
+    if kind is None:
+        return _from_unexpected(error)
+    response = _respond(Problem(kind.status, kind.title, str(error), f"urn:tamperscope:problem:{kind.slug}"))
+    if kind.status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _from_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    response = _respond(Problem(status, error.name, error.description or error.name))
+    # Such as Allow, which a 405 must carry.
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    return response
+
+
+def _from_unexpected(error: Exception) -> Response:
+    _log.error("unexpected error", exc_info=error)
+    title = InternalServerError().name
+    return _respond(Problem(500, title, "The server could not finish this request; its log says why."))
+
+
+def _respond(problem: Problem) -> Response:
+    return Response(json.dumps(asdict(problem)), problem.status, content_type=CONTENT_TYPE)

@@ -1,0 +1,187 @@
+"""The serving loop: bind, load, listen, warm up, and stop without dropping anybody's answer."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from flask import Flask
+from waitress import wasyncore
+from waitress.server import create_server
+
+from tamperscope.detector import Detector
+from tamperscope.errors import SettingsError, TunnelError
+from tamperscope.server import app as application
+from tamperscope.server.settings import Settings
+from tamperscope.server.tunnel import Tunnel, open_tunnel
+
+# Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
+_SPARE_THREADS = 4
+_DRAIN_SECONDS = 30.0
+_say = partial(print, flush=True)
+
+
+def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what is running and return.
+
+    Raises `SettingsError` when the address cannot be used and `BundleError` when there is no bundle.
+    """
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    # Both end the wait below in the same way, even while the model is loading, and even where a shell
+    # started us with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    running = None
+    try:
+        running = start(settings, say)
+        running.wait()
+    except KeyboardInterrupt:
+        say("Stopping when the running requests are answered.")
+    finally:
+        if running:
+            running.stop()
+
+
+def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServer:
+    """Return once the server answers in the background; `say` hears its address and the tunnel's.
+
+    Raises as `run` does. A tunnel that cannot be opened is said, and the server keeps running without.
+    """
+    listener = _bind(settings)
+    try:
+        detector = Detector.load(
+            settings.model,
+            limits=settings.limits,
+            pixel_budget=settings.pixel_budget,
+            threads=settings.threads,
+        )
+        app = application.create_app(settings, detector)
+        loop = _Loop(app, settings, listener)
+    except BaseException:
+        listener.close()
+        raise
+    running = RunningServer(url=_url(settings.host, listener.getsockname()[1]), tunnel=None, _loop=loop)
+    try:
+        app.extensions[application.SERVICE].warm_up()
+        say(f"tamperscope answers on {running.url}")
+        return _with_tunnel(running, settings, say)
+    except BaseException:
+        running.stop()
+        raise
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that answers in a background thread."""
+
+    url: str
+    """Its address on this machine."""
+    tunnel: Tunnel | None
+    """Its public address, if one was asked for and could be opened."""
+    _loop: _Loop
+
+    def wait(self) -> None:
+        """Return when the server has ended."""
+        self._loop.wait()
+
+    def stop(self) -> None:
+        """Take no further requests, answer those that are running, and end. May be called twice."""
+        if self.tunnel:
+            self.tunnel.close()
+        self._loop.stop()
+
+
+def _with_tunnel(running: RunningServer, settings: Settings, say: Callable[[str], None]) -> RunningServer:
+    if settings.tunnel != "ngrok":
+        return running
+    try:
+        tunnel = open_tunnel(running.url, settings.ngrok_token)
+    except TunnelError as error:
+        say(f"{error} The server keeps answering on {running.url}.")
+        return running
+    say(f"and to the whole internet on {tunnel.public_url}")
+    return replace(running, tunnel=tunnel)
+
+
+def _bind(settings: Settings) -> socket.socket:
+    # Before the model is loaded, so that a port in use is said at once and not after seconds.
+    try:
+        family, *_, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server((str(address[0]), settings.port), family=family)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise SettingsError(
+            f"The server cannot listen on {settings.host} port {settings.port}: {reason}. "
+            f"Choose another with --host and --port."
+        ) from None
+
+
+def _url(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+class _Loop:
+    """Waitress in a thread of its own, with an end that waits for the running requests.
+
+    Waitress itself stops by an exception inside its loop, which closes sockets whose answers are not sent.
+    """
+
+    def __init__(self, app: Flask, settings: Settings, listener: socket.socket) -> None:
+        self._sockets: dict[int, wasyncore.dispatcher] = {}
+        self._server = create_server(
+            app,
+            map=self._sockets,
+            sockets=[listener],
+            threads=settings.workers + settings.queue + _SPARE_THREADS,
+            # Waitress refuses in plain text, the application in a problem; what is just over the limit is
+            # the case that deserves the better answer, a flood is not.
+            max_request_body_size=2 * application.request_limit(settings),
+            ident=None,
+        )
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="tamperscope-server", daemon=True).start()
+
+    def wait(self) -> None:
+        # Not by joining the thread: a signal during `join` makes Python 3.11 and 3.12 believe that the
+        # thread has ended. In slices, because some platforms do not interrupt an endless wait for Ctrl-C.
+        while not self._ended.wait(1.0):
+            pass
+
+    def stop(self) -> None:
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._server.pull_trigger()
+        self.wait()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._step(1.0)
+            self._drain()
+        finally:
+            self._ended.set()
+
+    def _drain(self) -> None:
+        # Only the listening socket: the server's own close would also end what wakes this loop.
+        wasyncore.dispatcher.close(self._server)
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self._server.active_channels and time.monotonic() < deadline:
+            for channel in tuple(self._server.active_channels.values()):
+                if not channel.requests and not channel.total_outbufs_len:
+                    channel.handle_close()
+            self._step(0.1)
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._sockets)
+
+    def _step(self, timeout: float) -> None:
+        wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)

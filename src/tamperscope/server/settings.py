@@ -1,0 +1,172 @@
+"""Every setting of the server, read in one place.
+
+`Settings` holds the values and their defaults, `TABLE` says for each of them what may be given and what it
+is for. A field's environment variable is its name in capitals after `TAMPERSCOPE_`, its command line option
+is its name with dashes, and the nearer one wins:
+
+    the default  <  TAMPERSCOPE_MAX_BYTES=1000000  <  --max-bytes 1000000
+
+| variable                   | default     | what it is |
+|----------------------------|-------------|------------|
+| `TAMPERSCOPE_HOST`         | 127.0.0.1   | address to listen on |
+| `TAMPERSCOPE_PORT`         | 5000        | port to listen on |
+| `TAMPERSCOPE_MODEL`        | none        | bundle folder instead of the one that comes along |
+| `TAMPERSCOPE_CORS_ORIGINS` | *           | web origins that may call `/segment` and `/classify` |
+| `TAMPERSCOPE_MAX_BYTES`    | 52428800    | most bytes of an image file |
+| `TAMPERSCOPE_MAX_PIXELS`   | 100000000   | most pixels of an image |
+| `TAMPERSCOPE_PIXEL_BUDGET` | 4000000     | pixels above which an image is scaled down for the analysis |
+| `TAMPERSCOPE_WORKERS`      | 1           | images analysed at the same time |
+| `TAMPERSCOPE_QUEUE`        | 8           | images that may wait for a worker |
+| `TAMPERSCOPE_THREADS`      | none        | CPU threads of one analysis instead of all cores |
+| `TAMPERSCOPE_TUNNEL`       | none        | `ngrok` opens a public address |
+| `TAMPERSCOPE_LOG_LEVEL`    | info        | least severe message that is logged |
+| `NGROK_TOKEN`              | none        | token of the ngrok account; `NGROK_AUTHTOKEN` does as well |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tamperscope.errors import SettingsError
+from tamperscope.images import ImageLimits
+
+ANY_ORIGIN = "*"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the server runs; `Settings()` is what it does when nobody says anything."""
+
+    host: str = "127.0.0.1"
+    port: int = 5000
+    model: Path | None = None
+    cors_origins: tuple[str, ...] = (ANY_ORIGIN,)
+    max_bytes: int = ImageLimits.bytes
+    max_pixels: int = ImageLimits.pixels
+    pixel_budget: int = 4_000_000
+    workers: int = 1
+    queue: int = 8
+    threads: int | None = None
+    tunnel: str = "none"
+    log_level: str = "info"
+    ngrok_token: str | None = field(default=None, repr=False)
+
+    @property
+    def limits(self) -> ImageLimits:
+        """The limits that every uploaded image must keep."""
+        return ImageLimits(bytes=self.max_bytes, pixels=self.max_pixels)
+
+    @classmethod
+    def read(
+        cls, environment: Mapping[str, str], options: Mapping[str, str | None] | None = None
+    ) -> Settings:
+        """Return the settings of an environment, overridden by command line options.
+
+        `options` maps field names to the text given for them, or None where the option was left out. An
+        empty environment variable counts as left out.
+
+        Raises `SettingsError` that names the variable or option, what was found and what is allowed.
+        """
+        given: dict[str, Any] = {}
+        for setting in TABLE:
+            for variable in setting.variables:
+                if environment.get(variable):
+                    given[setting.name] = setting.parse(variable, environment[variable])
+                    break
+            option = (options or {}).get(setting.name)
+            if option is not None:
+                given[setting.name] = setting.parse(setting.option, option)
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one field of `Settings` is given from outside."""
+
+    name: str
+    help: str
+    reader: Callable[[str], Any]
+    """Makes the value of a text, or raises `ValueError` that says what is allowed."""
+    secret_in: tuple[str, ...] = ()
+    """Environment variables of a secret, which has no option: everybody on the machine sees those."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that set it; the first that is there wins."""
+        return self.secret_in or (f"TAMPERSCOPE_{self.name.upper()}",)
+
+    @property
+    def option(self) -> str:
+        """The command line option that sets it."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def default(self) -> str | None:
+        """The text that would give the default value, None where there is none."""
+        value = getattr(Settings(), self.name)
+        if isinstance(value, tuple):
+            return ",".join(value)
+        return None if value is None else str(value)
+
+    def parse(self, origin: str, text: str) -> Any:
+        """Return the value of a text; raises `SettingsError` that names its `origin`."""
+        try:
+            return self.reader(text.strip())
+        except ValueError as allowed:
+            raise SettingsError(f"{origin} is {text!r}, but it must be {allowed}.") from None
+
+
+def _count(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,15}", text) or not lowest <= int(text) <= highest:
+            raise ValueError(f"a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return text.lower()
+
+    return read
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    if text.lower() == "none":
+        return ()
+    origins = tuple(origin.strip().rstrip("/") for origin in text.split(","))
+    # Browsers send scheme, host and port alone: anything with a path or a pattern in it never matches.
+    if origins != (ANY_ORIGIN,) and not all(re.fullmatch(r"https?://[\w.-]+(:\d+)?", o) for o in origins):
+        raise ValueError("'*', 'none', or origins such as https://news.example,http://localhost:3000")
+    return origins
+
+
+TABLE = (
+    Setting("host", "Address to listen on; 0.0.0.0 opens it to the network.", str),
+    Setting("port", "Port to listen on; 0 takes any free one.", _count(0, 65535)),
+    Setting("model", "Folder of the bundle to serve, instead of the one that comes along.", Path),
+    Setting(
+        "cors_origins", "Web origins that may call /segment and /classify: '*', 'none' or a list.", _origins
+    ),
+    Setting("max_bytes", "Refuse image files with more bytes.", _count(1024, 2**40)),
+    # Above, Pillow refuses by itself.
+    Setting("max_pixels", "Refuse images with more pixels.", _count(1024, 178_000_000)),
+    Setting("pixel_budget", "Scale images with more pixels down for the analysis.", _count(1024, 2**40)),
+    Setting("workers", "Images analysed at the same time.", _count(1, 256)),
+    Setting("queue", "Images that may wait for a worker; beyond, the answer is 503.", _count(0, 10_000)),
+    Setting("threads", "CPU threads of one analysis, instead of all cores.", _count(1, 1024)),
+    Setting("tunnel", "Open a public address: ngrok or none.", _one_of("none", "ngrok")),
+    Setting(
+        "log_level",
+        "Least severe message that is logged: debug, info, warning or error.",
+        _one_of("debug", "info", "warning", "error"),
+    ),
+    Setting("ngrok_token", "Token of the ngrok account.", str, secret_in=("NGROK_TOKEN", "NGROK_AUTHTOKEN")),
+)

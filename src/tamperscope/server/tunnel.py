@@ -1,0 +1,97 @@
+"""A public address for a local server, by the official ngrok package (extra `tunnel`)."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
+
+from tamperscope.errors import TunnelError
+
+# A firewall that drops packets would otherwise keep the ngrok package trying for minutes.
+_OPENING_SECONDS = 15.0
+_CLOSING_SECONDS = 3.0
+
+
+class Agent(Protocol):
+    """The part of the `ngrok` module that is used."""
+
+    def forward(self, addr: str, *, authtoken: str) -> Any:
+        """Open a tunnel to `addr`; what comes back has a `url()`."""
+
+    def disconnect(self, url: str) -> Any:
+        """Close the tunnel with that public address."""
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """An open tunnel."""
+
+    public_url: str
+    _agent: Agent
+
+    def close(self) -> None:
+        """Close the tunnel; ngrok does so itself when the process ends."""
+        with suppress(Exception):
+            _in_thread(lambda: self._agent.disconnect(self.public_url), _CLOSING_SECONDS)
+
+
+def open_tunnel(
+    local_url: str, token: str | None, *, agent: Agent | None = None, timeout: float = _OPENING_SECONDS
+) -> Tunnel:
+    """Return a tunnel that leads to `local_url`, opened by `agent`: the ngrok package if None.
+
+    Raises `TunnelError`, without the token in its sentence, when there is no token, no package, no
+    network, no answer within `timeout` seconds, or when ngrok refuses.
+    """
+    if not token:
+        raise TunnelError("No ngrok tunnel was opened because NGROK_TOKEN is not set.")
+    agent = agent or _ngrok()
+    address = urlsplit(local_url).netloc
+    try:
+        listener = _in_thread(lambda: agent.forward(address, authtoken=token), timeout)
+    except Exception as error:
+        raise TunnelError(f"The ngrok tunnel could not be opened: {_reason(error)}.") from None
+    return Tunnel(listener.url(), agent)
+
+
+def _ngrok() -> Agent:
+    try:
+        import ngrok
+    except ImportError:
+        raise TunnelError(
+            "No ngrok tunnel was opened because the ngrok package is missing; "
+            "install it with: pip install 'tamperscope[tunnel]'."
+        ) from None
+    return cast("Agent", ngrok)
+
+
+def _in_thread(call: Callable[[], Any], timeout: float) -> Any:
+    """Return what `call` returns, or raise what it raises or `TimeoutError`.
+
+    In a thread of its own, because the ngrok package cannot be told to give up, and because it answers
+    with coroutines where an event loop runs, as in a notebook. A daemon, so that it never holds up the end
+    of the process.
+    """
+    outcome: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="ngrok", daemon=True).start()
+    return outcome.result(timeout)
+
+
+def _reason(error: Exception) -> str:
+    # ngrok's own text is not passed on: when it refuses a token, it quotes the token.
+    if code := re.search(r"ERR_NGROK_\d+", str(error)):
+        return f"ngrok refused with {code[0]}"
+    return "ngrok did not answer in time" if isinstance(error, TimeoutError) else "ngrok cannot be reached"

@@ -1,0 +1,37 @@
+"""The image inside a request."""
+
+from __future__ import annotations
+
+from flask import Request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+
+from tamperscope.errors import EmptyImageError, ImageTooLargeError
+
+FIELD = "image"
+
+
+def uploaded_image(request: Request) -> bytes:
+    """Return the bytes of the form field `image`; its file name and declared type are not looked at.
+
+    Raises `BadRequest` when the request has another shape, `EmptyImageError` when the field is empty and
+    `ImageTooLargeError` when the request is larger than the server takes.
+    """
+    if request.mimetype != "multipart/form-data":
+        found = f"not {request.mimetype!r}" if request.mimetype else "and this request declares no type"
+        raise BadRequest(
+            f"Send the image as multipart/form-data with a file in the field {FIELD!r}, {found}."
+        )
+    try:
+        files, texts = request.files, request.form
+    except RequestEntityTooLarge:
+        raise ImageTooLargeError("The request is larger than this server accepts.") from None
+
+    if FIELD not in files:
+        if FIELD in texts:
+            raise BadRequest(f"The form field {FIELD!r} holds text, but it must hold a file.")
+        found = ", ".join(repr(name[:40]) for name in [*files, *texts][:5]) or "no field at all"
+        raise BadRequest(f"The form has no file in the field {FIELD!r}; found: {found}.")
+    data: bytes = files[FIELD].read()
+    if not data:
+        raise EmptyImageError(f"The file in the form field {FIELD!r} is empty.")
+    return data

@@ -1,0 +1,58 @@
+"""A detector without networks, for tests about what is built around it."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+
+from tamperscope.images import Image, read_image
+from tamperscope.report import Box, BundleIdentity, ManipulationType, Region, Report, Verdict
+
+IDENTITY = BundleIdentity(name="fake", version="1", sha256="0" * 64)
+
+
+class FakeDetector:
+    """Finds one rectangle in the upper left quarter of each image, and takes it for copy-move.
+
+    Images without any red are authentic. With `holding`, each analysis waits until `release` is set.
+    """
+
+    def __init__(self, *, holding: bool = False) -> None:
+        self.bundle = SimpleNamespace(identity=IDENTITY)
+        self.entered = threading.Semaphore(0)
+        self.release = threading.Event()
+        if not holding:
+            self.release.set()
+
+    def analyze(self, source: object) -> Report:
+        image = source if isinstance(source, Image) else read_image(source)
+        self.entered.release()
+        assert self.release.wait(30)
+        manipulated = bool(image.pixels[..., 0].any())
+        return _report(image, manipulated)
+
+    def warm_up(self) -> None:
+        pass
+
+
+def _report(image: Image, manipulated: bool) -> Report:
+    mask = np.zeros((image.height, image.width), bool)
+    if manipulated:
+        mask[image.height // 8 : image.height // 2, image.width // 8 : image.width // 2] = True
+    top, left = image.height // 8, image.width // 8
+    box = Box(left, top, image.width // 2 - left, image.height // 2 - top)
+    corners = ((left, top), (left, image.height // 2 - 1), (image.width // 2 - 1, top))
+    return Report(
+        verdict=Verdict.MANIPULATED if manipulated else Verdict.AUTHENTIC,
+        score=0.9 if manipulated else 0.1,
+        type=ManipulationType.COPYMOVE,
+        type_scores=dict(zip(ManipulationType, (0.125, 0.5, 0.25, 0.125), strict=True)),
+        regions=(Region(box, corners, float(mask.mean()), 0.75),) if manipulated else (),
+        notes=("found by a fake",),
+        image=image.facts(),
+        bundle=IDENTITY,
+        mask=mask,
+        heatmap=mask.astype(np.float32) * np.float32(0.75),
+    )

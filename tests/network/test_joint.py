@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tamperscope.network.joint import HighPass, JointNetwork
+
+
+@pytest.fixture(scope="module")
+def network() -> JointNetwork:
+    torch.manual_seed(0)
+    return JointNetwork().eval()
+
+
+@torch.inference_mode()
+def test_every_head_answers_at_any_multiple_of_16(network: JointNetwork) -> None:
+    for height, width in ((32, 32), (48, 96)):
+        logits = network(torch.randn(2, 3, height, width))
+        assert logits.mask.shape == (2, 1, height, width)
+        assert logits.type.shape == (2, 4)
+        assert logits.score.shape == (2, 1)
+
+
+def test_high_pass_sees_detail_and_no_colour() -> None:
+    high_pass = HighPass()
+    assert high_pass(torch.full((1, 3, 16, 16), 0.7)).abs().max() < 1e-4
+    dot = torch.zeros(1, 3, 16, 16)
+    dot[..., 8, 8] = 0.02
+    assert high_pass(dot).abs().amax(dim=(2, 3)).min() > 0.01
+
+
+def test_imagenet_weights_reach_the_trunk(network: JointNetwork, tmp_path: Path) -> None:
+    weights = {
+        "conv1.weight": torch.full((64, 3, 7, 7), 0.5),
+        "layer1.0.conv1.weight": torch.ones(64, 64, 1, 1),
+    }
+    save_file(weights, tmp_path / "imagenet.safetensors")
+    before = network.segmentation.encoder.conv1.weight.detach().clone()
+    network.load_imagenet(tmp_path / "imagenet.safetensors")
+    stem = network.segmentation.encoder.conv1.weight.detach()
+    assert (stem[:, :3] == 0.5).all()
+    assert torch.equal(stem[:, 3:], before[:, 3:])
+    assert (network.segmentation.encoder.layer1[0].conv1.weight == 1).all()
+
+
+def test_the_heads_do_not_shape_the_mask(network: JointNetwork) -> None:
+    network.zero_grad()
+    logits = network(torch.randn(1, 3, 32, 32))
+    (logits.type.sum() + logits.score.sum()).backward()
+    head = network.segmentation.segmentation_head[0].weight
+    assert head.grad is None or not head.grad.any()

@@ -1,0 +1,136 @@
+"""Small images for tests: ordinary ones in any format, and hostile ones that only a test should ever meet."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pillow_heif
+from numpy.typing import NDArray
+
+pillow_heif.register_heif_opener()
+
+
+def photo(width: int = 64, height: int = 48, seed: int = 0) -> NDArray[np.uint8]:
+    """A smooth, colourful picture with no symmetry: (height, width, 3)."""
+    coarse = np.random.default_rng(seed).integers(20, 236, (4, 5, 3), dtype=np.uint8)
+    picture = PIL.Image.fromarray(coarse).resize((width, height), PIL.Image.Resampling.BICUBIC)
+    return np.asarray(picture)
+
+
+def encode(picture: PIL.Image.Image | NDArray[Any], image_format: str = "JPEG", **options: Any) -> bytes:
+    """The picture as a file of that format; options are those of Pillow."""
+    if isinstance(picture, np.ndarray):
+        picture = PIL.Image.fromarray(picture)
+    file = BytesIO()
+    # Saving leaves encoder settings behind on the picture, hence the copy.
+    picture.copy().save(file, image_format, **options)
+    return file.getvalue()
+
+
+def several(image_format: str, **options: Any) -> bytes:
+    """A file of three different pictures, the first of which is `photo()`."""
+    first, *others = (PIL.Image.fromarray(photo(seed=seed)) for seed in range(3))
+    return encode(first, image_format, save_all=True, append_images=others, **options)
+
+
+def exif_orientation(orientation: int) -> PIL.Image.Exif:
+    """EXIF that says nothing but how to turn the picture."""
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def every_format() -> dict[str, bytes]:
+    """`photo()` once in each format that is read, and in the main variants of some."""
+    return {
+        "JPEG": encode(photo()),
+        "progressive JPEG": encode(photo(), progressive=True),
+        "PNG": encode(photo(), "PNG"),
+        "WebP": encode(photo(), "WEBP"),
+        "lossless WebP": encode(photo(), "WEBP", lossless=True),
+        "TIFF": encode(photo(), "TIFF"),
+        "LZW TIFF": encode(photo(), "TIFF", compression="tiff_lzw"),
+        "BMP": encode(photo(), "BMP"),
+        "GIF": encode(photo(), "GIF"),
+        "HEIC": encode(photo(), "HEIF"),
+        "AVIF": encode(photo(), "AVIF"),
+    }
+
+
+def png(width: int, height: int, *chunks: tuple[bytes, bytes], colour_type: int = 2, bits: int = 8) -> bytes:
+    """A PNG with this header and these chunks, sound in form whatever they hold."""
+    header = struct.pack(">LLBBBBB", width, height, bits, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">L", len(content)) + kind + content + struct.pack(">L", zlib.crc32(kind + content))
+        for kind, content in ((b"IHDR", header), *chunks, (b"IEND", b""))
+    )
+
+
+def huge_png() -> bytes:
+    """50,000 x 50,000 pixels declared in less than a hundred bytes."""
+    return png(50_000, 50_000, (b"IDAT", zlib.compress(b"")))
+
+
+def png_bomb(kind: bytes) -> bytes:
+    """A 64 x 64 PNG with one chunk (iCCP, zTXt, iTXt or IDAT) that inflates to 100 MB."""
+    compressor = zlib.compressobj(9)
+    zeros = bytes(2**20)
+    bomb = b"".join(compressor.compress(zeros) for _ in range(100)) + compressor.flush()
+    prefix = {b"iCCP": b"x\0\0", b"zTXt": b"x\0\0", b"iTXt": b"x\0\1\0\0\0", b"IDAT": b""}[kind]
+    pixels = [] if kind == b"IDAT" else [(b"IDAT", zlib.compress(bytes(64 * (1 + 3 * 64))))]
+    return png(64, 64, (kind, prefix + bomb), *pixels)
+
+
+def huge_gif() -> bytes:
+    """A GIF whose canvas is as large as the format allows."""
+    return b"GIF89a" + struct.pack("<HH", 65535, 65535) + encode(photo(), "GIF")[10:]
+
+
+def huge_behind_a_crop(image_format: str) -> bytes:
+    """A HEIF or AVIF that declares 20,000 x 20,000 pixels; HEIF crops them to 64 x 48."""
+    data = bytearray(encode(photo(), image_format))
+    extents = data.index(b"ispe")
+    data[extents + 8 : extents + 16] = struct.pack(">LL", 20_000, 20_000)
+    return bytes(data)
+
+
+def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
+    """A grey TIFF of 64 x 48 in which one numeric tag says something else."""
+    tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: len(pixels)}
+    tags[tag] = value
+    directory = struct.pack("<H", len(tags))
+    for number, content in sorted(tags.items()):
+        directory += struct.pack("<HHLL", number, 4, 1, content)
+    return b"II*\0" + struct.pack("<L", 8 + len(pixels)) + pixels + directory + bytes(4)
+
+
+def tiff_of_many_pages(pages: int = 5000) -> bytes:
+    """A sound grey TIFF followed by a long chain of empty directories."""
+    first = tiff_with(256, 64)
+    start = len(first)
+    offsets = [start + 6 * page for page in range(1, pages)] + [0]
+    chain = b"".join(struct.pack("<HL", 0, offset) for offset in offsets)
+    return first[:-4] + struct.pack("<L", start) + chain
+
+
+def laborious() -> dict[str, bytes]:
+    """Sound files that are decoded piece by piece, of very many pieces."""
+    jpeg, progressive, gif = encode(photo()), encode(photo(), progressive=True), encode(photo(), "GIF")
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    return {
+        "JPEG scans": progressive[:-2] + 200 * scan + b"\xff\xd9",
+        "JPEG segments": jpeg[:2] + 10_000 * b"\xff\xfe\x00\x02" + jpeg[2:],
+        "JPEG EXIF": jpeg[:2] + 100 * b"\xff\xe1\x00\x08Exif\0\0" + jpeg[2:],
+        "JPEG fill bytes": jpeg[:2] + 2**21 * b"\xff" + jpeg[2:],
+        "GIF blocks": gif[:-1] + b"!\xfe" + 1_000_000 * b"\x01x" + b"\0;",
+        "PNG chunks": png(64, 48, *200_000 * [(b"teSt", b"")]),
+    }
+
+
+def svg() -> bytes:
+    return b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>'

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+
+import PIL.Image
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+import samples
+from fakes import FakeDetector
+from tamperscope.server.app import create_app
+from tamperscope.server.settings import Settings
+
+
+@pytest.fixture
+def photo() -> PIL.Image.Image:
+    return PIL.Image.fromarray(samples.photo(96, 64))
+
+
+@pytest.fixture
+def photo_png(photo: PIL.Image.Image) -> bytes:
+    return samples.encode(photo, "PNG")
+
+
+Post = Callable[..., TestResponse]
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    return create_app(Settings(), FakeDetector()).test_client()
+
+
+@pytest.fixture
+def post(client: FlaskClient) -> Post:
+    """Send bytes as the form field `image`, as browsers and curl do."""
+
+    def send(path: str, data: bytes, filename: str = "photo.jpg") -> TestResponse:
+        return client.post(path, data={"image": (BytesIO(data), filename)})
+
+    return send

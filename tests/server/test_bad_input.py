@@ -1,0 +1,155 @@
+"""Whatever is sent, the answer has the right status and one clear sentence, and the server lives on."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+
+import pytest
+
+import samples
+from fakes import FakeDetector
+from tamperscope.server.app import create_app
+from tamperscope.server.settings import Settings
+
+PROBLEM = "application/problem+json"
+
+
+REFUSED = {
+    "empty file": (b"", 400),
+    "text named jpg": (b"This is no picture at all, whatever its name says.\n", 415),
+    "svg": (samples.svg(), 415),
+    "header of 50,000 x 50,000": (samples.huge_png(), 413),
+    "png bomb": (samples.png_bomb(b"zTXt"), 422),
+    "gif of 65,535 x 65,535": (samples.huge_gif(), 413),
+    "1 x 1": (samples.encode(samples.photo(1, 1), "PNG"), 422),
+}
+
+
+def assert_problem(response, status: int) -> str:
+    assert response.status_code == status
+    assert response.mimetype == PROBLEM
+    problem = response.get_json(force=True)
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["type"]
+    assert problem["error"] == problem["detail"]
+    assert problem["detail"].endswith(".")
+    assert "Traceback" not in response.text
+    assert "/src/" not in response.text
+    return problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/segment", "/classify"])
+@pytest.mark.parametrize(("data", "status"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused_files(post, photo_png, path, data, status):
+    assert_problem(post(path, data), status)
+    assert post(path, photo_png).status_code == 200
+
+
+@pytest.mark.parametrize("data", samples.every_format().values(), ids=samples.every_format().keys())
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_truncated_files_are_damaged(post, data, share):
+    assert_problem(post("/segment", data[: int(len(data) * share)]), 422)
+
+
+def test_no_field_at_all(client):
+    detail = assert_problem(client.post("/segment", data={}, content_type="multipart/form-data"), 400)
+
+    assert "'image'" in detail
+
+
+def test_wrong_field_is_named(client, photo_png):
+    detail = assert_problem(client.post("/segment", data={"photo": (BytesIO(photo_png), "a.png")}), 400)
+
+    assert "'image'" in detail
+    assert "'photo'" in detail
+
+
+def test_text_instead_of_a_file(client):
+    form = client.post("/segment", data={"image": "photo.jpg"}, content_type="multipart/form-data")
+
+    assert "text" in assert_problem(form, 400)
+
+
+@pytest.mark.parametrize(
+    "request_kwargs",
+    [
+        {"json": {"image": "aGVsbG8="}},
+        {"data": b"\xff\xd8\xff", "content_type": "image/jpeg"},
+        {"data": b"\xff\xd8\xff"},
+        {"data": {"image": "photo.jpg"}},
+    ],
+    ids=["json", "bare image", "no type", "urlencoded"],
+)
+def test_a_body_that_is_no_multipart_form(client, request_kwargs):
+    assert "multipart/form-data" in assert_problem(client.post("/classify", **request_kwargs), 400)
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary="])
+def test_a_form_without_boundary(client, content_type):
+    assert_problem(client.post("/segment", data=b"--x\r\n\r\n", content_type=content_type), 400)
+
+
+# Werkzeug leaves the half file to the garbage collector, which complains.
+@pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
+def test_a_form_cut_off_in_the_middle(client, photo_png):
+    head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+
+    response = client.post(
+        "/segment", data=head + photo_png[:100], content_type="multipart/form-data; boundary=x"
+    )
+
+    assert_problem(response, 400)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "C:\\secret\\a.png", "a\x00b.png", "x" * 5000])
+def test_the_file_name_neither_matters_nor_comes_back(post, photo_png, name, caplog):
+    caplog.set_level("DEBUG")
+
+    assert post("/classify", photo_png, filename=name).status_code == 200
+    refused = post("/classify", b"text", filename=name)
+
+    assert refused.status_code == 415
+    assert name not in refused.text
+    assert name not in caplog.text
+
+
+@pytest.mark.parametrize("excess", [1, 200_000], ids=["over the file's limit", "over the request's limit"])
+def test_too_many_bytes(photo_png, excess):
+    settings = Settings(max_bytes=20_000)
+    client = create_app(settings, FakeDetector()).test_client()
+    data = photo_png.ljust(settings.max_bytes + excess, b"\0")
+
+    assert_problem(client.post("/segment", data={"image": (BytesIO(data), "a.png")}), 413)
+
+
+def test_too_many_pixels(photo_png):
+    client = create_app(Settings(max_pixels=96 * 64 - 1), FakeDetector()).test_client()
+
+    assert_problem(client.post("/segment", data={"image": (BytesIO(photo_png), "a.png")}), 413)
+
+
+def test_unknown_address(client):
+    assert_problem(client.get("/segments"), 404)
+
+
+def test_wrong_method_says_which_is_right(client):
+    response = client.get("/segment")
+
+    assert_problem(response, 405)
+    assert "POST" in response.headers["Allow"]
+
+
+def test_a_bug_shows_nothing_of_the_inside(photo_png, caplog):
+    class Broken(FakeDetector):
+        def analyze(self, source):
+            raise RuntimeError("secret inside /src/tamperscope")
+
+    client = create_app(Settings(), Broken()).test_client()
+    response = client.post("/classify", data={"image": (BytesIO(photo_png), "a.png")})
+
+    assert_problem(response, 500)
+    assert "secret" not in response.text
+    assert "secret inside" in caplog.text
+    assert json.loads(client.get("/health").text) == {"status": "ok"}

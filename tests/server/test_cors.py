@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+
+from fakes import FakeDetector
+from tamperscope.server.app import create_app
+from tamperscope.server.settings import Settings
+
+PAGE = "https://news.example"
+
+
+def client_for(*origins: str):
+    return create_app(Settings(cors_origins=origins), FakeDetector()).test_client()
+
+
+def preflight(client, path: str, origin: str = PAGE):
+    return client.options(path, headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+
+
+@pytest.mark.parametrize("path", ["/segment", "/classify"])
+def test_any_page_may_call_the_two_endpoints_by_default(client, path):
+    response = preflight(client, path)
+
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] in ("*", PAGE)
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/ready"])
+def test_no_page_may_read_the_other_endpoints(client, path):
+    assert "Access-Control-Allow-Origin" not in client.get(path, headers={"Origin": PAGE}).headers
+
+
+def test_a_page_can_read_answers_and_refusals(client, photo_png):
+    for data, status in ((photo_png, 200), (b"text", 415)):
+        response = client.post(
+            "/classify", data={"image": (BytesIO(data), "a.png")}, headers={"Origin": PAGE}
+        )
+
+        assert response.status_code == status
+        assert "Access-Control-Allow-Origin" in response.headers
+        assert "X-Request-Id" in response.headers["Access-Control-Expose-Headers"]
+
+
+def test_only_the_configured_pages_may_call():
+    client = client_for(PAGE, "http://localhost:3000")
+
+    assert preflight(client, "/segment").headers["Access-Control-Allow-Origin"] == PAGE
+    for stranger in ("https://evil.example", "https://news.example.evil.example", "https://newsXexample"):
+        assert "Access-Control-Allow-Origin" not in preflight(client, "/segment", stranger).headers
+
+
+def test_no_page_may_call_when_origins_are_none():
+    assert "Access-Control-Allow-Origin" not in preflight(client_for(), "/segment").headers

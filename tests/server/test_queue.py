@@ -1,0 +1,57 @@
+"""Many requests at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import pytest
+
+from fakes import FakeDetector
+from tamperscope.server.app import create_app
+from tamperscope.server.settings import Settings
+
+
+@pytest.fixture
+def detector():
+    detector = FakeDetector(holding=True)
+    yield detector
+    detector.release.set()
+
+
+def send(app, data: bytes):
+    return app.test_client().post("/classify", data={"image": (BytesIO(data), "a.png")})
+
+
+def test_whoever_comes_when_the_queue_is_full_hears_it_at_once(detector, photo_png):
+    app = create_app(Settings(workers=1, queue=0), detector)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(send, app, photo_png)
+        assert detector.entered.acquire(timeout=30)
+
+        refused = send(app, photo_png)
+        alive = app.test_client().get("/health")
+        detector.release.set()
+
+        assert first.result().status_code == 200
+    assert (refused.status_code, refused.mimetype) == (503, "application/problem+json")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert alive.status_code == 200
+    assert send(app, photo_png).status_code == 200
+
+
+def test_whoever_waits_in_the_queue_is_answered(detector, photo_png):
+    app = create_app(Settings(workers=1, queue=3), detector)
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(send, app, photo_png) for _ in range(4)]
+        assert detector.entered.acquire(timeout=30)
+        assert not detector.entered.acquire(timeout=0.05), "a second one was let in beside the only worker"
+        detector.release.set()
+
+        assert [each.result().status_code for each in waiting] == [200] * 4
+
+
+def test_a_refused_image_gives_its_place_back(photo_png):
+    app = create_app(Settings(workers=1, queue=0), FakeDetector())
+
+    assert [send(app, data).status_code for data in (b"text", b"text", photo_png)] == [415, 415, 200]

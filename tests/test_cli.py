@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from io import BytesIO
+from types import SimpleNamespace
+
+import numpy as np
+import PIL.Image
+import pytest
+import tamperscope.detector
+from click.testing import CliRunner, Result
+
+import samples
+import tamperscope.bundle
+from fakes import FakeDetector
+from tamperscope.cli import main
+from tamperscope.errors import BundleError, CheckpointError
+
+
+@pytest.fixture(autouse=True)
+def fake_detector(monkeypatch):
+    fake = SimpleNamespace(load=lambda *args, **kwargs: FakeDetector())
+    monkeypatch.setattr(tamperscope.detector, "Detector", fake)
+
+
+@pytest.fixture
+def photo():
+    return PIL.Image.fromarray(samples.photo(96, 64))
+
+
+@pytest.fixture
+def manipulated(tmp_path, photo):
+    path = tmp_path / "manipulated.png"
+    photo.save(path)
+    return path
+
+
+@pytest.fixture
+def authentic(tmp_path, photo):
+    path = tmp_path / "authentic.png"
+    PIL.Image.fromarray(np.asarray(photo) * np.array([0, 1, 1], np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.jpg"
+    path.write_text("This is no picture.\n")
+    return path
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], terminal_width=200)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+class TestAnalyze:
+    def test_table_for_people(self, manipulated, authentic, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "300")
+        result = run("analyze", manipulated, authentic)
+
+        rows = result.stdout.splitlines()
+        assert result.exit_code == 0
+        assert [str(manipulated), "manipulated", "0.90", "copymove", "14.1%"] == rows[1].split()[:5]
+        assert [str(authentic), "authentic", "0.10", "0.0%"] == rows[2].split()[:4]
+        assert result.stderr == ""
+
+    def test_json_for_machines_is_one_report_per_line(self, manipulated, authentic):
+        reports = [
+            json.loads(line) for line in run("analyze", "--json", manipulated, authentic).stdout.splitlines()
+        ]
+
+        assert [report["file"] for report in reports] == [str(manipulated), str(authentic)]
+        assert [report["verdict"] for report in reports] == ["manipulated", "authentic"]
+        assert reports[0]["image"]["width"] == 96
+
+    def test_out_writes_pictures_and_report(self, manipulated, tmp_path, photo):
+        out = tmp_path / "new" / "folder"
+
+        assert run("analyze", manipulated, "--out", out).exit_code == 0
+
+        sizes = {path.name: PIL.Image.open(BytesIO(path.read_bytes())).size for path in out.glob("*.png")}
+        assert sizes == dict.fromkeys(
+            ["manipulated-mask.png", "manipulated-overlay.png", "manipulated-heatmap.png"], photo.size
+        )
+        assert json.loads((out / "manipulated.json").read_text())["verdict"] == "manipulated"
+
+    def test_out_keeps_results_of_equal_names_apart(self, tmp_path, photo, monkeypatch):
+        for folder in ("a", "b"):
+            (tmp_path / folder).mkdir()
+            photo.save(tmp_path / folder / "photo.png")
+        photo.save(tmp_path / "photo-2.png")
+        monkeypatch.chdir(tmp_path)
+
+        assert run("analyze", "a/photo.png", "photo-2.png", "b/photo.png", "--out", "out").exit_code == 0
+
+        files = {json.loads(path.read_text())["file"] for path in (tmp_path / "out").glob("*.json")}
+        assert files == {"a/photo.png", "photo-2.png", "b/photo.png"}
+
+    def test_out_that_cannot_be_written_is_wrong_use(self, manipulated, text):
+        result = run("analyze", manipulated, "--out", text / "below a file")
+
+        assert result.exit_code == 2
+        assert "cannot be written" in result.stderr
+
+    def test_an_unreadable_file_is_named_and_the_others_are_analysed(self, text, manipulated, tmp_path):
+        missing = tmp_path / "missing.png"
+
+        result = run("analyze", "--json", text, missing, tmp_path, manipulated)
+
+        assert result.exit_code == 3
+        assert [json.loads(line)["file"] for line in result.stdout.splitlines()] == [str(manipulated)]
+        complaints = result.stderr.splitlines()
+        assert [line.split(": ")[0] for line in complaints] == [str(text), str(missing), str(tmp_path)]
+        assert complaints[1].endswith("No such file or directory.")
+
+    @pytest.mark.parametrize(
+        ("fail_on", "exit_code"), [((), 0), (("inconclusive",), 0), (("inconclusive", "manipulated"), 1)]
+    )
+    def test_fail_on_a_verdict(self, manipulated, authentic, fail_on, exit_code):
+        options = [part for verdict in fail_on for part in ("--fail-on", verdict)]
+
+        assert run("analyze", manipulated, authentic, *options).exit_code == exit_code
+
+    def test_an_unreadable_file_weighs_more_than_a_finding(self, manipulated, text):
+        assert run("analyze", manipulated, text, "--fail-on", "manipulated").exit_code == 3
+
+    def test_without_a_bundle_one_sentence(self, manipulated, monkeypatch):
+        def load(*args, **kwargs):
+            raise BundleError("model is not a bundle: it has no bundle.json.")
+
+        monkeypatch.setattr(tamperscope.detector, "Detector", SimpleNamespace(load=load))
+
+        result = run("analyze", manipulated)
+
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == "model is not a bundle: it has no bundle.json.\n"
+
+
+class TestServe:
+    def test_options_and_environment_reach_the_server(self, monkeypatch):
+        served = []
+        monkeypatch.setattr("tamperscope.server.serve.run", lambda settings, say: served.append(settings))
+        monkeypatch.setenv("TAMPERSCOPE_QUEUE", "3")
+
+        assert run("serve", "--port", "8000", "--cors-origins", "none").exit_code == 0
+        assert (served[0].port, served[0].queue, served[0].cors_origins) == (8000, 3, ())
+
+    def test_a_bad_value_is_one_sentence(self):
+        result = run("serve", "--port", "http")
+
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == "--port is 'http', but it must be a whole number from 0 to 65535.\n"
+
+    def test_help_shows_every_default_and_no_secret(self):
+        text = " ".join(run("serve", "--help").stdout.split())
+
+        assert "[default: 5000, or TAMPERSCOPE_PORT]" in text
+        assert "--ngrok-token" not in text
+
+
+class TestImportCheckpoint:
+    ARGUMENTS = ("import-checkpoint", "--segmentation", "a.pth", "--classification", "b.pth", "--out", "mine")
+
+    @pytest.fixture
+    def importer(self, monkeypatch):
+        def install(function):
+            module = SimpleNamespace(import_checkpoints=function)
+            monkeypatch.setitem(sys.modules, "tamperscope.network.checkpoints", module)
+
+        return install
+
+    def test_the_bundle_and_what_to_do_with_it(self, importer):
+        importer(lambda segmentation, classification, out, *, overwrite: SimpleNamespace(path=out))
+
+        result = run(*self.ARGUMENTS)
+
+        assert result.exit_code == 0
+        assert "tamperscope serve --model mine" in result.stdout
+
+    def test_a_refused_checkpoint_is_one_sentence(self, importer):
+        def refuse(segmentation, classification, out, *, overwrite):
+            raise CheckpointError(f"{segmentation} is no checkpoint.")
+
+        importer(refuse)
+
+        result = run(*self.ARGUMENTS)
+
+        assert (result.exit_code, result.stderr) == (2, "a.pth is no checkpoint.\n")
+
+    def test_without_pytorch_it_says_what_to_install(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "torch", None)
+        for name in [name for name in sys.modules if name.startswith("tamperscope.network")]:
+            monkeypatch.delitem(sys.modules, name)
+
+        result = run(*self.ARGUMENTS)
+
+        assert result.exit_code == 2
+        assert "pip install 'tamperscope[train]'" in result.stderr
+
+
+class TestModels:
+    @pytest.fixture
+    def bundles(self, tmp_path, monkeypatch):
+        """Two folders that look like bundles; the one named `altered` does not verify."""
+        for name in ("good", "altered"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "bundle.json").write_text("{}")
+
+        def load(path):
+            if path.name == "altered":
+                raise BundleError(f"{path} was altered.")
+            return SimpleNamespace(
+                name="mine", version="2", networks=(SimpleNamespace(name="joint"),), calibration=None
+            )
+
+        monkeypatch.setattr(tamperscope.bundle, "Bundle", SimpleNamespace(load=load))
+        monkeypatch.setenv("TAMPERSCOPE_MODEL", str(tmp_path / "good"))
+        return tmp_path
+
+    def test_the_default_bundle_in_a_table(self, bundles, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "300")
+
+        result = run("models")
+
+        assert result.exit_code == 0
+        assert result.stdout.splitlines()[1].split() == [
+            str(bundles / "good"), "mine", "2", "0.0", "joint", "no",
+        ]  # fmt: skip
+
+    def test_an_altered_bundle_is_named_beside_the_good_ones(self, bundles):
+        result = run("models", bundles, "--json")
+
+        assert result.exit_code == 3
+        assert [json.loads(line)["path"] for line in result.stdout.splitlines()] == [str(bundles / "good")]
+        assert "altered" in result.stderr
+
+    def test_no_bundle_anywhere(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TAMPERSCOPE_MODEL", str(tmp_path))
+
+        result = run("models")
+
+        assert result.exit_code == 2
+        assert "no bundle" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "analyze", "import-checkpoint", "models"])
+def test_every_help_has_an_example(command):
+    assert f"\n    tamperscope {command}" in run(command, "--help").stdout
+
+
+def test_the_module_can_be_run_and_help_needs_no_heavy_imports():
+    script = (
+        "import runpy, sys; sys.argv = ['tamperscope', '--help']\n"
+        "try: runpy.run_module('tamperscope', run_name='__main__')\n"
+        "finally: print(sorted({'torch', 'openvino', 'cv2', 'flask', 'rich'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("Usage: tamperscope ")
+    assert done.stdout.endswith("[]\n")
