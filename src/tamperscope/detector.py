@@ -1,13 +1,16 @@
 """The whole analysis of one image, from its bytes to a report.
 
-detector = Detector.load()                # the default bundle
-report = detector.analyze("photo.jpg")    # path, bytes, file object, Pillow image or array
-report.verdict, report.score, report.type, report.regions, report.mask
+    detector = Detector.load()                # the default bundle
+    report = detector.analyze("photo.jpg")    # path, bytes, file object, Pillow image or array
+    report.verdict, report.score, report.type, report.regions, report.mask
+
+A report never claims more than the bundle was measured for: without a calibration there is no verdict.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,19 +22,17 @@ from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
 from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import calibration, tiling
+from tamperscope.inference.regions import Outline, outline
 from tamperscope.inference.runtime import Runtime
-from tamperscope.report import Box, ManipulationType, Region, Report, Verdict
+from tamperscope.report import ManipulationType, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
-MOST_REGIONS = 100
 
 _DEFAULT_LIMITS = ImageLimits()
 
 
 class Detector:
-    """Analyses images with one bundle; any number of threads may share it, and equal images get equal
-    reports.
-    """
+    """Analyses images with one bundle, for any number of threads; equal images get equal reports."""
 
     def __init__(
         self,
@@ -76,18 +77,18 @@ class Detector:
         image = self._read(source)
         seen = self._look(image)
         heatmap = _resized(seen.heatmap, image.height, image.width)
-        mask, regions, region_notes = self._outline(heatmap)
-        score, verdict, score_notes = self._judge(seen)
+        found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
+        score, verdict = self._judge(seen)
         return Report(
             verdict=verdict,
             score=score,
             type=max(seen.type_scores, key=seen.type_scores.__getitem__),
             type_scores=seen.type_scores,
-            regions=regions,
-            notes=(*seen.notes, *score_notes, *_disagreement(verdict, regions), *region_notes),
+            regions=found.regions,
+            notes=(*seen.notes, *self._doubts(verdict, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
-            mask=mask,
+            mask=found.mask,
             heatmap=heatmap,
         )
 
@@ -117,32 +118,29 @@ class Detector:
             notes=notes,
         )
 
-    def _outline(
-        self, heatmap: NDArray[np.float32]
-    ) -> tuple[NDArray[np.bool_], tuple[Region, ...], tuple[str, ...]]:
-        """Cut the heatmap into a mask and its regions, without those too small to mean anything."""
-        candidates = (heatmap >= self.bundle.threshold).astype(np.uint8)
-        _, labels, statistics, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8)
-        areas = statistics[:, cv2.CC_STAT_AREA]
-        kept = areas >= self.bundle.smallest_region * heatmap.size
-        kept[0] = False
-        largest_first = sorted(np.flatnonzero(kept).tolist(), key=lambda label: -areas[label])
-        regions = tuple(_region(label, labels, statistics, heatmap) for label in largest_first[:MOST_REGIONS])
-        return kept[labels], regions, _omission(len(largest_first), len(regions))
-
-    def _judge(self, seen: _Seen) -> tuple[float, Verdict, tuple[str, ...]]:
+    def _judge(self, seen: _Seen) -> tuple[float, Verdict]:
         model = self.bundle.calibration
         if model is None:
-            note = (
-                "This model is not calibrated: the score is the network's own, and without knowing how often "
-                "it is wrong no verdict is given."
-            )
-            return calibration.peak(seen.heatmap), Verdict.INCONCLUSIVE, (note,)
+            return calibration.peak(seen.heatmap), Verdict.INCONCLUSIVE
         score = model.score(self._measure(seen))
-        return score, model.verdict(score), ()
+        return score, model.verdict(score)
 
     def _measure(self, seen: _Seen) -> dict[str, float]:
         return calibration.measure(seen.heatmap, self.bundle.threshold, seen.tile_scores)
+
+    def _doubts(self, verdict: Verdict, found: Outline) -> Iterator[str]:
+        """What a reader of the verdict and the mask should know before trusting them."""
+        if self.bundle.calibration is None:
+            yield (
+                "This model is not calibrated: the score is the network's own, and as nobody measured how
+                often " "it is wrong, no verdict is given."
+            )
+        if verdict is Verdict.AUTHENTIC and found.regions:
+            yield "The mask marks areas although the score says authentic; they may well be false alarms."
+        if verdict is Verdict.MANIPULATED and not found.regions:
+            yield "The score says manipulated, but no area is certain enough for the mask; see the heatmap."
+        if found.region_count > len(found.regions):
+            yield f"The mask has {found.region_count} separate areas; the {len(found.regions)} largest are listed."
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,37 +172,3 @@ def _resized(heatmap: NDArray[np.float32], height: int, width: int) -> NDArray[n
         return heatmap
     resized: NDArray[np.float32] = cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR)
     return resized
-
-
-def _region(
-    label: int, labels: NDArray[np.int32], statistics: NDArray[np.int32], heatmap: NDArray[np.float32]
-) -> Region:
-    x, y, width, height, area = statistics[label].tolist()
-    window = slice(y, y + height), slice(x, x + width)
-    inside = labels[window] == label
-    contours, _ = cv2.findContours(
-        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(x, y)
-    )
-    polygon = cv2.approxPolyDP(contours[0], 1.0, True).reshape(-1, 2)
-    return Region(
-        box=Box(x, y, width, height),
-        polygon=tuple((int(px), int(py)) for px, py in polygon),
-        area_share=area / heatmap.size,
-        probability=float(heatmap[window][inside].mean(dtype=np.float64)),
-    )
-
-
-def _omission(found: int, listed: int) -> tuple[str, ...]:
-    if found > listed:
-        return (f"The mask has {found} separate areas; the {listed} largest are listed.",)
-    return ()
-
-
-def _disagreement(verdict: Verdict, regions: tuple[Region, ...]) -> tuple[str, ...]:
-    if verdict is Verdict.AUTHENTIC and regions:
-        return ("The mask marks areas although the score says authentic; they are more likely false alarms.",)
-    if verdict is Verdict.MANIPULATED and not regions:
-        return (
-            "The score says manipulated, but no area is certain enough for the mask: look at the heatmap.",
-        )
-    return ()
