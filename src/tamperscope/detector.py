@@ -132,15 +132,15 @@ class Detector:
         """What a reader of the verdict and the mask should know before trusting them."""
         if self.bundle.calibration is None:
             yield (
-                "This model is not calibrated: the score is the network's own, and as nobody measured how
-                often " "it is wrong, no verdict is given."
+                "This model is not calibrated: the score is the network's own, and as nobody measured "
+                "how often it is wrong, no verdict is given."
             )
         if verdict is Verdict.AUTHENTIC and found.regions:
             yield "The mask marks areas although the score says authentic; they may well be false alarms."
         if verdict is Verdict.MANIPULATED and not found.regions:
             yield "The score says manipulated, but no area is certain enough for the mask; see the heatmap."
         if found.region_count > len(found.regions):
-            yield f"The mask has {found.region_count} separate areas; the {len(found.regions)} largest are listed."
+            yield f"Of the mask's {found.region_count} separate areas only the largest are listed."
 
 
 @dataclass(frozen=True, eq=False)

@@ -171,7 +171,7 @@ class TestWrongFiles:
     def test_swapped_files_are_recognised(
         self, segmentation: nn.Module, classification: nn.Module, save: Callable[..., Path]
     ) -> None:
-        with pytest.raises(MismatchedCheckpointError, match="a ResNet-18 with 4 classes: .*swapped"):
+        with pytest.raises(MismatchedCheckpointError, match=r"a ResNet-18 with 4 classes: .*swapped"):
             read_segmentation(save(classification.state_dict()), "resnet18")
         with pytest.raises(MismatchedCheckpointError, match=r"DeepLabV3\+ with a ResNet-18 .*swapped"):
             read_classification(save(segmentation.state_dict()), "resnet18")
@@ -241,7 +241,7 @@ def test_a_file_that_could_run_code_is_refused_with_the_way_out(
 def test_what_is_no_checkpoint_is_said_to_be_none(content: bytes, name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="empty|damaged") as caught:
+    with pytest.raises(CheckpointError, match=r"empty|damaged") as caught:
         read_weights(path)
     assert not isinstance(caught.value, UnsafeCheckpointError)
 

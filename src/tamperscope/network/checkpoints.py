@@ -48,8 +48,7 @@ def import_checkpoints(
     encoder: str = "resnet50",
     version: str = "1.0.0",
 ) -> Bundle:
-    """Write the bundle `out` from a DeepLabV3+ and a ResNet checkpoint; both are needed to serve both
-    contracts.
+    """Write the bundle `out` from a DeepLabV3+ and a ResNet checkpoint; serving needs both.
 
     `preprocessing` is what both networks were trained with, `encoder` their trunk. `out` appears complete or
     not at all; an older bundle there is replaced only with `overwrite`, and nothing but a bundle ever is.
@@ -62,22 +61,23 @@ def import_checkpoints(
         "segmentation": read_segmentation(segmentation, encoder),
         "classification": read_classification(classification, encoder),
     }
-    partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}"
+    partial, retired = (out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}" for _ in range(2))
     partial.mkdir(parents=True)
     try:
         entries = [
-            write_network(found.network, found.architecture, partial, name) for name, found in
-            networks.items()
+            write_network(found.network, found.architecture, partial, name)
+            for name, found in networks.items()
         ]
         (partial / CARD).write_text(_card(networks.values(), preprocessing), encoding="utf-8", newline="\n")
         bundle = write_manifest(
             partial, name="imported-pair", version=version, networks=entries, preprocessing=preprocessing
         )
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(retired)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(retired, ignore_errors=True)
     return dataclasses.replace(bundle, path=out)
 
 
@@ -91,8 +91,9 @@ class ReadCheckpoint:
 
 
 def read_segmentation(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
-    """Read a DeepLabV3+ of segmentation_models_pytorch with 1 or 2 mask channels; raises as
-    `import_checkpoints`.
+    """Read a DeepLabV3+ with 1 or 2 mask channels (segmentation_models_pytorch); raises as `read_weights`.
+
+    Raises `MismatchedCheckpointError` too, when the file holds another network.
     """
     weights = _under_landmark(read_weights(path), "segmentation_head.0.weight")
     head = weights.get("segmentation_head.0.weight")
@@ -102,7 +103,7 @@ def read_segmentation(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
 
 
 def read_classification(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
-    """Read a torchvision ResNet with four classes; raises as `import_checkpoints`."""
+    """Read a ResNet with four classes (torchvision); raises as `read_segmentation`."""
     weights = _under_landmark(read_weights(path), "fc.weight")
     classes = len(ManipulationType)
     expected = f"a {encoder} (torchvision) with {classes} classes"
@@ -128,7 +129,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not weights:
         raise CheckpointError(f"{path} holds no weights; it has {_some(_names(document), 'nothing')}.")
     if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
-        raise CheckpointError(f"{path} holds values that are not numbers in {_some(broken)}; did training diverge?")
+        raise CheckpointError(
+            f"{path} holds values that are not numbers in {_some(broken)}; did training diverge?"
+        )
     return weights
 
 
@@ -136,12 +139,11 @@ def _load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # PyTorch has one exception for "runs code" and for "no pickle at all"; only its text tells them
-        # apart.
+        # PyTorch has one exception for "runs code" and for "no pickle at all", told apart by its text.
         if "global" in str(error).lower().partition("weightsunpickler error:")[2]:
             raise UnsafeCheckpointError(
-                f"{path} holds Python objects beside its weights, and reading those can run any code. Re-save it "
-                "where it was trained: torch.save(model.state_dict(), 'weights.pth')."
+                f"{path} holds Python objects beside its weights, and reading those can run any code. "
+                "Re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')."
             ) from None
         raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint.") from None
     except OSError:
@@ -161,15 +163,15 @@ def _unwrapped(document: Any) -> dict[str, Tensor]:
 
 
 def _under_landmark(weights: dict[str, Tensor], landmark: str) -> dict[str, Tensor]:
-    """Take off the prefix that the landmark has, and leave out what lacks it: losses, metrics of a training.
-    """
+    """Take off the prefix that the landmark has, and leave out what lacks it: losses, metrics of a training."""
     holders = [name for name in weights if name == landmark or name.endswith(f".{landmark}")]
     prefix = min(holders, key=len, default=landmark).removesuffix(landmark)
     return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
 
 
-def _fitted(path: Path, weights: dict[str, Tensor], architecture: Architecture, expected: str) ->
-ReadCheckpoint:
+def _fitted(
+    path: Path, weights: dict[str, Tensor], architecture: Architecture, expected: str
+) -> ReadCheckpoint:
     network = build(architecture)
     wanted = network.state_dict()
     # Files from before PyTorch 0.4.1 lack these counters, which only training uses.
@@ -268,19 +270,24 @@ def _card(checkpoints: Iterable[ReadCheckpoint], preprocessing: Preprocessing) -
             f"| `{found.path.name}` | {found.architecture.name}, {found.architecture.encoder}, "
             f"{found.architecture.classes} | {len(content)} | `{hashlib.sha256(content).hexdigest()}` |"
         )
-    types = ", ".join(f"{kind.id} {kind.value}" for kind in ManipulationType)
-    return "\n".join(
-        [
-            "# An imported pair of checkpoints",
-            "",
-            "| file | network, trunk, channels or classes | bytes | SHA-256 |",
-            "| --- | --- | --- | --- |",
-            *rows,
-            "",
-            f"Pixels are normalised with mean {preprocessing.mean} and standard deviation {preprocessing.std}, RGB.",
-            f"Classes are taken to be {types}.",
-            "",
-            "Not calibrated: nobody measured with tamperscope how often these networks are wrong, so reports
-            give", "the networks' own numbers and no verdict. The mask is cut at probability 0.5.", "",
-        ]
+    return _CARD.format(
+        rows="\n".join(rows),
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        types=", ".join(f"{kind.id} {kind.value}" for kind in ManipulationType),
     )
+
+
+_CARD = """\
+# An imported pair of checkpoints
+
+| file | network, trunk, channels or classes | bytes | SHA-256 |
+| --- | --- | --- | --- |
+{rows}
+
+Pixels are RGB, normalised with mean {mean} and standard deviation {std}.
+Classes are taken to be {types}.
+
+Not calibrated: nobody measured with tamperscope how often these networks are wrong, so reports give the
+networks' own numbers and no verdict. The mask is cut at probability 0.5.
+"""
