@@ -38,6 +38,7 @@ def create_app(settings: Settings, detector: Detector) -> Flask:
         resources=["/segment", "/classify"],
         origins=list(settings.cors_origins),
         methods=["POST"],
+        send_wildcard=True,
         always_send=False,
         expose_headers=[request_log.HEADER, "Retry-After"],
     )
