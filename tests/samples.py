@@ -99,23 +99,14 @@ def huge_behind_a_crop(image_format: str) -> bytes:
     return bytes(data)
 
 
-def tiff_with(tag: int, value: int) -> bytes:
+def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
     """A grey TIFF of 64 x 48 in which one numeric tag says something else."""
-    tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: 64 * 48} | {tag: value}
-    entries = b"".join(
-        struct.pack("<HHLL", number, 4, 1, content) for number, content in sorted(tags.items())
-    )
-    pixels = bytes(64 * 48)
-    return b"".join(
-        [
-            b"II*\0",
-            struct.pack("<L", 8 + len(pixels)),
-            pixels,
-            struct.pack("<H", len(tags)),
-            entries,
-            bytes(4),
-        ]
-    )
+    tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: len(pixels)}
+    tags[tag] = value
+    directory = struct.pack("<H", len(tags))
+    for number, content in sorted(tags.items()):
+        directory += struct.pack("<HHLL", number, 4, 1, content)
+    return b"II*\0" + struct.pack("<L", 8 + len(pixels)) + pixels + directory + bytes(4)
 
 
 def tiff_of_many_pages(pages: int = 5000) -> bytes:
@@ -123,16 +114,22 @@ def tiff_of_many_pages(pages: int = 5000) -> bytes:
     first = tiff_with(256, 64)
     start = len(first)
     offsets = [start + 6 * page for page in range(1, pages)] + [0]
-    return (
-        first[:-4] + struct.pack("<L", start) + b"".join(struct.pack("<HL", 0, offset) for offset in offsets)
-    )
+    chain = b"".join(struct.pack("<HL", 0, offset) for offset in offsets)
+    return first[:-4] + struct.pack("<L", start) + chain
 
 
-def jpeg_of_many_scans(scans: int = 2000) -> bytes:
-    """A progressive JPEG whose last scan is repeated over and over."""
-    data = encode(photo(), progressive=True)
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * scans + b"\xff\xd9"
+def laborious() -> dict[str, bytes]:
+    """Sound files that are decoded piece by piece, of very many pieces."""
+    jpeg, progressive, gif = encode(photo()), encode(photo(), progressive=True), encode(photo(), "GIF")
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    return {
+        "JPEG scans": progressive[:-2] + 200 * scan + b"\xff\xd9",
+        "JPEG segments": jpeg[:2] + 10_000 * b"\xff\xfe\x00\x02" + jpeg[2:],
+        "JPEG EXIF": jpeg[:2] + 100 * b"\xff\xe1\x00\x08Exif\0\0" + jpeg[2:],
+        "JPEG fill bytes": jpeg[:2] + 2**21 * b"\xff" + jpeg[2:],
+        "GIF blocks": gif[:-1] + b"!\xfe" + 1_000_000 * b"\x01x" + b"\0;",
+        "PNG chunks": png(64, 48, *200_000 * [(b"teSt", b"")]),
+    }
 
 
 def svg() -> bytes:

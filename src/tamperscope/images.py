@@ -174,8 +174,12 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
             "send a JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF file."
         )
     if image_format == "JPEG":
-        _check_scan_count(data)
-    if image_format in ("HEIF", "AVIF"):
+        _check_jpeg_effort(data)
+    elif image_format == "PNG":
+        _check_png_effort(data)
+    elif image_format == "GIF":
+        _check_gif_effort(data)
+    elif image_format in ("HEIF", "AVIF"):
         _check_coded_sizes(data, limits)
     _ignore_metadata_warnings()
     with (
@@ -292,12 +296,66 @@ def _check_complete(picture: PIL.ImageFile.ImageFile, image_format: str, data: b
             raise DamagedImageError("The TIFF file is incomplete: it holds fewer pixels than it declares.")
 
 
-def _check_scan_count(data: bytes) -> None:
-    # Every scan of a progressive JPEG passes over the whole image, and a scan may take a dozen bytes: a small
-    # file could keep a processor busy for hours. Encoders write about ten; libjpeg-turbo's tools stop at 500.
-    scans = sum(marker == _SOS for marker, _ in _jpeg_segments(data))
-    if scans > 500:
-        raise DamagedImageError(f"The JPEG file has {scans} scans, far more than any encoder writes.")
+def _check_jpeg_effort(data: bytes) -> None:
+    """Refuse a JPEG that would keep a processor busy for minutes, whatever its size.
+
+    Every scan passes over the whole image, and Pillow handles every segment and every stray byte between
+    segments in Python. Encoders write about ten scans, up to some hundred segments, and hardly a stray byte.
+    """
+    scans = stray = exif = 0
+    position = 2
+    for segments, (marker, start, end) in enumerate(_jpeg_segments(data)):
+        scans += marker == _SOS
+        stray += start - position
+        position = end
+        # Pillow joins EXIF segments one by one, at a cost that grows with their square.
+        exif += data.startswith(b"Exif", start + 4)
+        if scans > 100 or segments > 5000 or stray > 2**20 or exif > 50:
+            raise DamagedImageError(
+                "The JPEG file has more scans, segments or stray bytes than any encoder writes."
+            )
+    if scans == 0:
+        raise DamagedImageError("The JPEG file is incomplete: it holds no image data.")
+
+
+def _check_png_effort(data: bytes) -> None:
+    """Refuse a PNG of more chunks than any encoder writes, each of which Pillow handles in Python."""
+    position = 8
+    for _ in range(100_000):
+        position += 12 + int.from_bytes(data[position : position + 4])
+        if position >= len(data):
+            return
+    raise DamagedImageError("The PNG file has more chunks than any encoder writes.")
+
+
+_MOST_GIF_BLOCKS = 1_000_000
+
+
+def _check_gif_effort(data: bytes) -> None:
+    """Refuse a GIF of more data blocks than any encoder writes, each of which Pillow keeps as an object."""
+    position = 13 + _gif_table_size(data, 10)
+    blocks = 0
+    while position < len(data) and blocks < _MOST_GIF_BLOCKS:
+        introducer = data[position : position + 1]
+        blocks += 1
+        if introducer == b"!":
+            position += 2
+        elif introducer == b",":
+            position += 11 + _gif_table_size(data, position + 9)
+        else:  # Pillow skips stray bytes
+            position += 1
+            continue
+        while (length := int.from_bytes(data[position : position + 1])) and blocks < _MOST_GIF_BLOCKS:
+            position += 1 + length
+            blocks += 1
+        position += 1
+    if position < len(data):
+        raise DamagedImageError("The GIF file has more data blocks than any encoder writes.")
+
+
+def _gif_table_size(data: bytes, flags_at: int) -> int:
+    flags = int.from_bytes(data[flags_at : flags_at + 1])
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 @contextmanager
@@ -451,19 +509,20 @@ def _eight_bit_grey(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Ima
     """Scale deep grey samples to 0..255, which Pillow's own conversion would clip at 255."""
     samples = np.asarray(picture)
     if picture.mode.startswith("I;16"):
-        bits = (
-            picture.tag_v2[PIL.ExifTags.Base.BitsPerSample][0] if isinstance(picture, TiffImageFile) else 16
-        )
+        # Pillow keeps the 12-bit samples of a TIFF in this mode as well.
+        tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
+        bits = tags.get(PIL.ExifTags.Base.BitsPerSample, (16,))[0]
         return PIL.Image.fromarray((samples >> (bits - 8)).astype(np.uint8))
-    finite = np.nan_to_num(samples.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(finite.min()), float(finite.max())
+    scaled = np.nan_to_num(samples.astype(np.float64), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(scaled.min()), float(scaled.max())
     white = 1.0 if picture.mode == "F" else 65535.0
     if low >= 0 and high <= white:
         low, high = 0.0, white
     else:
         notes.append(f"sample values from {low:.6g} to {high:.6g} spread over 0 to 255")
-    scaled = (finite - low) * (255.0 / ((high - low) or 1.0))
-    return PIL.Image.fromarray(np.rint(scaled).astype(np.uint8))
+    scaled -= low
+    scaled *= 255.0 / ((high - low) or 1.0)
+    return PIL.Image.fromarray(np.rint(scaled, out=scaled).astype(np.uint8))
 
 
 def _on_white(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
@@ -498,27 +557,27 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
     tables and scans, by one thread at a time. It reads from a path, hence the temporary file.
     """
     kept = {_SOS, _DHT, _DQT, _DRI, _DAC} | _FRAMES
-    segments = [segment for marker, segment in _jpeg_segments(data) if marker in kept]
+    segments = [data[start:end] for marker, start, end in _jpeg_segments(data) if marker in kept]
     bare = b"".join([b"\xff\xd8", *segments, b"\xff\xd9"])
-    with tempfile.TemporaryDirectory() as folder, _jpeglib_lock, jpeglib.version("turbo210"):
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "bare.jpg")
         path.write_bytes(bare)
-        try:
-            jpeg = jpeglib.read_dct(str(path))
-            tables = jpeg.qt
-        except OSError:
-            return None
-        components = [jpeg.Y, jpeg.Cb, jpeg.Cr, jpeg.K][: jpeg.num_components]
-        return JpegStructure(
-            quantisation_tables=tuple(tables[number] for number in jpeg.quant_tbl_no),
-            coefficients=tuple(components),
-            sampling_factors=tuple((int(down), int(across)) for down, across in jpeg.samp_factor),
-            progressive=bool(jpeg.progressive_mode),
-        )
+        with _jpeglib_lock, jpeglib.version("turbo210"):
+            try:
+                jpeg = jpeglib.read_dct(str(path))
+                jpeg.load()
+            except OSError:
+                return None
+    return JpegStructure(
+        quantisation_tables=tuple(jpeg.qt[number] for number in jpeg.quant_tbl_no),
+        coefficients=(jpeg.Y, jpeg.Cb, jpeg.Cr, jpeg.K)[: jpeg.num_components],
+        sampling_factors=tuple((int(down), int(across)) for down, across in jpeg.samp_factor),
+        progressive=bool(jpeg.progressive_mode),
+    )
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each marker up to EOI with its segment; a scan comes with its entropy-coded data (T.81, B.1)."""
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of each segment before EOI; a scan ends with its coded data (T.81, B.1)."""
     position = 2
     while match := _MARKER.search(data, position):
         marker, position = match[1][0], match.end()
@@ -530,5 +589,5 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         if marker == _SOS:
             following = _MARKER_IN_SCAN.search(data, end)
             end = following.start() if following else len(data)
-        yield marker, data[match.start() : end]
+        yield marker, match.start(), end
         position = max(end, position)

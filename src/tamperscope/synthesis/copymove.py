@@ -25,7 +25,7 @@ def copy_move(
     for _ in range(12):
         x = int(rng.integers(0, max(width - piece.mask.shape[1], 0) + 1))
         y = int(rng.integers(0, max(height - piece.mask.shape[0], 0) + 1))
-        layer, mask = shapes.place(piece, height, width, x, y)
+        layer, mask = shapes.place(piece, host, x, y)
         if mask.sum() >= 100 and (mask & source).sum() < 0.1 * mask.sum():
             result = shapes.blend(host, layer, shapes.soft_edge(mask, rng))
             return result, mask, Step("copy-move", {"scale": scale, "degrees": degrees, "x": x, "y": y})

@@ -25,7 +25,7 @@ def swap_face(host: Pixels, donor: Pixels, rng: np.random.Generator) -> tuple[Pi
     face = donor[donor_y : donor_y + donor_height, donor_x : donor_x + donor_width]
     face = np.asarray(cv2.resize(face, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
     oval = _oval(height, width)
-    layer, mask = shapes.place(Cutout(face, oval), *host.shape[:2], x, y)
+    layer, mask = shapes.place(Cutout(face, oval), host, x, y)
     layer = match_colour(layer, mask, np.ascontiguousarray(host[y : y + height, x : x + width]), 0.9)
     opacity = np.asarray(
         cv2.GaussianBlur(mask.astype(np.float32), (0, 0), rng.uniform(1, 0.04 * width + 1)), np.float32
@@ -61,9 +61,8 @@ def retouch_face(host: Pixels, rng: np.random.Generator) -> tuple[Pixels, Mask, 
     if box is None:
         return None
     x, y, width, height = box
-    mask = shapes.place(
-        Cutout(np.zeros((height, width, 3), np.uint8), _oval(height, width)), *host.shape[:2], x, y
-    )[1]
+    blank = np.zeros((height, width, 3), np.uint8)
+    _, mask = shapes.place(Cutout(blank, _oval(height, width)), host, x, y)
     sigma = float(rng.uniform(25, 60))
     smooth = cv2.bilateralFilter(host, 9, sigma, rng.uniform(4, 9))
     opacity = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 3), np.float32)

@@ -24,7 +24,7 @@ def _detector() -> cv2.CascadeClassifier:
     # OpenCV's classifier keeps scratch memory: two threads in one of them crash.
     if not hasattr(_local, "detector"):
         _local.detector = cv2.CascadeClassifier(
-            str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml")
+            str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml")
         )
     detector: cv2.CascadeClassifier = _local.detector
     return detector

@@ -131,7 +131,6 @@ def _edit(
     rng: np.random.Generator,
     size: int,
 ) -> tuple[Pixels, Mask, Step] | None:
-    height, width = pixels.shape[:2]
     if kind is ManipulationType.SPLICING:
         piece = _piece(library, host.photo, rng, size)
         return None if piece is None else splice(pixels, piece, rng)
@@ -145,7 +144,7 @@ def _edit(
         return (reshape_face if method == "reshape" else retouch_face)(pixels, rng)
     area = host.object_mask
     if area is None or area.sum() < 200 or rng.random() < 0.3:
-        area = shapes.drawn_shape(height, width, float(np.exp(rng.uniform(np.log(0.01), np.log(0.15)))), rng)
+        area = shapes.drawn_shape(pixels, float(np.exp(rng.uniform(np.log(0.01), np.log(0.15)))), rng)
     if kind is ManipulationType.COPYMOVE:
         return copy_move(pixels, area, rng)
     # Whoever removes an object selects a little more than the object.
@@ -161,7 +160,7 @@ def _piece(library: PhotoLibrary, host: Photo, rng: np.random.Generator, size: i
     pixels = laundering.first_life(donor.pixels, rng)[0]
     mask = donor.object_mask
     if mask is None or mask.sum() < 400:
-        mask = shapes.drawn_shape(*pixels.shape[:2], float(rng.uniform(0.02, 0.3)), rng)
+        mask = shapes.drawn_shape(pixels, float(rng.uniform(0.02, 0.3)), rng)
     return shapes.cut(pixels, mask)
 
 

@@ -31,12 +31,17 @@ class Photo:
         return read_image(self.path).pixels
 
     def object_mask(self, rng: np.random.Generator) -> NDArray[np.bool_] | None:
-        """Return the (height, width) mask of one of its annotated objects, or None when there is none."""
+        """Return the (height, width) mask of one of its annotated objects, or None when there is none.
+
+        Raises ValueError when the mask is not an image.
+        """
         if not self.object_masks:
             return None
         path = self.object_masks[rng.integers(len(self.object_masks))]
-        encoded = np.frombuffer(path.read_bytes(), np.uint8)
-        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) > 127)
+        mask = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        if mask is None:
+            raise ValueError(f"the object mask {path.name} is not an image")
+        return np.asarray(mask > 127)
 
 
 @dataclass(frozen=True)

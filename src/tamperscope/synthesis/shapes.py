@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,8 +20,9 @@ class Cutout:
     mask: Mask
 
 
-def drawn_shape(height: int, width: int, area_share: float, rng: np.random.Generator) -> Mask:
+def drawn_shape(canvas: NDArray[Any], area_share: float, rng: np.random.Generator) -> Mask:
     """Draw a rectangle, ellipse, triangle, polygon or soft blob of about `area_share` of the canvas."""
+    height, width = canvas.shape[:2]
     side = np.sqrt(area_share * height * width)
     aspect = np.exp(rng.uniform(-0.6, 0.6))
     half_width, half_height = side * aspect / 2, side / aspect / 2
@@ -31,7 +33,7 @@ def drawn_shape(height: int, width: int, area_share: float, rng: np.random.Gener
         ]
     )
     kind = rng.choice(["rectangle", "ellipse", "triangle", "polygon", "blob"], p=[0.15, 0.15, 0.1, 0.2, 0.4])
-    canvas = np.zeros((height, width), np.uint8)
+    drawing = np.zeros((height, width), np.uint8)
     if kind == "rectangle":
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
     elif kind == "triangle":
@@ -49,8 +51,8 @@ def drawn_shape(height: int, width: int, area_share: float, rng: np.random.Gener
                 )
         corners = np.stack([np.cos(angles), np.sin(angles)], 1) * np.clip(radius, 0.3, 2)[:, None]
     points = corners * [half_width, half_height] + centre
-    cv2.fillPoly(canvas, [np.rint(points).astype(np.int32)], 1)
-    return canvas > 0
+    cv2.fillPoly(drawing, [np.rint(points).astype(np.int32)], 1)
+    return drawing > 0
 
 
 def cut(pixels: NDArray[np.uint8], mask: Mask) -> Cutout | None:
@@ -94,8 +96,9 @@ def transform(piece: Cutout, scale: float, degrees: float, *, mirror: bool) -> C
     )
 
 
-def place(piece: Cutout, height: int, width: int, x: int, y: int) -> tuple[NDArray[np.uint8], Mask]:
-    """Put a cutout's top left corner at (x, y) of an empty canvas, cropping what hangs over."""
+def place(piece: Cutout, canvas: NDArray[Any], x: int, y: int) -> tuple[NDArray[np.uint8], Mask]:
+    """Put a cutout's top left corner at (x, y) of an empty picture of the canvas's size, cropped to it."""
+    height, width = canvas.shape[:2]
     pixels, mask = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool)
     piece_height, piece_width = piece.mask.shape
     top, left, bottom, right = (

@@ -25,7 +25,7 @@ def splice(host: Pixels, piece: Cutout, rng: np.random.Generator) -> tuple[Pixel
     piece = _trim(piece, rng)
     piece = shapes.transform(piece, scale, degrees, mirror=rng.random() < 0.5)
     x, y = _position(piece.mask.shape, height, width, rng)
-    layer, mask = shapes.place(piece, height, width, x, y)
+    layer, mask = shapes.place(piece, host, x, y)
     if mask.sum() < 100 or mask.mean() > 0.6:
         return None
     matched = rng.random() < 0.5

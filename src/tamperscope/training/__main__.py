@@ -79,7 +79,7 @@ def main(
     average = EMAWeightAveraging(decay=0.99)
     trainer = lightning.Trainer(
         max_epochs=-1,
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,
         accelerator="auto",
         devices=1,
         gradient_clip_val=1.0,

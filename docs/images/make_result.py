@@ -1,0 +1,42 @@
+"""Draw `result.jpg`: the sample forgery, its ground truth, and what the default bundle makes of it.
+
+The sample is a pair of shoes (photo under CC0) pasted into a phone photo of a car park (free of all terms).
+Neither photo was used in training.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tamperscope import Detector, rendering
+from tamperscope.images import read_image
+
+FOLDER = Path(__file__).parent
+HEIGHT, GAP = 420, 8
+
+
+def main() -> None:
+    """Write the picture beside this file and print the verdict."""
+    image = read_image(FOLDER / "sample.jpg")
+    report = Detector.load().analyze(image)
+    truth = read_image(FOLDER / "sample-mask.png").pixels
+    panels = [
+        image.pixels,
+        truth,
+        np.repeat(rendering.mask_image(report.mask)[..., None], 3, axis=2),
+        rendering.overlay(image.pixels, report.mask),
+        rendering.heatmap(report.heatmap),
+    ]
+    width = round(HEIGHT * image.width / image.height)
+    gap = np.full((HEIGHT, GAP, 3), 255, np.uint8)
+    row: list[np.ndarray] = []
+    for panel in panels:
+        row += [cv2.resize(panel, (width, HEIGHT), interpolation=cv2.INTER_AREA), gap]
+    picture = np.hstack(row[:-1])
+    cv2.imwrite(str(FOLDER / "result.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    print(report.verdict, round(report.score, 3), report.type, [region.box for region in report.regions])
+
+
+if __name__ == "__main__":
+    main()
