@@ -65,7 +65,7 @@ def test_openvino_agrees_with_pytorch(full_size: Exported) -> None:
         found = compiled([images.numpy()])[entry.outputs[0]]
         # What half-precision weights may cost.
         np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=2e-3)
-        assert expected.std() > 0.1
+        assert expected.std() > 0.03
 
 
 def test_a_bundle_reads_back_into_the_same_network(full_size: Exported) -> None:

@@ -1,0 +1,210 @@
+"""The whole analysis of one image, from its bytes to a report.
+
+detector = Detector.load()                # the default bundle
+report = detector.analyze("photo.jpg")    # path, bytes, file object, Pillow image or array
+report.verdict, report.score, report.type, report.regions, report.mask
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.bundle import Bundle
+from tamperscope.errors import BundleError
+from tamperscope.images import Image, ImageLimits, ImageSource, read_image
+from tamperscope.inference import calibration, tiling
+from tamperscope.inference.runtime import Runtime
+from tamperscope.report import Box, ManipulationType, Region, Report, Verdict
+
+PIXEL_BUDGET = 4_000_000
+MOST_REGIONS = 100
+
+_DEFAULT_LIMITS = ImageLimits()
+
+
+class Detector:
+    """Analyses images with one bundle; any number of threads may share it, and equal images get equal
+    reports.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        limits: ImageLimits = _DEFAULT_LIMITS,
+        pixel_budget: int = PIXEL_BUDGET,
+        threads: int | None = None,
+    ) -> None:
+        """Compile the networks of `bundle`; see `load` for the settings."""
+        if missing := {"mask", "type"} - bundle.outputs:
+            raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
+        self.bundle = bundle
+        self._limits = limits
+        self._pixel_budget = pixel_budget
+        self._runtime = Runtime(bundle, threads=threads)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: Bundle | str | os.PathLike[str] | None = None,
+        *,
+        limits: ImageLimits = _DEFAULT_LIMITS,
+        pixel_budget: int = PIXEL_BUDGET,
+        threads: int | None = None,
+    ) -> Self:
+        """Return a detector with `bundle`, the folder of one, or the default one.
+
+        `limits` say which images are refused. Images of more than `pixel_budget` pixels are scaled down to
+        it. `threads` is how many CPU threads one analysis uses; None takes what the machine has. Raises
+        `BundleError` when the bundle is missing, altered or lacks an output.
+        """
+        loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        return cls(loaded, limits=limits, pixel_budget=pixel_budget, threads=threads)
+
+    def warm_up(self) -> None:
+        """Run the networks once on an empty tile, so that the first image does not wait for it."""
+        self._runtime.run(np.zeros((tiling.TILE, tiling.TILE, 3), np.uint8))
+
+    def analyze(self, source: ImageSource | Image) -> Report:
+        """Return the whole report on an image; raises an `ImageError` when it cannot be read."""
+        image = self._read(source)
+        seen = self._look(image)
+        heatmap = _resized(seen.heatmap, image.height, image.width)
+        mask, regions, region_notes = self._outline(heatmap)
+        score, verdict, score_notes = self._judge(seen)
+        return Report(
+            verdict=verdict,
+            score=score,
+            type=max(seen.type_scores, key=seen.type_scores.__getitem__),
+            type_scores=seen.type_scores,
+            regions=regions,
+            notes=(*seen.notes, *score_notes, *_disagreement(verdict, regions), *region_notes),
+            image=image.facts(),
+            bundle=self.bundle.identity,
+            mask=mask,
+            heatmap=heatmap,
+        )
+
+    def measure(self, source: ImageSource | Image) -> dict[str, float]:
+        """Return the measurements of an image that `calibration.fit` takes, one mapping per image."""
+        return self._measure(self._look(self._read(source)))
+
+    def _read(self, source: ImageSource | Image) -> Image:
+        return source if isinstance(source, Image) else read_image(source, self._limits)
+
+    def _look(self, image: Image) -> _Seen:
+        """Run the networks over the image, tile by tile, and put together what they say."""
+        pixels, notes = _within_budget(image.pixels, self._pixel_budget)
+        tiles = tiling.plan(*pixels.shape[:2])
+        outputs = [self._runtime.run(pixels[tile.rows, tile.columns]) for tile in tiles]
+        masks = [output.mask for output in outputs if output.mask is not None]
+        kinds = np.array([output.type for output in outputs])
+        scores = [output.score for output in outputs if output.score is not None]
+        # The type is asked of the tiles that hold the manipulation; of all alike, where there is none.
+        mass = np.array([np.sum(mask * tile.weights) for mask, tile in zip(masks, tiles, strict=True)]) + 1e-3
+        type_scores = np.average(kinds.astype(np.float64), axis=0, weights=mass)
+        type_scores /= type_scores.sum()
+        return _Seen(
+            heatmap=tiling.stitch(tiles, masks).clip(0, 1),
+            type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
+            tile_scores=np.array(scores, np.float32) if scores else None,
+            notes=notes,
+        )
+
+    def _outline(
+        self, heatmap: NDArray[np.float32]
+    ) -> tuple[NDArray[np.bool_], tuple[Region, ...], tuple[str, ...]]:
+        """Cut the heatmap into a mask and its regions, without those too small to mean anything."""
+        candidates = (heatmap >= self.bundle.threshold).astype(np.uint8)
+        _, labels, statistics, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8)
+        areas = statistics[:, cv2.CC_STAT_AREA]
+        kept = areas >= self.bundle.smallest_region * heatmap.size
+        kept[0] = False
+        largest_first = sorted(np.flatnonzero(kept).tolist(), key=lambda label: -areas[label])
+        regions = tuple(_region(label, labels, statistics, heatmap) for label in largest_first[:MOST_REGIONS])
+        return kept[labels], regions, _omission(len(largest_first), len(regions))
+
+    def _judge(self, seen: _Seen) -> tuple[float, Verdict, tuple[str, ...]]:
+        model = self.bundle.calibration
+        if model is None:
+            note = (
+                "This model is not calibrated: the score is the network's own, and without knowing how often "
+                "it is wrong no verdict is given."
+            )
+            return calibration.peak(seen.heatmap), Verdict.INCONCLUSIVE, (note,)
+        score = model.score(self._measure(seen))
+        return score, model.verdict(score), ()
+
+    def _measure(self, seen: _Seen) -> dict[str, float]:
+        return calibration.measure(seen.heatmap, self.bundle.threshold, seen.tile_scores)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the networks say about one image, before anything is concluded from it."""
+
+    heatmap: NDArray[np.float32]
+    """At the resolution that was analysed."""
+    type_scores: dict[ManipulationType, float]
+    tile_scores: NDArray[np.float32] | None
+    notes: tuple[str, ...]
+
+
+def _within_budget(pixels: NDArray[np.uint8], budget: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    height, width = pixels.shape[:2]
+    if height * width <= budget:
+        return pixels, ()
+    scale = (budget / (height * width)) ** 0.5
+    smaller = max(1, int(height * scale)), max(1, int(width * scale))
+    note = (
+        f"The image was scaled from {width} x {height} to {smaller[1]} x {smaller[0]} pixels for the "
+        "analysis; traces finer than that were not seen."
+    )
+    return cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA), (note,)
+
+
+def _resized(heatmap: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    if heatmap.shape == (height, width):
+        return heatmap
+    resized: NDArray[np.float32] = cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR)
+    return resized
+
+
+def _region(
+    label: int, labels: NDArray[np.int32], statistics: NDArray[np.int32], heatmap: NDArray[np.float32]
+) -> Region:
+    x, y, width, height, area = statistics[label].tolist()
+    window = slice(y, y + height), slice(x, x + width)
+    inside = labels[window] == label
+    contours, _ = cv2.findContours(
+        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(x, y)
+    )
+    polygon = cv2.approxPolyDP(contours[0], 1.0, True).reshape(-1, 2)
+    return Region(
+        box=Box(x, y, width, height),
+        polygon=tuple((int(px), int(py)) for px, py in polygon),
+        area_share=area / heatmap.size,
+        probability=float(heatmap[window][inside].mean(dtype=np.float64)),
+    )
+
+
+def _omission(found: int, listed: int) -> tuple[str, ...]:
+    if found > listed:
+        return (f"The mask has {found} separate areas; the {listed} largest are listed.",)
+    return ()
+
+
+def _disagreement(verdict: Verdict, regions: tuple[Region, ...]) -> tuple[str, ...]:
+    if verdict is Verdict.AUTHENTIC and regions:
+        return ("The mask marks areas although the score says authentic; they are more likely false alarms.",)
+    if verdict is Verdict.MANIPULATED and not regions:
+        return (
+            "The score says manipulated, but no area is certain enough for the mask: look at the heatmap.",
+        )
+    return ()
