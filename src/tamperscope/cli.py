@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tamperscope import __version__
 from tamperscope.errors import BundleError, ImageError, TamperscopeError
 from tamperscope.report import Report, Verdict
 from tamperscope.server.settings import TABLE, Settings
@@ -39,7 +40,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tamperscope")
+@click.version_option(__version__, prog_name="tamperscope")
 def main() -> None:
     """Find out whether a picture was manipulated, where, and how."""
 
