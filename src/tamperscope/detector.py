@@ -19,11 +19,11 @@ from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
 from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import calibration, tiling
+from tamperscope.inference.regions import Outline, outline
 from tamperscope.inference.runtime import Runtime
-from tamperscope.report import Box, ManipulationType, Region, Report, Verdict
+from tamperscope.report import ManipulationType, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
-MOST_REGIONS = 100
 
 _DEFAULT_LIMITS = ImageLimits()
 
@@ -76,18 +76,18 @@ class Detector:
         image = self._read(source)
         seen = self._look(image)
         heatmap = _resized(seen.heatmap, image.height, image.width)
-        mask, regions, region_notes = self._outline(heatmap)
+        found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
         score, verdict, score_notes = self._judge(seen)
         return Report(
             verdict=verdict,
             score=score,
             type=max(seen.type_scores, key=seen.type_scores.__getitem__),
             type_scores=seen.type_scores,
-            regions=regions,
-            notes=(*seen.notes, *score_notes, *_disagreement(verdict, regions), *region_notes),
+            regions=found.regions,
+            notes=(*seen.notes, *score_notes, *_disagreement(verdict, found), *_omission(found)),
             image=image.facts(),
             bundle=self.bundle.identity,
-            mask=mask,
+            mask=found.mask,
             heatmap=heatmap,
         )
 
@@ -116,19 +116,6 @@ class Detector:
             tile_scores=np.array(scores, np.float32) if scores else None,
             notes=notes,
         )
-
-    def _outline(
-        self, heatmap: NDArray[np.float32]
-    ) -> tuple[NDArray[np.bool_], tuple[Region, ...], tuple[str, ...]]:
-        """Cut the heatmap into a mask and its regions, without those too small to mean anything."""
-        candidates = (heatmap >= self.bundle.threshold).astype(np.uint8)
-        _, labels, statistics, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8)
-        areas = statistics[:, cv2.CC_STAT_AREA]
-        kept = areas >= self.bundle.smallest_region * heatmap.size
-        kept[0] = False
-        largest_first = sorted(np.flatnonzero(kept).tolist(), key=lambda label: -areas[label])
-        regions = tuple(_region(label, labels, statistics, heatmap) for label in largest_first[:MOST_REGIONS])
-        return kept[labels], regions, _omission(len(largest_first), len(regions))
 
     def _judge(self, seen: _Seen) -> tuple[float, Verdict, tuple[str, ...]]:
         model = self.bundle.calibration
@@ -176,34 +163,18 @@ def _resized(heatmap: NDArray[np.float32], height: int, width: int) -> NDArray[n
     return resized
 
 
-def _region(
-    label: int, labels: NDArray[np.int32], statistics: NDArray[np.int32], heatmap: NDArray[np.float32]
-) -> Region:
-    x, y, width, height, area = statistics[label].tolist()
-    window = slice(y, y + height), slice(x, x + width)
-    inside = labels[window] == label
-    contours, _ = cv2.findContours(
-        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(x, y)
-    )
-    polygon = cv2.approxPolyDP(contours[0], 1.0, True).reshape(-1, 2)
-    return Region(
-        box=Box(x, y, width, height),
-        polygon=tuple((int(px), int(py)) for px, py in polygon),
-        area_share=area / heatmap.size,
-        probability=float(heatmap[window][inside].mean(dtype=np.float64)),
-    )
-
-
-def _omission(found: int, listed: int) -> tuple[str, ...]:
-    if found > listed:
-        return (f"The mask has {found} separate areas; the {listed} largest are listed.",)
+def _omission(found: Outline) -> tuple[str, ...]:
+    if found.region_count > len(found.regions):
+        return (
+            f"The mask has {found.region_count} separate areas; the {len(found.regions)} largest are listed.",
+        )
     return ()
 
 
-def _disagreement(verdict: Verdict, regions: tuple[Region, ...]) -> tuple[str, ...]:
-    if verdict is Verdict.AUTHENTIC and regions:
+def _disagreement(verdict: Verdict, found: Outline) -> tuple[str, ...]:
+    if verdict is Verdict.AUTHENTIC and found.regions:
         return ("The mask marks areas although the score says authentic; they are more likely false alarms.",)
-    if verdict is Verdict.MANIPULATED and not regions:
+    if verdict is Verdict.MANIPULATED and not found.regions:
         return (
             "The score says manipulated, but no area is certain enough for the mask: look at the heatmap.",
         )
