@@ -24,7 +24,6 @@ def create_app(settings: Settings, detector: Detector) -> Flask:
     """
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
-    app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_BYTES
     app.config["MAX_FORM_PARTS"] = _FORM_PARTS
 
     service = AnalysisService(settings, detector)
