@@ -1,13 +1,16 @@
 """The whole analysis of one image, from its bytes to a report.
 
-detector = Detector.load()                # the default bundle
-report = detector.analyze("photo.jpg")    # path, bytes, file object, Pillow image or array
-report.verdict, report.score, report.type, report.regions, report.mask
+    detector = Detector.load()                # the default bundle
+    report = detector.analyze("photo.jpg")    # path, bytes, file object, Pillow image or array
+    report.verdict, report.score, report.type, report.regions, report.mask
+
+A report never claims more than the bundle was measured for: without a calibration there is no verdict.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -29,9 +32,7 @@ _DEFAULT_LIMITS = ImageLimits()
 
 
 class Detector:
-    """Analyses images with one bundle; any number of threads may share it, and equal images get equal
-    reports.
-    """
+    """Analyses images with one bundle, for any number of threads; equal images get equal reports."""
 
     def __init__(
         self,
@@ -77,14 +78,14 @@ class Detector:
         seen = self._look(image)
         heatmap = _resized(seen.heatmap, image.height, image.width)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
-        score, verdict, score_notes = self._judge(seen)
+        score, verdict = self._judge(seen)
         return Report(
             verdict=verdict,
             score=score,
             type=max(seen.type_scores, key=seen.type_scores.__getitem__),
             type_scores=seen.type_scores,
             regions=found.regions,
-            notes=(*seen.notes, *score_notes, *_disagreement(verdict, found), *_omission(found)),
+            notes=(*seen.notes, *self._doubts(verdict, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
             mask=found.mask,
@@ -117,19 +118,29 @@ class Detector:
             notes=notes,
         )
 
-    def _judge(self, seen: _Seen) -> tuple[float, Verdict, tuple[str, ...]]:
+    def _judge(self, seen: _Seen) -> tuple[float, Verdict]:
         model = self.bundle.calibration
         if model is None:
-            note = (
-                "This model is not calibrated: the score is the network's own, and without knowing how often "
-                "it is wrong no verdict is given."
-            )
-            return calibration.peak(seen.heatmap), Verdict.INCONCLUSIVE, (note,)
+            return calibration.peak(seen.heatmap), Verdict.INCONCLUSIVE
         score = model.score(self._measure(seen))
-        return score, model.verdict(score), ()
+        return score, model.verdict(score)
 
     def _measure(self, seen: _Seen) -> dict[str, float]:
         return calibration.measure(seen.heatmap, self.bundle.threshold, seen.tile_scores)
+
+    def _doubts(self, verdict: Verdict, found: Outline) -> Iterator[str]:
+        """What a reader of the verdict and the mask should know before trusting them."""
+        if self.bundle.calibration is None:
+            yield (
+                "This model is not calibrated: the score is the network's own, and as nobody measured "
+                "how often it is wrong, no verdict is given."
+            )
+        if verdict is Verdict.AUTHENTIC and found.regions:
+            yield "The mask marks areas although the score says authentic; they may well be false alarms."
+        if verdict is Verdict.MANIPULATED and not found.regions:
+            yield "The score says manipulated, but no area is certain enough for the mask; see the heatmap."
+        if found.region_count > len(found.regions):
+            yield f"Of the mask's {found.region_count} separate areas only the largest are listed."
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,21 +172,3 @@ def _resized(heatmap: NDArray[np.float32], height: int, width: int) -> NDArray[n
         return heatmap
     resized: NDArray[np.float32] = cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR)
     return resized
-
-
-def _omission(found: Outline) -> tuple[str, ...]:
-    if found.region_count > len(found.regions):
-        return (
-            f"The mask has {found.region_count} separate areas; the {len(found.regions)} largest are listed.",
-        )
-    return ()
-
-
-def _disagreement(verdict: Verdict, found: Outline) -> tuple[str, ...]:
-    if verdict is Verdict.AUTHENTIC and found.regions:
-        return ("The mask marks areas although the score says authentic; they are more likely false alarms.",)
-    if verdict is Verdict.MANIPULATED and not found.regions:
-        return (
-            "The score says manipulated, but no area is certain enough for the mask: look at the heatmap.",
-        )
-    return ()

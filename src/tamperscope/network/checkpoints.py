@@ -1,0 +1,293 @@
+"""A user's own pair of checkpoints, turned into a bundle once.
+
+    import_checkpoints(Path("deeplab.pth"), Path("resnet.pth"), out=Path("model-mine"))
+
+Files are read without running anything that is stored in them. Weights are found in all the places where
+training scripts put them: the file itself, `state_dict`, `model_state_dict` or `model`, behind any prefix
+(`module.` of DataParallel, `model.` of Lightning...), in single or half precision.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pickle
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from tamperscope.bundle import CARD, MANIFEST, Architecture, Bundle, Preprocessing, write_manifest
+from tamperscope.errors import (
+    BundleError,
+    CheckpointError,
+    MismatchedCheckpointError,
+    UnsafeCheckpointError,
+)
+from tamperscope.network.architectures import build
+from tamperscope.network.export import write_network
+from tamperscope.report import ManipulationType
+
+_WRAPPINGS = ("state_dict", "model_state_dict", "model")
+
+
+def import_checkpoints(
+    segmentation: Path,
+    classification: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008  # frozen
+    encoder: str = "resnet50",
+    version: str = "1.0.0",
+) -> Bundle:
+    """Write the bundle `out` from a DeepLabV3+ and a ResNet checkpoint; serving needs both.
+
+    `preprocessing` is what both networks were trained with, `encoder` their trunk. `out` appears complete or
+    not at all; an older bundle there is replaced only with `overwrite`, and nothing but a bundle ever is.
+
+    Raises `CheckpointError` when a file is damaged, `UnsafeCheckpointError` when reading it would run code,
+    `MismatchedCheckpointError` when it holds another network, and `BundleError` when `out` is taken.
+    """
+    _refuse_to_replace(out, overwrite)
+    networks = {
+        "segmentation": read_segmentation(segmentation, encoder),
+        "classification": read_classification(classification, encoder),
+    }
+    partial, retired = (out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}" for _ in range(2))
+    partial.mkdir(parents=True)
+    try:
+        entries = [
+            write_network(found.network, found.architecture, partial, name)
+            for name, found in networks.items()
+        ]
+        (partial / CARD).write_text(_card(networks.values(), preprocessing), encoding="utf-8", newline="\n")
+        bundle = write_manifest(
+            partial, name="imported-pair", version=version, networks=entries, preprocessing=preprocessing
+        )
+        if out.exists():
+            out.rename(retired)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(retired, ignore_errors=True)
+    return dataclasses.replace(bundle, path=out)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadCheckpoint:
+    """A network with the weights of a checkpoint, and the file they came from."""
+
+    network: nn.Module
+    architecture: Architecture
+    path: Path
+
+
+def read_segmentation(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
+    """Read a DeepLabV3+ with 1 or 2 mask channels (segmentation_models_pytorch); raises as `read_weights`.
+
+    Raises `MismatchedCheckpointError` too, when the file holds another network.
+    """
+    weights = _under_landmark(read_weights(path), "segmentation_head.0.weight")
+    head = weights.get("segmentation_head.0.weight")
+    channels = head.shape[0] if head is not None and head.shape[0] in (1, 2) else 1
+    expected = f"a DeepLabV3+ (segmentation_models_pytorch) with a {encoder} encoder and 1 or 2 mask channels"
+    return _fitted(path, weights, Architecture("deeplabv3plus", encoder, channels), expected)
+
+
+def read_classification(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
+    """Read a ResNet with four classes (torchvision); raises as `read_segmentation`."""
+    weights = _under_landmark(read_weights(path), "fc.weight")
+    classes = len(ManipulationType)
+    expected = f"a {encoder} (torchvision) with {classes} classes"
+    return _fitted(path, weights, Architecture("resnet", encoder, classes), expected)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the weights in a .pth, .pt, .ckpt or .safetensors file by their name, without running code in
+    it.
+
+    Raises `CheckpointError` when the file is damaged or holds no weights, `UnsafeCheckpointError` when it can
+    only be read by running code.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise CheckpointError(f"{path} is empty.")
+        document = safetensors.torch.load_file(path) if path.suffix == ".safetensors" else _load(path)
+    except SafetensorError:
+        raise CheckpointError(f"{path} is damaged or not a safetensors file.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or 'damaged'}.") from None
+    weights = _unwrapped(document)
+    if not weights:
+        raise CheckpointError(f"{path} holds no weights; it has {_some(_names(document), 'nothing')}.")
+    if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(
+            f"{path} holds values that are not numbers in {_some(broken)}; did training diverge?"
+        )
+    return weights
+
+
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # PyTorch has one exception for "runs code" and for "no pickle at all", told apart by its text.
+        if "global" in str(error).lower().partition("weightsunpickler error:")[2]:
+            raise UnsafeCheckpointError(
+                f"{path} holds Python objects beside its weights, and reading those can run any code. "
+                "Re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')."
+            ) from None
+        raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint.") from None
+    except OSError:
+        raise
+    except Exception:
+        # Broken archives raise whatever the broken place happens to raise.
+        raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint.") from None
+
+
+def _unwrapped(document: Any) -> dict[str, Tensor]:
+    while isinstance(document, Mapping):
+        inner = next((document[key] for key in _WRAPPINGS if isinstance(document.get(key), Mapping)), None)
+        if inner is None:
+            return {str(name): value for name, value in document.items() if isinstance(value, Tensor)}
+        document = inner
+    return {}
+
+
+def _under_landmark(weights: dict[str, Tensor], landmark: str) -> dict[str, Tensor]:
+    """Take off the prefix that the landmark has, and leave out what lacks it: losses, metrics of a training."""
+    holders = [name for name in weights if name == landmark or name.endswith(f".{landmark}")]
+    prefix = min(holders, key=len, default=landmark).removesuffix(landmark)
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+
+
+def _fitted(
+    path: Path, weights: dict[str, Tensor], architecture: Architecture, expected: str
+) -> ReadCheckpoint:
+    network = build(architecture)
+    wanted = network.state_dict()
+    # Files from before PyTorch 0.4.1 lack these counters, which only training uses.
+    missing = [name for name in wanted if name not in weights and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in weights if name not in wanted]
+    reshaped = [
+        f"{name} {tuple(weights[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    if missing or unexpected or reshaped:
+        differences = (("missing", missing), ("unexpected", unexpected), ("shapes", reshaped))
+        details = "; ".join(f"{what}: {_some(names)}" for what, names in differences if names)
+        raise MismatchedCheckpointError(
+            f"{path} does not hold {expected}, but {_description(weights, architecture)} ({details})."
+        )
+    network.load_state_dict(weights)
+    return ReadCheckpoint(network.eval(), architecture, path)
+
+
+def _description(weights: Mapping[str, Tensor], expected: Architecture) -> str:
+    """What a file that does not fit seems to be, and the likely mistake behind it."""
+    bare = {name.removeprefix("module.").removeprefix("model."): tensor for name, tensor in weights.items()}
+    head = bare.get("segmentation_head.0.weight")
+    if head is not None:
+        swapped = ": were the two checkpoints swapped?" if expected.name == "resnet" else ""
+        return f"{_decoder(bare)} with {_trunk(bare, 'encoder.')} and {head.shape[0]} mask channels{swapped}"
+    if any(name.startswith("backbone.") for name in bare) and any(
+        name.startswith("classifier.") for name in bare
+    ):
+        return f"torchvision's own segmentation network with {_trunk(bare, 'backbone.')}"
+    fully_connected = bare.get("fc.weight")
+    if fully_connected is not None:
+        swapped = ": were the two checkpoints swapped?" if expected.name == "deeplabv3plus" else ""
+        imagenet = ", as trained on ImageNet" if fully_connected.shape[0] == 1000 else ""
+        return f"{_trunk(bare, '')} with {fully_connected.shape[0]} classes{imagenet}{swapped}"
+    return f"another network of {len(weights)} tensors"
+
+
+def _decoder(names: Iterable[str]) -> str:
+    names = list(names)
+    if any(name.startswith("decoder.block1.") for name in names):
+        return "a DeepLabV3+"
+    if any(name.startswith("decoder.aspp.") for name in names):
+        return "a DeepLabV3 (without the plus)"
+    return "another segmentation_models_pytorch network"
+
+
+def _trunk(weights: Mapping[str, Tensor], prefix: str) -> str:
+    """The ResNet that has as many blocks (He et al., CVPR 2016, table 1)."""
+    blocks = tuple(
+        len({name.split(".")[1] for name in _inside(weights, prefix) if name.startswith(f"layer{stage}.")})
+        for stage in (1, 2, 3, 4)
+    )
+    bottleneck = f"{prefix}layer1.0.conv3.weight" in weights
+    depths = {
+        ((2, 2, 2, 2), False): 18,
+        ((3, 4, 6, 3), False): 34,
+        ((3, 4, 6, 3), True): 50,
+        ((3, 4, 23, 3), True): 101,
+        ((3, 8, 36, 3), True): 152,
+    }
+    depth = depths.get((blocks, bottleneck))
+    return "an unknown trunk" if depth is None else f"a ResNet-{depth}"
+
+
+def _inside(weights: Iterable[str], prefix: str) -> Iterator[str]:
+    return (name.removeprefix(prefix) for name in weights if name.startswith(prefix))
+
+
+def _some(names: Iterable[str], otherwise: str = "") -> str:
+    names = list(names)
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown or otherwise
+
+
+def _names(document: Any) -> list[str]:
+    return [str(key) for key in document] if isinstance(document, Mapping) else [type(document).__name__]
+
+
+def _refuse_to_replace(out: Path, overwrite: bool) -> None:
+    if not out.exists():
+        return
+    if (out / MANIFEST).is_file():
+        if not overwrite:
+            raise BundleError(f"{out} holds a bundle already; choose another folder or ask to overwrite it.")
+    elif not out.is_dir() or any(out.iterdir()):
+        raise BundleError(f"{out} holds something else than a bundle; choose another folder.")
+
+
+def _card(checkpoints: Iterable[ReadCheckpoint], preprocessing: Preprocessing) -> str:
+    rows = []
+    for found in checkpoints:
+        content = found.path.read_bytes()
+        rows.append(
+            f"| `{found.path.name}` | {found.architecture.name}, {found.architecture.encoder}, "
+            f"{found.architecture.classes} | {len(content)} | `{hashlib.sha256(content).hexdigest()}` |"
+        )
+    return _CARD.format(
+        rows="\n".join(rows),
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        types=", ".join(f"{kind.id} {kind.value}" for kind in ManipulationType),
+    )
+
+
+_CARD = """\
+# An imported pair of checkpoints
+
+| file | network, trunk, channels or classes | bytes | SHA-256 |
+| --- | --- | --- | --- |
+{rows}
+
+Pixels are RGB, normalised with mean {mean} and standard deviation {std}.
+Classes are taken to be {types}.
+
+Not calibrated: nobody measured with tamperscope how often these networks are wrong, so reports give the
+networks' own numbers and no verdict. The mask is cut at probability 0.5.
+"""

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from numpy.typing import NDArray
+
+from tamperscope.bundle import Bundle
+from tamperscope.detector import Detector
+from tamperscope.errors import BundleError, ImageTooLargeError
+from tamperscope.images import ImageLimits
+from tamperscope.inference.calibration import Calibration
+from tamperscope.report import ManipulationType, Report, Verdict
+
+
+@pytest.fixture(scope="module")
+def detector(joint_bundle: Bundle) -> Detector:
+    return Detector.load(joint_bundle, threads=1)
+
+
+@pytest.fixture
+def photo(rng: np.random.Generator) -> NDArray[np.uint8]:
+    return rng.integers(0, 256, (90, 120, 3), np.uint8)
+
+
+def calibrated(bundle: Bundle, intercept: float, threshold: float) -> Detector:
+    """A detector whose score is the sigmoid of `intercept`, whatever the image."""
+    model = Calibration({"map_peak": 0.0, "head": 0.0}, intercept, 0.3, 0.7, 0.02, 0.1, 10, 10)
+    return Detector(dataclasses.replace(bundle, calibration=model, threshold=threshold), threads=1)
+
+
+def test_a_report_covers_the_whole_image(detector: Detector, photo: NDArray[np.uint8]) -> None:
+    report = detector.analyze(photo)
+    assert report.mask.shape == report.heatmap.shape == (90, 120)
+    assert report.mask.dtype == np.bool_
+    assert report.heatmap.dtype == np.float32
+    assert 0 <= report.heatmap.min() <= report.heatmap.max() <= 1
+    assert (report.image.width, report.image.height) == (120, 90)
+    assert report.bundle == detector.bundle.identity
+    assert sum(report.type_scores.values()) == pytest.approx(1)
+    assert report.type_scores[report.type] == max(report.type_scores.values())
+    assert json.loads(json.dumps(report.to_json()))["image"]["width"] == 120
+
+
+def test_every_way_to_pass_an_image_gives_the_same_answer(
+    detector: Detector, photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.png"
+    PIL.Image.fromarray(photo).save(path)
+    sources = [photo, PIL.Image.open(path), path, str(path), path.read_bytes(), BytesIO(path.read_bytes())]
+    heatmaps = {detector.analyze(source).heatmap.tobytes() for source in sources}
+    assert len(heatmaps) == 1
+
+
+def test_the_mask_is_the_heatmap_cut_at_the_bundles_threshold(
+    joint_bundle: Bundle, photo: NDArray[np.uint8]
+) -> None:
+    for threshold in (0.4, 0.6):
+        report = Detector(dataclasses.replace(joint_bundle, threshold=threshold), threads=1).analyze(photo)
+        assert report.mask.any()
+        np.testing.assert_array_equal(report.mask, report.heatmap >= threshold)
+
+
+def test_areas_below_the_bundles_smallest_region_are_dropped(
+    joint_bundle: Bundle, photo: NDArray[np.uint8]
+) -> None:
+    strict = dataclasses.replace(joint_bundle, threshold=0.6, smallest_region=20 / photo[..., 0].size)
+    report = Detector(strict, threads=1).analyze(photo)
+    assert report.regions
+    assert min(region.area_share for region in report.regions) >= strict.smallest_region
+    assert report.mask.sum() < (report.heatmap >= 0.6).sum()
+
+
+def test_a_large_image_has_the_same_map_as_its_tiles_alone(
+    detector: Detector, rng: np.random.Generator
+) -> None:
+    image = rng.integers(0, 256, (64, 800, 3), np.uint8)
+    whole, part = detector.analyze(image).heatmap, detector.analyze(image[:, :200]).heatmap
+    # The tiny network sees four pixels far; the first 200 columns lie in the first of two tiles.
+    np.testing.assert_allclose(whole[:, :190], part[:, :190], atol=1e-6)
+
+
+def test_beyond_the_pixel_budget_the_image_is_scaled_and_the_report_says_so(
+    joint_bundle: Bundle, rng: np.random.Generator
+) -> None:
+    image = rng.integers(0, 256, (200, 400, 3), np.uint8)
+    report = Detector(joint_bundle, pixel_budget=20_000, threads=1).analyze(image)
+    assert report.heatmap.shape == report.mask.shape == (200, 400)
+    assert any("400 x 200 to 200 x 100" in note for note in report.notes)
+    within = Detector(joint_bundle, pixel_budget=80_000, threads=1).analyze(image)
+    assert not any("scaled" in note for note in within.notes)
+
+
+def test_without_calibration_there_is_no_verdict(detector: Detector, photo: NDArray[np.uint8]) -> None:
+    report = detector.analyze(photo)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert any("not calibrated" in note for note in report.notes)
+    assert np.sort(report.heatmap, axis=None)[-108:].mean() == pytest.approx(report.score, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("intercept", "verdict"),
+    [(3.0, Verdict.MANIPULATED), (-3.0, Verdict.AUTHENTIC), (0.0, Verdict.INCONCLUSIVE)],
+)
+def test_a_calibrated_score_has_a_verdict(
+    joint_bundle: Bundle, photo: NDArray[np.uint8], intercept: float, verdict: Verdict
+) -> None:
+    report = calibrated(joint_bundle, intercept, threshold=0.5).analyze(photo)
+    assert report.verdict is verdict
+    assert report.score == pytest.approx(1 / (1 + np.exp(-intercept)))
+    assert not any("calibrated" in note for note in report.notes)
+
+
+def test_a_report_says_when_mask_and_score_disagree(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
+    def notes(intercept: float, threshold: float) -> str:
+        return " ".join(calibrated(joint_bundle, intercept, threshold).analyze(photo).notes)
+
+    assert "although the score says authentic" in notes(-3, threshold=0.01)
+    assert "no area is certain enough" in notes(3, threshold=1.0)
+    assert notes(3, threshold=0.01) == notes(-3, threshold=1.0) == ""
+
+
+def test_the_type_is_that_of_the_tiles_with_the_manipulation(
+    joint_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = Detector(joint_bundle, threads=1)
+    original = detector._runtime.run
+
+    def bright_is_inpainted(tile: NDArray[np.uint8]) -> object:
+        bright = tile.mean() > 128
+        kinds = np.array([0, 0, 1, 0] if bright else [1, 0, 0, 0], np.float32)
+        mask = np.full(tile.shape[:2], 0.9 if bright else 0.01, np.float32)
+        return dataclasses.replace(original(tile), mask=mask, type=kinds)
+
+    monkeypatch.setattr(detector._runtime, "run", bright_is_inpainted)
+    image = np.zeros((64, 1400, 3), np.uint8)
+    image[:, :400] = 255
+    assert detector.analyze(image).type is ManipulationType.INPAINTING
+
+
+def test_threads_share_a_detector(detector: Detector, photo: NDArray[np.uint8]) -> None:
+    def fingerprint(report: Report) -> tuple[bytes, float]:
+        return report.heatmap.tobytes(), report.score
+
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(detector.analyze, [photo] * 8))
+    assert {fingerprint(report) for report in reports} == {fingerprint(detector.analyze(photo))}
+
+
+def test_a_pair_of_networks_analyses_as_well(pair_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
+    report = Detector.load(pair_bundle, threads=1).analyze(photo)
+    assert report.heatmap.std() > 0
+    assert sum(report.type_scores.values()) == pytest.approx(1)
+
+
+def test_a_bundle_without_types_cannot_analyse(pair_bundle: Bundle) -> None:
+    half = dataclasses.replace(pair_bundle, networks=pair_bundle.networks[:1])
+    with pytest.raises(BundleError, match="gives no type"):
+        Detector(half)
+
+
+def test_limits_apply(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
+    with pytest.raises(ImageTooLargeError):
+        Detector(joint_bundle, limits=ImageLimits(pixels=1000), threads=1).analyze(photo)
+
+
+def test_measurements_are_those_a_calibration_takes(detector: Detector, photo: NDArray[np.uint8]) -> None:
+    assert detector.measure(photo).keys() == {"map_peak", "area", "head"}
+
+
+def test_warming_up_leaves_answers_alone(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
+    cold, warm = Detector(joint_bundle, threads=1), Detector(joint_bundle, threads=1)
+    warm.warm_up()
+    assert warm.analyze(photo).heatmap.tobytes() == cold.analyze(photo).heatmap.tobytes()

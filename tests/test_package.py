@@ -1,0 +1,60 @@
+"""The public surface of the package is exactly this."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import tamperscope
+from tamperscope import errors
+
+SURFACE = {
+    "Box",
+    "Bundle",
+    "BundleIdentity",
+    "Detector",
+    "Image",
+    "ImageFacts",
+    "ImageLimits",
+    "ManipulationType",
+    "Region",
+    "Report",
+    "Verdict",
+    "__version__",
+    "read_image",
+}
+
+
+def test_the_package_offers_exactly_this() -> None:
+    raised = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert set(tamperscope.__all__) == SURFACE | raised
+    assert all(hasattr(tamperscope, name) for name in tamperscope.__all__)
+    assert dir(tamperscope) == sorted(tamperscope.__all__)
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Detektor'"):
+        tamperscope.Detektor  # noqa: B018
+
+
+def test_the_version_is_the_distributions() -> None:
+    pyproject = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert tamperscope.__version__ == pyproject["project"]["version"]
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("tamperscope", ("cv2", "openvino", "torch", "PIL")),
+        ("tamperscope.detector", ("torch", "torchvision", "onnx", "flask")),
+    ],
+)
+def test_importing_stays_light(module: str, heavy: tuple[str, ...]) -> None:
+    """Serving needs no PyTorch, and a command's help needs no runtime."""
+    script = f"import sys, {module}; print(*sorted(set({heavy!r}) & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
