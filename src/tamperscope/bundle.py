@@ -107,7 +107,7 @@ class Bundle:
             raise BundleError(f"{manifest} cannot be read: {error.strerror}.") from None
         try:
             bundle, files = _from_manifest(folder, content)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{manifest} is not a manifest this version understands: {error!r}.") from None
         for name, expected in files.items():
             _verify_file(folder, name, expected)
