@@ -163,7 +163,7 @@ def _unwrapped(document: Any) -> dict[str, Tensor]:
 
 
 def _under_landmark(weights: dict[str, Tensor], landmark: str) -> dict[str, Tensor]:
-    """Take off the prefix that the landmark has, and leave out what lacks it: the training's losses, metrics."""
+    """Take off the prefix that the landmark has, and leave out what lacks it: losses, metrics..."""
     holders = [name for name in weights if name == landmark or name.endswith(f".{landmark}")]
     prefix = min(holders, key=len, default=landmark).removesuffix(landmark)
     return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
