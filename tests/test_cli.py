@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import PIL.Image
 import pytest
-import tamperscope.detector
 from click.testing import CliRunner, Result
 
 import samples
 import tamperscope.bundle
+import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
 from tamperscope.errors import BundleError, CheckpointError
@@ -158,7 +158,7 @@ class TestServe:
     def test_help_shows_every_default_and_no_secret(self):
         text = " ".join(run("serve", "--help").stdout.split())
 
-        assert "[default: 5000, or TAMPERSCOPE_PORT]" in text
+        assert "[env var: TAMPERSCOPE_PORT; default: 5000]" in text
         assert "--ngrok-token" not in text
 
 

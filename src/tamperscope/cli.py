@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tamperscope import __version__
 from tamperscope.errors import BundleError, ImageError, TamperscopeError
 from tamperscope.report import Report, Verdict
 from tamperscope.server.settings import TABLE, Settings
@@ -39,7 +40,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tamperscope")
+@click.version_option(__version__, prog_name="tamperscope")
 def main() -> None:
     """Find out whether a picture was manipulated, where, and how."""
 
@@ -49,15 +50,17 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
     for setting in reversed(TABLE):
         if setting.secret_in:
             continue
-        default = f"default: {setting.default or 'none'}, or {setting.variables[0]}"
-        command = click.option(setting.option, setting.name, help=f"{setting.help} [{default}]")(command)
+        sources = f"[env var: {setting.variables[0]}; default: {setting.default or 'none'}]"
+        command = click.option(
+            setting.option, setting.name, metavar="VALUE", help=f"{setting.help} {sources}"
+        )(command)
     return command
 
 
 @main.command()
 @_settings_options
 def serve(**options: str | None) -> None:
-    """Answer POST /segment and POST /classify over HTTP, until stopped by Ctrl-C or SIGTERM.
+    """Answer over HTTP until Ctrl-C or SIGTERM.
 
     \b
     Example:
@@ -96,7 +99,7 @@ def analyze(
     model: Path | None,
     fail_on: Sequence[str],
 ) -> None:
-    """Say of each FILE whether it was manipulated, where and how.
+    """Say whether, where and how each FILE was altered.
 
     \b
     Example:
@@ -155,7 +158,9 @@ def analyze(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def import_checkpoint(segmentation: Path, classification: Path, out: Path, overwrite: bool) -> None:
-    """Make a bundle of two PyTorch checkpoints. Needs the extra `train`.
+    """Make a bundle of two PyTorch checkpoints.
+
+    Needs the extra `train`: pip install 'tamperscope[train]'.
 
     \b
     Example:
@@ -174,7 +179,9 @@ def import_checkpoint(segmentation: Path, classification: Path, out: Path, overw
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per bundle and line.")
 @click.pass_context
 def models(ctx: click.Context, folders: Sequence[Path], as_json: bool) -> None:
-    """List the default bundle and those in each FOLDER, and verify their checksums.
+    """List bundles and verify their checksums.
+
+    These are the default bundle and those in each FOLDER.
 
     \b
     Example:

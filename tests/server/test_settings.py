@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tamperscope.detector import PIXEL_BUDGET
 from tamperscope.errors import SettingsError
 from tamperscope.server import settings
 from tamperscope.server.settings import Settings
@@ -82,6 +83,10 @@ def test_limits_of_images_follow():
     limits = Settings.read({"TAMPERSCOPE_MAX_BYTES": "2000", "TAMPERSCOPE_MAX_PIXELS": "5000"}).limits
 
     assert (limits.bytes, limits.pixels) == (2000, 5000)
+
+
+def test_the_server_scales_images_as_the_library_does():
+    assert Settings().pixel_budget == PIXEL_BUDGET
 
 
 def test_every_setting_can_be_given_and_is_documented():

@@ -24,7 +24,6 @@ def create_app(settings: Settings, detector: Detector) -> Flask:
     """
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
-    app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_BYTES
     app.config["MAX_FORM_PARTS"] = _FORM_PARTS
 
     service = AnalysisService(settings, detector)
@@ -38,6 +37,7 @@ def create_app(settings: Settings, detector: Detector) -> Flask:
         resources=["/segment", "/classify"],
         origins=list(settings.cors_origins),
         methods=["POST"],
+        send_wildcard=True,
         always_send=False,
         expose_headers=[request_log.HEADER, "Retry-After"],
     )

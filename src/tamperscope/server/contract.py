@@ -19,6 +19,9 @@ from tamperscope.report import Verdict
 from tamperscope.server.analysis import AnalysisService
 from tamperscope.server.uploads import uploaded_image
 
+# Of probabilities, as in a report's JSON; the networks are not more precise than that.
+_DIGITS = 4
+
 
 @dataclass(frozen=True)
 class SegmentAnswer:
@@ -68,7 +71,7 @@ def blueprint(service: AnalysisService) -> Blueprint:
                 masked_image=_base64_png(rendering.masked_image(image.pixels, report.mask)),
                 width=report.image.width,
                 height=report.image.height,
-                manipulation_score=report.score,
+                manipulation_score=round(report.score, _DIGITS),
                 verdict=report.verdict,
                 notes=report.notes,
             )
@@ -83,9 +86,9 @@ def blueprint(service: AnalysisService) -> Blueprint:
             ClassifyAnswer(
                 class_id=report.type.id,
                 class_name=report.type.value,
-                confidence=report.type_scores[report.type],
-                scores={kind.value: share for kind, share in report.type_scores.items()},
-                manipulation_score=report.score,
+                confidence=round(report.type_scores[report.type], _DIGITS),
+                scores={kind.value: round(share, _DIGITS) for kind, share in report.type_scores.items()},
+                manipulation_score=round(report.score, _DIGITS),
                 verdict=report.verdict,
                 notes=report.notes,
             )

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tamperscope.errors import SettingsError, TamperscopeError
 from tamperscope.server import serve
@@ -106,11 +105,7 @@ def _imported(segmentation: Path, classification: Path, folder: Path) -> Path:
     from tamperscope.network.checkpoints import import_checkpoints
 
     print(f"Importing {segmentation.name} and {classification.name} into {bundle}, once.", flush=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    # Beside its final place and moved at the end: an interrupted import is never taken for a bundle.
-    with TemporaryDirectory(prefix="importing-", dir=folder) as temporary:
-        import_checkpoints(segmentation, classification, Path(temporary) / "bundle")
-        (Path(temporary) / "bundle").rename(bundle)
+    import_checkpoints(segmentation, classification, bundle)
     return bundle
 
 

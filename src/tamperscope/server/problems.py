@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -25,14 +25,11 @@ _log = logging.getLogger(__name__)
 class Problem:
     """What a client learns about a request that failed."""
 
-    status: int
+    type: str
     title: str
+    status: int
     detail: str
-    type: str = "about:blank"
-    error: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "error", self.detail)
+    error: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def _from_ours(error: errors.TamperscopeError) -> Response:
     kind = next((_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS), None)
     if kind is None:
         return _from_unexpected(error)
-    response = _respond(Problem(kind.status, kind.title, str(error), f"urn:tamperscope:problem:{kind.slug}"))
+    response = _respond(kind.status, kind.title, str(error), f"urn:tamperscope:problem:{kind.slug}")
     if kind.status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
@@ -73,7 +70,7 @@ def _from_ours(error: errors.TamperscopeError) -> Response:
 
 def _from_http(error: HTTPException) -> Response:
     status = error.code or 500
-    response = _respond(Problem(status, error.name, error.description or error.name))
+    response = _respond(status, error.name, error.description or error.name)
     # Such as Allow, which a 405 must carry.
     for name, value in error.get_headers():
         if name.lower() != "content-type":
@@ -83,9 +80,9 @@ def _from_http(error: HTTPException) -> Response:
 
 def _from_unexpected(error: Exception) -> Response:
     _log.error("unexpected error", exc_info=error)
-    title = InternalServerError().name
-    return _respond(Problem(500, title, "The server could not finish this request; its log says why."))
+    return _respond(500, InternalServerError().name, "The server failed at this request; its log says why.")
 
 
-def _respond(problem: Problem) -> Response:
-    return Response(json.dumps(asdict(problem)), problem.status, content_type=CONTENT_TYPE)
+def _respond(status: int, title: str, detail: str, type: str = "about:blank") -> Response:
+    problem = Problem(type, title, status, detail, error=detail)
+    return Response(json.dumps(asdict(problem)), status, content_type=CONTENT_TYPE)

@@ -17,9 +17,10 @@ def uploaded_image(request: Request) -> bytes:
     `ImageTooLargeError` when the request is larger than the server takes.
     """
     if request.mimetype != "multipart/form-data":
-        found = f"not {request.mimetype!r}" if request.mimetype else "and this request declares no type"
+        found = repr(request.mimetype[:80]) if request.mimetype else "nothing"
         raise BadRequest(
-            f"Send the image as multipart/form-data with a file in the field {FIELD!r}, {found}."
+            f"Send a form (multipart/form-data) with the image as a file in the field {FIELD!r}; "
+            f"this request declares {found}."
         )
     try:
         files, texts = request.files, request.form
