@@ -24,6 +24,8 @@ class TinyNetwork(nn.Module):
         self.trunk = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU())
         heads = {"mask": nn.Conv2d(8, classes, 1), "type": nn.Linear(8, 4), "score": nn.Linear(8, 1)}
         self.heads = nn.ModuleList([heads[output] for output in outputs])
+        for head in self.heads:
+            nn.init.normal_(head.weight, std=1.5)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         features = self.trunk(image)

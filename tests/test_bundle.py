@@ -113,7 +113,7 @@ def test_a_manifest_of_nonsense_is_refused(folder: Path, changes: dict[str, Any]
         Bundle.load(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
 def test_a_broken_manifest_is_refused(folder: Path, content: bytes) -> None:
     (folder / "bundle.json").write_bytes(content)
     with pytest.raises(BundleError, match="not a manifest"):

@@ -59,22 +59,23 @@ def test_every_way_to_pass_an_image_gives_the_same_answer(
 
 
 def test_the_mask_is_the_heatmap_cut_at_the_bundles_threshold(
-    joint_bundle: Bundle, photo: NDArray[np.uint8]
+    joint_bundle: Bundle, detector: Detector, photo: NDArray[np.uint8]
 ) -> None:
-    for threshold in (0.4, 0.6):
+    for threshold in np.quantile(detector.analyze(photo).heatmap, (0.3, 0.7)):
         report = Detector(dataclasses.replace(joint_bundle, threshold=threshold), threads=1).analyze(photo)
         assert report.mask.any()
         np.testing.assert_array_equal(report.mask, report.heatmap >= threshold)
 
 
 def test_areas_below_the_bundles_smallest_region_are_dropped(
-    joint_bundle: Bundle, photo: NDArray[np.uint8]
+    joint_bundle: Bundle, detector: Detector, photo: NDArray[np.uint8]
 ) -> None:
-    strict = dataclasses.replace(joint_bundle, threshold=0.6, smallest_region=20 / photo[..., 0].size)
+    threshold = float(np.quantile(detector.analyze(photo).heatmap, 0.8))
+    strict = dataclasses.replace(joint_bundle, threshold=threshold, smallest_region=20 / photo[..., 0].size)
     report = Detector(strict, threads=1).analyze(photo)
     assert report.regions
     assert min(region.area_share for region in report.regions) >= strict.smallest_region
-    assert report.mask.sum() < (report.heatmap >= 0.6).sum()
+    assert report.mask.sum() < (report.heatmap >= threshold).sum()
 
 
 def test_a_large_image_has_the_same_map_as_its_tiles_alone(

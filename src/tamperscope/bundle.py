@@ -107,7 +107,7 @@ class Bundle:
             raise BundleError(f"{manifest} cannot be read: {error.strerror}.") from None
         try:
             bundle, files = _from_manifest(folder, content)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise BundleError(f"{manifest} is not a manifest this version understands: {error!r}.") from None
         for name, expected in files.items():
             _verify_file(folder, name, expected)
@@ -276,7 +276,7 @@ def _verify_network(folder: Path, network: Network, files: Mapping[str, _FileDig
             raise BundleError(f"{folder} is incomplete: its manifest does not list {name}.")
     try:
         references = external_files((folder / network.graph_file).read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BundleError(f"{folder / network.graph_file} is not an ONNX graph.") from None
     # Whoever runs the graph opens whatever file it names, anywhere on this machine.
     if not references <= {network.weights_file}:

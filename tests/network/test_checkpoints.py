@@ -107,7 +107,7 @@ def test_counters_that_old_files_lack_are_no_difference(
 
 
 class TestImport:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def files(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         folder = tmp_path_factory.mktemp("checkpoints")
         paths = folder / "deeplab.pth", folder / "resnet.pth"
@@ -137,7 +137,7 @@ class TestImport:
         assert "Not calibrated" in (bundle.path / "README.md").read_text()
 
     def test_an_older_bundle_is_replaced_only_on_request(
-        self, files: tuple[Path, Path], joint_bundle: Bundle, tmp_path: Path
+        self, files: tuple[Path, Path], tmp_path: Path
     ) -> None:
         out = tmp_path / "mine"
         (out / "x").mkdir(parents=True)

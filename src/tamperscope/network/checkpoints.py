@@ -163,7 +163,7 @@ def _unwrapped(document: Any) -> dict[str, Tensor]:
 
 
 def _under_landmark(weights: dict[str, Tensor], landmark: str) -> dict[str, Tensor]:
-    """Take off the prefix that the landmark has, and leave out what lacks it: losses, metrics of a training."""
+    """Take off the prefix that the landmark has, and leave out what lacks it: losses, metrics..."""
     holders = [name for name in weights if name == landmark or name.endswith(f".{landmark}")]
     prefix = min(holders, key=len, default=landmark).removesuffix(landmark)
     return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
@@ -227,7 +227,7 @@ def _trunk(weights: Mapping[str, Tensor], prefix: str) -> str:
         for stage in (1, 2, 3, 4)
     )
     bottleneck = f"{prefix}layer1.0.conv3.weight" in weights
-    depths = {
+    depths: dict[tuple[tuple[int, ...], bool], int] = {
         ((2, 2, 2, 2), False): 18,
         ((3, 4, 6, 3), False): 34,
         ((3, 4, 6, 3), True): 50,
