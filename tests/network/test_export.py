@@ -97,6 +97,11 @@ def test_a_bundle_holds_each_weight_once(tiny: Exported, full_size: Exported) ->
         assert all(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer)
 
 
+def test_whoever_can_read_the_graph_can_read_the_weights(tiny: Exported) -> None:
+    modes = {path.stat().st_mode for path in tiny.bundle.path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_nothing_in_a_graph_tells_where_it_was_made(full_size: Exported) -> None:
     graph = (full_size.bundle.path / "network.onnx").read_bytes()
     assert not re.search(rb"site-packages|\.py\b|/home|/tmp|File \"", graph)

@@ -39,7 +39,8 @@ def write_network(network: nn.Module, architecture: Architecture, folder: Path, 
     trained = {key for key, _ in network.named_parameters()}
     weights = {key: _stored(tensor, key in trained) for key, tensor in network.state_dict().items()}
     weights_path = folder / entry.weights_file
-    safetensors.torch.save_file(weights, weights_path)
+    # Not save_file, whose files only their owner can read: a server often is another user.
+    weights_path.write_bytes(safetensors.torch.save(weights))
     model = _graph(copy.deepcopy(network).cpu().float(), outputs)
     _point_at(model, weights_path, weights)
     (folder / entry.graph_file).write_bytes(model.SerializeToString(deterministic=True))
