@@ -16,8 +16,8 @@ from tamperscope.bundle import (
     list_bundles,
     write_manifest,
 )
+from tamperscope.calibration import Calibration
 from tamperscope.errors import BundleError
-from tamperscope.inference.calibration import Calibration
 
 
 @pytest.fixture

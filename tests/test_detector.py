@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tamperscope.bundle import Bundle
+from tamperscope.calibration import Calibration
 from tamperscope.detector import Detector
 from tamperscope.errors import BundleError, ImageTooLargeError
 from tamperscope.images import ImageLimits
-from tamperscope.inference.calibration import Calibration
 from tamperscope.report import ManipulationType, Report, Verdict
 
 
@@ -164,6 +164,12 @@ def test_a_bundle_without_types_cannot_analyse(pair_bundle: Bundle) -> None:
     half = dataclasses.replace(pair_bundle, networks=pair_bundle.networks[:1])
     with pytest.raises(BundleError, match="gives no type"):
         Detector(half)
+
+
+def test_a_calibration_on_what_no_network_gives_is_refused(pair_bundle: Bundle) -> None:
+    model = Calibration({"map_peak": 1.0, "head": 1.0}, 0.0, 0.3, 0.7, 0.02, 0.1, 10, 10)
+    with pytest.raises(BundleError, match="calibrated on head"):
+        Detector.load(dataclasses.replace(pair_bundle, calibration=model))
 
 
 def test_limits_apply(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from tamperscope._external_data import external_files
+from tamperscope.calibration import Calibration
 from tamperscope.errors import BundleError
-from tamperscope.inference.calibration import Calibration
 from tamperscope.report import BundleIdentity
 
 SCHEMA = 1

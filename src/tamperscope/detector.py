@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope import calibration
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
 from tamperscope.images import Image, ImageLimits, ImageSource, read_image
-from tamperscope.inference import calibration, tiling
+from tamperscope.inference import tiling
 from tamperscope.inference.regions import Outline, outline
 from tamperscope.inference.runtime import Runtime
 from tamperscope.report import ManipulationType, Report, Verdict
@@ -45,6 +46,11 @@ class Detector:
         """Compile the networks of `bundle`; see `load` for the settings."""
         if missing := {"mask", "type"} - bundle.outputs:
             raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
+        needed = set() if bundle.calibration is None else set(bundle.calibration.coefficients)
+        if unknown := needed - calibration.measured(bundle.outputs):
+            raise BundleError(
+                f"{bundle.path} is calibrated on {' and '.join(sorted(unknown))}, which no network of it gives."
+            )
         self.bundle = bundle
         self._limits = limits
         self._pixel_budget = pixel_budget

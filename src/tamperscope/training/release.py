@@ -17,10 +17,10 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from tamperscope import calibration
 from tamperscope.bundle import Architecture, Bundle, Preprocessing, write_manifest
 from tamperscope.detector import Detector
 from tamperscope.evaluation import metrics
-from tamperscope.inference import calibration
 from tamperscope.inference.regions import outline
 from tamperscope.network.architectures import build
 from tamperscope.network.export import write_network

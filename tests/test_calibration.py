@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tamperscope.inference import calibration
-from tamperscope.inference.calibration import Calibration
+from tamperscope import calibration
+from tamperscope.calibration import Calibration
 from tamperscope.report import Verdict
 
 

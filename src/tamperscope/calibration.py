@@ -8,7 +8,7 @@ operating points that are chosen by the errors they allow, not 0.5 by habit.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -84,6 +84,11 @@ def peak(heatmap: NDArray[np.float32]) -> float:
     count = min(heatmap.size, max(PEAK_PIXELS, round(PEAK_SHARE * heatmap.size)))
     flat = heatmap.ravel()
     return float(np.partition(flat, flat.size - count)[flat.size - count :].mean(dtype=np.float64))
+
+
+def measured(outputs: Collection[str]) -> frozenset[str]:
+    """Return the names of what `measure` gives for a bundle with these outputs."""
+    return frozenset({"map_peak", "area"} | ({"head"} if "score" in outputs else set()))
 
 
 def measure(
