@@ -48,9 +48,8 @@ class Detector:
             raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
         needed = set() if bundle.calibration is None else set(bundle.calibration.coefficients)
         if unknown := needed - calibration.measured(bundle.outputs):
-            raise BundleError(
-                f"{bundle.path} is calibrated on {' and '.join(sorted(unknown))}, which no network of it gives."
-            )
+            names = " and ".join(sorted(unknown))
+            raise BundleError(f"{bundle.path} is calibrated on {names}, which no network of it gives.")
         self.bundle = bundle
         self._limits = limits
         self._pixel_budget = pixel_budget
