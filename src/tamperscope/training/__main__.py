@@ -27,7 +27,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--object-masks", type=_FOLDER, help="Folder with <collection>/<photo>*.png, white = object.")
 @click.option("--imagenet", type=_FILE, help="ImageNet ResNet-50 weights (.safetensors) to start from.")
 @click.option("--start", type=_FILE, help="Network weights (.pth) of an earlier run to start from.")
-@click.option("--minutes", type=float, required=True, help="Time budget.")
+@click.option("--minutes", type=float, required=True, help="Time budget; 0 writes the untrained network.")
 @click.option(
     "--size", default=JointRecipe.size, show_default=True, help="Side of a training crop in pixels."
 )
@@ -65,18 +65,36 @@ def main(
         network.load_imagenet(imagenet)
     if start:
         network.load_state_dict(torch.load(start, weights_only=True))
-    library = PhotoLibrary.open(photos, object_masks)
-    click.echo(f"{len(library.photos)} photos, {len(library.with_faces)} with a face", err=True)
+    if minutes > 0:
+        library = PhotoLibrary.open(photos, object_masks)
+        network = _train(
+            network, recipe, library, workers=workers, precision=precision, out=out, resume=resume
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    torch.save(network.state_dict(), out / "network.pth")
+    click.echo(f"wrote {out / 'network.pth'}", err=True)
+
+
+def _train(
+    network: JointNetwork,
+    recipe: JointRecipe,
+    library: PhotoLibrary,
+    *,
+    workers: int,
+    precision: str,
+    out: Path,
+    resume: bool,
+) -> JointNetwork:
     # Before the workers are forked, so that each finds the list ready.
+    click.echo(f"{len(library.photos)} photos, {len(library.with_faces)} with a face", err=True)
     loader = DataLoader(
-        ForgeryStream(library, size, seed),
-        batch_size=batch,
+        ForgeryStream(library, recipe.size, recipe.seed),
+        batch_size=recipe.batch,
         num_workers=workers,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
     )
     # A clock drives the schedule, so steps and epochs have no end of their own.
-    average = EMAWeightAveraging(decay=0.99)
     trainer = lightning.Trainer(
         max_epochs=-1,
         precision=precision,
@@ -84,18 +102,17 @@ def main(
         devices=1,
         gradient_clip_val=1.0,
         callbacks=[
-            average,
+            EMAWeightAveraging(decay=0.99),
             ModelCheckpoint(out, filename="last", every_n_train_steps=50, enable_version_counter=False),
         ],
-        logger=CSVLogger(out, name="log"),
+        logger=CSVLogger(out, name="log", flush_logs_every_n_steps=10),
         log_every_n_steps=10,
         default_root_dir=out,
     )
     training = JointTraining(network, recipe)
     checkpoint = out / "last.ckpt"
     trainer.fit(training, loader, ckpt_path=checkpoint if resume and checkpoint.exists() else None)
-    torch.save(training.network.state_dict(), out / "network.pth")
-    click.echo(f"wrote {out / 'network.pth'}", err=True)
+    return training.network
 
 
 if __name__ == "__main__":
