@@ -1,0 +1,23 @@
+import numpy as np
+import pytest
+
+from tamperscope.report import ManipulationType
+from tamperscope.synthesis import Forgery
+from tamperscope.training.release import KEPT_F1, choose_threshold, rate_thresholds
+
+
+def test_the_lowest_threshold_that_costs_little_is_chosen() -> None:
+    assert choose_threshold({0.1: KEPT_F1 * 0.5 - 0.01, 0.2: KEPT_F1 * 0.5, 0.3: 0.5, 0.4: 0.48}) == 0.2
+
+
+def test_thresholds_are_rated_on_forged_examples_alone() -> None:
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    truth = np.zeros((32, 32), bool)
+    truth[8:24, 8:24] = True
+    forged = Forgery(pixels, truth, ManipulationType.SPLICING, ())
+    authentic = Forgery(pixels, np.zeros_like(truth), None, ())
+    heatmap = np.where(truth, 0.62, 0.32).astype(np.float32)
+    rated = rate_thresholds([heatmap, heatmap], [forged, authentic])
+    assert rated[0.6] == 1
+    assert rated[0.3] == pytest.approx(2 * 256 / (256 + 1024))
+    assert rated[0.7] == 0
