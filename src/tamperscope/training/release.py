@@ -31,8 +31,8 @@ from tamperscope.synthesis import Forgery, PhotoLibrary, forge
 ARCHITECTURE = Architecture("joint", encoder="resnet50", classes=1)
 SIZES = (256, 320, 384)
 """Sides of the held-out images in pixels: about what the web makes of a photo."""
-SMALLEST_REGION = 0.002
-KEPT_F1 = 0.9
+SMALLEST_REGION = 0.005
+KEPT_F1 = 0.99
 """Share of the best threshold's F1 that the chosen, lower threshold must keep."""
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
