@@ -366,7 +366,9 @@ def _explained_failures(subject: str) -> Iterator[None]:
     except ImageError:
         raise
     except PIL.Image.DecompressionBombError as error:
-        raise ImageTooLargeError(f"{subject} has more pixels than can be decoded.") from error
+        raise ImageTooLargeError(
+            f"{subject} has more pixels than can be decoded; scale it down and send it again."
+        ) from error
     except MemoryError as error:
         raise ImageTooLargeError(f"{subject} needs more memory to decode than there is.") from error
     except Exception as error:
