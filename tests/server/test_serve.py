@@ -93,6 +93,7 @@ def test_a_signal_lets_the_running_request_finish(photo_png, stop):
 
         server.send_signal(stop)
         assert "Stopping" in server.stdout.readline()
+        server.send_signal(stop)
         server.stdin.write("go on\n")
         server.stdin.flush()
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from flask import Flask
 from waitress import wasyncore
@@ -24,6 +25,7 @@ from tamperscope.server.tunnel import Tunnel, open_tunnel
 # Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
 _SPARE_THREADS = 4
 _DRAIN_SECONDS = 30.0
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _say = partial(print, flush=True)
 
 
@@ -35,8 +37,8 @@ def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     # Both end the wait below in the same way, even while the model is loading, and even where a shell
     # started us with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, _end)
     running = None
     try:
         running = start(settings, say)
@@ -95,6 +97,14 @@ class RunningServer:
         if self.tunnel:
             self.tunnel.close()
         self._loop.stop()
+
+
+def _end(*_: Any) -> None:
+    # Whoever stops `make serve` may signal make, which passes it on, and us as well: the second one must not
+    # cut off the answers that the first one waits for.
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _with_tunnel(running: RunningServer, settings: Settings, say: Callable[[str], None]) -> RunningServer:
