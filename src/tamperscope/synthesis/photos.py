@@ -53,9 +53,7 @@ class PhotoLibrary:
     with_objects: tuple[Photo, ...] = field(repr=False)
 
     @classmethod
-    def open(
-        cls, root: Path, object_masks: Path | None = None, *, held_out: bool = False, collections: str = "*"
-    ) -> PhotoLibrary:
+    def open(cls, root: Path, object_masks: Path | None = None, *, held_out: bool = False) -> PhotoLibrary:
         """Open a folder of collections.
 
         The last tenth of each collection by name is held out: neighbours in name are often near-duplicates,
@@ -65,7 +63,7 @@ class PhotoLibrary:
         Raises FileNotFoundError when there is no photo.
         """
         photos: list[Photo] = []
-        for folder in sorted(path for path in root.glob(collections) if path.is_dir()):
+        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
             files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
             cut = len(files) - len(files) // 10
             masks = _masks_by_photo(object_masks / folder.name if object_masks else None)
