@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tamperscope.synthesis import PhotoLibrary
+from tamperscope.synthesis import Forgery, PhotoLibrary, forge
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +30,9 @@ def photo_folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]
 @pytest.fixture(scope="session")
 def library(photo_folders: tuple[Path, Path]) -> PhotoLibrary:
     return PhotoLibrary.open(*photo_folders)
+
+
+@pytest.fixture(scope="session")
+def forgeries(library: PhotoLibrary) -> list[Forgery]:
+    rng = np.random.default_rng(3)
+    return [forge(library, rng, 64) for _ in range(80)]

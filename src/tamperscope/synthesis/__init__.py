@@ -5,7 +5,7 @@ forgery = forge(library, np.random.default_rng(7), size=256)
 forgery.pixels, forgery.mask, forgery.type, forgery.recipe
 """
 
-from tamperscope.synthesis.forgery import Forgery, forge
+from tamperscope.synthesis.forgery import Forgery, Mix, forge, stream
 from tamperscope.synthesis.photos import PhotoLibrary
 
-__all__ = ["Forgery", "PhotoLibrary", "forge"]
+__all__ = ["Forgery", "Mix", "PhotoLibrary", "forge", "stream"]

@@ -2,31 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tamperscope.synthesis import shapes
-from tamperscope.synthesis.recipe import Step
-from tamperscope.synthesis.shapes import Mask
+from tamperscope.synthesis.pasting import paste
+from tamperscope.synthesis.recipe import Mask, Picture, Pixels, Step
+from tamperscope.synthesis.shapes import Cutout
+
+_LARGEST_SHARE = 0.25
+_PLACES = 24
 
 
-def copy_move(
-    host: NDArray[np.uint8], source: Mask, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], Mask, Step] | None:
-    """Copy the `source` area of `host` elsewhere; None when no place leaves the source alone."""
-    piece = shapes.cut(host, source)
-    if piece is None or source.mean() > 0.3:
+def copy_move(host: Picture, source: Mask, rng: np.random.Generator) -> Picture | None:
+    """Copy the `source` area elsewhere, once or several times, none of the copies onto it or one another.
+
+    None when no place is found.
+    """
+    piece = shapes.cut(host.pixels, source)
+    if piece is None or np.count_nonzero(source) > _LARGEST_SHARE * source.size:
         return None
-    height, width = source.shape
-    plain = rng.random() < 0.4
-    scale = 1.0 if plain else float(np.exp(rng.uniform(-0.35, 0.35)))
-    degrees = 0.0 if plain else float(rng.normal(0, 25))
-    piece = shapes.transform(piece, scale, degrees, mirror=rng.random() < 0.25)
-    for _ in range(12):
-        x = int(rng.integers(0, max(width - piece.mask.shape[1], 0) + 1))
-        y = int(rng.integers(0, max(height - piece.mask.shape[0], 0) + 1))
-        layer, mask = shapes.place(piece, host, x, y)
-        if mask.sum() >= 100 and (mask & source).sum() < 0.1 * mask.sum():
-            result = shapes.blend(host, layer, shapes.soft_edge(mask, rng))
-            return result, mask, Step("copy-move", {"scale": scale, "degrees": degrees, "x": x, "y": y})
-    return None
+    copies = int(rng.choice([1, 2, 3], p=[0.8, 0.14, 0.06]))
+    picture, taken = host, shapes.dilate(source, 3)
+    for _ in range(copies):
+        plain = rng.random() < 0.45
+        scale = 1.0 if plain else float(np.exp(rng.normal(0, 0.25)))
+        degrees = 0.0 if plain or rng.random() < 0.4 else float(rng.normal(0, 30))
+        mirror = bool(rng.random() < 0.2)
+        copy = shapes.transform(piece, scale, degrees, mirror=mirror)
+        place = _free_place(picture.pixels, copy, taken, rng)
+        pasted = None if place is None else paste(picture.pixels, copy, *place, rng, fit=False)
+        if pasted is None:
+            break
+        pixels, mask, step = pasted
+        taken |= shapes.dilate(mask, 3)
+        moved = Step("copy-move", {"scale": scale, "degrees": degrees, "mirror": mirror, **step.parameters})
+        picture = replace(picture.after(moved, pixels), mask=picture.mask | mask)
+    return replace(picture, source_mask=source) if picture is not host else None
+
+
+def _free_place(
+    picture: Pixels, copy: Cutout, taken: Mask, rng: np.random.Generator
+) -> tuple[int, int] | None:
+    """Return (x, y) where the whole copy fits without touching what is taken.
+
+    Of a few such places it is the one that looks most like the copy's own surroundings.
+    """
+    height, width = taken.shape
+    copy_height, copy_width = copy.mask.shape
+    if copy_height > height or copy_width > width:
+        return None
+    around = shapes.dilate(copy.mask, 5) & ~copy.mask
+    own = cv2.mean(copy.pixels, around.astype(np.uint8))
+    wanted, best, best_difference = int(rng.integers(1, 7)), None, np.inf
+    for _ in range(_PLACES):
+        x, y = (int(rng.integers(0, room + 1)) for room in (width - copy_width, height - copy_height))
+        box = np.s_[y : y + copy_height, x : x + copy_width]
+        if (taken[box] & copy.mask).any():
+            continue
+        difference = float(np.abs(np.subtract(cv2.mean(picture[box], around.astype(np.uint8)), own)).sum())
+        if difference < best_difference:
+            best, best_difference = (x, y), difference
+        wanted -= 1
+        if wanted == 0:
+            break
+    return best

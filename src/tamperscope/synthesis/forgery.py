@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from tamperscope.errors import PhotosError
 from tamperscope.report import ManipulationType
 from tamperscope.synthesis import laundering, shapes
 from tamperscope.synthesis.copymove import copy_move
 from tamperscope.synthesis.face import reshape_face, retouch_face, swap_face
-from tamperscope.synthesis.inpainting import inpaint
+from tamperscope.synthesis.faces import Face
+from tamperscope.synthesis.inpainting import METHODS, fits, inpaint
+from tamperscope.synthesis.objects import choose_object
 from tamperscope.synthesis.photos import Photo, PhotoLibrary
-from tamperscope.synthesis.recipe import Step
-from tamperscope.synthesis.shapes import Cutout, Mask
-from tamperscope.synthesis.splicing import splice
+from tamperscope.synthesis.recipe import Mask, Picture, Pixels, Step, resize_mask
+from tamperscope.synthesis.splicing import Donation, splice
 
-Pixels = NDArray[np.uint8]
+# The picture is edited on a larger canvas where the photo has one, so that it can be scaled and cropped.
+_CANVAS = 1.3
+# Most attempts succeed; after so many the photos are to blame.
+_ATTEMPTS = 200
+# Least and largest share of an image that a mask covers: less teaches nothing, more is no local change.
+_LEAST_SHARE, _LARGEST_SHARE = 0.002, 0.7
+# Mean change of the masked values, 0 to 255, below which there is nothing to find: black copied to black.
+_LEAST_CHANGE = 1.0
+# Whoever copies or removes something has a picture left around it.
+_LARGEST_OBJECT = 0.2
 
-AUTHENTIC_SHARE = 0.4
-TYPE_SHARES = {
-    ManipulationType.SPLICING: 0.55,
-    ManipulationType.COPYMOVE: 0.15,
-    ManipulationType.INPAINTING: 0.18,
-    ManipulationType.FACE: 0.12,
-}
-# The picture is edited on a larger canvas, so that it can be scaled and cropped afterwards.
-CANVAS_MARGIN = 1.3
+
+@dataclass(frozen=True)
+class Mix:
+    """What is made, and how often."""
+
+    authentic: float = 0.4
+    """Share of images that are left alone, 0 to 1."""
+    types: Mapping[ManipulationType, float] = field(
+        default_factory=lambda: {
+            ManipulationType.SPLICING: 0.5,
+            ManipulationType.COPYMOVE: 0.2,
+            ManipulationType.INPAINTING: 0.18,
+            ManipulationType.FACE: 0.12,
+        }
+    )
+    """Relative share of each type among the forged ones."""
+    fillings: Mapping[str, float] = field(default_factory=lambda: METHODS)
+    """Relative share of each method among the inpainted ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,146 +62,247 @@ class Forgery:
     """(size, size): True where manipulated."""
     type: ManipulationType | None
     recipe: tuple[Step, ...]
+    source_mask: Mask | None = None
+    """(size, size): True where the copies of a copy-move were taken from; None for other types."""
+    sources: tuple[str, ...] = ()
+    """Names of the photos it was made from, the host first: what a split must keep together."""
+    data: bytes | None = None
+    """The file that decodes to `pixels` when the last step was a lossy compression, else None."""
+    suffix: str = ".png"
+    """How the name of that file ends."""
 
 
-def forge(library: PhotoLibrary, rng: np.random.Generator, size: int) -> Forgery:
-    """Make one example of `size` x `size` pixels, authentic in two cases of five.
+def forge(library: PhotoLibrary, rng: np.random.Generator, size: int, mix: Mix | None = None) -> Forgery:
+    """Make one example of `size` x `size` pixels; the same generator state gives the same bytes.
 
-    Retries until an attempt succeeds, so the shares of the types hold; the same generator state gives the
-    same bytes.
+    Retries until an attempt succeeds, so the shares of `mix` hold; only face forgeries are left out where the
+    photos show hardly any face.
+
+    Raises PhotosError when no photo is large enough, nothing but face forgeries is wanted of photos without
+    faces, or the photos do not serve: a single one, say, has no donor.
     """
-    kind = None if rng.random() < AUTHENTIC_SHARE else _choose_type(library, rng)
-    while True:
-        example = _attempt(library, kind, rng, size)
+    mix = mix or Mix()
+    types = {
+        kind: share
+        for kind, share in mix.types.items()
+        if kind is not ManipulationType.FACE or library.shows_faces(size)
+    }
+    if not types:
+        raise PhotosError(f"There are hardly any faces in the photos that allow {size} pixels.")
+    shares = np.array(list(types.values()))
+    kind = list(types)[rng.choice(len(types), p=shares / shares.sum())]
+    authentic = bool(rng.random() < mix.authentic)
+    for _ in range(_ATTEMPTS):
+        # An authentic image has the host that a forgery of some type would have had: what a picture shows
+        # must not tell whether it is forged.
+        photo = library.face_host(rng, size) if kind is ManipulationType.FACE else library.host(rng, size)
+        if photo is None:
+            continue
+        example = _attempt(library, photo, None if authentic else kind, kind, mix, rng, size)
         if example is not None:
             return example
+    raise PhotosError(
+        f"In {_ATTEMPTS} attempts no {kind.value} came about with these photos; give more of them."
+    )
 
 
-def _choose_type(library: PhotoLibrary, rng: np.random.Generator) -> ManipulationType:
-    possible = {
-        kind: share
-        for kind, share in TYPE_SHARES.items()
-        if kind is not ManipulationType.FACE or library.with_faces
-    }
-    shares = np.array(list(possible.values()))
-    return list(possible)[rng.choice(len(possible), p=shares / shares.sum())]
+def stream(
+    library: PhotoLibrary, seed: int, size: int, mix: Mix | None = None, *, start: int = 0, step: int = 1
+) -> Iterator[Forgery]:
+    """Yield examples number `start`, `start + step`, ... for ever.
+
+    Each depends on the seed and its number alone, so several workers with their own `start` and a common
+    `step` make together what one makes alone.
+    """
+    for number in itertools.count(start, step):
+        yield forge(library, np.random.default_rng([seed, number]), size, mix)
 
 
 def _attempt(
-    library: PhotoLibrary, kind: ManipulationType | None, rng: np.random.Generator, size: int
+    library: PhotoLibrary,
+    photo: Photo,
+    forged_as: ManipulationType | None,
+    host_for: ManipulationType,
+    mix: Mix,
+    rng: np.random.Generator,
+    size: int,
 ) -> Forgery | None:
-    host = _scene(library.face_photo(rng) if kind is ManipulationType.FACE else library.host(rng), rng, size)
+    host = _scene(library, photo, host_for, rng, size)
     if host is None:
         return None
-    pixels, steps = laundering.first_life(host.pixels, rng)
-    mask = np.zeros(pixels.shape[:2], bool)
-    if kind is not None:
-        edited = _edit(library, kind, host, pixels, rng, size)
-        if edited is None:
-            return None
-        pixels, mask, step = edited
-        steps.append(step)
-    pixels, mask, step = _final_frame(pixels, mask, rng, size)
-    if kind is not None and not 60 <= mask.sum() <= 0.7 * mask.size:
+    pixels, steps = laundering.first_life(host.picture.pixels, library.quantisation_tables, rng)
+    host = replace(host, picture=replace(host.picture, pixels=pixels, steps=(*host.picture.steps, *steps)))
+    edited = host.picture if forged_as is None else _edit(library, host, forged_as, mix, rng)
+    if edited is None or (forged_as is not None and _change(host.picture, edited) < _LEAST_CHANGE):
         return None
-    pixels, later_steps = laundering.later_life(pixels, rng)
-    return Forgery(pixels, mask, kind, (*steps, step, *later_steps))
+    published = laundering.publish(edited, library.quantisation_tables, rng, size)
+    final = published.picture
+    share = np.count_nonzero(final.mask) / final.mask.size
+    if forged_as is not None and not _LEAST_SHARE <= share <= _LARGEST_SHARE:
+        return None
+    return Forgery(
+        final.pixels,
+        final.mask,
+        forged_as,
+        final.steps,
+        final.source_mask,
+        final.sources,
+        published.data,
+        published.suffix,
+    )
+
+
+def _change(before: Picture, after: Picture) -> float:
+    """Return the mean absolute change of the values under the mask."""
+    difference = cv2.absdiff(before.pixels, after.pixels)
+    return float(np.mean(cv2.mean(difference, after.mask.astype(np.uint8))[:3]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """A crop of a photo at some scale, with one of its objects where it has any."""
+    """A square crop of a photo at some scale, with what was found in it."""
 
+    picture: Picture
     photo: Photo
-    pixels: Pixels
     object_mask: Mask | None
+    face: Face | None
 
 
-def _scene(photo: Photo, rng: np.random.Generator, size: int) -> _Scene | None:
-    pixels, object_mask = photo.pixels(), photo.object_mask(rng)
-    canvas = int(size * CANVAS_MARGIN)
-    short = min(pixels.shape[:2])
-    smallest = canvas / short
-    native = rng.random() < 0.3
-    scale = 1.0 if native else float(np.exp(rng.uniform(np.log(min(smallest, 1)), 0)))
-    scale = max(scale, smallest)
-    if scale > 1.6:
+def _scene(
+    library: PhotoLibrary, photo: Photo, host_for: ManipulationType, rng: np.random.Generator, size: int
+) -> _Scene | None:
+    """Scale and crop a photo; the crop holds the face or an object where the manipulation needs one."""
+    pixels = library.pixels(photo)
+    if pixels is None:
         return None
-    height, width = (max(round(side * scale), canvas) for side in pixels.shape[:2])
-    if (height, width) != pixels.shape[:2]:
-        pixels = laundering.resize(pixels, width, height, rng)[0]
-        if object_mask is not None:
-            object_mask = laundering.resize(object_mask.astype(np.uint8), width, height, rng)[0] > 0
+    height, width = pixels.shape[:2]
+    object_mask = None
+    if host_for in (ManipulationType.COPYMOVE, ManipulationType.INPAINTING) and rng.random() < 0.7:
+        object_mask, _ = choose_object(library, photo, rng) or (None, "")
+    face = library.face(photo) if host_for is ManipulationType.FACE else None
+    canvas = int(np.clip(photo.short_side, size, size * _CANVAS))
+    smallest = canvas / photo.short_side
+    native = rng.random() < 0.35
+    scale = max(1.0 if native else float(np.exp(rng.uniform(np.log(min(smallest, 1)), 0))), smallest)
+    scaled_height, scaled_width = (max(round(side * scale), canvas) for side in (height, width))
+    x, y = _anchor(object_mask, face) or (rng.uniform(0, width), rng.uniform(0, height))
     # Cropping on the JPEG grid keeps the photo's own blocks aligned, as an untouched file has them.
-    step = 8 if rng.random() < 0.6 else 1
-    top = int(rng.integers(0, (height - canvas) // step + 1)) * step
-    left = int(rng.integers(0, (width - canvas) // step + 1)) * step
+    grid = 8 if rng.random() < 0.6 else 1
+    left, top = (
+        int(np.clip(centre * scale - canvas * rng.uniform(0.35, 0.65), 0, side - canvas)) // grid * grid
+        for centre, side in ((x, scaled_width), (y, scaled_height))
+    )
     crop = np.s_[top : top + canvas, left : left + canvas]
+    steps = [Step("photo", {"name": photo.name})]
+    if (scaled_height, scaled_width) != (height, width):
+        name, kernel = laundering.choose_kernel(rng, shrinking=scale < 1)
+        pixels = np.asarray(cv2.resize(pixels, (scaled_width, scaled_height), interpolation=kernel), np.uint8)
+        object_mask = None if object_mask is None else resize_mask(object_mask, scaled_width, scaled_height)
+        steps.append(Step("resize", {"scale": scale, "kernel": name}))
+    steps.append(Step("crop", {"top": top, "left": left, "size": canvas}))
+    mask = np.zeros((canvas, canvas), bool)
     return _Scene(
+        Picture(np.ascontiguousarray(pixels[crop]), mask, None, tuple(steps), (photo.name,)),
         photo,
-        np.ascontiguousarray(pixels[crop]),
         None if object_mask is None else np.ascontiguousarray(object_mask[crop]),
+        None if face is None else face.moved(scale, left, top),
     )
 
 
-def _edit(
-    library: PhotoLibrary,
-    kind: ManipulationType,
-    host: _Scene,
-    pixels: Pixels,
-    rng: np.random.Generator,
-    size: int,
-) -> tuple[Pixels, Mask, Step] | None:
-    if kind is ManipulationType.SPLICING:
-        piece = _piece(library, host.photo, rng, size)
-        return None if piece is None else splice(pixels, piece, rng)
-    if kind is ManipulationType.FACE:
-        method = rng.choice(["swap", "reshape", "retouch"], p=[0.5, 0.35, 0.15])
-        if method == "swap":
-            donor = _scene(library.face_photo(rng), rng, size)
-            return (
-                None if donor is None else swap_face(pixels, laundering.first_life(donor.pixels, rng)[0], rng)
-            )
-        return (reshape_face if method == "reshape" else retouch_face)(pixels, rng)
-    area = host.object_mask
-    if area is None or area.sum() < 200 or rng.random() < 0.3:
-        area = shapes.drawn_shape(pixels, float(np.exp(rng.uniform(np.log(0.01), np.log(0.15)))), rng)
-    if kind is ManipulationType.COPYMOVE:
-        return copy_move(pixels, area, rng)
-    # Whoever removes an object selects a little more than the object.
-    hole = shapes.dilate(area, int(rng.integers(1, 5)))
-    return inpaint(pixels, hole, rng)
-
-
-def _piece(library: PhotoLibrary, host: Photo, rng: np.random.Generator, size: int) -> Cutout | None:
-    with_object = rng.random() < 0.7
-    donor = _scene(library.donor(host, rng, with_object=with_object), rng, size)
-    if donor is None:
+def _anchor(object_mask: Mask | None, face: Face | None) -> tuple[float, float] | None:
+    """Return (x, y) of what the crop is to show, if anything in particular."""
+    if face is not None:
+        return face.point(0, 0.5)
+    if object_mask is None:
         return None
-    pixels = laundering.first_life(donor.pixels, rng)[0]
-    mask = donor.object_mask
-    if mask is None or mask.sum() < 400:
-        mask = shapes.drawn_shape(pixels, float(rng.uniform(0.02, 0.3)), rng)
-    return shapes.cut(pixels, mask)
+    x, y, width, height = cv2.boundingRect(object_mask.astype(np.uint8))
+    return x + width / 2, y + height / 2
 
 
-def _final_frame(
-    pixels: Pixels, mask: Mask, rng: np.random.Generator, size: int
-) -> tuple[Pixels, Mask, Step]:
-    """Scale the edited picture at times, and crop it to the wanted size."""
-    canvas = pixels.shape[0]
-    if rng.random() < 0.3:
-        side = int(rng.integers(size, int(canvas * 1.2)))
-        pixels, step = laundering.resize(pixels, side, side, rng)
-        mask = np.asarray(
-            cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.5
-        )
-    else:
-        side, step = canvas, Step("crop")
-    centre = np.argwhere(mask)
-    top, left = (int(offset) for offset in rng.integers(0, side - size + 1, 2))
-    if len(centre) and rng.random() < 0.8:
-        anchor = centre[rng.integers(len(centre))]
-        top, left = (int(np.clip(anchor[axis] - rng.integers(0, size), 0, side - size)) for axis in (0, 1))
-    crop = np.s_[top : top + size, left : left + size]
-    return np.ascontiguousarray(pixels[crop]), np.ascontiguousarray(mask[crop]), step
+def _edit(
+    library: PhotoLibrary, host: _Scene, kind: ManipulationType, mix: Mix, rng: np.random.Generator
+) -> Picture | None:
+    if kind is ManipulationType.SPLICING:
+        return _splice_several(library, host, rng)
+    if kind is ManipulationType.FACE:
+        return _edit_face(library, host, rng)
+    if kind is ManipulationType.INPAINTING:
+        return _remove(host, mix, rng)
+    return copy_move(host.picture, shapes.cut_by_hand(_area(host, rng), rng), rng)
+
+
+def _remove(host: _Scene, mix: Mix, rng: np.random.Generator) -> Picture | None:
+    shares = np.array(list(mix.fillings.values()))
+    method = list(mix.fillings)[rng.choice(len(shares), p=shares / shares.sum())]
+    # Whoever removes an object selects a little more than the object.
+    hole = shapes.dilate(_area(host, rng), int(rng.integers(2, 6)))
+    if not fits(hole, method):
+        hole = shapes.brush_stroke(hole.shape, rng)
+    return inpaint(host.picture, hole, rng, method)
+
+
+def _area(host: _Scene, rng: np.random.Generator) -> Mask:
+    """Return the object that was found in the scene, if it leaves a picture around it, or a drawn shape."""
+    area = host.object_mask
+    if area is None or not 200 <= np.count_nonzero(area) <= _LARGEST_OBJECT * area.size:
+        share = float(np.clip(rng.lognormal(np.log(0.025), 0.8), 0.004, 0.2))
+        return shapes.drawn_shape(host.picture.mask.shape, share, rng)
+    return area
+
+
+def _splice_several(library: PhotoLibrary, host: _Scene, rng: np.random.Generator) -> Picture | None:
+    picture: Picture | None = host.picture
+    for _ in range(int(rng.choice([1, 2, 3], p=[0.86, 0.1, 0.04]))):
+        donation = _donation(library, host.photo, rng)
+        if picture is None or donation is None:
+            return None
+        picture = splice(picture, donation, rng)
+    return picture
+
+
+def _edit_face(library: PhotoLibrary, host: _Scene, rng: np.random.Generator) -> Picture | None:
+    if host.face is None:
+        return None
+    method = rng.choice(["swap", "reshape", "retouch"], p=[0.55, 0.3, 0.15])
+    if method == "reshape":
+        return reshape_face(host.picture, host.face, rng)
+    if method == "retouch":
+        return retouch_face(host.picture, host.face, rng)
+    donor = library.donor(host.photo, rng, with_face=True)
+    pixels, face = (library.pixels(donor), library.face(donor)) if donor else (None, None)
+    if donor is None or pixels is None or face is None:
+        return None
+    pixels, _ = laundering.first_life(pixels, library.quantisation_tables, rng)
+    return swap_face(host.picture, host.face, pixels, face, donor.name, rng)
+
+
+def _donation(library: PhotoLibrary, host: Photo, rng: np.random.Generator) -> Donation | None:
+    """Cut something out of another photo, with that photo's own history."""
+    donor = library.donor(host, rng, with_objects=bool(rng.random() < 0.5))
+    donor = donor or library.donor(host, rng)
+    pixels = library.pixels(donor) if donor else None
+    if donor is None or pixels is None:
+        return None
+    height, width = pixels.shape[:2]
+    found = choose_object(library, donor, rng) if rng.random() < 0.85 else None
+    mask, found_by = found or (shapes.drawn_shape((height, width), rng.uniform(0.02, 0.15), rng), "drawing")
+    # Rounded to the JPEG grid, so that the donor's own blocks stay aligned with those of its next life.
+    rows, columns = (slice(side.start // 8 * 8, side.stop) for side in shapes.bounding_box(mask, 16))
+    around, mask = np.ascontiguousarray(pixels[rows, columns]), mask[rows, columns]
+    around, _ = laundering.first_life(around, library.quantisation_tables, rng)
+    piece = shapes.cut(around, mask)
+    if piece is None:
+        return None
+    box = shapes.bounding_box(mask, 0)
+    borders = {
+        "left": columns.start + box[1].start <= 2,
+        "right": columns.start + box[1].stop >= width - 2,
+        "bottom": rows.start + box[0].stop >= height - 2,
+    }
+    return Donation(
+        piece,
+        donor.name,
+        found_by,
+        (rows.start + (box[0].start + box[0].stop) / 2) / height,
+        frozenset(name for name, cut_off in borders.items() if cut_off and found_by != "drawing"),
+    )

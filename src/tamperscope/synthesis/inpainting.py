@@ -3,94 +3,170 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope.synthesis import shapes
-from tamperscope.synthesis.recipe import Step
-from tamperscope.synthesis.shapes import Mask
+from tamperscope.synthesis import patchmatch, shapes
+from tamperscope.synthesis.recipe import Mask, Picture, Pixels, Step
 
-Pixels = NDArray[np.uint8]
+METHODS: Mapping[str, float] = {"exemplar": 0.35, "stamp": 0.35, "diffusion": 0.25, "smooth": 0.05}
+"""How areas are filled, and how often; smooth fills are rare, or "smooth" would come to mean "removed"."""
+
+# Pixels from the rim to the middle. In a wider hole these show: they are for wires, scratches, small things.
+_SMOOTH_METHODS, _SMOOTH_RADIUS = ("diffusion", "smooth"), 18.0
+# Pixels; filling more from patches takes seconds.
+_EXEMPLAR_AREA = 20_000
+_STAMP_TRIES = 120
+# Of the picture; more is not a local change.
+_LARGEST_SHARE = 0.25
+# Pixels around a hole that fillings are taken from or fitted to.
+_CONTEXT = 64
 
 
-def inpaint(host: Pixels, hole: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask, Step] | None:
-    """Fill `hole` as if nothing had been there; None when the hole is too small or too large."""
-    if not 100 <= hole.sum() <= 0.25 * hole.size:
+def fits(hole: Mask, method: str) -> bool:
+    """Return whether a hole is one that somebody would fill by this method of `METHODS`."""
+    area = np.count_nonzero(hole)
+    if method == "exemplar" and area > _EXEMPLAR_AREA:
+        return False
+    if method in _SMOOTH_METHODS:
+        return bool(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max() <= _SMOOTH_RADIUS)
+    return bool(area <= _LARGEST_SHARE * hole.size)
+
+
+def inpaint(host: Picture, hole: Mask, rng: np.random.Generator, method: str) -> Picture | None:
+    """Fill `hole` by one of `METHODS` as if nothing had been there; None when no filling is found for it."""
+    fill = {"exemplar": _exemplar, "stamp": _stamp, "diffusion": _diffusion, "smooth": _smooth}[method]
+    filled = fill(host.pixels, hole, rng)
+    if filled is None:
         return None
-    thin = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max() < 8
-    if thin and rng.random() < 0.5:
-        return _diffusion(host, hole, rng)
-    return _exemplar(host, hole, rng)
+    pixels, parameters = filled
+    step = Step("inpainting", {"method": method, **parameters})
+    return replace(host.after(step, pixels), mask=host.mask | hole)
 
 
-def _exemplar(host: Pixels, hole: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask, Step] | None:
-    """Fill the hole with texture from another place of the photo, in bands with a shift each.
+_Filled = tuple[Pixels, dict[str, Any]]
 
-    A light form of exemplar-based filling (Criminisi et al. 2004): the hole is split into a few bands, each
-    is filled from the shift whose surroundings fit best, and the seam is hidden by Poisson blending at times.
-    """
+
+def _exemplar(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled | None:
+    """Fill with patches from around the hole."""
+    box = shapes.bounding_box(hole, _CONTEXT)
+    filled = patchmatch.fill(host[box], hole[box], rng)
+    if filled is None:
+        return None
     result = host.copy()
-    x, y, box_width, box_height = cv2.boundingRect(hole.astype(np.uint8))
-    bands = int(rng.integers(1, 4)) if min(box_width, box_height) > 24 else 1
-    across = box_width > box_height
-    edges = np.linspace(0, box_width if across else box_height, bands + 1).astype(int)
-    shifts = []
-    for start, stop in itertools.pairwise(edges):
-        part = np.zeros_like(hole)
-        if across:
-            part[:, x + start : x + stop] = hole[:, x + start : x + stop]
-        else:
-            part[y + start : y + stop] = hole[y + start : y + stop]
-        shift = _best_shift(host, part, hole, rng)
+    sigma = float(rng.uniform(0.4, 1.2))
+    result[box] = shapes.blend(host[box], filled, np.maximum(shapes.feather(hole[box], sigma), hole[box]))
+    return result, {"edge_sigma": sigma}
+
+
+def _stamp(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled | None:
+    """Fill with other places of the photo, as with a clone stamp: in one to three bands with a shift each.
+
+    Each band comes from the shift, among random ones, whose surroundings fit best.
+    """
+    rows, columns = shapes.bounding_box(hole, 0)
+    extent = rows.stop - rows.start, columns.stop - columns.start
+    across = extent[1] > extent[0]
+    bands = int(rng.integers(1, 4)) if min(extent) > 24 else 1
+    start = columns.start if across else rows.start
+    edges = start + np.linspace(0, max(extent), bands + 1).astype(int)
+    sigma = float(rng.uniform(0.4, 2.0))
+    result, shifts = host.copy(), []
+    for first, last in itertools.pairwise(edges):
+        band = np.zeros_like(hole)
+        span = np.s_[:, first:last] if across else np.s_[first:last]
+        band[span] = hole[span]
+        shift = _best_shift(host, band, hole, rng)
         if shift is None:
             return None
-        moved = np.roll(host, shift, axis=(0, 1))
-        result = shapes.blend(result, moved, shapes.soft_edge(part, rng))
+        box = shapes.bounding_box(band, 6)
+        taken = _shifted(host, box, shift)
+        result[box] = shapes.blend(result[box], taken, shapes.feather(band[box], sigma))
         shifts.append(list(shift))
-    # OpenCV leaves the rim of the mask as it was, so the mask it gets is a little larger than the hole.
-    seam = shapes.dilate(hole, 2)
-    touches_border = seam[[0, -1]].any() or seam[:, [0, -1]].any()
-    if rng.random() < 0.4 and not touches_border:
-        x, y, box_width, box_height = cv2.boundingRect(seam.astype(np.uint8))
-        centre = (x + box_width // 2, y + box_height // 2)
-        result = np.asarray(
-            cv2.seamlessClone(result, host, seam.astype(np.uint8) * 255, centre, cv2.NORMAL_CLONE), np.uint8
+    poisson = bool(rng.random() < 0.3)
+    if poisson:
+        seam = shapes.dilate(hole, 2)
+        box = shapes.bounding_box(seam, 4)
+        result[box] = shapes.clone_seamlessly(
+            np.ascontiguousarray(host[box]), np.ascontiguousarray(result[box]), seam[box]
         )
-    return result, hole, Step("exemplar inpainting", {"shifts": shifts})
+    return result, {"shifts": shifts, "edge_sigma": sigma, "poisson": poisson}
+
+
+def _diffusion(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled:
+    """Fill by Telea (2004) or Navier-Stokes (Bertalmio et al. 2001), mostly with grain put back."""
+    name, flag = (("telea", cv2.INPAINT_TELEA), ("navier-stokes", cv2.INPAINT_NS))[int(rng.integers(2))]
+    box = shapes.bounding_box(hole, _CONTEXT)
+    filled = cv2.inpaint(
+        np.ascontiguousarray(host[box]), hole[box].astype(np.uint8), float(rng.integers(3, 8)), flag
+    )
+    grain = bool(rng.random() < 0.6)
+    layer = filled + _grain(host, hole, box, rng) if grain else filled
+    result = host.copy()
+    result[box] = shapes.blend(host[box], layer, hole[box].astype(np.float32))
+    return result, {"algorithm": name, "grain": grain}
+
+
+def _smooth(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled:
+    """Fill with a blur of the surroundings, as a soft brush does, and the surroundings' grain."""
+    box = shapes.bounding_box(hole, _CONTEXT)
+    known = (~hole[box]).astype(np.float32)
+    sigma = float(rng.uniform(6, 16))
+    weight = cv2.GaussianBlur(known, (0, 0), sigma) + 1e-4
+    blurred = cv2.GaussianBlur(host[box] * known[..., None], (0, 0), sigma) / weight[..., None]
+    result = host.copy()
+    opacity = shapes.feather(hole[box], 1.5)
+    result[box] = shapes.blend(host[box], blurred + _grain(host, hole, box, rng), opacity)
+    return result, {"sigma": sigma}
+
+
+def _grain(
+    host: Pixels, hole: Mask, box: tuple[slice, slice], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return the fine detail of a place nearby that fits the hole's surroundings, for the box."""
+    shift = _best_shift(host, hole, hole, rng) or (0, 0)
+    source = _shifted(host, box, shift)
+    return np.asarray(source - cv2.GaussianBlur(source.astype(np.float32), (0, 0), 1.5))
+
+
+def _shifted(host: Pixels, box: tuple[slice, slice], shift: tuple[int, int]) -> Pixels:
+    """Return the box of the picture moved by (down, right); beyond its borders the picture is mirrored."""
+    height, width = host.shape[:2]
+    rows = _mirrored(np.arange(box[0].start, box[0].stop) - shift[0], height)
+    columns = _mirrored(np.arange(box[1].start, box[1].stop) - shift[1], width)
+    return np.ascontiguousarray(host[rows[:, None], columns])
+
+
+def _mirrored(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    index = np.abs(index)
+    return np.minimum(index, 2 * (length - 1) - index)
 
 
 def _best_shift(host: Pixels, part: Mask, hole: Mask, rng: np.random.Generator) -> tuple[int, int] | None:
-    """Find the shift, among random ones, whose pixels agree best with the rim of `part`."""
+    """Find the (down, right) whose pixels agree best with the rim of `part`, none of them from the hole."""
     height, width = part.shape
-    rim = (cv2.dilate(part.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0) & ~hole
-    rows, columns = np.nonzero(rim | part)
+    box = shapes.bounding_box(part, 4)
+    inside = part[box]
+    rim = shapes.dilate(inside, 4) & ~hole[box]
     if not rim.any():
         return None
+    top, left = box[0].start, box[1].start
     rim_rows, rim_columns = np.nonzero(rim)
-    part_rows, part_columns = np.nonzero(part)
+    present = host[rim_rows + top, rim_columns + left].astype(np.int32)
     best, best_error = None, np.inf
-    for _ in range(48):
-        down = int(rng.integers(rows.max() - height + 1, rows.min() + 1))
-        right = int(rng.integers(columns.max() - width + 1, columns.min() + 1))
-        if hole[part_rows - down, part_columns - right].any():
+    for _ in range(_STAMP_TRIES):
+        down = top - int(rng.integers(0, height - inside.shape[0] + 1))
+        right = left - int(rng.integers(0, width - inside.shape[1] + 1))
+        source = np.s_[box[0].start - down : box[0].stop - down, box[1].start - right : box[1].stop - right]
+        if (hole[source] & inside).any():
             continue
-        difference = host[rim_rows, rim_columns].astype(np.int16) - host[rim_rows - down, rim_columns - right]
-        error = float(np.square(difference).mean())
+        offered = host[source][rim_rows, rim_columns]
+        error = float(np.square(present - offered).mean())
         if error < best_error:
             best, best_error = (down, right), error
     return best
-
-
-def _diffusion(host: Pixels, hole: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask, Step]:
-    """Fill a thin hole by Telea (2004) or Navier-Stokes (Bertalmio et al. 2001), some with grain put back."""
-    method = rng.choice(["telea", "navier-stokes"])
-    flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
-    filled = cv2.inpaint(host, hole.astype(np.uint8), float(rng.integers(3, 8)), flag)
-    grain = rng.random() < 0.5
-    if grain:
-        residual = host.astype(np.float32) - cv2.GaussianBlur(host, (0, 0), 1.5)
-        shift = (int(rng.integers(8, 64)), int(rng.integers(8, 64)))
-        filled = np.where(hole[..., None], filled + np.roll(residual, shift, axis=(0, 1)), filled)
-    return np.clip(np.rint(filled), 0, 255).astype(np.uint8), hole, Step(str(method), {"grain": grain})

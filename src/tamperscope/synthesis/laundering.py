@@ -1,98 +1,170 @@
-"""What happens to pictures besides forgery: scaling, compression, noise, blur, contrast.
+"""What happens to pictures besides forgery: focus, scaling, compression, noise, blur, contrast.
 
-Authentic and forged images go through the same functions, so that history alone never gives the answer away.
-Each function takes (height, width, 3) RGB and returns the changed picture and what it did.
+Authentic and forged pictures go through the same functions, so that history alone never gives the answer
+away. A change takes (height, width, 3) RGB and returns the changed picture and what it did.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+import PIL.Image
+from PIL.JpegPresets import presets
 
-from tamperscope.synthesis.recipe import Step
+from tamperscope.synthesis.recipe import Picture, Pixels, Step
 
-Pixels = NDArray[np.uint8]
-
-_SUBSAMPLING = {
-    "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
-    "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
-    "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+_SUBSAMPLINGS = ("4:2:0", "4:4:4", "4:2:2")
+_KERNELS = {
+    "bilinear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "area": cv2.INTER_AREA,
+    "lanczos": cv2.INTER_LANCZOS4,
 }
-_INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_AREA)
+# Pillow's presets: the tables of Adobe Photoshop's "Save As" (low to maximum) and "Save for Web" (web_...).
+_PHOTOSHOP = {name: tables for name, tables in presets.items() if name not in ("low", "web_low")}
 
 
-def first_life(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, list[Step]]:
+@dataclass(frozen=True)
+class QuantisationTables:
+    """A JPEG's tables for brightness and, if there is a second one, for colour, 64 steps each."""
+
+    tables: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Publication:
+    """A picture as it was last saved."""
+
+    picture: Picture
+    data: bytes | None
+    """The file whose decoded pixels the picture has; None when nothing was lost in saving."""
+    suffix: str
+    """How the file's name ends: .jpg, .webp or .png."""
+
+
+def first_life(
+    pixels: Pixels, cameras: Sequence[QuantisationTables], rng: np.random.Generator
+) -> tuple[Pixels, list[Step]]:
     """What a picture went through before anybody edited it: rarely defocus, mostly one compression."""
     steps: list[Step] = []
     if rng.random() < 0.12:
         pixels, step = shallow_focus(pixels, rng)
         steps.append(step)
-    if rng.random() < 0.75:
-        pixels, step = jpeg(pixels, int(rng.integers(68, 99)), rng, shifted=rng.random() < 0.3)
+    if rng.random() < 0.7:
+        pixels, _, step = jpeg(pixels, any_encoder(rng, cameras, (68, 99)), shift=_shift(rng, 0.3))
         steps.append(step)
     return pixels, steps
 
 
-def later_life(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, list[Step]]:
-    """What a picture goes through after editing: light changes to the whole, then mostly one compression."""
-    steps: list[Step] = []
-    for probability, change in ((0.12, contrast), (0.06, blur), (0.06, sharpen), (0.08, noise)):
+def publish(
+    picture: Picture, cameras: Sequence[QuantisationTables], rng: np.random.Generator, size: int
+) -> Publication:
+    """What a picture goes through after editing, until it lies there as a file of `size` x `size` pixels.
+
+    Light changes to the whole at times; then it is saved, scaled and saved, saved again and again, sent
+    through a social network, or photographed off the screen by a screenshot.
+    """
+    for probability, change in _CHANGES:
         if rng.random() < probability:
-            pixels, step = change(pixels, rng)
-            steps.append(step)
-    chance = rng.random()
-    if chance < 0.80:
-        pixels, step = jpeg(pixels, int(rng.integers(55, 100)), rng, shifted=False)
-        steps.append(step)
-    elif chance < 0.86:
-        pixels, step = webp(pixels, rng)
-        steps.append(step)
-    return pixels, steps
-
-
-def jpeg(pixels: Pixels, quality: int, rng: np.random.Generator, *, shifted: bool) -> tuple[Pixels, Step]:
-    """Compress once at `quality` (1 to 100); `shifted` moves the 8x8 grid off the picture's corner."""
-    subsampling = str(rng.choice(list(_SUBSAMPLING), p=[0.6, 0.1, 0.3]))
-    top, left = (int(offset) for offset in rng.integers(0, 8, 2)) if shifted else (0, 0)
-    padded = cv2.copyMakeBorder(pixels, top, 0, left, 0, cv2.BORDER_REFLECT_101)
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SUBSAMPLING[subsampling]]
-    decoded = _through_codec(padded, ".jpg", options)[top:, left:]
-    return decoded, Step("jpeg", {"quality": quality, "subsampling": subsampling, "shift": [top, left]})
-
-
-def webp(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
-    """Compress once as lossy WebP."""
-    quality = int(rng.integers(60, 96))
-    return _through_codec(pixels, ".webp", [cv2.IMWRITE_WEBP_QUALITY, quality]), Step(
-        "webp", {"quality": quality}
+            pixels, step = change(picture.pixels, rng)
+            picture = picture.after(step, pixels)
+    route = rng.choice(
+        ["save", "scale", "resave", "social network", "screenshot"], p=[0.4, 0.18, 0.2, 0.12, 0.1]
     )
+    if route == "save":
+        return _save(_framed(picture, rng, size), cameras, rng)
+    if route == "scale":
+        return _save(_framed(_scaled(picture, rng, size, *_FREE_SCALE), rng, size), cameras, rng)
+    if route == "resave":
+        picture = _framed(picture, rng, size)
+        for _ in range(int(rng.integers(1, 3))):
+            picture = _compressed(picture, any_encoder(rng, cameras, (60, 98)), _shift(rng, 0.5))
+        return _save(picture, cameras, rng)
+    if route == "social network":
+        # Facebook, Twitter and the like: scaled to a largest side, then saved at one moderate quality.
+        picture = _compressed(picture, any_encoder(rng, cameras, (85, 98)), (0, 0))
+        picture = _framed(_scaled(picture, rng, size, 1.0, 1.12), rng, size)
+        return _jpeg_file(picture, Encoder(quality=int(rng.integers(70, 87)), subsampling="4:2:0"))
+    # A screenshot: shown at another scale, the grid of blocks anywhere, kept without loss or saved once more.
+    if rng.random() < 0.6:
+        picture = _compressed(picture, any_encoder(rng, cameras, (60, 98)), (0, 0))
+    picture = _framed(_scaled(picture, rng, size, *_FREE_SCALE), rng, size)
+    return _save(picture, cameras, rng) if rng.random() < 0.5 else Publication(picture, None, ".png")
 
 
-def resize(pixels: Pixels, width: int, height: int, rng: np.random.Generator) -> tuple[Pixels, Step]:
-    """Resample to `width` x `height` with one of the usual kernels."""
-    shrinking = width < pixels.shape[1]
-    kernel = int(rng.choice(_INTERPOLATIONS if shrinking else _INTERPOLATIONS[:3]))
-    resized = cv2.resize(pixels, (width, height), interpolation=kernel)
-    return np.asarray(resized, np.uint8), Step("resize", {"width": width, "height": height, "kernel": kernel})
+@dataclass(frozen=True)
+class Encoder:
+    """The settings of a JPEG encoder: libjpeg's tables at a quality, or the tables of other software."""
+
+    quality: int | None = None
+    """1 to 100, for the tables of ITU-T T.81 Annex K as libjpeg scales them; None for other tables."""
+    subsampling: str = "4:2:0"
+    preset: str | None = None
+    """One of Photoshop's settings, by Pillow's name for it."""
+    tables: QuantisationTables | None = None
+
+    def encode(self, pixels: Pixels) -> bytes:
+        """Return the JPEG file."""
+        file = BytesIO()
+        chosen = presets[self.preset]["quantization"] if self.preset else self.tables and self.tables.tables
+        options = {"quality": self.quality} if chosen is None else {"qtables": chosen}
+        PIL.Image.fromarray(pixels).save(file, "JPEG", subsampling=self.subsampling, **options)
+        return file.getvalue()
+
+    def describe(self) -> dict[str, object]:
+        """Return the settings as plain values."""
+        tables = self.preset or (self.tables and [list(table) for table in self.tables.tables])
+        return {"tables": tables or "libjpeg", "quality": self.quality, "subsampling": self.subsampling}
+
+
+def any_encoder(
+    rng: np.random.Generator, cameras: Sequence[QuantisationTables], qualities: tuple[int, int]
+) -> Encoder:
+    """Choose an encoder: libjpeg within `qualities` mostly, Photoshop, or what one of `cameras` has."""
+    subsampling = str(rng.choice(_SUBSAMPLINGS, p=[0.55, 0.35, 0.1]))
+    kind = rng.choice(["libjpeg", "photoshop", "camera"], p=[0.6, 0.2, 0.2])
+    if kind == "photoshop":
+        return Encoder(subsampling=subsampling, preset=str(rng.choice(list(_PHOTOSHOP))))
+    if kind == "camera" and cameras:
+        return Encoder(subsampling=subsampling, tables=cameras[int(rng.integers(len(cameras)))])
+    return Encoder(quality=int(rng.integers(qualities[0], qualities[1] + 1)), subsampling=subsampling)
+
+
+def jpeg(pixels: Pixels, encoder: Encoder, *, shift: tuple[int, int] = (0, 0)) -> tuple[Pixels, bytes, Step]:
+    """Compress once; `shift` (down, right) moves the 8x8 grid off the picture's corner.
+
+    Returns the decoded picture, the file, and the step.
+    """
+    top, left = shift
+    if top or left:
+        pixels = np.asarray(cv2.copyMakeBorder(pixels, top, 0, left, 0, cv2.BORDER_REFLECT_101), np.uint8)
+    data = encoder.encode(pixels)
+    decoded = np.ascontiguousarray(_decode(data)[top:, left:])
+    return decoded, data, Step("jpeg", {**encoder.describe(), "shift": [top, left]})
 
 
 def contrast(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
-    """Change contrast, brightness and gamma of the whole picture a little."""
-    gain, offset, gamma = rng.uniform(0.85, 1.2), rng.uniform(-15, 15), rng.uniform(0.8, 1.25)
+    """Change contrast, brightness and gamma of the whole picture; sometimes until its lights burn out."""
+    gain = float(rng.uniform(0.85, 1.2) if rng.random() < 0.8 else rng.uniform(1.2, 1.7))
+    offset, gamma = float(rng.uniform(-15, 15)), float(rng.uniform(0.8, 1.25))
     levels = np.clip((np.arange(256) / 255) ** gamma * 255 * gain + offset, 0, 255).astype(np.uint8)
-    return np.asarray(levels[pixels]), Step("contrast", {"gain": gain, "offset": offset, "gamma": gamma})
+    changed = np.asarray(cv2.LUT(pixels, levels), np.uint8)
+    return changed, Step("contrast", {"gain": gain, "offset": offset, "gamma": gamma})
 
 
 def blur(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
     """Blur the whole picture slightly."""
-    sigma = rng.uniform(0.3, 1.0)
+    sigma = float(rng.uniform(0.3, 1.0))
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8), Step("blur", {"sigma": sigma})
 
 
 def sharpen(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
     """Unsharp-mask the whole picture."""
-    sigma, amount = rng.uniform(0.6, 2.0), rng.uniform(0.3, 1.5)
+    sigma, amount = float(rng.uniform(0.6, 2.0)), float(rng.uniform(0.3, 1.5))
     blurred = cv2.GaussianBlur(pixels, (0, 0), sigma)
     sharpened = cv2.addWeighted(pixels, 1 + amount, blurred, -amount, 0)
     return np.asarray(sharpened, np.uint8), Step("sharpen", {"sigma": sigma, "amount": amount})
@@ -100,25 +172,101 @@ def sharpen(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
 
 def noise(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
     """Add white Gaussian noise to the whole picture."""
-    sigma = rng.uniform(1.0, 5.0)
-    noisy = pixels + rng.normal(0, sigma, pixels.shape).astype(np.float32)
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8), Step("noise", {"sigma": sigma})
+    sigma = float(rng.uniform(1.0, 5.0))
+    noisy = pixels + np.float32(sigma) * rng.standard_normal(pixels.shape, np.float32)
+    return np.rint(np.clip(noisy, 0, 255)).astype(np.uint8), Step("noise", {"sigma": sigma})
 
 
 def shallow_focus(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
     """Put a part of the scene out of focus, with a soft transition, as a lens with a wide aperture does."""
     height, width = pixels.shape[:2]
-    sigma = rng.uniform(1.0, 5.0)
+    sigma, slope = float(rng.uniform(1.0, 5.0)), float(rng.uniform(3, 15))
     centre, radius = rng.uniform(0.2, 0.8, 2) * (width, height), rng.uniform(0.2, 0.5) * max(height, width)
-    ys, xs = np.mgrid[:height, :width]
-    distance = np.hypot(xs - centre[0], ys - centre[1]) / radius
-    sharp = 1 / (1 + np.exp((distance - 1) * rng.uniform(3, 15)))
-    weight = sharp[..., None].astype(np.float32)
+    across = (np.arange(width, dtype=np.float32) - np.float32(centre[0])) / np.float32(radius)
+    down = (np.arange(height, dtype=np.float32) - np.float32(centre[1])) / np.float32(radius)
+    distance = np.sqrt(across[None] ** 2 + down[:, None] ** 2)
+    sharp = 1 / (1 + np.exp((distance - 1) * np.float32(slope)))
+    near = cv2.merge([sharp] * 3)
     blurred = cv2.GaussianBlur(pixels, (0, 0), sigma)
-    mixed = np.rint(pixels * weight + blurred * (1 - weight)).astype(np.uint8)
-    return mixed, Step("shallow focus", {"sigma": sigma})
+    mixed = cv2.add(
+        cv2.multiply(pixels, near, dtype=cv2.CV_32F), cv2.multiply(blurred, 1 - near, dtype=cv2.CV_32F)
+    )
+    return np.asarray(np.rint(mixed), np.uint8), Step("shallow focus", {"sigma": sigma, "slope": slope})
 
 
-def _through_codec(pixels: Pixels, suffix: str, options: list[int]) -> Pixels:
-    encoded = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1]
-    return np.asarray(cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+def choose_kernel(rng: np.random.Generator, *, shrinking: bool) -> tuple[str, int]:
+    """Choose one of the usual resampling kernels: its name, and OpenCV's number for it."""
+    names = ["bilinear", "bicubic", "area"] if shrinking else ["bilinear", "bicubic"]
+    # Lanczos is ten times slower than the others, hence rare.
+    name = "lanczos" if rng.random() < 0.08 else str(rng.choice(names))
+    return name, _KERNELS[name]
+
+
+_Change = Callable[[Pixels, np.random.Generator], tuple[Pixels, Step]]
+_CHANGES: tuple[tuple[float, _Change], ...] = ((0.15, contrast), (0.06, blur), (0.08, sharpen), (0.06, noise))
+# Of a picture's side, relative to the size of the file to be: what "scale" and a screenshot make of it.
+_FREE_SCALE = (1.0, 1.3)
+
+
+def _scaled(picture: Picture, rng: np.random.Generator, size: int, least: float, most: float) -> Picture:
+    before, side = picture.mask.shape[0], int(rng.uniform(least, most) * size)
+    name, kernel = choose_kernel(rng, shrinking=side < before)
+    resized = picture.resized(side, side, kernel)
+    return resized.after(Step("resize", {"from": before, "to": side, "kernel": name}), resized.pixels)
+
+
+def _framed(picture: Picture, rng: np.random.Generator, size: int) -> Picture:
+    """Crop to the final size, so that what was manipulated is seen, and mostly where it came from."""
+    side = picture.mask.shape[0]
+    shown = picture.mask if picture.source_mask is None else picture.mask | picture.source_mask
+    place = []
+    for axis in (1, 0):
+        occupied = np.flatnonzero(shown.any(axis))
+        first, last = (int(occupied[0]), int(occupied[-1]) + 1) if len(occupied) else (0, side)
+        # A window that holds all of it where that fits, one that overlaps with its middle otherwise.
+        least, most = max(last - size, 0), min(first, side - size)
+        if least > most:
+            least = most = int(np.clip((first + last - size) // 2, 0, side - size))
+        place.append(int(rng.integers(least, most + 1)))
+    left, top = place[1], place[0]
+    if picture.mask.any() and rng.random() < 0.3:  # people also crop through what they pasted
+        top, left = (int(offset) for offset in rng.integers(0, side - size + 1, 2))
+    cropped = picture.cropped(top, left, size)
+    return cropped.after(Step("crop", {"top": top, "left": left, "size": size}), cropped.pixels)
+
+
+def _save(picture: Picture, cameras: Sequence[QuantisationTables], rng: np.random.Generator) -> Publication:
+    chance = rng.random()
+    if chance < 0.82:
+        lowest = 40 if rng.random() < 0.1 else 62
+        return _jpeg_file(picture, any_encoder(rng, cameras, (lowest, 100)))
+    if chance < 0.88:
+        return _webp_file(picture, int(rng.integers(60, 96)))
+    return Publication(picture, None, ".png")
+
+
+def _jpeg_file(picture: Picture, encoder: Encoder) -> Publication:
+    pixels, data, step = jpeg(picture.pixels, encoder)
+    return Publication(picture.after(step, pixels), data, ".jpg")
+
+
+def _webp_file(picture: Picture, quality: int) -> Publication:
+    file = BytesIO()
+    PIL.Image.fromarray(picture.pixels).save(file, "WEBP", quality=quality, method=2)
+    saved = picture.after(Step("webp", {"quality": quality}), _decode(file.getvalue()))
+    return Publication(saved, file.getvalue(), ".webp")
+
+
+def _compressed(picture: Picture, encoder: Encoder, shift: tuple[int, int]) -> Picture:
+    pixels, _, step = jpeg(picture.pixels, encoder, shift=shift)
+    return picture.after(step, pixels)
+
+
+def _shift(rng: np.random.Generator, probability: float) -> tuple[int, int]:
+    down, right = (int(offset) for offset in rng.integers(0, 8, 2))
+    return (down, right) if rng.random() < probability else (0, 0)
+
+
+def _decode(data: bytes) -> Pixels:
+    with PIL.Image.open(BytesIO(data)) as picture:
+        return np.asarray(picture)

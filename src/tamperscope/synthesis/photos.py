@@ -1,21 +1,38 @@
-"""The authentic photos that forgeries are made from, and the objects that can be cut out of them."""
+"""The authentic photos that forgeries are made from, and what is known about each."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
+from threading import Lock
+from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+import PIL.Image
 
-from tamperscope.images import read_image
-from tamperscope.synthesis.faces import find_face
+from tamperscope.errors import ImageError, PhotosError
+from tamperscope.images import IMAGE_SUFFIXES, read_image
+from tamperscope.synthesis.faces import Face, find_face
+from tamperscope.synthesis.laundering import QuantisationTables
+from tamperscope.synthesis.objects import find_foreground
+from tamperscope.synthesis.recipe import Mask, Pixels
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
+_Item = TypeVar("_Item")
+
+# Nothing can be cut out of less.
+_SMALLEST_SIDE = 64
+# A host is enlarged by no more than this.
+_LARGEST_ENLARGEMENT = 1.3
+# Photos, evenly spread, of which one must show a face, or face forgeries are not made at all.
+_FACE_SAMPLE = 200
+# Photos drawn in search of a face, or of another thing that a donor must have.
+_TRIES = 400
 
 
 @dataclass(frozen=True)
@@ -23,97 +40,202 @@ class Photo:
     """One authentic photo; photos of one `collection` share their source, and often their history."""
 
     path: Path
+    name: str
+    """Its path within the library."""
     collection: str
+    short_side: int
+    """Of width and height the smaller one, in pixels."""
     object_masks: tuple[Path, ...] = ()
 
-    def pixels(self) -> NDArray[np.uint8]:
-        """Return the photo as (height, width, 3) RGB."""
-        return read_image(self.path).pixels
 
-    def object_mask(self, rng: np.random.Generator) -> NDArray[np.bool_] | None:
-        """Return the (height, width) mask of one of its annotated objects, or None when there is none.
-
-        Raises ValueError when the mask is not an image.
-        """
-        if not self.object_masks:
-            return None
-        path = self.object_masks[rng.integers(len(self.object_masks))]
-        mask = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-        if mask is None:
-            raise ValueError(f"the object mask {path.name} is not an image")
-        return np.asarray(mask > 127)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhotoLibrary:
     """Photos in folders, one folder per collection, split by photo into a training and a held-out part."""
 
     photos: tuple[Photo, ...]
-    by_collection: dict[str, tuple[Photo, ...]] = field(repr=False)
-    with_objects: tuple[Photo, ...] = field(repr=False)
+    quantisation_tables: tuple[QuantisationTables, ...]
+    """The distinct tables of the JPEG files among the photos: those of real cameras and real software."""
+    skipped: dict[str, str]
+    """Photos that cannot be used, by name, and why; damaged ones are noticed only when they are drawn."""
+    _decoded: _DecodedPhotos
+    _collections: dict[str, tuple[Photo, ...]]
+    _hosts: dict[int, tuple[tuple[Photo, ...], ...]] = field(default_factory=dict)
+    _shows_faces: dict[int, bool] = field(default_factory=dict)
+    _faces: dict[Photo, Face | None] = field(default_factory=dict)
+    _foregrounds: dict[Photo, Mask | None] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, root: Path, object_masks: Path | None = None, *, held_out: bool = False) -> PhotoLibrary:
-        """Open a folder of collections.
+    def open(
+        cls, root: Path, object_masks: Path | None = None, *, held_out: bool = False, memory: int = 2**30
+    ) -> PhotoLibrary:
+        """Open a folder of photos, or of folders of photos at any depth: each folder is a collection.
 
         The last tenth of each collection by name is held out: neighbours in name are often near-duplicates,
-        and a contiguous cut keeps them on one side. `object_masks` holds `<collection>/<photo>*.png`,
-        white inside an object.
+        and a contiguous cut keeps them on one side. `object_masks` has the same folders, with `<photo>*.png`,
+        white inside an object. Decoded photos are kept in up to `memory` bytes.
 
-        Raises FileNotFoundError when there is no photo.
+        Raises PhotosError when there is no photo.
         """
+        files: dict[Path, list[Path]] = defaultdict(list)
+        for path in sorted(root.rglob("*")):
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+                files[path.parent].append(path)
         photos: list[Photo] = []
-        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-            files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
-            cut = len(files) - len(files) // 10
-            masks = _masks_by_photo(object_masks / folder.name if object_masks else None)
-            photos += [
-                Photo(path, folder.name, tuple(masks[path.stem]))
-                for path in (files[cut:] if held_out else files[:cut])
-            ]
+        tables: dict[QuantisationTables, None] = {}
+        skipped: dict[str, str] = {}
+        for folder, members in files.items():
+            collection = folder.relative_to(root)
+            cut = len(members) - len(members) // 10
+            masks = _masks_by_photo(object_masks / collection if object_masks else None)
+            for path in members[cut:] if held_out else members[:cut]:
+                name = path.relative_to(root).as_posix()
+                try:
+                    with PIL.Image.open(path) as picture:
+                        short_side = min(picture.size)
+                        quantisation = getattr(picture, "quantization", {})
+                except (OSError, ValueError, PIL.Image.DecompressionBombError):
+                    skipped[name] = "it is not an image that can be read"
+                    continue
+                if short_side < _SMALLEST_SIDE:
+                    skipped[name] = f"it is smaller than {_SMALLEST_SIDE} pixels"
+                    continue
+                photos.append(Photo(path, name, collection.as_posix(), short_side, tuple(masks[path.stem])))
+                if 1 <= len(quantisation) <= 2:
+                    tables[QuantisationTables(tuple(tuple(table) for table in quantisation.values()))] = None
         if not photos:
-            raise FileNotFoundError(f"there are no photos in the folders of {root}")
-        by_collection: dict[str, list[Photo]] = defaultdict(list)
-        for photo in photos:
-            by_collection[photo.collection].append(photo)
-        return cls(
-            tuple(photos),
-            {name: tuple(members) for name, members in by_collection.items()},
-            tuple(photo for photo in photos if photo.object_masks),
-        )
+            part = "held-out photo (a tenth of each folder of ten or more)" if held_out else "photo"
+            raise PhotosError(f"There is no {part} in {root}.")
+        collections = {
+            name: tuple(members) for name, members in groupby(photos, lambda photo: photo.collection)
+        }
+        return cls(tuple(photos), tuple(tables), skipped, _DecodedPhotos(memory), collections)
 
-    def host(self, rng: np.random.Generator) -> Photo:
-        """Choose a photo to be forged; collections weigh by the square root of their size."""
-        names = list(self.by_collection)
-        weights = np.sqrt([len(self.by_collection[name]) for name in names])
-        name = names[rng.choice(len(names), p=weights / weights.sum())]
-        return _choose(self.by_collection[name], rng)
+    def pixels(self, photo: Photo) -> Pixels | None:
+        """Return the photo as (height, width, 3) RGB, read-only; None, and a note in `skipped`, if broken."""
+        try:
+            return self._decoded[photo.path]
+        except (ImageError, OSError) as error:
+            self.skipped[photo.name] = str(error)
+            return None
 
-    @cached_property
-    def with_faces(self) -> tuple[Photo, ...]:
-        """The photos in which a frontal face is found; looks at every photo on first use."""
-        with ThreadPoolExecutor() as pool:
-            found = pool.map(lambda photo: find_face(photo.pixels()) is not None, self.photos)
-            return tuple(photo for photo, has_face in zip(self.photos, found, strict=True) if has_face)
+    def host(self, rng: np.random.Generator, size: int) -> Photo:
+        """Choose a photo to be forged at `size`; collections weigh by the square root of their size.
 
-    def face_photo(self, rng: np.random.Generator) -> Photo:
-        """Choose a photo that shows a face; there must be one."""
-        return _choose(self.with_faces, rng)
+        Raises PhotosError when every photo is much smaller than that.
+        """
+        collections = self._hosts_by_collection(size)
+        weights = np.sqrt([len(members) for members in collections])
+        return _choose(collections[rng.choice(len(collections), p=weights / weights.sum())], rng)
 
-    def donor(self, host: Photo, rng: np.random.Generator, *, with_object: bool) -> Photo:
-        """Choose another photo to take something from.
+    def shows_faces(self, size: int) -> bool:
+        """Return whether faces are frequent enough, among the hosts for `size`, to come across one."""
+        if size not in self._shows_faces:
+            hosts = [photo for members in self._hosts_by_collection(size) for photo in members]
+            sample = hosts[:: -(-len(hosts) // _FACE_SAMPLE)]
+            self._shows_faces[size] = any(self.face(photo) is not None for photo in sample)
+        return self._shows_faces[size]
+
+    def face_host(self, rng: np.random.Generator, size: int) -> Photo | None:
+        """Choose a photo with a face to be forged; None when none is come across."""
+        for _ in range(_TRIES):
+            photo = self.host(rng, size)
+            if self.face(photo) is not None:
+                return photo
+        return None
+
+    def donor(
+        self, host: Photo, rng: np.random.Generator, *, with_objects: bool = False, with_face: bool = False
+    ) -> Photo | None:
+        """Choose another photo to take something from; None when none is found that has what is asked for.
 
         A donor comes from the host's own collection more often than not: otherwise a network learns to
         tell collections apart instead of finding forgeries.
         """
-        pool = self.with_objects if with_object else self.photos
-        siblings = tuple(photo for photo in pool if photo.collection == host.collection)
-        if len(siblings) > 1 and rng.random() < 0.6:
-            pool = siblings
-        photo = _choose(pool, rng)
-        while photo == host and len(pool) > 1:
-            photo = _choose(pool, rng)
-        return photo
+        siblings = self._collections[host.collection]
+        if len(self.photos) == 1 or (with_objects and not self._is_annotated):
+            return None
+        for _ in range(_TRIES):
+            photo = _choose(siblings if rng.random() < 0.6 else self.photos, rng)
+            if photo == host or (with_objects and not photo.object_masks):
+                continue
+            if not with_face or self.face(photo) is not None:
+                return photo
+        return None
+
+    @cached_property
+    def _is_annotated(self) -> bool:
+        return any(photo.object_masks for photo in self.photos)
+
+    def face(self, photo: Photo) -> Face | None:
+        """Return the photo's largest face; looked for once."""
+        if photo not in self._faces:
+            pixels = self.pixels(photo)
+            self._faces[photo] = None if pixels is None else find_face(pixels)
+        return self._faces[photo]
+
+    def foreground(self, photo: Photo) -> Mask | None:
+        """Return what stands out from the photo's background, at a reduced size; looked for once."""
+        if photo not in self._foregrounds:
+            pixels = self.pixels(photo)
+            self._foregrounds[photo] = None if pixels is None else find_foreground(pixels)
+        return self._foregrounds[photo]
+
+    def survey(self) -> None:
+        """Look for all faces and foregrounds now, on all cores, for processes forked later to share."""
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(lambda photo: (self.face(photo), self.foreground(photo)), self.photos):
+                pass
+
+    def annotated_object(self, photo: Photo, rng: np.random.Generator) -> Mask | None:
+        """Return the (height, width) mask of one of its annotated objects, None when there is none."""
+        if not photo.object_masks:
+            return None
+        path = _choose(photo.object_masks, rng)
+        mask = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        if mask is None:
+            self.skipped[path.name] = "the object mask is not an image"
+            return None
+        return np.asarray(mask > 127)
+
+    def _hosts_by_collection(self, size: int) -> tuple[tuple[Photo, ...], ...]:
+        if size not in self._hosts:
+            smallest = size / _LARGEST_ENLARGEMENT
+            large_enough = [
+                tuple(photo for photo in members if photo.short_side >= smallest)
+                for members in self._collections.values()
+            ]
+            if not any(large_enough):
+                largest = max(photo.short_side for photo in self.photos)
+                raise PhotosError(
+                    f"No photo is large enough for forgeries of {size} pixels; "
+                    f"the largest allows {int(largest * _LARGEST_ENLARGEMENT)}."
+                )
+            self._hosts[size] = tuple(filter(None, large_enough))
+        return self._hosts[size]
+
+
+class _DecodedPhotos:
+    """The pixels of photos; those used last are kept, up to a number of bytes."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._kept: OrderedDict[Path, Pixels] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def __getitem__(self, path: Path) -> Pixels:
+        with self._lock:
+            if path in self._kept:
+                self._kept.move_to_end(path)
+                return self._kept[path]
+        pixels = read_image(path).pixels
+        with self._lock:
+            if path not in self._kept:
+                self._kept[path] = pixels
+                self._bytes += pixels.nbytes
+            while self._bytes > self._budget:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return pixels
 
 
 def _masks_by_photo(folder: Path | None) -> dict[str, list[Path]]:
@@ -123,5 +245,5 @@ def _masks_by_photo(folder: Path | None) -> dict[str, list[Path]]:
     return masks
 
 
-def _choose(photos: tuple[Photo, ...], rng: np.random.Generator) -> Photo:
-    return photos[rng.integers(len(photos))]
+def _choose(items: Sequence[_Item], rng: np.random.Generator) -> _Item:
+    return items[int(rng.integers(len(items)))]

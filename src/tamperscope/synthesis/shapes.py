@@ -1,4 +1,4 @@
-"""Areas to cut, paste, fill: annotated objects and drawn shapes, and how they are placed on a canvas."""
+"""Areas of pictures: drawing them, cutting them out, moving them, and laying them over a picture."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from tamperscope.synthesis.recipe import Mask, Pixels
+
+# Pixels that a cutout keeps around its mask, so that a soft edge shows what was there.
+_MARGIN = 6
 
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
-    """A piece of a picture: its pixels and which of them belong to it, cropped to its bounding box."""
+    """A piece of a picture: its pixels, with some of the surroundings, and which of them belong to it."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     mask: Mask
 
 
-def drawn_shape(canvas: NDArray[Any], area_share: float, rng: np.random.Generator) -> Mask:
-    """Draw a rectangle, ellipse, triangle, polygon or soft blob of about `area_share` of the canvas."""
-    height, width = canvas.shape[:2]
+def drawn_shape(shape: tuple[int, ...], area_share: float, rng: np.random.Generator) -> Mask:
+    """Draw a rectangle, ellipse, triangle, polygon or blob on `area_share` of a (height, width) canvas."""
+    height, width = shape
     side = np.sqrt(area_share * height * width)
-    aspect = np.exp(rng.uniform(-0.6, 0.6))
+    aspect = np.exp(rng.uniform(-0.5, 0.5))
     half_width, half_height = side * aspect / 2, side / aspect / 2
     centre = np.array(
         [
@@ -32,8 +35,9 @@ def drawn_shape(canvas: NDArray[Any], area_share: float, rng: np.random.Generato
             rng.uniform(min(half_height, height / 2), max(height - half_height, height / 2)),
         ]
     )
-    kind = rng.choice(["rectangle", "ellipse", "triangle", "polygon", "blob"], p=[0.15, 0.15, 0.1, 0.2, 0.4])
-    drawing = np.zeros((height, width), np.uint8)
+    kind = rng.choice(
+        ["rectangle", "ellipse", "triangle", "polygon", "blob"], p=[0.12, 0.15, 0.08, 0.2, 0.45]
+    )
     if kind == "rectangle":
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
     elif kind == "triangle":
@@ -50,68 +54,97 @@ def drawn_shape(canvas: NDArray[Any], area_share: float, rng: np.random.Generato
                     harmonic * angles + rng.uniform(0, 2 * np.pi)
                 )
         corners = np.stack([np.cos(angles), np.sin(angles)], 1) * np.clip(radius, 0.3, 2)[:, None]
-    points = corners * [half_width, half_height] + centre
-    cv2.fillPoly(drawing, [np.rint(points).astype(np.int32)], 1)
+    tilt = rng.normal(0, 0.25) if rng.random() < 0.5 else 0.0
+    turned = (
+        corners
+        * [half_width, half_height]
+        @ np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
+    )
+    drawing = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(drawing, [np.rint(turned + centre).astype(np.int32)], 1)
     return drawing > 0
 
 
-def cut(pixels: NDArray[np.uint8], mask: Mask) -> Cutout | None:
-    """Crop a picture to a mask's bounding box; None when the mask has hardly any pixel."""
-    if mask.sum() < 64:
+def brush_stroke(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
+    """Draw a bent stroke of a round brush, 8 to 28 pixels wide, on a (height, width) canvas."""
+    height, width = shape
+    points = [rng.uniform(0.1, 0.9, 2) * (width, height)]
+    heading = rng.uniform(0, 2 * np.pi)
+    for _ in range(int(rng.integers(2, 6))):
+        heading += rng.normal(0, 0.5)
+        step = rng.uniform(0.05, 0.15) * min(height, width)
+        points.append(points[-1] + step * np.array([np.cos(heading), np.sin(heading)]))
+    drawing = np.zeros((height, width), np.uint8)
+    cv2.polylines(drawing, [np.rint(points).astype(np.int32)], False, 1, int(rng.integers(8, 29)))
+    return drawing > 0
+
+
+def cut_by_hand(mask: Mask, rng: np.random.Generator) -> Mask:
+    """Follow an outline as a hand does: with straight lasso segments, a little inside or outside."""
+    cut = mask.astype(np.uint8)
+    if rng.random() < 0.5:
+        contours, _ = cv2.findContours(cut, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        precision = rng.uniform(1, 4)
+        cut = np.zeros_like(cut)
+        cv2.fillPoly(cut, [cv2.approxPolyDP(contour, precision, True) for contour in contours], 1)
+    amount = int(rng.integers(-2, 4))
+    if amount:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(amount) + 1,) * 2)
+        cut = (cv2.dilate if amount > 0 else cv2.erode)(cut, kernel)
+    return cut > 0 if np.count_nonzero(cut) >= 64 else mask
+
+
+def cut(pixels: Pixels, mask: Mask) -> Cutout | None:
+    """Crop a picture to a mask's bounding box and a small margin; None when the mask has hardly any pixel."""
+    if np.count_nonzero(mask) < 64:
         return None
-    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    box = np.s_[y : y + height, x : x + width]
+    box = bounding_box(mask, _MARGIN)
     return Cutout(np.ascontiguousarray(pixels[box]), np.ascontiguousarray(mask[box]))
+
+
+def bounding_box(mask: Mask, margin: int) -> tuple[slice, slice]:
+    """Return rows and columns of a mask's bounding box with a margin, within the canvas."""
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return (
+        slice(max(y - margin, 0), min(y + height + margin, mask.shape[0])),
+        slice(max(x - margin, 0), min(x + width + margin, mask.shape[1])),
+    )
 
 
 def transform(piece: Cutout, scale: float, degrees: float, *, mirror: bool) -> Cutout:
     """Scale, rotate and mirror a cutout; what lies outside its box stays outside its mask."""
     pixels, mask = piece.pixels, piece.mask
     if mirror:
-        pixels, mask = pixels[:, ::-1], mask[:, ::-1]
+        pixels, mask = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
+    if scale == 1 and degrees == 0:
+        return Cutout(pixels, mask)
     height, width = mask.shape
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, scale)
     cosine, sine = abs(matrix[0, 0]), abs(matrix[0, 1])
-    new_width, new_height = (
-        int(np.ceil(height * sine + width * cosine)),
-        int(np.ceil(height * cosine + width * sine)),
+    size = (
+        max(int(np.ceil(height * sine + width * cosine)), 2),
+        max(int(np.ceil(height * cosine + width * sine)), 2),
     )
-    matrix[:, 2] += [(new_width - width) / 2, (new_height - height) / 2]
-    size = (max(new_width, 2), max(new_height, 2))
-    # Shrinking by more than half aliases under a bicubic kernel, which real editors do not do.
+    matrix[:, 2] += [(size[0] - width) / 2, (size[1] - height) / 2]
     if scale < 0.6:
-        pixels = cv2.GaussianBlur(np.ascontiguousarray(pixels), (0, 0), 0.35 / scale)
+        # Shrinking by more than half aliases under a bicubic kernel, which real editors do not do.
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.35 / scale), np.uint8)
+    warped = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     return Cutout(
-        np.asarray(
-            cv2.warpAffine(
-                np.ascontiguousarray(pixels),
-                matrix,
-                size,
-                flags=cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_REFLECT_101,
-            ),
-            np.uint8,
-        ),
-        np.asarray(cv2.warpAffine(np.ascontiguousarray(mask).astype(np.float32), matrix, size) > 0.5),
+        np.asarray(warped, np.uint8),
+        np.asarray(cv2.warpAffine(mask.astype(np.float32), matrix, size) > 0.5),
     )
 
 
-def place(piece: Cutout, canvas: NDArray[Any], x: int, y: int) -> tuple[NDArray[np.uint8], Mask]:
-    """Put a cutout's top left corner at (x, y) of an empty picture of the canvas's size, cropped to it."""
-    height, width = canvas.shape[:2]
-    pixels, mask = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool)
-    piece_height, piece_width = piece.mask.shape
-    top, left, bottom, right = (
-        max(y, 0),
-        max(x, 0),
-        min(y + piece_height, height),
-        min(x + piece_width, width),
-    )
-    if top < bottom and left < right:
-        source = np.s_[top - y : bottom - y, left - x : right - x]
-        pixels[top:bottom, left:right] = piece.pixels[source]
-        mask[top:bottom, left:right] = piece.mask[source]
-    return pixels, mask
+def visible_part(piece: Cutout, height: int, width: int, x: int, y: int) -> tuple[Cutout, int, int] | None:
+    """Cut away what of a piece at (x, y) lies outside a canvas; return the rest and its place, if any."""
+    top, left = max(-y, 0), max(-x, 0)
+    bottom, right = min(piece.mask.shape[0], height - y), min(piece.mask.shape[1], width - x)
+    if top >= bottom or left >= right:
+        return None
+    box = np.s_[top:bottom, left:right]
+    part = Cutout(np.ascontiguousarray(piece.pixels[box]), np.ascontiguousarray(piece.mask[box]))
+    return part, x + left, y + top
 
 
 def dilate(mask: Mask, radius: int) -> Mask:
@@ -120,17 +153,26 @@ def dilate(mask: Mask, radius: int) -> Mask:
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
 
 
-def soft_edge(mask: Mask, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return an opacity in 0..1 for a mask, with a hand-made edge: hard, or feathered by a few pixels."""
+def feather(mask: Mask, sigma: float) -> NDArray[np.float32]:
+    """Return an opacity in 0..1 that crosses one half at the mask's edge; `sigma` 0 keeps the edge hard."""
     opacity = mask.astype(np.float32)
-    if rng.random() < 0.75:
-        opacity = np.asarray(cv2.GaussianBlur(opacity, (0, 0), rng.uniform(0.4, 2.0)), np.float32)
-    return opacity
+    return np.asarray(cv2.GaussianBlur(opacity, (0, 0), sigma), np.float32) if sigma > 0 else opacity
 
 
-def blend(
-    base: NDArray[np.uint8], layer: NDArray[np.uint8], opacity: NDArray[np.float32]
-) -> NDArray[np.uint8]:
+def blend(base: Pixels, layer: NDArray[Any], opacity: NDArray[np.float32]) -> Pixels:
     """Lay `layer` over `base` with a per-pixel opacity in 0..1."""
-    weight = opacity[..., None]
-    return np.rint(layer * weight + base * (1 - weight)).astype(np.uint8)
+    below = base.astype(np.float32)
+    below += (layer - below) * opacity[..., None]
+    return np.asarray(np.rint(np.clip(below, 0, 255)), np.uint8)
+
+
+def clone_seamlessly(base: Pixels, layer: Pixels, mask: Mask) -> Pixels:
+    """Blend the masked part of `layer` into `base` by its gradients (Perez et al. 2003)."""
+    inner = mask.astype(np.uint8)
+    # OpenCV solves within the mask and wants its rim inside of the picture.
+    inner[[0, -1], :] = inner[:, [0, -1]] = 0
+    x, y, width, height = cv2.boundingRect(inner)
+    if min(width, height) < 4:
+        return blend(base, layer, mask.astype(np.float32))
+    centre = (x + width // 2, y + height // 2)
+    return np.asarray(cv2.seamlessClone(layer, base, inner * 255, centre, cv2.NORMAL_CLONE), np.uint8)
