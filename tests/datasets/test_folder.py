@@ -1,44 +1,70 @@
+from __future__ import annotations
+
+import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from tamperscope.datasets import read_folder
+from samples import photo, write
+from tamperscope.datasets import read_dataset
+from tamperscope.report import ManipulationType
 
-
-def write(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), pixels)
+WHITE = np.full((48, 64), 255, np.uint8)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    write(tmp_path / "one/images/a.jpg", np.zeros((8, 12, 3), np.uint8))
-    write(tmp_path / "one/masks/a.png", np.eye(8, 12, dtype=np.uint8) * 255)
-    write(tmp_path / "two/authentic/b.jpg", np.zeros((8, 12, 3), np.uint8))
+    write(tmp_path / "one/images/a.jpg", photo())
+    write(tmp_path / "one/masks/a.png", WHITE)
+    write(tmp_path / "two/authentic/b.jpg", photo())
     return tmp_path
 
 
-def test_sets_are_read_with_their_masks(root: Path) -> None:
-    forged, authentic = read_folder(root)
+def record(root: Path, *lines: str) -> None:
+    (root / "one/forgeries.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def test_each_folder_is_a_set_of_its_own(root):
+    forged, authentic = read_dataset(root).samples
+
     assert (forged.set, forged.forged) == ("one", True)
     assert (authentic.set, authentic.forged) == ("two", False)
-    assert np.array_equal(forged.ground_truth(8, 12), np.eye(8, 12, dtype=bool))
-    assert not authentic.ground_truth(8, 12).any()
 
 
-def test_a_missing_mask_is_named(root: Path) -> None:
-    write(root / "one/images/lonely.jpg", np.zeros((8, 12, 3), np.uint8))
-    with pytest.raises(FileNotFoundError, match=r"1 of 2 images in one have no mask, lonely\.jpg"):
-        read_folder(root)
+def test_a_mask_without_an_image_is_named(root):
+    lonely = write(root / "one/masks/lonely.png", WHITE)
+
+    (problem,) = read_dataset(root).problems
+
+    assert problem.path == lonely
 
 
-def test_a_mask_of_another_size_is_named(root: Path) -> None:
-    with pytest.raises(ValueError, match=r"a\.png is 12x8, its image is 10x8"):
-        read_folder(root)[0].ground_truth(8, 10)
+def test_records_tell_types_and_sources(root):
+    write(root / "one/authentic/c.jpg", photo())
+    record(
+        root,
+        json.dumps({"file": "images/a.jpg", "type": "face", "sources": ["x.jpg", "y.jpg"], "recipe": {}}),
+        json.dumps({"file": "authentic/c.jpg", "type": None, "sources": ["x.jpg"]}),
+    )
+
+    forged, authentic, _ = read_dataset(root).samples
+
+    assert (forged.type, forged.sources) == (ManipulationType.FACE, ("x.jpg", "y.jpg"))
+    assert (authentic.type, authentic.sources) == (None, ("x.jpg",))
 
 
-def test_a_folder_without_sets_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="authentic"):
-        read_folder(tmp_path)
+def test_bad_records_are_named_and_the_images_are_read(root):
+    record(
+        root,
+        "{",
+        '{"file": "images/a.jpg"}',
+        '{"file": "images/a.jpg", "type": "magic", "sources": []}',
+        '{"file": "images/gone.jpg", "type": "face", "sources": []}',
+    )
+
+    reading = read_dataset(root)
+
+    assert len(reading.samples) == 2
+    assert [problem.path.name for problem in reading.problems] == ["forgeries.jsonl"] * 3 + ["gone.jpg"]
+    assert [problem.reason[:6] for problem in reading.problems[:3]] == ["Line 1", "Line 2", "Line 3"]

@@ -1,6 +1,18 @@
-"""Readers for datasets of forged and authentic images."""
+"""Readers for datasets of forged and authentic images, one file for each, and splits of what they give."""
 
-from tamperscope.datasets.folder import read_folder
-from tamperscope.datasets.sample import Sample
+from tamperscope.datasets.check import find_problems
+from tamperscope.datasets.layouts import LAYOUTS, read_dataset
+from tamperscope.datasets.reading import Problem, Reading
+from tamperscope.datasets.sample import MaskEncoding, Sample
+from tamperscope.datasets.split import split
 
-__all__ = ["Sample", "read_folder"]
+__all__ = [
+    "LAYOUTS",
+    "MaskEncoding",
+    "Problem",
+    "Reading",
+    "Sample",
+    "find_problems",
+    "read_dataset",
+    "split",
+]

@@ -1,45 +1,77 @@
-"""The plain layout: `images/` and `masks/` with equal stems, and `authentic/`."""
+"""The plain layout: `images/` and `masks/` with equal stems, and `authentic/`; or a folder of such sets.
+
+    images/0001.jpg
+    masks/0001.png        white where manipulated
+    authentic/0002.jpg
+    forgeries.jsonl       optional: one JSON object for each image, with its type and sources
+
+A line of `forgeries.jsonl`, as `tamperscope synthesize` writes it, has at least
+
+    {"file": "images/0001.jpg", "type": "splicing", "sources": ["beach.jpg", "dog.jpg"]}
+
+where `type` is null for an authentic image.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from tamperscope.datasets.reading import Problem, images_in
 from tamperscope.datasets.sample import Sample
+from tamperscope.report import ManipulationType
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+RECORDS = "forgeries.jsonl"
 
 
-def read_folder(root: Path) -> list[Sample]:
-    """Read one set in the plain layout, or a folder of such sets, sorted by name.
-
-    A mask is an image file with the stem of its image, white where manipulated.
-
-    Raises FileNotFoundError when there is nothing to read or a forged image has no mask.
-    """
-    samples: list[Sample] = []
+def read(root: Path) -> Iterator[Sample | Problem]:
+    """Yield the samples of each set, sets and images sorted by name."""
     for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
-        if (folder / "images").is_dir() or (folder / "authentic").is_dir():
-            samples += _read_set(folder)
-    if not samples:
-        raise FileNotFoundError(f"{root} holds no images/ and no authentic/ folder, nor sets that do")
-    return samples
+        yield from _read_set(folder)
 
 
-def _read_set(folder: Path) -> list[Sample]:
-    masks = {path.stem: path for path in _files(folder / "masks")}
-    forged = _files(folder / "images")
-    without = [path.name for path in forged if path.stem not in masks]
-    if without:
-        raise FileNotFoundError(
-            f"{len(without)} of {len(forged)} images in {folder.name} have no mask, {without[0]} for one"
-        )
-    return [
-        *(Sample(folder.name, path, masks[path.stem]) for path in forged),
-        *(Sample(folder.name, path, None) for path in _files(folder / "authentic")),
-    ]
+def _read_set(folder: Path) -> Iterator[Sample | Problem]:
+    records: dict[Path, _Record] = {}
+    for item in _read_records(folder):
+        if isinstance(item, Problem):
+            yield item
+        else:
+            records[item.file] = item
+    masks = {path.stem: path for path in images_in(folder / "masks")}
+    for image in images_in(folder / "images"):
+        record = records.pop(image, _Record(image))
+        if mask := masks.pop(image.stem, None):
+            yield Sample(folder.name, image, mask, record.type, record.sources)
+        else:
+            yield Problem(image, f"There is no {image.stem}.png in masks.")
+    for image in images_in(folder / "authentic"):
+        yield Sample(folder.name, image, None, sources=records.pop(image, _Record(image)).sources)
+    for mask in masks.values():
+        yield Problem(mask, "No image in images belongs to this mask.")
+    for file in records:
+        yield Problem(file, f"It is in {RECORDS}, but there is no such image.")
 
 
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+@dataclass(frozen=True)
+class _Record:
+    """What a line of `forgeries.jsonl` says of an image."""
+
+    file: Path
+    type: ManipulationType | None = None
+    sources: tuple[str, ...] = ()
+
+
+def _read_records(folder: Path) -> Iterator[_Record | Problem]:
+    path = folder / RECORDS
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+                kind = record["type"] and ManipulationType(record["type"])
+                yield _Record(folder / record["file"], kind, tuple(record["sources"]))
+            except (ValueError, KeyError, TypeError):
+                yield Problem(path, f"Line {number} is no JSON object with file, type and sources.")

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from tamperscope.errors import DatasetError, ImageError
+from tamperscope.images import read_image
+from tamperscope.report import ManipulationType
+
+
+class MaskEncoding(enum.Enum):
+    """Which pixels of a mask file stand for manipulated ones."""
+
+    WHITE = enum.auto()
+    """Those brighter than half: also right for masks that were saved as JPEG."""
+    BLACK = enum.auto()
+    """Those darker than half."""
+    GREEN = enum.auto()
+    """Those more green than red."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +34,11 @@ class Sample:
     """Name of the set it belongs to."""
     image: Path
     mask: Path | None
+    type: ManipulationType | None = None
+    """How it was manipulated; None when it is authentic, or when the set does not say."""
+    sources: tuple[str, ...] = ()
+    """The photos it was made from, as far as the set names them: what a split must keep together."""
+    mask_encoding: MaskEncoding = MaskEncoding.WHITE
 
     @property
     def forged(self) -> bool:
@@ -27,12 +48,20 @@ class Sample:
     def ground_truth(self, height: int, width: int) -> NDArray[np.bool_]:
         """Return the (height, width) mask, True where manipulated.
 
-        Raises ValueError when the mask has another size than the image.
+        Raises DatasetError when the mask cannot be read or has another size.
         """
         if self.mask is None:
             return np.zeros((height, width), bool)
-        mask = cv2.imdecode(np.frombuffer(self.mask.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-        if mask is None or mask.shape != (height, width):
-            found = "unreadable" if mask is None else f"{mask.shape[1]}x{mask.shape[0]}"
-            raise ValueError(f"the mask {self.mask.name} is {found}, its image is {width}x{height}")
-        return np.asarray(mask > 127)
+        try:
+            pixels = read_image(self.mask).pixels
+        except (ImageError, OSError) as error:
+            raise DatasetError(f"The mask {self.mask.name} cannot be read: {error}") from error
+        if pixels.shape[:2] != (height, width):
+            raise DatasetError(
+                f"The mask {self.mask.name} is {pixels.shape[1]}x{pixels.shape[0]}, "
+                f"but its image is {width}x{height}."
+            )
+        if self.mask_encoding is MaskEncoding.GREEN:
+            return np.asarray(pixels[..., 1] > pixels[..., 0])
+        white = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) > 127
+        return np.asarray(white if self.mask_encoding is MaskEncoding.WHITE else ~white)

@@ -1,0 +1,34 @@
+"""Columbia Uncompressed Image Splicing Detection Evaluation Dataset.
+
+Y.-F. Hsu, S.-F. Chang, "Detecting Image Splicing Using Geometry Invariants and Camera Characteristics
+Consistency", ICME 2006.
+
+    4cam_auth/canonxt_29_sub_07.tif
+    4cam_splc/canong3_canonxt_sub_16.tif
+    4cam_splc/edgemask/canong3_canonxt_sub_16_edgemask.jpg
+
+Quirks:
+- A mask does not say what was inserted, but which of two cameras each pixel is from: red or green, bright
+  near the edge between them and darker elsewhere. As is usual, both greens are the manipulated region.
+- Masks are JPEG files, so colours are compared and not looked up.
+- Names tell cameras and not photos, so nothing is known of the sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tamperscope.datasets.reading import Problem, images_below
+from tamperscope.datasets.sample import MaskEncoding, Sample
+from tamperscope.report import ManipulationType
+
+
+def read(root: Path) -> Iterator[Sample | Problem]:
+    """Yield the authentic images, then the spliced ones, sorted by name."""
+    for image in images_below(root):
+        if image.parent.name == "4cam_auth":
+            yield Sample("columbia", image, None)
+        elif image.parent.name == "4cam_splc":
+            mask = image.parent / "edgemask" / f"{image.stem}_edgemask.jpg"
+            yield Sample("columbia", image, mask, ManipulationType.SPLICING, mask_encoding=MaskEncoding.GREEN)

@@ -1,0 +1,65 @@
+"""DEFACTO: forgeries made automatically from MS COCO photos, and from photos of faces.
+
+G. Mahfoudi et al., "DEFACTO: Image and Face Manipulation Dataset", EUSIPCO 2019.
+
+    splicing_1_img/img/0_000000195755.tif                        parts 1 to 7
+    splicing_1_annotations/probe_mask/0_000000195755.jpg         what was manipulated
+    splicing_1_annotations/donor_mask/0_000000195755.tif         not read
+    splicing_1_annotations/graph/0_000000195755.json             every operation, with the photos it used
+    copymove_img/img/, copymove_annotations/
+    inpainting_img/img/, inpainting_annotations/
+    face_img/img/, face_annotations/
+
+The parts may lie in the root or one folder further down, as separate downloads do.
+
+Quirks:
+- Masks are JPEG files, so they are cut at half brightness.
+- Some masks have another size than their image; they are left out.
+- Photos are told by their twelve-digit COCO number, in the file name (the photo that was changed) and in the
+  graph (also the photo that something was taken from). Faces are not from COCO: nothing is known of theirs.
+- There are no authentic images; a plain folder of COCO photos adds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tamperscope.datasets.reading import Problem, images_in
+from tamperscope.datasets.sample import Sample
+from tamperscope.report import ManipulationType
+
+_COCO_NUMBER = re.compile(r"(?<!\d)\d{12}(?!\d)")
+_TYPES = {
+    "splicing": ManipulationType.SPLICING,
+    "copymove": ManipulationType.COPYMOVE,
+    "inpainting": ManipulationType.INPAINTING,
+    "face": ManipulationType.FACE,
+    "morphing": ManipulationType.FACE,
+    "swapping": ManipulationType.FACE,
+}
+
+
+def read(root: Path) -> Iterator[Sample | Problem]:
+    """Yield the samples, part by part, sorted by name."""
+    for part in sorted({*root.glob("*_img"), *root.glob("*/*_img")}):
+        if kind := _TYPES.get(part.name.split("_")[0]):
+            yield from _read_part(part, kind)
+
+
+def _read_part(part: Path, kind: ManipulationType) -> Iterator[Sample | Problem]:
+    annotations = part.with_name(f"{part.name.removesuffix('_img')}_annotations")
+    masks = {path.stem: path for path in images_in(annotations / "probe_mask")}
+    for image in images_in(part / "img"):
+        if mask := masks.get(image.stem):
+            graph = annotations / "graph" / f"{image.stem}.json"
+            yield Sample("defacto", image, mask, kind, _sources(image, graph))
+        else:
+            yield Problem(image, f"There is no mask for it in {annotations.name}/probe_mask.")
+
+
+def _sources(image: Path, graph: Path) -> tuple[str, ...]:
+    text = graph.read_text(encoding="utf-8", errors="replace") if graph.is_file() else ""
+    numbers = sorted({*_COCO_NUMBER.findall(image.stem), *_COCO_NUMBER.findall(text)})
+    return tuple(f"coco/{number}" for number in numbers)

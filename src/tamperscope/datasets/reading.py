@@ -1,0 +1,42 @@
+"""What a reader of a dataset gives, and what all readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tamperscope.datasets.sample import Sample
+from tamperscope.images import IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a file of a dataset."""
+
+    path: Path
+    reason: str
+    """One sentence for the person who can mend it."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found in a dataset's folder: what can be used, and which files could not."""
+
+    samples: tuple[Sample, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the image files of a folder, sorted; none when there is no such folder."""
+    return _images(folder.iterdir()) if folder.is_dir() else []
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Return the image files of a folder and of all folders below it, sorted."""
+    return _images(folder.rglob("*"))
+
+
+def _images(paths: Iterable[Path]) -> list[Path]:
+    # Archives made on a Mac hold a ._name.png beside each name.png, which is no image.
+    return sorted(p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
