@@ -1,4 +1,4 @@
-"""Metrics, and a benchmark runner for bundles.
+"""How good a detector is: metrics, and the benchmark that `tamperscope evaluate` runs.
 
-python -m tamperscope.evaluation --data DIR --out results/
+sample -> `measurement` -> `summary` -> `results`, `plots` and `sheet`; `benchmark` does many in parallel.
 """

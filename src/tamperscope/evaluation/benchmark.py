@@ -1,131 +1,127 @@
-"""Run a detector over datasets and sum up what it finds."""
+"""Measure a detector on many images: in parallel, and from where an earlier run was stopped."""
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from tamperscope.datasets import Sample
+from tamperscope import __version__
+from tamperscope.datasets import Problem, Sample
 from tamperscope.detector import Detector
-from tamperscope.evaluation import metrics
-from tamperscope.report import Verdict
+from tamperscope.errors import DatasetError, ImageError
+from tamperscope.evaluation.corruption import CORRUPTIONS, Corruption
+from tamperscope.evaluation.measurement import Measurement, measure
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Row:
-    """What was measured on one image; the pixel figures are None on authentic images."""
+class Task:
+    """One analysis: a sample as it is, or corrupted first."""
 
-    set: str
-    image: str
-    forged: bool
-    score: float
-    verdict: Verdict
-    area_share: float
-    """Share of the pixels that the mask marks."""
-    f1: float | None
-    iou: float | None
-    best_f1: float | None
-    everything_f1: float | None
-    """F1 of a mask that marks every pixel: what a detector has to beat."""
+    sample: Sample
+    corruption: Corruption | None = None
 
 
-@dataclass(frozen=True)
-class Summary:
-    """One line of the table. Rates are shares, 0 to 1; NaN where a set has no image of the kind."""
+def sweep(samples: Sequence[Sample], images: int) -> list[Task]:
+    """Return every corruption of a selection of the samples.
 
-    set: str
-    forged: int
-    authentic: int
-    f1: float
-    """Mean over forged images of the F1 at the bundle's threshold, whatever the verdict says."""
-    iou: float
-    best_f1: float
-    """Mean over forged images of the F1 at each image's own best threshold."""
-    everything_f1: float
-    """Mean F1 of marking every pixel."""
-    auc: float
-    """Image level, by score."""
-    detected: float
-    """Share of forged images with the verdict `manipulated`."""
-    false_alarms: float
-    """Share of authentic images with the verdict `manipulated`."""
-    marked_authentic: float
-    """Share of authentic images with any pixel left in the mask."""
-    calibration_error: float
-    """Expected calibration error of the score."""
+    Half of the `images` are forged and half authentic, as far as there are so many, taken at even distances.
+    """
+    chosen = [
+        sample
+        for forged in (True, False)
+        for sample in evenly([sample for sample in samples if sample.forged is forged], images // 2)
+    ]
+    return [Task(sample, corruption) for corruption in CORRUPTIONS for sample in chosen]
 
 
-def evaluate(detector: Detector, samples: Iterable[Sample]) -> Iterator[Row]:
-    """Analyse each sample and compare the report with its ground truth."""
-    for sample in samples:
-        report = detector.analyze(sample.image)
-        pixel_figures: dict[str, float | None] = dict.fromkeys(("f1", "iou", "best_f1", "everything_f1"))
-        truth = sample.ground_truth(*report.mask.shape)
-        if sample.forged:
-            pixel_figures = {
-                **metrics.overlap(report.mask, truth)._asdict(),
-                "best_f1": metrics.best_f1(report.heatmap, truth),
-                "everything_f1": metrics.overlap(np.ones_like(truth), truth).f1,
-            }
-        yield Row(
-            set=sample.set,
-            image=sample.image.name,
-            forged=sample.forged,
-            score=report.score,
-            verdict=report.verdict,
-            area_share=float(report.mask.mean()),
-            **pixel_figures,
-        )
+def evenly(items: Sequence[_T], count: int) -> list[_T]:
+    """Return `count` of the items, or all where there are fewer, at even distances and in their order."""
+    count = min(count, len(items))
+    return [items[index] for index in np.linspace(0, len(items), count, endpoint=False).astype(int)]
 
 
-def summarise(rows: Iterable[Row]) -> list[Summary]:
-    """Sum up each set, and everything together in a last line when there are several sets."""
-    rows = list(rows)
-    names = list(dict.fromkeys(row.set for row in rows))
-    lines = [_summary(name, [row for row in rows if row.set == name]) for name in names]
-    return lines if len(lines) == 1 else [*lines, _summary("all", rows)]
+class Journal:
+    """Every finished measurement as one line of JSON, so that a run that was killed goes on where it stopped.
+
+    The key of a line is the digest of all that the measurement depends on: this package's version, the
+    bundle, the corruption, the bytes of image and mask. What changed is measured again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the lines of earlier runs, and drop a last one that was cut off."""
+        self._path = path
+        self._lock = threading.Lock()
+        content = path.read_bytes() if path.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            path.write_bytes(whole)
+        self._lines = {}
+        for line in whole.splitlines():
+            document = json.loads(line)
+            self._lines[str(document["key"])] = document["measurement"]
+
+    def __len__(self) -> int:
+        """How many measurements earlier runs left."""
+        return len(self._lines)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._lines
+
+    def __getitem__(self, key: str) -> Measurement:
+        """Return what an earlier run measured; raises KeyError when none did."""
+        return Measurement.from_json(self._lines[key])
+
+    def add(self, key: str, measurement: Measurement) -> None:
+        """Write a measurement down; threads may call this at the same time."""
+        line = json.dumps({"key": key, "measurement": measurement.to_json()})
+        with self._lock, self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
-def write_results(rows: list[Row], bundle: dict[str, str], path: Path) -> None:
-    """Write the summaries and every row as JSON; NaN becomes null."""
-    document = {
-        "bundle": bundle,
-        "summary": [_without_nan(dataclasses.asdict(line)) for line in summarise(rows)],
-        "images": [dataclasses.asdict(row) for row in rows],
-    }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+def run(
+    detector: Detector, tasks: Sequence[Task], journal: Journal, workers: int = 2
+) -> Iterator[Measurement | Problem]:
+    """Do the tasks in `workers` threads; yield in their order what was measured, or what prevented it."""
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(partial(_measured, detector, journal), tasks)
 
 
-def _summary(name: str, rows: list[Row]) -> Summary:
-    forged = [row for row in rows if row.forged]
-    authentic = [row for row in rows if not row.forged]
-    scores, labels = [row.score for row in rows], [row.forged for row in rows]
-    return Summary(
-        set=name,
-        forged=len(forged),
-        authentic=len(authentic),
-        f1=_mean(row.f1 for row in forged),
-        iou=_mean(row.iou for row in forged),
-        best_f1=_mean(row.best_f1 for row in forged),
-        everything_f1=_mean(row.everything_f1 for row in forged),
-        auc=metrics.roc_auc(scores, labels),
-        detected=_mean(row.verdict is Verdict.MANIPULATED for row in forged),
-        false_alarms=_mean(row.verdict is Verdict.MANIPULATED for row in authentic),
-        marked_authentic=_mean(row.area_share > 0 for row in authentic),
-        calibration_error=metrics.expected_calibration_error(scores, labels),
+def _measured(detector: Detector, journal: Journal, task: Task) -> Measurement | Problem:
+    try:
+        key = _key(detector, task)
+        if key in journal:
+            return journal[key]
+        measurement = measure(detector, task.sample, task.corruption)
+    except (ImageError, DatasetError, OSError) as error:
+        return Problem(task.sample.image, _reason(error, task))
+    journal.add(key, measurement)
+    return measurement
+
+
+def _key(detector: Detector, task: Task) -> str:
+    sample = task.sample
+    parts = (
+        __version__,
+        detector.bundle.identity.sha256,
+        task.corruption.name if task.corruption else "",
+        sample.set,
+        sample.type,
+        *(hashlib.sha256(file.read_bytes()).hexdigest() for file in (sample.image, sample.mask) if file),
     )
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _mean(values: Iterable[Any]) -> float:
-    found = [float(value) for value in values]
-    return float(np.mean(found)) if found else float("nan")
-
-
-def _without_nan(line: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if value != value else value for key, value in line.items()}
+def _reason(error: Exception, task: Task) -> str:
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return f"{reason} ({task.corruption.name})" if task.corruption else reason

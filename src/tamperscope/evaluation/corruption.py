@@ -1,0 +1,115 @@
+"""What happens to pictures on their way to a reader, at fixed strengths, for the robustness sweep.
+
+corruption = CORRUPTIONS[1]
+corrupted = corruption.apply(pixels)                # an array, or a JPEG file: whatever a detector reads
+truth = scaled(truth, *read_image(corrupted).pixels.shape[:2])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A named change of a whole picture."""
+
+    family: str
+    level: str
+    apply: Callable[[Pixels], Pixels | bytes]
+    """Takes (height, width, 3) uint8 RGB. Gives such an array, or a file where the picture ends as one, so
+    that a detector which reads quantisation tables and coefficients finds those of the last compression."""
+
+    @property
+    def name(self) -> str:
+        """Family and level, as tables print it."""
+        return f"{self.family} {self.level}".strip()
+
+
+def jpeg(quality: int) -> Callable[[Pixels], bytes]:
+    """Compress at `quality`, 1 to 100, with libjpeg's tables and 4:2:0 chroma."""
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        quality,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+    ]
+    return lambda pixels: cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+
+
+def blur(sigma: float) -> Callable[[Pixels], Pixels]:
+    """Convolve with a Gaussian of `sigma` pixels."""
+    return lambda pixels: np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
+
+
+def noise(sigma: float) -> Callable[[Pixels], Pixels]:
+    """Add white Gaussian noise of `sigma` grey levels, the same to every picture of one size."""
+
+    def apply(pixels: Pixels) -> Pixels:
+        added = np.random.default_rng(0).normal(0, sigma, pixels.shape)
+        return np.clip(np.rint(pixels + added), 0, 255).astype(np.uint8)
+
+    return apply
+
+
+def resize(factor: float) -> Callable[[Pixels], Pixels]:
+    """Scale both sides by `factor`, below 1, averaging areas."""
+    return lambda pixels: _resized(pixels, factor)
+
+
+def shrink_to(side: int) -> Callable[[Pixels], Pixels]:
+    """Scale down so that the longer side has `side` pixels at most."""
+    return lambda pixels: _resized(pixels, min(1.0, side / max(pixels.shape[:2])))
+
+
+def chain(*steps: Callable[[Pixels], Pixels | bytes]) -> Callable[[Pixels], Pixels | bytes]:
+    """Apply one after the other."""
+
+    def apply(pixels: Pixels) -> Pixels | bytes:
+        picture: Pixels | bytes = pixels
+        for step in steps:
+            picture = step(_decoded(picture))
+        return picture
+
+    return apply
+
+
+CORRUPTIONS = (
+    *(Corruption("JPEG", str(quality), jpeg(quality)) for quality in (100, 90, 80, 70, 60, 50)),
+    *(Corruption("blur", f"σ {sigma:g}", blur(sigma)) for sigma in (1.0, 2.0)),
+    *(Corruption("noise", f"σ {sigma:g}", noise(sigma)) for sigma in (5.0, 10.0)),
+    *(Corruption("resize", f"{factor:g}", resize(factor)) for factor in (0.75, 0.5)),
+    # Networks limit the size and compress again; a forward by messenger or a screenshot comes on top.
+    Corruption("shared", "once", chain(shrink_to(2048), jpeg(80))),
+    Corruption("shared", "and forwarded", chain(shrink_to(2048), jpeg(80), shrink_to(1280), jpeg(70))),
+    Corruption("shared", "as a screenshot", chain(shrink_to(2048), jpeg(80), resize(0.85), jpeg(75))),
+)
+
+
+def scaled(truth: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """Return a ground truth at the size of its corrupted picture: a pixel counts when half of it does."""
+    if truth.shape == (height, width):
+        return truth
+    shares = cv2.resize(truth.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(shares >= 0.5)
+
+
+def _resized(pixels: Pixels, factor: float) -> Pixels:
+    if factor == 1:
+        return pixels
+    height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _decoded(picture: Pixels | bytes) -> Pixels:
+    if isinstance(picture, bytes):
+        decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+        return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+    return picture

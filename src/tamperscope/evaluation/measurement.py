@@ -1,0 +1,112 @@
+"""One image: analysed, compared with its ground truth, written down as one line of JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from tamperscope.datasets import Sample
+from tamperscope.detector import Detector
+from tamperscope.errors import DatasetError
+from tamperscope.evaluation.corruption import Corruption, scaled
+from tamperscope.evaluation.metrics import Overlap, PixelHistogram, overlap, precision_recall
+from tamperscope.images import read_image
+from tamperscope.report import ManipulationType, Verdict
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured on one image; the pixel figures are None on authentic images."""
+
+    set: str
+    corruption: str
+    """Name of what was done to it before the analysis; empty when it was analysed as it is."""
+    forged: bool
+    type: ManipulationType | None
+    """How it was manipulated; None when it is authentic, or when the set does not say."""
+    found_type: ManipulationType
+    score: float
+    verdict: Verdict
+    pixels: int
+    overlap: Overlap
+    """Of the mask with the ground truth, whatever the verdict says."""
+    best_f1: float | None
+    average_precision: float | None
+    histogram: str
+    """Every pixel's probability, as `PixelHistogram.encode` writes it."""
+
+    @property
+    def f1(self) -> float | None:
+        """F1 at the bundle's threshold."""
+        return self.overlap.f1 if self.forged else None
+
+    @property
+    def iou(self) -> float | None:
+        """Intersection over union at the bundle's threshold."""
+        return self.overlap.iou if self.forged else None
+
+    @property
+    def everything_f1(self) -> float | None:
+        """F1 of a mask that marks every pixel: what a detector has to beat."""
+        manipulated = self.overlap.manipulated
+        return Overlap(manipulated, self.pixels, manipulated).f1 if self.forged else None
+
+    @property
+    def area_share(self) -> float:
+        """Share of the pixels that the mask marks."""
+        return self.overlap.marked / self.pixels
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this measurement in types that `json.dumps` takes."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read back what `to_json` gave."""
+        kind = document["type"]
+        return cls(
+            **{
+                **document,
+                "type": None if kind is None else ManipulationType(kind),
+                "found_type": ManipulationType(document["found_type"]),
+                "verdict": Verdict(document["verdict"]),
+                "overlap": Overlap(*document["overlap"]),
+            }
+        )
+
+
+Case = tuple[Sample, Measurement]
+
+
+def measure(detector: Detector, sample: Sample, corruption: Corruption | None = None) -> Measurement:
+    """Analyse a sample, corrupted first where asked, and compare the report with its ground truth.
+
+    Raises an `ImageError` or `OSError` when the image cannot be read, DatasetError when the ground truth
+    has another size than the image or, for a forged image, is empty.
+    """
+    image = read_image(sample.image)
+    truth = sample.ground_truth(image.height, image.width)
+    if corruption:
+        image = read_image(corruption.apply(image.pixels))
+        truth = scaled(truth, image.height, image.width)
+    if sample.forged and not truth.any():
+        raise DatasetError(f"The mask of {sample.image.name} marks nothing.")
+    report = detector.analyze(image)
+    curve = precision_recall(report.heatmap, truth) if sample.forged else None
+    return Measurement(
+        set=sample.set,
+        corruption=corruption.name if corruption else "",
+        forged=sample.forged,
+        type=sample.type,
+        found_type=report.type,
+        score=report.score,
+        verdict=report.verdict,
+        pixels=truth.size,
+        overlap=(overlap(report.mask, truth) if sample.forged else Overlap(0, int(np.sum(report.mask)), 0)),
+        best_f1=curve.best_f1 if curve else None,
+        average_precision=curve.average_precision if curve else None,
+        histogram=PixelHistogram.of(report.heatmap, truth).encode(),
+    )

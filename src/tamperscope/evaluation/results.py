@@ -1,0 +1,209 @@
+"""What a benchmark leaves behind: one document for machines, tables for people, a row per image."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tamperscope import __version__
+from tamperscope.bundle import Bundle
+from tamperscope.datasets import Problem
+from tamperscope.evaluation.measurement import Case
+from tamperscope.evaluation.summary import FIGURES, RESAMPLES, SEED, Estimate, RobustnessLevel, Summary
+from tamperscope.report import ManipulationType
+
+SCHEMA = 1
+"""Grows when a reader of `results.json` has to change."""
+
+CONVENTIONS = (
+    "An image is forged when the set gives a ground-truth mask for it, and authentic otherwise. "
+    "Maps are never inverted to fit. Rates and figures are shares, 0 to 1; – where a set lacks the images. "
+    f"In brackets: 95 % interval, percentile bootstrap, {RESAMPLES:,} resamples of the images within forged "
+    f"and within authentic ones, seed {SEED}."
+)
+
+_CSV_COLUMNS = (
+    "set", "forged", "type", "found_type", "score", "verdict", "area_share",
+    "f1", "iou", "best_f1", "average_precision", "everything_f1",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under columns of text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Everything a benchmark found."""
+
+    command: str
+    """The command line that made it, paths cut to their last part."""
+    bundle: Bundle
+    summaries: Sequence[Summary]
+    robustness: Sequence[RobustnessLevel]
+    """Empty without a sweep."""
+    problems: Sequence[Problem]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the results in types that `json.dumps` takes; what is not a number is null."""
+        return {
+            "schema": SCHEMA,
+            "tamperscope": __version__,
+            "command": self.command,
+            "bundle": {
+                **dataclasses.asdict(self.bundle.identity),
+                "threshold": self.bundle.threshold,
+                "smallest_region": self.bundle.smallest_region,
+            },
+            "conventions": {"general": CONVENTIONS, **{figure.name: figure.convention for figure in FIGURES}},
+            "sets": [_set_json(summary) for summary in self.summaries],
+            "robustness": [_without_nan(dataclasses.asdict(level)) for level in self.robustness],
+            "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
+        }
+
+    def tables(self, *, intervals: bool) -> list[Table]:
+        """Return the figures, types and robustness; without `intervals` only the last set gets them."""
+        tables = [_figures(self.summaries, intervals)]
+        tables += [_types(summary) for summary in self.summaries[-1:] if summary.types]
+        if self.robustness:
+            tables.append(_robustness(self.robustness))
+        return tables
+
+    def to_markdown(self) -> str:
+        """Return the tables as `docs/benchmarks.md` holds them."""
+        identity, conventions = self.bundle.identity, [figure.convention for figure in FIGURES]
+        figures, *others = self.tables(intervals=True)
+        # Two rows of counts come before the figures.
+        explained = zip(figures.rows, ["", "", *conventions], strict=True)
+        with_conventions = Table(
+            figures.title,
+            (*figures.columns, "convention"),
+            tuple((*row, convention) for row, convention in explained),
+        )
+        parts = [
+            f"Bundle {identity.name} {identity.version} (manifest's SHA-256 `{identity.sha256[:16]}…`), "
+            f"mask threshold {self.bundle.threshold:g}, measured with tamperscope {__version__}:",
+            f"```sh\n{self.command}\n```",
+            CONVENTIONS,
+            *(_markdown(table) for table in (with_conventions, *others)),
+        ]
+        if self.problems:
+            parts.append(f"{len(self.problems)} images could not be used; `results.json` names them.")
+        return "\n\n".join(parts) + "\n"
+
+
+def write_results(results: Results, cases: Sequence[Case], folder: Path) -> None:
+    """Write `results.json`, `results.md` and `images.csv` into a folder that exists."""
+    document = json.dumps(results.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "results.json").write_text(document + "\n", encoding="utf-8")
+    (folder / "results.md").write_text(results.to_markdown(), encoding="utf-8")
+    with (folder / "images.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", *_CSV_COLUMNS))
+        for sample, measurement in cases:
+            writer.writerow([sample.image, *(getattr(measurement, column) for column in _CSV_COLUMNS)])
+
+
+def _set_json(summary: Summary) -> dict[str, Any]:
+    return {
+        "set": summary.set,
+        "forged": len(summary.images.forged),
+        "authentic": len(summary.images.authentic),
+        "figures": {
+            name: _without_nan(dataclasses.asdict(estimate)) for name, estimate in summary.estimates.items()
+        },
+        "types": None
+        if summary.types is None
+        else {
+            "confusion": {
+                kind.value: dict(zip(ManipulationType, row, strict=True))
+                for kind, row in zip(ManipulationType, summary.types.counts, strict=True)
+            },
+            "recall": _without_nan(dict(zip(ManipulationType, summary.types.recall, strict=True))),
+        },
+    }
+
+
+def _figures(summaries: Sequence[Summary], intervals: bool) -> Table:
+    sets = [summary.set for summary in summaries]
+    last_only = () if intervals else ("",)
+    rows = [
+        ("forged images", *(str(len(summary.images.forged)) for summary in summaries), *last_only),
+        ("authentic images", *(str(len(summary.images.authentic)) for summary in summaries), *last_only),
+    ]
+    for figure in FIGURES:
+        estimates = [summary.estimates[figure.name] for summary in summaries]
+        if intervals:
+            cells = [f"{_number(estimate.value)} {_interval(estimate)}".strip() for estimate in estimates]
+        else:
+            cells = [*(_number(estimate.value) for estimate in estimates), _interval(estimates[-1])]
+        rows.append((figure.title, *cells))
+    columns = ("", *sets) if intervals else ("", *sets, f"95 % interval of {sets[-1]}")
+    return Table("Figures", columns, tuple(rows))
+
+
+def _types(summary: Summary) -> Table:
+    assert summary.types
+    return Table(
+        title="Types: forged images of known type (rows) and the type found (columns)",
+        columns=("", *ManipulationType, "recall"),
+        rows=tuple(
+            (kind.value, *map(str, row), _number(recall))
+            for kind, row, recall in zip(
+                ManipulationType, summary.types.counts, summary.types.recall, strict=True
+            )
+        ),
+    )
+
+
+def _robustness(levels: Sequence[RobustnessLevel]) -> Table:
+    clean = levels[0]
+    return Table(
+        title=f"Robustness: {clean.forged} forged and {clean.authentic} authentic images, evenly selected; "
+        "changes are relative to the first row",
+        columns=("corruption", "forged", "authentic", "F1", "F1 change", "image AUC", "AUC change"),
+        rows=tuple(
+            (
+                level.corruption,
+                str(level.forged),
+                str(level.authentic),
+                _number(level.f1),
+                _change(level.f1_change),
+                _number(level.auc),
+                _change(level.auc_change),
+            )
+            for level in levels
+        ),
+    )
+
+
+def _markdown(table: Table) -> str:
+    lines = [table.columns, ("---",) * len(table.columns), *table.rows]
+    return "\n".join([f"**{table.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def _interval(estimate: Estimate) -> str:
+    return "" if math.isnan(estimate.low) else f"[{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _change(share: float) -> str:
+    return "–" if math.isnan(share) else f"{round(100 * share):+d}%"
+
+
+def _without_nan(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if value != value else value for key, value in line.items()}

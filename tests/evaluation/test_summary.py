@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from tamperscope.datasets import Sample
+from tamperscope.evaluation.measurement import Measurement
+from tamperscope.evaluation.metrics import Overlap, PixelHistogram, overlap, precision_recall
+from tamperscope.evaluation.summary import compare, summarise
+from tamperscope.report import ManipulationType, Verdict
+
+SIDE = 16
+
+
+@pytest.fixture
+def maps(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Twelve heatmaps and ground truths; the last four images are authentic. Levels of 1/256."""
+    heatmaps = rng.integers(0, 250, (12, SIDE, SIDE)).astype(np.float32) / 256
+    truths = heatmaps + rng.normal(0, 0.4, heatmaps.shape) > 0.8
+    truths[8:] = False
+    return heatmaps, truths
+
+
+@pytest.fixture
+def measurements(maps: tuple[np.ndarray, np.ndarray]) -> list[Measurement]:
+    verdicts = [Verdict.MANIPULATED, Verdict.INCONCLUSIVE, Verdict.AUTHENTIC] * 4
+    return [
+        measurement(heatmap, truth, score=(number * 7 % 12) / 12, verdict=verdict)
+        for number, (heatmap, truth, verdict) in enumerate(zip(*maps, verdicts, strict=True))
+    ]
+
+
+def measurement(
+    heatmap: np.ndarray,
+    truth: np.ndarray,
+    *,
+    score: float = 0.5,
+    verdict: Verdict = Verdict.INCONCLUSIVE,
+    set: str = "set",
+    corruption: str = "",
+    type: ManipulationType | None = None,
+) -> Measurement:
+    """What is measured when the mask is the heatmap cut at a half."""
+    forged, mask = bool(truth.any()), heatmap >= 0.5
+    curve = precision_recall(heatmap, truth) if forged else None
+    return Measurement(
+        set=set,
+        corruption=corruption,
+        forged=forged,
+        type=type,
+        found_type=ManipulationType.FACE,
+        score=score,
+        verdict=verdict,
+        pixels=truth.size,
+        overlap=overlap(mask, truth) if forged else Overlap(0, int(mask.sum()), 0),
+        best_f1=curve.best_f1 if curve else None,
+        average_precision=curve.average_precision if curve else None,
+        histogram=PixelHistogram.of(heatmap, truth).encode(),
+    )
+
+
+def values(measurements: list[Measurement]) -> dict[str, float]:
+    (summary,) = summarise(measurements, resamples=10)
+    return {name: estimate.value for name, estimate in summary.estimates.items()}
+
+
+def test_pixel_figures_of_forged_images_are_means_over_images(measurements, maps) -> None:
+    heatmaps, truths = (part[:8].reshape(8, -1) for part in maps)
+    found = values(measurements)
+    each = list(zip(truths, heatmaps, strict=True))
+    assert found["f1"] == pytest.approx(np.mean([sklearn.metrics.f1_score(t, h >= 0.5) for t, h in each]))
+    assert found["iou"] == pytest.approx(
+        np.mean([sklearn.metrics.jaccard_score(t, h >= 0.5) for t, h in each])
+    )
+    assert found["average_precision"] == pytest.approx(
+        np.mean([sklearn.metrics.average_precision_score(t, h) for t, h in each])
+    )
+    assert found["everything_f1"] == pytest.approx(
+        np.mean([sklearn.metrics.f1_score(t, np.ones_like(t)) for t, _ in each])
+    )
+
+
+def test_the_one_best_threshold_is_that_of_the_mean(measurements, maps) -> None:
+    heatmaps, truths = (part[:8].reshape(8, -1) for part in maps)
+    by_hand = {
+        level / 256: np.mean([overlap(h >= level / 256, t).f1 for t, h in zip(truths, heatmaps, strict=True)])
+        for level in range(256)
+    }
+    found = values(measurements)
+    assert found["fixed_f1"] == pytest.approx(max(by_hand.values()))
+    assert found["f1"] <= found["fixed_f1"] <= found["best_f1"]
+    # Any threshold above the level below cuts the same.
+    assert by_hand[np.ceil(found["fixed_threshold"] * 256) / 256] == pytest.approx(found["fixed_f1"])
+
+
+def test_pooled_figures_are_those_of_every_pixel_also_of_authentic_images(measurements, maps) -> None:
+    heatmaps, truths = (part.ravel() for part in maps)
+    found = values(measurements)
+    assert found["pooled_f1"] == pytest.approx(sklearn.metrics.f1_score(truths, heatmaps >= 0.5))
+    assert found["pooled_iou"] == pytest.approx(sklearn.metrics.jaccard_score(truths, heatmaps >= 0.5))
+    assert found["pooled_auc"] == pytest.approx(sklearn.metrics.roc_auc_score(truths, heatmaps))
+    assert found["pooled_ap"] == pytest.approx(sklearn.metrics.average_precision_score(truths, heatmaps))
+
+
+def test_image_figures_count_verdicts(measurements) -> None:
+    found = values(measurements)
+    assert found["tpr"] == 3 / 8
+    assert found["fpr"] == 1 / 4
+    assert found["balanced_accuracy"] == (3 / 8 + 3 / 4) / 2
+    assert found["inconclusive"] == 4 / 12
+    assert found["marked_authentic"] == 1
+
+
+def test_figures_that_a_set_lacks_the_images_for_are_not_numbers(measurements) -> None:
+    authentic, forged = values(measurements[8:]), values(measurements[:8])
+    assert {name for name, value in authentic.items() if not np.isnan(value)} == {
+        "fpr", "marked_authentic", "inconclusive",
+    }  # fmt: skip
+    assert {name for name, value in forged.items() if np.isnan(value)} == {
+        "auc", "balanced_accuracy", "tpr_at_5_fpr", "fpr", "marked_authentic", "calibration_error",
+    }  # fmt: skip
+
+
+def test_intervals_hold_the_value_repeat_and_shrink_with_more_images(measurements) -> None:
+    (few,), (again,), (many,) = (
+        summarise(images, resamples=200) for images in (measurements, measurements, measurements * 16)
+    )
+    for name in ("f1", "iou", "average_precision", "auc", "pooled_f1"):
+        narrow, wide = many.estimates[name], few.estimates[name]
+        assert wide == again.estimates[name]
+        assert wide.low < wide.value < wide.high
+        # Sixteen times the images, a quarter of the width.
+        assert (narrow.high - narrow.low) / (wide.high - wide.low) == pytest.approx(1 / 4, rel=0.35)
+
+
+def test_several_sets_are_summed_up_apart_and_together(maps) -> None:
+    heatmaps, truths = maps
+    images = [
+        measurement(heatmap, truth, set="odd" if number % 2 else "even")
+        for number, (heatmap, truth) in enumerate(zip(heatmaps, truths, strict=True))
+    ]
+    even, odd, together = summarise(images, resamples=2)
+    assert [summary.set for summary in (even, odd, together)] == ["even", "odd", "all"]
+    assert together.estimates["f1"].value == pytest.approx(
+        (even.estimates["f1"].value + odd.estimates["f1"].value) / 2
+    )
+
+
+def test_types_are_counted_where_they_are_known(maps) -> None:
+    heatmaps, truths = maps
+    types = [ManipulationType.FACE, ManipulationType.FACE, ManipulationType.COPYMOVE, None]
+    images = [
+        measurement(heatmap, truth, type=kind)
+        for heatmap, truth, kind in zip(heatmaps, truths, types, strict=False)
+    ]
+    (summary,) = summarise(images, resamples=2)
+    assert summary.types is not None
+    assert summary.types.counts[ManipulationType.FACE.id] == (0, 0, 0, 2)
+    assert summary.types.counts[ManipulationType.COPYMOVE.id] == (0, 0, 0, 1)
+    assert summary.types.recall[ManipulationType.FACE.id] == 1
+    assert summary.types.recall[ManipulationType.COPYMOVE.id] == 0
+    assert np.isnan(summary.types.recall[ManipulationType.SPLICING.id])
+    (unknown,) = summarise(images[3:], resamples=2)
+    assert unknown.types is None
+
+
+def test_robustness_is_relative_to_the_same_images_as_they_are() -> None:
+    truth = np.zeros((SIDE, SIDE), bool)
+    truth[:4] = True
+    half = truth.copy()
+    half[:2] = False
+    nothing = np.zeros_like(truth)
+    forged, authentic, unswept = (Sample("set", Path(name), None) for name in "abc")
+
+    def case(sample: Sample, marked: np.ndarray, truth: np.ndarray, score: float, corruption: str = ""):
+        return sample, measurement(marked.astype(np.float32), truth, score=score, corruption=corruption)
+
+    clean, worse = compare(
+        [
+            case(forged, truth, truth, 0.9),
+            case(authentic, nothing, nothing, 0.1),
+            case(unswept, nothing, truth, 0.5),
+        ],
+        [
+            case(forged, half, truth, 0.5, "blur"),
+            case(authentic, nothing, nothing, 0.5, "blur"),
+        ],
+    )
+    assert (clean.corruption, clean.forged, clean.authentic, clean.f1, clean.auc) == ("none", 1, 1, 1, 1)
+    assert worse.f1 == pytest.approx(2 / 3)
+    assert worse.f1_change == pytest.approx(-1 / 3)
+    assert (worse.auc, worse.auc_change) == (0.5, -0.5)
