@@ -26,6 +26,7 @@ from tamperscope.network.checkpoints import (
     read_classification,
     read_segmentation,
     read_weights,
+    save_checkpoint,
 )
 from tamperscope.network.export import read_network
 
@@ -104,6 +105,13 @@ def test_counters_that_old_files_lack_are_no_difference(
 ) -> None:
     old = {name: t for name, t in classification.state_dict().items() if "num_batches" not in name}
     assert read_classification(save(old), "resnet18")
+
+
+def test_a_checkpoint_of_ours_names_its_encoder(segmentation: nn.Module, tmp_path: Path) -> None:
+    architecture = Architecture("deeplabv3plus", "resnet18", 1)
+    save_checkpoint(segmentation, architecture, tmp_path / "best.pth")
+    assert read_segmentation(tmp_path / "best.pth").architecture == architecture
+    assert [path.name for path in tmp_path.iterdir()] == ["best.pth"]
 
 
 class TestImport:
@@ -267,6 +275,7 @@ def test_a_file_without_weights_says_what_it_has(save: Callable[..., Path]) -> N
         read_weights(save({"epoch": 3, "lr": 0.1}))
 
 
-def test_a_diverged_training_is_noticed(save: Callable[..., Path]) -> None:
-    with pytest.raises(CheckpointError, match=r"not numbers in fc\.weight"):
-        read_weights(save({"fc.weight": torch.tensor([1.0, float("nan")])}))
+def test_a_diverged_training_is_noticed(classification: nn.Module, save: Callable[..., Path]) -> None:
+    diverged = {**classification.state_dict(), "fc.bias": torch.full((4,), float("nan"))}
+    with pytest.raises(CheckpointError, match=r"not numbers in fc\.bias"):
+        read_classification(save(diverged), "resnet18")

@@ -1,8 +1,5 @@
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from tamperscope.network.joint import HighPass, JointNetwork
 
@@ -28,20 +25,6 @@ def test_high_pass_sees_detail_and_no_colour() -> None:
     dot = torch.zeros(1, 3, 16, 16)
     dot[..., 8, 8] = 0.02
     assert high_pass(dot).abs().amax(dim=(2, 3)).min() > 0.01
-
-
-def test_imagenet_weights_reach_the_trunk(network: JointNetwork, tmp_path: Path) -> None:
-    weights = {
-        "conv1.weight": torch.full((64, 3, 7, 7), 0.5),
-        "layer1.0.conv1.weight": torch.ones(64, 64, 1, 1),
-    }
-    save_file(weights, tmp_path / "imagenet.safetensors")
-    before = network.segmentation.encoder.conv1.weight.detach().clone()
-    network.load_imagenet(tmp_path / "imagenet.safetensors")
-    stem = network.segmentation.encoder.conv1.weight.detach()
-    assert (stem[:, :3] == 0.5).all()
-    assert torch.equal(stem[:, 3:], before[:, 3:])
-    assert (network.segmentation.encoder.layer1[0].conv1.weight == 1).all()
 
 
 def test_the_heads_do_not_shape_the_mask(network: JointNetwork) -> None:

@@ -1,9 +1,25 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tamperscope.bundle import Architecture
+from tamperscope.errors import CheckpointError
+from tamperscope.network.architectures import build
+from tamperscope.network.checkpoints import save_checkpoint
 from tamperscope.report import ManipulationType
 from tamperscope.synthesis import Forgery
-from tamperscope.training.release import KEPT_F1, choose_threshold, rate_thresholds
+from tamperscope.training.release import KEPT_F1, choose_threshold, rate_thresholds, release
+
+
+def test_only_a_joint_network_can_be_released(tmp_path: Path) -> None:
+    architecture = Architecture("resnet", "resnet18", 4)
+    save_checkpoint(build(architecture), architecture, tmp_path / "best.pth")
+    with pytest.raises(
+        CheckpointError, match=r"not a joint network; a pair is imported by import-checkpoint"
+    ):
+        release(tmp_path / "best.pth", None, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_the_lowest_threshold_that_costs_little_is_chosen() -> None:

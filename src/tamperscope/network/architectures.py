@@ -40,7 +40,13 @@ def segmentation_network(encoder: str = "resnet50", out_channels: int = 1) -> nn
 
 
 def classification_network(classes: int = 4, encoder: str = "resnet50") -> nn.Module:
-    """Return a ResNet (He et al., CVPR 2016) with random weights: logits (N, classes)."""
+    """Return a ResNet (He et al., CVPR 2016) with random weights: logits (N, classes).
+
+    Raises ValueError when `encoder` is none of torchvision's residual networks.
+    """
+    known = torchvision.models.list_models(torchvision.models, include=("resn*", "wide_resnet*"))
+    if encoder not in known:
+        raise ValueError(f"it is none of {', '.join(known)}")
     network: nn.Module = torchvision.models.get_model(encoder, weights=None, num_classes=classes)
     return network
 
@@ -61,9 +67,17 @@ def outputs_of(architecture: Architecture) -> tuple[str, ...]:
 def build(architecture: Architecture) -> nn.Module:
     """Return the network an architecture describes, with random weights, in training mode.
 
-    Raises `CheckpointError` when its family or encoder is unknown.
+    Raises `CheckpointError` when its family or encoder is unknown, or the encoder does not suit the family.
     """
-    return _family(architecture.name).build(architecture)
+    family = _family(architecture.name)
+    try:
+        return family.build(architecture)
+    # What segmentation_models_pytorch raises for an unknown encoder, and for one it cannot dilate.
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"There is no {architecture.name} network with the encoder {architecture.encoder!r}: "
+            f"{_shortened(str(error.args[0]))}"
+        ) from None
 
 
 def probabilities(network: nn.Module, outputs: tuple[str, ...]) -> nn.Module:
@@ -80,6 +94,11 @@ def _family(name: str) -> Family:
     close = difflib.get_close_matches(name, _FAMILIES, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(_FAMILIES))}."
     raise CheckpointError(f"There is no network called {name!r}; {hint}")
+
+
+def _shortened(reason: str, length: int = 240) -> str:
+    """The libraries list every encoder they know, which is hundreds."""
+    return reason if len(reason) <= length else f"{reason[:length]}..."
 
 
 class _Probabilities(nn.Module):

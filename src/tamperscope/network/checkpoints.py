@@ -2,6 +2,8 @@
 
     import_checkpoints(Path("deeplab.pth"), Path("resnet.pth"), out=Path("model-mine"))
 
+A checkpoint that `save_checkpoint` wrote names its architecture; any other is taken for what it should be.
+
 Files are read without running anything that is stored in them. Weights are found in all the places where
 training scripts put them: the file itself, `state_dict`, `model_state_dict` or `model`, behind any prefix
 (`module.` of DataParallel, `model.` of Lightning...), in single or half precision.
@@ -50,8 +52,9 @@ def import_checkpoints(
 ) -> Bundle:
     """Write the bundle `out` from a DeepLabV3+ and a ResNet checkpoint; serving needs both.
 
-    `preprocessing` is what both networks were trained with, `encoder` their trunk. `out` appears complete or
-    not at all; an older bundle there is replaced only with `overwrite`, and nothing but a bundle ever is.
+    `preprocessing` is what both networks were trained with; `encoder` is the trunk of each whose checkpoint
+    does not name it. `out` appears complete or not at all; an older bundle there is replaced only with
+    `overwrite`, and nothing but a bundle ever is.
 
     Raises `CheckpointError` when a file is damaged, `UnsafeCheckpointError` when reading it would run code,
     `MismatchedCheckpointError` when it holds another network, and `BundleError` when `out` is taken.
@@ -81,6 +84,15 @@ def import_checkpoints(
     return dataclasses.replace(bundle, path=out)
 
 
+def save_checkpoint(network: nn.Module, architecture: Architecture, path: Path) -> None:
+    """Write a network's weights with its architecture beside them; `path` appears complete or not at all."""
+    partial = path.with_name(f".{path.name}")
+    torch.save(
+        {"architecture": dataclasses.asdict(architecture), "state_dict": network.state_dict()}, partial
+    )
+    partial.replace(path)
+
+
 @dataclass(frozen=True, eq=False)
 class ReadCheckpoint:
     """A network with the weights of a checkpoint, and the file they came from."""
@@ -93,9 +105,12 @@ class ReadCheckpoint:
 def read_segmentation(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
     """Read a DeepLabV3+ with 1 or 2 mask channels (segmentation_models_pytorch); raises as `read_weights`.
 
-    Raises `MismatchedCheckpointError` too, when the file holds another network.
+    `encoder` is its trunk where the checkpoint does not name it. Raises `MismatchedCheckpointError` too, when
+    the file holds another network.
     """
-    weights = _under_landmark(read_weights(path), "segmentation_head.0.weight")
+    found = read_weights(path)
+    encoder = found.architecture.encoder if found.architecture else encoder
+    weights = _under_landmark(found.tensors, "segmentation_head.0.weight")
     head = weights.get("segmentation_head.0.weight")
     channels = head.shape[0] if head is not None and head.shape[0] in (1, 2) else 1
     expected = f"a DeepLabV3+ (segmentation_models_pytorch) with a {encoder} encoder and 1 or 2 mask channels"
@@ -103,16 +118,27 @@ def read_segmentation(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
 
 
 def read_classification(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
-    """Read a ResNet with four classes (torchvision); raises as `read_segmentation`."""
-    weights = _under_landmark(read_weights(path), "fc.weight")
+    """Read a ResNet with four classes (torchvision); `encoder` and errors as in `read_segmentation`."""
+    found = read_weights(path)
+    encoder = found.architecture.encoder if found.architecture else encoder
+    weights = _under_landmark(found.tensors, "fc.weight")
     classes = len(ManipulationType)
     expected = f"a {encoder} (torchvision) with {classes} classes"
     return _fitted(path, weights, Architecture("resnet", encoder, classes), expected)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the weights in a .pth, .pt, .ckpt or .safetensors file by their name, without running code in
-    it.
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What a checkpoint holds."""
+
+    tensors: dict[str, Tensor]
+    """By name, as the file has them."""
+    architecture: Architecture | None
+    """None unless `save_checkpoint` wrote the file."""
+
+
+def read_weights(path: Path) -> Weights:
+    """Return the weights in a .pth, .pt, .ckpt or .safetensors file, without running code in it.
 
     Raises `CheckpointError` when the file is damaged or holds no weights, `UnsafeCheckpointError` when it can
     only be read by running code.
@@ -128,11 +154,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     weights = _unwrapped(document)
     if not weights:
         raise CheckpointError(f"{path} holds no weights; it has {_some(_names(document), 'nothing')}.")
-    if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
-        raise CheckpointError(
-            f"{path} holds values that are not numbers in {_some(broken)}; did training diverge?"
-        )
-    return weights
+    return Weights(weights, _noted_architecture(document))
 
 
 def _load(path: Path) -> Any:
@@ -151,6 +173,13 @@ def _load(path: Path) -> Any:
     except Exception:
         # Broken archives raise whatever the broken place happens to raise.
         raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint.") from None
+
+
+def _noted_architecture(document: Mapping[str, Any]) -> Architecture | None:
+    noted = document.get("architecture")
+    if not isinstance(noted, Mapping) or noted.keys() != {"name", "encoder", "classes"}:
+        return None
+    return Architecture(str(noted["name"]), str(noted["encoder"]), int(noted["classes"]))
 
 
 def _unwrapped(document: Any) -> dict[str, Tensor]:
@@ -187,6 +216,10 @@ def _fitted(
         details = "; ".join(f"{what}: {_some(names)}" for what, names in differences if names)
         raise MismatchedCheckpointError(
             f"{path} does not hold {expected}, but {_description(weights, architecture)} ({details})."
+        )
+    if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(
+            f"{path} holds values that are not numbers in {_some(broken)}; did training diverge?"
         )
     network.load_state_dict(weights)
     return ReadCheckpoint(network.eval(), architecture, path)

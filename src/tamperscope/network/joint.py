@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -58,19 +56,6 @@ class JointNetwork(nn.Module):
         pooled = torch.cat([everywhere, marked], dim=1)
         peak = coarse.amax(dim=(2, 3))
         return JointLogits(mask, self.type_head(pooled), self.score_head(torch.cat([pooled, peak], dim=1)))
-
-    def load_imagenet(self, path: Path) -> None:
-        """Start the trunk from ImageNet weights in torchvision's key names; what is missing stays as it is.
-
-        The weights know RGB only: the residual channels of the first convolution keep their random start.
-        """
-        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
-        encoder = self.segmentation.encoder
-        stem = encoder.conv1.weight.detach().clone()
-        stem[:, :3] = weights.pop("conv1.weight")
-        weights["conv1.weight"] = stem
-        # segmentation_models_pytorch overrides load_state_dict with one that does not take partial weights.
-        nn.Module.load_state_dict(encoder, weights, strict=False)
 
 
 class HighPass(nn.Module):

@@ -1,42 +1,37 @@
-"""From trained weights to a bundle: export, then threshold and calibration on photos that were held out.
+"""From a trained joint network to a bundle: export, threshold and calibration on held-out photos.
 
-    python -m tamperscope.training.release --weights runs/joint/network.pth --photos PHOTOS --out model
-
-The folder's README.md, the model card, is kept and becomes part of the bundle.
+release(Path("runs/joint/best.pth"), PhotoLibrary.open(photos, held_out=True), Path("model-mine"))
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
 from tamperscope import calibration
-from tamperscope.bundle import Architecture, Bundle, Preprocessing, write_manifest
+from tamperscope.bundle import Bundle, Preprocessing, write_manifest
 from tamperscope.detector import Detector
+from tamperscope.errors import CheckpointError
 from tamperscope.evaluation import metrics
 from tamperscope.inference.regions import outline
 from tamperscope.network.architectures import build
+from tamperscope.network.checkpoints import read_weights
 from tamperscope.network.export import write_network
 from tamperscope.report import Report
 from tamperscope.synthesis import Forgery, PhotoLibrary, forge
 
-ARCHITECTURE = Architecture("joint", encoder="resnet50", classes=1)
 SIZES = (256, 320, 384)
 """Sides of the held-out images in pixels: about what the web makes of a photo."""
 SMALLEST_REGION = 0.005
 KEPT_F1 = 0.99
 """Share of the best threshold's F1 that the chosen, lower threshold must keep."""
-
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,7 @@ class HeldOutFigures:
 
     forged: int
     authentic: int
+    threshold: float
     f1: float
     iou: float
     type_accuracy: float
@@ -52,24 +48,31 @@ class HeldOutFigures:
     marked_authentic: float
 
 
-@click.command()
-@click.option("--weights", type=_FILE, required=True, help="network.pth of `python -m tamperscope.training`.")
-@click.option(
-    "--photos", type=_FOLDER, required=True, help="The photos of the training; its held-out part is used."
-)
-@click.option("--object-masks", type=_FOLDER, help="Folder with <collection>/<photo>*.png, white = object.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Bundle folder.")
-@click.option("--version", default="0.1.0", show_default=True, help="Version of the bundle.")
-@click.option("--count", default=400, show_default=True, help="Held-out images to make.")
-@click.option("--seed", default=2, show_default=True)
-def main(
-    weights: Path, photos: Path, object_masks: Path | None, out: Path, version: str, count: int, seed: int
-) -> None:
-    """Write the bundle OUT from trained weights."""
-    network = build(ARCHITECTURE)
-    network.load_state_dict(torch.load(weights, weights_only=True))
+def release(
+    weights: Path,
+    held_out: PhotoLibrary,
+    out: Path,
+    *,
+    version: str = "1.0.0",
+    count: int = 400,
+    seed: int = 2,
+    console: Console | None = None,
+) -> HeldOutFigures:
+    """Write the bundle `out` from the joint network that training left in `weights`.
+
+    Threshold and calibration come from `count` images made of photos that training did not see. The folder's
+    README.md, the model card, is kept and becomes part of the bundle.
+
+    Raises `CheckpointError` when `weights` is not a joint network that training wrote.
+    """
+    console = console or Console(stderr=True)
+    found = read_weights(weights)
+    if found.architecture is None or found.architecture.name != "joint":
+        raise CheckpointError(f"{weights} is not a joint network; a pair is imported by import-checkpoint.")
+    network = build(found.architecture)
+    network.load_state_dict(found.tensors)
     out.mkdir(parents=True, exist_ok=True)
-    entry = write_network(network.eval(), ARCHITECTURE, out, "joint")
+    entry = write_network(network.eval(), found.architecture, out, "joint")
 
     def write(threshold: float, model: calibration.Calibration | None) -> Bundle:
         return write_manifest(
@@ -83,22 +86,19 @@ def main(
             calibration=model,
         )
 
-    library = PhotoLibrary.open(photos, object_masks, held_out=True)
+    def each(items: Sequence[Forgery] | range, doing: str) -> Iterable[Any]:
+        return track(items, doing, console=console, disable=not console.is_terminal)
+
     rng = np.random.default_rng(seed)
-    examples = [forge(library, rng, int(rng.choice(SIZES))) for _ in track(range(count), "Forging")]
+    examples = [forge(held_out, rng, int(rng.choice(SIZES))) for _ in each(range(count), "Forging")]
     detector = Detector.load(write(0.5, None))
-    reports = [detector.analyze(example.pixels) for example in track(examples, "Analysing")]
-    rated = rate_thresholds([report.heatmap for report in reports], examples)
-    threshold = choose_threshold(rated)
+    reports = [detector.analyze(example.pixels) for example in each(examples, "Analysing")]
+    threshold = choose_threshold(rate_thresholds([report.heatmap for report in reports], examples))
     detector = Detector.load(write(threshold, None))
-    measurements = [detector.measure(example.pixels) for example in track(examples, "Measuring")]
+    measurements = [detector.measure(example.pixels) for example in each(examples, "Measuring")]
     model = calibration.fit(measurements, [example.type is not None for example in examples])
     write(threshold, model)
-    console = Console()
-    console.print({level: round(f1, 3) for level, f1 in rated.items()})
-    console.print(f"threshold {threshold}", model)
-    scores = [model.score(row) for row in measurements]
-    console.print(held_out_figures(reports, scores, examples, threshold))
+    return held_out_figures(reports, [model.score(row) for row in measurements], examples, threshold)
 
 
 def rate_thresholds(
@@ -144,6 +144,7 @@ def held_out_figures(
     return HeldOutFigures(
         forged=int(forged.sum()),
         authentic=int((~forged).sum()),
+        threshold=threshold,
         f1=float(np.mean([overlap.f1 for overlap in overlaps])),
         iou=float(np.mean([overlap.iou for overlap in overlaps])),
         type_accuracy=float(np.mean(right)),
@@ -152,7 +153,3 @@ def held_out_figures(
             np.mean([mask.any() for mask, is_forged in zip(masks, forged, strict=True) if not is_forged])
         ),
     )
-
-
-if __name__ == "__main__":
-    main()

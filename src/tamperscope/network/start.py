@@ -1,0 +1,103 @@
+"""Where training starts from: weights that exist already, taken over as far as they fit.
+
+    taken = start_from(network, architecture, Path("model/"))
+
+A source is a bundle, a checkpoint of any of our networks, or weights trained on ImageNet. The three network
+families share their encoder and decoder, so each can start from each other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from tamperscope.bundle import Architecture, Bundle
+from tamperscope.errors import MismatchedCheckpointError
+from tamperscope.network.checkpoints import Weights, read_weights
+from tamperscope.network.export import read_network
+
+_SMALLEST_SHARE = 0.5
+"""Of the encoder's tensors, what a source must have: ResNet-50 without its last layers still has 81 %."""
+_RGB = 3
+
+
+def start_from(network: nn.Module, architecture: Architecture, source: Path) -> frozenset[str]:
+    """Copy the weights in `source`, a bundle's folder or a checkpoint, into `network`, an `architecture`.
+
+    What the source lacks, or has no finite values of, stays as it is. A first convolution that sees other
+    channels beside RGB shares the channels that both have. Returns the names of the tensors in `network` that
+    were taken over.
+
+    Raises `BundleError` or `CheckpointError` when the source cannot be read, `MismatchedCheckpointError` when
+    it holds another encoder.
+    """
+    found = _read(source, architecture)
+    weights = {_shared_name(name): tensor for name, tensor in found.tensors.items()}
+    pairs = {
+        name: (tensor, weights[_shared_name(name)])
+        for name, tensor in network.state_dict().items()
+        if _shared_name(name) in weights
+    }
+    fitting = {name for name, (own, other) in pairs.items() if _fits(own, other)}
+    _check_encoder(network, architecture, source, found.architecture, fitting)
+    for name in fitting:
+        own, other = pairs[name]
+        if own.ndim > 1:
+            channels = min(own.shape[1], other.shape[1])
+            own[:, :channels] = other[:, :channels].to(own.dtype)
+        else:
+            own.copy_(other)
+    return frozenset(fitting)
+
+
+def _read(source: Path, architecture: Architecture) -> Weights:
+    if not source.is_dir():
+        return read_weights(source)
+    bundle = Bundle.load(source)
+    same = [entry for entry in bundle.networks if entry.architecture.name == architecture.name]
+    entry = (same or bundle.networks)[0]
+    return Weights(read_network(bundle, entry.name).state_dict(), entry.architecture)
+
+
+def _shared_name(name: str) -> str:
+    """The name of a tensor without the place its family keeps it: those of the encoder are ImageNet's."""
+    for prefix in ("module.", "model.", "segmentation.", "encoder."):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _in_encoder(name: str) -> bool:
+    heads = ("decoder.", "segmentation_head.", "type_head.", "score_head.", "high_pass.", "fc.")
+    return not _shared_name(name).startswith(heads)
+
+
+def _fits(own: Tensor, other: Tensor) -> bool:
+    # A variance can overflow half precision. It never comes back from infinity, and its channel stays dead.
+    if not other.isfinite().all():
+        return False
+    if own.shape == other.shape:
+        return True
+    first = own.ndim == other.ndim == 4 and min(own.shape[1], other.shape[1]) == _RGB
+    return first and own.shape[0] == other.shape[0] and own.shape[2:] == other.shape[2:]
+
+
+def _check_encoder(
+    network: nn.Module,
+    architecture: Architecture,
+    source: Path,
+    other: Architecture | None,
+    fitting: set[str],
+) -> None:
+    if other is not None and other.encoder != architecture.encoder:
+        raise MismatchedCheckpointError(
+            f"{source} has the encoder {other.encoder}, the network to train {architecture.encoder}; "
+            f"set network.encoder={other.encoder} or start from something else."
+        )
+    encoder = [name for name in network.state_dict() if _in_encoder(name)]
+    found = sum(name in fitting for name in encoder)
+    if found < _SMALLEST_SHARE * len(encoder):
+        raise MismatchedCheckpointError(
+            f"{source} does not hold the weights of a {architecture.encoder}: "
+            f"{found} of its {len(encoder)} tensors fit."
+        )

@@ -1,0 +1,168 @@
+"""One training for all networks: normalise, weigh the outputs' losses, follow the budget."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+
+from tamperscope.bundle import Preprocessing
+from tamperscope.training.config import Config
+from tamperscope.training.data import Example
+from tamperscope.training.figures import Judged
+from tamperscope.training.losses import terms
+
+
+class Training(lightning.LightningModule):
+    """A network and its training; how much of the budget is used up is part of the checkpoint."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        outputs: tuple[str, ...],
+        config: Config,
+        *,
+        steps: int | None = None,
+        started: frozenset[str] = frozenset(),
+        type_weights: Sequence[float] | None = None,
+    ) -> None:
+        """Train `network`, which gives a logit tensor per name in `outputs`.
+
+        `steps` ends the training beside the config's minutes, `started` names the parameters that do not
+        start from random values, `type_weights` says how much each manipulation type counts.
+        """
+        super().__init__()
+        self.network, self.outputs, self.config = network, outputs, config
+        self.steps, self.started = steps, started
+        for name, values in (("mean", Preprocessing().mean), ("std", Preprocessing().std)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+        weights = None if type_weights is None else torch.tensor(type_weights)
+        self.register_buffer("type_weights", weights, persistent=False)
+        self._spent_before = 0.0
+        self._started_at = time.monotonic()
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up, 0 to 1; the same in all processes."""
+        used = [0.0]
+        if self.steps:
+            used.append(self.trainer.global_step / self.steps)
+        if self.config.budget.minutes:
+            used.append(self._agreed(self._spent() / (60 * self.config.budget.minutes)))
+        return min(max(used), 1.0)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Return the logits by output for normalised (N, 3, H, W) RGB."""
+        logits = self.network(image)
+        return dict(zip(self.outputs, (logits,) if isinstance(logits, Tensor) else logits, strict=True))
+
+    def on_after_batch_transfer(self, batch: Example, _: int) -> Example:
+        """Turn bytes into what networks take, on the device: a quarter of the bytes travel there."""
+        image = (batch.image.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        return Example(image, batch.mask[:, None].float(), batch.type)
+
+    def training_step(self, batch: Example, _: int) -> Tensor:
+        """Return the loss of one batch."""
+        parts = terms(self(batch.image), batch, self.config.loss, self.type_weights)
+        loss = torch.stack(list(parts.values())).sum()
+        self.log_dict(
+            {
+                "training/loss": loss,
+                **{f"training/{name}": part for name, part in parts.items()},
+                "training/rate": self._fresh_rate(),
+            }
+        )
+        return loss
+
+    def validation_step(self, batch: Example, _: int) -> list[Judged]:
+        """Return what the network says about each image."""
+        logits = {name: tensor.float() for name, tensor in self(batch.image).items()}
+        masks = logits["mask"][:, 0].sigmoid().cpu().numpy() if "mask" in logits else None
+        types = logits["type"].softmax(dim=1).cpu().numpy() if "type" in logits else None
+        scores = logits["score"][:, 0].sigmoid().tolist() if "score" in logits else None
+        pixels = ((batch.image * self.std + self.mean) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        truths = batch.mask[:, 0].bool().cpu().numpy()
+        return [
+            Judged(
+                pixels[place],
+                truths[place],
+                int(batch.type[place]),
+                None if masks is None else masks[place],
+                None if types is None else types[place],
+                None if scores is None else scores[place],
+            )
+            for place in range(len(pixels))
+        ]
+
+    def configure_optimizers(self) -> Optimizer:
+        """Give weights that start from random values a rate of their own."""
+        optimisation = self.config.optimisation
+        parameters = dict(self.network.named_parameters())
+        groups = [
+            {"params": [parameters[name] for name in names], "peak": peak}
+            for names, peak in (
+                ([name for name in parameters if name in self.started], optimisation.started_rate),
+                ([name for name in parameters if name not in self.started], optimisation.fresh_rate),
+            )
+            if names
+        ]
+        kind = AdamW if optimisation.optimiser == "adamw" else Adam
+        return kind(groups, weight_decay=optimisation.weight_decay, fused=True)
+
+    def on_train_start(self) -> None:
+        """Start the clock of this run; one whose budget was used up before it was resumed ends at once."""
+        self._started_at = time.monotonic()
+        self.trainer.should_stop = self.progress >= 1
+
+    def on_train_batch_start(self, _: Example, index: int) -> None:
+        """Set the learning rates, and the seed of dropout, which then is the same in a resumed run."""
+        torch.manual_seed(self.config.seed + index * self.trainer.world_size + self.trainer.global_rank)
+        rise = self._schedule(self.progress)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["peak"] * rise
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """End the training when the budget is used up."""
+        if self.progress >= 1:
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep how much of the budget is spent, and which weights are in which group."""
+        checkpoint["spent_seconds"] = self._spent()
+        checkpoint["started"] = sorted(self.started)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the budget stood."""
+        self._spent_before = checkpoint["spent_seconds"]
+        self.started = frozenset(checkpoint["started"])
+
+    def _schedule(self, progress: float) -> float:
+        """The share of the peak learning rate: warm-up, then constant or half a cosine to 1 %."""
+        optimisation = self.config.optimisation
+        rise = min(progress / optimisation.warm_up, 1.0) if optimisation.warm_up else 1.0
+        if optimisation.schedule == "constant":
+            return rise
+        return rise * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
+
+    def _fresh_rate(self) -> float:
+        return float(self.trainer.optimizers[0].param_groups[-1]["lr"])
+
+    def _spent(self) -> float:
+        return self._spent_before + time.monotonic() - self._started_at
+
+    def _agreed(self, value: float) -> float:
+        """Clocks differ, and processes that do not end at the same step wait for each other for ever."""
+        if self.trainer.world_size == 1:
+            return value
+        agreed = torch.tensor(value, device=self.device)
+        torch.distributed.broadcast(agreed, src=0)
+        return float(agreed)

@@ -1,0 +1,126 @@
+import itertools
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import samples
+from tamperscope.datasets import read_dataset
+from tamperscope.errors import PhotosError, TrainingError
+from tamperscope.training.config import Config, read_config
+from tamperscope.training.data import Batches, Crops, Example, TrainingData
+
+
+def equal(one: Example, other: Example) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_crop_is_the_same_whoever_cuts_it(dataset: Path) -> None:
+    found = read_dataset(dataset).samples
+    crops, again = (Crops(found, 32, seed=1) for _ in range(2))
+    assert not equal(again[0], again[1])
+    assert equal(crops[50], again[50])
+    assert not equal(crops[50], crops[51])
+    assert not equal(crops[50], Crops(found, 32, seed=2)[50])
+
+
+def test_every_image_is_seen_once_before_any_is_seen_again(dataset: Path) -> None:
+    found = read_dataset(dataset).samples[:8]
+    # As large as the image, and told apart by their colours.
+    crops = Crops(found, 48, seed=1)
+    for turn in range(2):
+        seen = {int(crops[number].image.long().sum()) for number in range(8 * turn, 8 * turn + 8)}
+        assert len(seen) == 8
+
+
+def test_pixels_and_mask_are_cut_at_the_same_place(dataset: Path) -> None:
+    crops = Crops([sample for sample in read_dataset(dataset).samples if sample.forged], 32, seed=1)
+    marked = [example for example in map(crops.__getitem__, range(20)) if example.mask.any()]
+    assert len(marked) > 10
+    assert all((example.image[example.mask] == example.image[example.mask][0]).all() for example in marked)
+
+
+def test_an_image_smaller_than_the_crop_is_filled_up(dataset: Path) -> None:
+    example = Crops(read_dataset(dataset).samples, 96, seed=1)[0]
+    assert example.image.shape == (96, 96, 3)
+    assert example.mask.shape == (96, 96)
+
+
+def test_an_unreadable_image_is_left_out(dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(dataset, tmp_path, dirs_exist_ok=True)
+    found = read_dataset(tmp_path).samples[:2]
+    found[0].image.write_bytes(b"no image")
+    crops = Crops(found, 48, seed=1)
+    assert equal_images(crops[0], crops[1])
+    found[1].image.write_bytes(b"no image")
+    with pytest.raises(TrainingError, match="cannot be used"):
+        crops[0]
+
+
+def equal_images(one: Example, other: Example) -> bool:
+    return one.image.long().sum() == other.image.long().sum()
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty pictures of two cameras, large enough to be forged at 64 pixels."""
+    root = tmp_path_factory.mktemp("photos")
+    for number in range(20):
+        samples.write(root / "ab"[number % 2] / f"{number:02}.png", samples.photo(160, 128, seed=number))
+    return root
+
+
+@pytest.mark.parametrize("types_needed", [False, True])
+def test_forgeries_are_numbered_and_all_forged_where_types_are_learnt(
+    config_file: Path, photos: Path, types_needed: bool
+) -> None:
+    overrides = ["dataset=null", f"synthetic.photos={photos}", "synthetic.size=64"]
+    config = read_config(config_file, [*overrides, "budget.validation_images=8"])
+    data, again = (TrainingData(config, types_needed=types_needed) for _ in range(2))
+    assert all(equal(*pair) for pair in zip(data.validation, again.validation, strict=True))
+    assert equal(data.training[9], again.training[9])
+    authentic = [example for example in data.validation if not example.mask.any()]
+    assert bool(authentic) is not types_needed
+
+
+def test_processes_share_the_batches_out() -> None:
+    alone = list(itertools.islice(Batches(3, first=0, process=0, processes=1), 8))
+    shared = [list(itertools.islice(Batches(3, 0, process, 2), 4)) for process in range(2)]
+    assert [batch for pair in zip(*shared, strict=True) for batch in pair] == alone
+
+
+def test_a_resumed_run_goes_on_with_the_next_batch() -> None:
+    whole = list(itertools.islice(Batches(3, 0, 1, 2), 5))
+    assert list(itertools.islice(Batches(3, 2, 1, 2), 3)) == whole[2:]
+
+
+def test_training_and_validation_share_no_image(config: Config) -> None:
+    data = TrainingData(config)
+    assert data.length == 32
+    assert len(data.validation) == 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["dataset.path=nowhere"], r"no folder nowhere; say where it is: dataset\.path=FOLDER"),
+        (["dataset=null", "synthetic.photos=nowhere"], r"no folder nowhere; .*synthetic\.photos=FOLDER"),
+        (["dataset=null", "synthetic.photos=."], r"There is no photo in"),
+    ],
+)
+def test_missing_data_is_named(
+    config_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    overrides: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((TrainingError, PhotosError), match=sentence):
+        TrainingData(read_config(config_file, overrides))
+
+
+def test_a_dataset_that_names_no_types_cannot_teach_them(config: Config) -> None:
+    with pytest.raises(TrainingError, match="no images whose manipulation type is known"):
+        TrainingData(config, types_needed=True)

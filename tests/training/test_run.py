@@ -1,0 +1,177 @@
+"""What a user notices of a whole training: the files, the curves, what happens when it is interrupted."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from tamperscope.bundle import Architecture
+from tamperscope.errors import TrainingError
+from tamperscope.network.checkpoints import read_segmentation
+from tamperscope.training.config import Config, read_config
+from tamperscope.training.module import Training
+from tamperscope.training.run import resumed_config, train
+
+
+def quiet() -> Console:
+    return Console(file=StringIO())
+
+
+def curve(run: Path, table: str = "training") -> list[dict[str, str]]:
+    with (run / f"{table}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def run(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    train("segmentation", read_config(config_file), out, console=quiet())
+    return out
+
+
+def test_a_run_leaves_weights_curves_and_pictures(run: Path) -> None:
+    best = read_segmentation(run / "best.pth")
+    assert best.architecture == Architecture("deeplabv3plus", "mobilenet_v2", 1)
+    assert [row["step"] for row in curve(run)] == ["2", "5"]
+    assert [row["step"] for row in curve(run, "validation")] == ["2", "5"]
+    assert {"f1", "iou", "best_f1", "auc"} <= curve(run, "validation")[0].keys()
+    assert list((run / "tensorboard").glob("events.*"))
+    sheet = np.asarray(PIL.Image.open(run / "predictions" / "step-000006.png"))
+    assert sheet.std() > 20
+    assert resumed_config(run).budget.steps == 6
+
+
+def test_a_killed_run_goes_on_with_the_same_curve(run: Path, config_file: Path, tmp_path: Path) -> None:
+    # Workers prepare the interrupted half and none the other: neither may make a difference.
+    script = f"""
+import os, signal
+from pathlib import Path
+from tamperscope.training.config import read_config
+from tamperscope.training.module import Training
+from tamperscope.training.run import train
+
+step = Training.training_step
+def killed_at_the_fifth(self, batch, index):
+    if self.trainer.global_step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, batch, index)
+
+Training.training_step = killed_at_the_fifth
+train("segmentation", read_config({str(config_file)!r}, ["machines.workers=1"]), Path({str(tmp_path)!r}))
+"""
+    killed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=600
+    )
+    assert killed.returncode == -9, killed.stderr
+    assert len(curve(tmp_path)) == 1
+
+    train("segmentation", resumed_config(tmp_path), tmp_path, resume=True, console=quiet())
+
+    assert curve(tmp_path) == curve(run)
+    assert curve(tmp_path, "validation") == curve(run, "validation")
+
+
+def test_two_processes_train_as_one_that_accumulates_their_batches(config_file: Path, tmp_path: Path) -> None:
+    """Holds only if each sees other data and their gradients are averaged."""
+    overrides = ["budget.steps=2", "budget.epoch_steps=2", "optimisation.ema_decay=null"]
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *("-m", "tamperscope", "train", "segmentation", "--config", str(config_file)),
+        *("--out", str(tmp_path / "two"), *overrides),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+
+    for name, batches in (("all", 2), ("half", 1)):
+        alone = read_config(config_file, [*overrides, f"optimisation.accumulate={batches}"])
+        train("segmentation", alone, tmp_path / name, console=quiet())
+
+    # Adam turns rounding errors into whole steps where a gradient is next to nothing, so weights differ a
+    # little; those of a process that sees the first one's half of the data are the measure of how little.
+    together, all_data, half_data = (
+        parameters(tmp_path / name / "best.pth") for name in ("two", "all", "half")
+    )
+    assert (together - all_data).abs().mean() < 0.2 * (together - half_data).abs().mean()
+
+
+def parameters(path: Path) -> torch.Tensor:
+    """What gradients move, in one vector; the batch norms' statistics are each process's own."""
+    return nn.utils.parameters_to_vector(read_segmentation(path).network.parameters()).detach()
+
+
+def test_a_finished_run_is_over(run: Path) -> None:
+    before = curve(run)
+    train("segmentation", resumed_config(run), run, resume=True, console=quiet())
+    assert curve(run) == before
+
+
+def test_a_run_is_never_overwritten(run: Path, config: Config) -> None:
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train("segmentation", config, run, console=quiet())
+
+
+def test_there_must_be_a_run_to_go_on_with(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no run to go on with"):
+        resumed_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_too_little_memory_says_what_to_change(
+    error: Exception, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Training, "training_step", fail)
+    with pytest.raises(TrainingError, match=r"2 images of 32 pixels.*batch=1 .*accumulate=2.*bf16.*crop"):
+        train("segmentation", config, tmp_path, console=quiet())
+
+
+def test_a_run_ends_when_nothing_gets_better(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tamperscope.training.callbacks.figures", lambda _: {"f1": 0.5})
+    config = read_config(config_file, ["budget.steps=50", "budget.epoch_steps=1", "budget.patience=1"])
+    train("segmentation", config, tmp_path, console=quiet())
+    assert len(curve(tmp_path, "validation")) == 2
+
+
+def test_weights_to_start_from_learn_at_their_own_rate(
+    run: Path, config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = []
+
+    def keep(self: Training, *_: object) -> None:
+        rates.append(
+            {group["peak"]: len(group["params"]) for group in self.trainer.optimizers[0].param_groups}
+        )
+        self.trainer.should_stop = True
+
+    monkeypatch.setattr(Training, "on_train_batch_end", keep)
+    best = torch.load(run / "best.pth", weights_only=True)["state_dict"]
+    encoder = {name: tensor for name, tensor in best.items() if name.startswith("encoder.")}
+    torch.save(encoder, tmp_path / "encoder.pth")
+    config = read_config(
+        config_file, [f"network.init={tmp_path / 'encoder.pth'}", "optimisation.fresh_rate=0.5"]
+    )
+    train("segmentation", config, tmp_path / "run", console=quiet())
+    trained = {name for name, _ in read_segmentation(run / "best.pth").network.named_parameters()}
+    started = len(trained & encoder.keys())
+    assert rates == [{1e-3: started, 0.5: len(trained) - started}]
