@@ -1,0 +1,111 @@
+"""How well copy-move forgeries are found, how often authentic photos are accused, and how long it takes.
+
+    python benchmarks/clones.py --data FOLDER [--set NAME ...]
+
+FOLDER holds sets in the plain layout (`images/`, `masks/`, `authentic/`). A ground-truth mask that marks only
+the pasted area is compared with three predictions:
+
+    copy      the areas guessed to be the copies: what can be had without knowing the truth
+    both      sources and copies together; at best 2/3, where source and copy are equally large
+    better    for each pair of areas the one that fits the mask better: what is lost to guessing
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from tamperscope.datasets import Sample, read_dataset
+from tamperscope.evaluation import metrics
+from tamperscope.evidence import clones
+from tamperscope.images import read_image
+
+
+@dataclass(frozen=True)
+class Row:
+    set: str
+    image: str
+    forged: bool
+    flagged: bool
+    seconds: float
+    megapixels: float
+    copy: float = np.nan
+    both: float = np.nan
+    better: float = np.nan
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--set", "names", multiple=True, help="Only these sets.")
+@click.option(
+    "--match", default="", help="Only forged images with this in their name, such as Sp_S in CASIA."
+)
+@click.option("--each", is_flag=True, help="Print every image that is forged or flagged.")
+def main(data: Path, names: tuple[str, ...], match: str, each: bool) -> None:
+    samples = [
+        sample
+        for sample in read_dataset(data).samples
+        if (not names or sample.set in names) and (not sample.forged or match in sample.image.name)
+    ]
+    rows = []
+    for sample in samples:
+        row = measure(sample)
+        rows.append(row)
+        if each and (row.forged or row.flagged):
+            print(
+                f"  {row.set}/{row.image}: {'flagged' if row.flagged else 'missed'}, "
+                f"copy {row.copy:.2f}, both {row.both:.2f}, better {row.better:.2f}",
+                flush=True,
+            )
+    print(
+        f"{'set':20} {'forged':>6} {'found':>6} {'copy':>6} {'both':>6} {'better':>6} "
+        f"{'authentic':>9} {'flagged':>7}"
+    )
+    for name in dict.fromkeys(sample.set for sample in samples):
+        print_line(name, [row for row in rows if row.set == name])
+    print_line("all", rows)
+    seconds = [row.seconds / row.megapixels for row in rows]
+    print(
+        f"seconds per megapixel: median {np.median(seconds):.2f}, 95 % below {np.quantile(seconds, 0.95):.2f}"
+    )
+
+
+def measure(sample: Sample) -> Row:
+    image = read_image(sample.image)
+    start = time.perf_counter()
+    evidence = clones.measure(image)
+    seconds = time.perf_counter() - start
+    facts = (sample.set, sample.image.name, sample.forged, evidence.notable, seconds)
+    megapixels = image.width * image.height / 1e6
+    if not sample.forged:
+        return Row(*facts, megapixels)
+    truth = sample.ground_truth(image.height, image.width)
+    copy, both, better = (np.zeros_like(truth) for _ in range(3))
+    for clone in evidence.clones:
+        pair = (clone.source_mask, clone.target_mask)
+        copy |= clone.target_mask
+        both |= pair[0] | pair[1]
+        better |= max(pair, key=lambda area: metrics.overlap(area, truth).f1)
+    return Row(*facts, megapixels, *(metrics.overlap(mask, truth).f1 for mask in (copy, both, better)))
+
+
+def print_line(name: str, rows: list[Row]) -> None:
+    forged = [row for row in rows if row.forged]
+    authentic = [row for row in rows if not row.forged]
+    f1 = [mean([getattr(row, kind) for row in forged]) for kind in ("copy", "both", "better")]
+    print(
+        f"{name:20} {len(forged):6} {mean([row.flagged for row in forged]):6.2f} {f1[0]:6.2f} {f1[1]:6.2f} "
+        f"{f1[2]:6.2f} {len(authentic):9} {mean([row.flagged for row in authentic]):7.3f}"
+    )
+
+
+def mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
+
+
+if __name__ == "__main__":
+    main()

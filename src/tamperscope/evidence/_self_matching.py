@@ -1,0 +1,405 @@
+"""Which parts of an image look like other parts of it, by an affine transform: keypoints matched within it.
+
+After Pan and Lyu 2010, "Region duplication detection using image feature matching", and Amerini et al. 2011,
+"A SIFT-based forensic method for copy-move attack detection and transformation recovery", with two changes.
+Keypoints are taken from the locally normalised image, because forgers copy smooth areas too, to hide things.
+And each match has to repeat the fine detail around it: that tells a copy from a window like its neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Gray = NDArray[np.float32]
+Points = NDArray[np.float32]
+Transforms = NDArray[np.float64]
+
+QUANTISATION_VARIANCE = 1 / 12
+"""Of a value rounded to a whole number: what every 8-bit image has at least."""
+
+MOST_KEYPOINTS = 8000
+MOST_MATCHES = 2500
+MOST_HYPOTHESES = 60
+NEAREST_COPY = 16
+"""Pixels; what is closer resembles itself because images are smooth."""
+NEIGHBOURS = 3
+"""How many copies of one keypoint are looked for."""
+DISTINCT = 0.9
+"""How near a neighbour's descriptor has to be, in distances of the first that is no copy."""
+LARGEST_DISTANCE = 250
+"""Between two descriptors, whose length is 512."""
+ALIKE = 0.6
+"""Correlation of the fine detail around a match from which it counts, at its own keypoints' pose."""
+CERTAINLY_ALIKE = 0.7
+"""The same, at the pose that all matches of a group agree on."""
+FEWEST_MATCHES = 3
+LARGEST_SCALE = 3.0
+LARGEST_SKEW = 1.6
+"""Ratio of the largest to the smallest scale that a transform may have."""
+
+
+@dataclass(frozen=True, eq=False)
+class Repetition:
+    """Two parts of an image with matching keypoints; either may be a copy of the other."""
+
+    transform: NDArray[np.float64]
+    """(2, 3) affine: takes (x, y, 1) of the one part to (x, y) of the other."""
+    source: Points
+    """(matches, 2): x and y of the one part's keypoints."""
+    target: Points
+    """(matches, 2): x and y of the other part's keypoints."""
+    likeness: float
+    """Median correlation, up to 1, of the fine detail around the matches."""
+
+    @property
+    def matches(self) -> int:
+        """How many keypoints agree on the transform."""
+        return len(self.source)
+
+    @property
+    def weight(self) -> float:
+        """How much speaks for it: Fisher's z-transform of the likeness, in standard errors."""
+        return fisher_z(self.likeness) * float(np.sqrt(self.matches))
+
+    @property
+    def scale(self) -> float:
+        """How large the target is in units of the source, by length."""
+        return float(np.sqrt(abs(np.linalg.det(self.transform[:, :2]))))
+
+    @property
+    def whole_pixels(self) -> bool:
+        """Whether pixels are moved as they are: shifted, mirrored, turned by quarters, not interpolated."""
+        return bool((self.transform % 1 == 0).all())
+
+
+def fisher_z(correlation: float) -> float:
+    """Return a correlation on a scale on which its error is even (Fisher 1915), 0 to 2.3."""
+    return float(np.arctanh(np.clip(correlation, 0, 0.98)))
+
+
+def find_repetitions(gray: Gray) -> list[Repetition]:
+    """Return what is repeated in `gray` (height, width; 0 to 255), the most certain first."""
+    keypoints = _detect(gray)
+    if len(keypoints.positions) <= NEIGHBOURS:
+        return []
+    detail = _Detail(gray)
+    found = [
+        repetition
+        for mirrored in (False, True)
+        for repetition in _group(_match(keypoints, detail, mirrored), detail)
+    ]
+    return sorted(found, key=lambda repetition: -repetition.weight)
+
+
+# Keypoints
+
+
+@dataclass(frozen=True, eq=False)
+class _Keypoints:
+    """SIFT keypoints (Lowe 2004) from top to bottom."""
+
+    positions: Points
+    sizes: NDArray[np.float32]
+    angles: NDArray[np.float32]
+    """Radians, clockwise as seen."""
+    descriptors: NDArray[np.float32]
+    """(keypoints, 128): whole numbers below 256, so products of them are exact in any order."""
+
+
+def _detect(gray: Gray) -> _Keypoints:
+    # With the contrast threshold at 0 the strongest are kept, wherever the image is smooth or rich.
+    sift = cv2.SIFT.create(nfeatures=MOST_KEYPOINTS, contrastThreshold=0, edgeThreshold=20)
+    found, descriptors = sift.detectAndCompute(_locally_normalised(gray), None)
+    table = np.array([(*point.pt, point.size, np.deg2rad(point.angle)) for point in found], np.float32)
+    table = table.reshape(-1, 4)
+    order = np.lexsort((table[:, 3], table[:, 2], table[:, 0], table[:, 1]))
+    table = table[order]
+    descriptors = np.zeros((0, 128), np.float32) if descriptors is None else descriptors[order]
+    return _Keypoints(table[:, :2], table[:, 2], table[:, 3], descriptors)
+
+
+def _locally_normalised(gray: Gray) -> NDArray[np.uint8]:
+    mean = cv2.GaussianBlur(gray, (0, 0), 16)
+    variance = cv2.GaussianBlur(gray * gray, (0, 0), 16) - mean * mean
+    deviation = np.sqrt(np.maximum(variance, 0)) + 2
+    return np.asarray(np.clip(128 + 48 * (gray - mean) / deviation, 0, 255), np.uint8)
+
+
+def _reflected(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the descriptors of the mirrored image: the rows of cells and the directions turned round."""
+    cells = descriptors.reshape(-1, 4, 4, 8)[:, ::-1][..., -np.arange(8) % 8]
+    return np.ascontiguousarray(cells.reshape(-1, 128))
+
+
+# Matches
+
+
+@dataclass(frozen=True, eq=False)
+class _Matches:
+    """Pairs of keypoints that look alike, with the transform that each pair alone suggests."""
+
+    source: Points
+    target: Points
+    transforms: Transforms
+    likeness: NDArray[np.float32]
+    mirrored: bool
+
+    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> _Matches:
+        return _Matches(
+            self.source[which],
+            self.target[which],
+            self.transforms[which],
+            self.likeness[which],
+            self.mirrored,
+        )
+
+
+def _match(keypoints: _Keypoints, detail: _Detail, mirrored: bool) -> _Matches:
+    pairs = np.concatenate(list(_nearest(keypoints, mirrored)))
+    # A copy is scaled down for comparison, never up: detail that was lost cannot be compared.
+    pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+    source, target = pairs.T
+    scale = keypoints.sizes[target] / keypoints.sizes[source]
+    source, target = pairs[(scale < 1.15) & (scale > 1 / LARGEST_SCALE)].T
+    transforms = _similarities(keypoints, source, target, mirrored)
+    places = keypoints.positions[source], keypoints.positions[target]
+    likeness = detail.likeness(_snapped(transforms, *places, tolerance=0.12), places[1])
+    matches = _Matches(*places, transforms, likeness, mirrored)
+    best_first = np.argsort(-likeness, kind="stable")[:MOST_MATCHES]
+    return matches.take(best_first[likeness[best_first] > ALIKE])
+
+
+def _nearest(keypoints: _Keypoints, mirrored: bool) -> Iterator[NDArray[np.intp]]:
+    """Yield (pairs, 2) indices of keypoints and their nearest neighbours by descriptor, some way off.
+
+    Several neighbours of one keypoint may be copies of it, so each is held against the first that is none
+    (the generalised two-nearest-neighbours test of Amerini et al. 2011, with a fixed number).
+    """
+    x, y = keypoints.positions.T
+    queries = keypoints.descriptors
+    candidates = _reflected(queries) if mirrored else queries
+    norms = (candidates * candidates).sum(1)
+    for start in range(0, len(y), 512):
+        block = slice(start, start + 512)
+        rows = np.arange(len(y[block]))
+        distances = queries[block] @ candidates.T
+        distances *= -2
+        distances += norms
+        band = slice(*np.searchsorted(y, [y[block][0] - NEAREST_COPY, y[block][-1] + NEAREST_COPY]))
+        close = (x[block, None] - x[band]) ** 2 + (y[block, None] - y[band]) ** 2 < NEAREST_COPY**2
+        distances[:, band][close] = np.inf
+        nearest = []
+        for _ in range(NEIGHBOURS + 1):
+            column = distances.argmin(1)
+            nearest.append((column, distances[rows, column] + norms[block]))
+            distances[rows, column] = np.inf
+        furthest = nearest[-1][1]
+        for column, distance in nearest[:-1]:
+            kept = (distance < DISTINCT**2 * furthest) & (distance < LARGEST_DISTANCE**2)
+            yield np.stack([rows[kept] + start, column[kept]], 1)
+
+
+def _similarities(
+    keypoints: _Keypoints, source: NDArray[np.intp], target: NDArray[np.intp], mirrored: bool
+) -> Transforms:
+    """Return (pairs, 2, 3): turn, scale and shift that take each source keypoint onto its target."""
+    handedness = -1.0 if mirrored else 1.0
+    turn = keypoints.angles[target] - handedness * keypoints.angles[source]
+    scale = keypoints.sizes[target] / keypoints.sizes[source]
+    cosine, sine = scale * np.cos(turn), scale * np.sin(turn)
+    linear = np.stack([cosine, -handedness * sine, sine, handedness * cosine], 1).reshape(-1, 2, 2)
+    shift = keypoints.positions[target] - np.einsum("nij,nj->ni", linear, keypoints.positions[source])
+    return np.concatenate([linear, shift[..., None]], 2).astype(np.float64)
+
+
+def _snapped(transforms: Transforms, source: Points, target: Points, tolerance: float) -> Transforms:
+    """Take nearly plain shifts, upright or turned over, for ones by whole pixels: forgeries mostly are."""
+    whole = np.rint(transforms[:, :, :2])
+    plain = np.abs(transforms[:, :, :2] - whole).max((1, 2)) < tolerance
+    shift = np.rint(target - np.einsum("nij,nj->ni", whole, source))
+    return np.where(plain[:, None, None], np.concatenate([whole, shift[..., None]], 2), transforms)
+
+
+class _Detail:
+    """The fine detail of an image, for comparing places in it at any scale."""
+
+    def __init__(self, gray: Gray) -> None:
+        self._gray = gray
+        self._levels: dict[int, Gray] = {}
+
+    def likeness(self, transforms: Transforms, target: Points) -> NDArray[np.float32]:
+        """Return (points,): correlation around each target point with what `transforms` bring there.
+
+        `transforms` is (points, 2, 3), source to target, none of them enlarging by much.
+        """
+        linear = np.linalg.inv(transforms[:, :, :2])
+        source = np.einsum("nij,nj->ni", linear, target - transforms[:, :, 2])
+        shrinking = np.sqrt(np.abs(np.linalg.det(linear)))
+        levels = np.rint(2 * np.log2(np.maximum(shrinking, 1))).astype(int)
+        likeness = np.empty(len(target), np.float32)
+        for level in np.unique(levels):
+            which = levels == level
+            original = _sample(self._level(level), source[which], linear[which])
+            copy = _sample(self._level(0), target[which], np.eye(2)[None])
+            likeness[which] = _correlation(original, copy)
+        return likeness
+
+    def _level(self, level: int) -> Gray:
+        """Return the high-pass filtered image as it is before shrinking by 2 to the power of `level` / 2."""
+        if level not in self._levels:
+            shrinking = 2 ** (level / 2)
+            fine, coarse = 0.5 * np.sqrt(shrinking**2 - 1), 1.5 * shrinking
+            smooth = cv2.GaussianBlur(self._gray, (0, 0), fine) if level else self._gray
+            self._levels[level] = smooth - cv2.GaussianBlur(self._gray, (0, 0), coarse)
+        return self._levels[level]
+
+
+_PATCH = np.mgrid[-7:8, -7:8].reshape(2, -1)[::-1].astype(np.float64)
+
+
+def _sample(image: Gray, centres: NDArray[np.floating[Any]], linear: NDArray[np.float64]) -> Gray:
+    """Return (points, pixels): the patch around each centre, as `linear` (points, 2, 2) lays it down."""
+    places = (centres[:, :, None] + linear @ _PATCH).astype(np.float32)
+    # OpenCV takes no more than 32767 rows.
+    parts = [
+        cv2.remap(image, part[:, 0], part[:, 1], cv2.INTER_LINEAR)
+        for part in np.array_split(places, len(places) // 30_000 + 1)
+    ]
+    return np.concatenate(parts)
+
+
+def _correlation(first: Gray, second: Gray) -> NDArray[np.float32]:
+    first = first - first.mean(1, keepdims=True)
+    second = second - second.mean(1, keepdims=True)
+    variances = [(patch * patch).mean(1) + QUANTISATION_VARIANCE for patch in (first, second)]
+    return np.asarray((first * second).mean(1) / np.sqrt(variances[0] * variances[1]), np.float32)
+
+
+# Groups of matches
+
+
+def _group(matches: _Matches, detail: _Detail) -> Iterator[Repetition]:
+    """Yield affine transforms that several matches agree on.
+
+    Each match alone suggests a transform (Lowe 2004, section 7.3); the suggestion with most support is fitted
+    to its supporters, which then leave, and so on.
+    """
+    source, target = matches.source, matches.target
+    support = _support(matches)
+    waiting = np.ones(len(source), bool)
+    for _ in range(MOST_HYPOTHESES):
+        if not waiting.any():
+            return
+        suggestion = int(np.argmax(np.where(waiting, support, -1)))
+        transform, agreeing = _fit(
+            matches.transforms[suggestion], source[waiting], target[waiting], matches.mirrored
+        )
+        members = np.flatnonzero(waiting)[agreeing]
+        waiting[suggestion] = False
+        members = members[np.unique(source[members].round(), axis=0, return_index=True)[1]]
+        if len(members) < FEWEST_MATCHES or not _plausible(transform):
+            continue
+        inverse = cv2.invertAffineTransform(transform)
+        waiting &= (_error(transform, source, target) > 5) & (_error(inverse, source, target) > 5)
+        if _periodic(source[members], target[members]):
+            continue
+        repetition = _settle(transform, source[members], target[members], detail)
+        if repetition.likeness > CERTAINLY_ALIKE:
+            yield repetition
+
+
+def _support(matches: _Matches) -> NDArray[np.float32]:
+    """Return (matches,): how many others fit what each suggests, by how much more than alike they are."""
+    weights = ((matches.likeness - ALIKE) / (1 - ALIKE)) ** 2
+    support = np.empty(len(weights), np.float32)
+    source, target = matches.source, matches.target
+    for start in range(0, len(weights), 256):
+        block = slice(start, start + 256)
+        transforms = matches.transforms[block].astype(np.float32)
+        predicted = (transforms[:, :, :2].reshape(-1, 2) @ source.T).reshape(-1, 2, len(source))
+        miss = np.hypot(*(predicted + transforms[:, :, 2:] - target.T).transpose(1, 0, 2))
+        distance = np.hypot(*(source[block].T[:, :, None] - source.T[:, None]))
+        # A keypoint's angle and size are off by some percent, which grows with the distance.
+        support[block] = ((miss < 3 + 0.1 * distance) & (distance < 200)) @ weights
+    return support
+
+
+def _fit(
+    transform: NDArray[np.float64], source: Points, target: Points, mirrored: bool
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Fit an affine transform to the matches that agree with it more and more closely."""
+    for tolerance in (8, 5, 3, 3):
+        agreeing = _error(transform, source, target) < tolerance
+        places = np.unique(source[agreeing].round(), axis=0)
+        if len(places) < 2:
+            break
+        if _spread(places) > 4:
+            transform = _fit_affine(source[agreeing], target[agreeing])
+        else:
+            transform = _fit_similarity(source[agreeing], target[agreeing], mirrored)
+    return transform, _error(transform, source, target) < 3
+
+
+def _fit_affine(source: Points, target: Points) -> NDArray[np.float64]:
+    homogeneous = np.column_stack([source, np.ones(len(source))])
+    return np.asarray(np.linalg.lstsq(homogeneous, target.astype(np.float64), rcond=None)[0].T)
+
+
+def _fit_similarity(source: Points, target: Points, mirrored: bool) -> NDArray[np.float64]:
+    """Fit turn, scale and shift alone, as complex numbers: target = factor * source + shift."""
+    z, w = (points.astype(np.float64) @ [1, 1j] for points in (source, target))
+    z = z.conj() if mirrored else z
+    centred = z - z.mean()
+    factor = np.vdot(centred, w - w.mean()) / np.vdot(centred, centred).real
+    shift = w.mean() - factor * z.mean()
+    handedness = -1 if mirrored else 1
+    return np.array(
+        [
+            [factor.real, -handedness * factor.imag, shift.real],
+            [factor.imag, handedness * factor.real, shift.imag],
+        ]
+    )
+
+
+def _spread(points: Points) -> float:
+    """Return the standard deviation of the points along the direction in which they vary least."""
+    return float(np.linalg.svd(points - points.mean(0), compute_uv=False)[-1] / np.sqrt(len(points)))
+
+
+def _error(transform: NDArray[np.float64], source: Points, target: Points) -> NDArray[np.float64]:
+    """Return (points,): by how many pixels `transform` misses the target."""
+    return np.asarray(np.linalg.norm(source @ transform[:, :2].T + transform[:, 2] - target, axis=1))
+
+
+def _plausible(transform: NDArray[np.float64]) -> bool:
+    largest, smallest = np.linalg.svd(transform[:, :2], compute_uv=False)
+    return bool(
+        largest < LARGEST_SCALE and smallest > 1 / LARGEST_SCALE and largest < LARGEST_SKEW * smallest
+    )
+
+
+def _periodic(source: Points, target: Points) -> bool:
+    """Return whether one part lies on the other, as in fences, tiles and symmetric things, not in copies."""
+    inside = (target > source.min(0)) & (target < source.max(0))
+    return bool(inside.all(1).mean() > 0.3)
+
+
+def _settle(transform: NDArray[np.float64], source: Points, target: Points, detail: _Detail) -> Repetition:
+    """Choose between the fitted transform and the shift by whole pixels next to it."""
+    options = [transform]
+    whole = np.rint(transform[:, :2])
+    if np.abs(transform[:, :2] - whole).max() < 0.06:
+        shift = np.rint(np.median(target - source @ whole.T, axis=0))
+        options.append(np.column_stack([whole, shift]))
+    likeness = [
+        float(np.median(detail.likeness(np.broadcast_to(option, (len(target), 2, 3)), target)))
+        for option in options
+    ]
+    best = int(np.argmax(likeness))
+    return Repetition(options[best], source, target, likeness[best])

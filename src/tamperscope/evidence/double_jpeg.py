@@ -1,0 +1,197 @@
+"""Areas compressed once in a picture compressed twice, from the histograms of its DCT coefficients.
+
+Quantising with one step and again with another leaves gaps and peaks at regular places of a coefficient's
+histogram (Lin et al., Pattern Recognition 42, 2009). Blocks whose coefficients fall into the gaps were not
+part of the first compression (Bianchi and Piva, "Image forgery localization via block-grained analysis of
+JPEG artifacts", IEEE TIFS 7, 2012; the aligned case).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.evidence.strength import strength
+from tamperscope.images import Image
+from tamperscope.report import NOTABLE, Evidence, Explanation
+
+NAME = "double_jpeg"
+EXPLANATION = Explanation(
+    what_you_see="How probable it is that an area was compressed only once, in a picture that was compressed "
+    "as a JPEG before.",
+    what_it_can_mean="The bright area was pasted, painted or generated between the two compressions.",
+    what_it_cannot="Two compressions alone are no manipulation: most pictures on the web had them. Nothing "
+    "shows where the last compression was much stronger than the first, or where the picture was cropped or "
+    "scaled between them. Flat, very dark and overexposed areas say little.",
+)
+NOTABLE_AT = 100.0
+"""Log-likelihood ratio, summed over the blocks of an area, from which evidence is notable."""
+
+_FREQUENCIES = tuple((row, column) for row in range(4) for column in range(4) if 1 <= row + column <= 3)
+_FEWEST_BLOCKS = 400
+_LARGEST_VALUE = 20
+"""Quantised values beyond are too rare for a histogram."""
+_LARGEST_STEP = 60
+_ERROR = 0.5
+"""Standard deviation of a DCT coefficient after rounding and clipping pixels between two compressions."""
+_SMALLEST_GAIN = 20.0
+"""Nats by which two compressions must explain a histogram better than one."""
+_SMALLEST_SHARE = 0.6
+"""Share of the coefficients that must be compressed twice for the others to be the exception."""
+_FEWEST_FREQUENCIES = 3
+_FLOOR = 0.02
+"""Likelihood ratio of a value that two compressions make impossible; it keeps one odd block from deciding."""
+_MOST_CLIPPED = 0.05
+"""Share of a block's pixels that may be black or white in some channel."""
+_WINDOW = 5
+"""Side in blocks of the square that a block is judged with."""
+
+
+class _FirstCompression(NamedTuple):
+    """What is known of one frequency's first quantisation."""
+
+    log_ratios: NDArray[np.float32]
+    """(_LARGEST_VALUE + 1,): log-likelihood ratio of two compressions to one, by absolute value."""
+    share: float
+    """Share of the non-zero coefficients that went through it."""
+    gain: float
+    """Nats by which it explains the histogram better than a single compression."""
+
+
+def measure(image: Image) -> Evidence:
+    """Look for areas compressed once in a picture compressed twice; the map is their probability."""
+    if image.jpeg is None:
+        return _not_applicable("Only JPEG files keep the coefficients that this measurement reads.")
+    coefficients, table = image.jpeg.coefficients[0], image.jpeg.quantisation_tables[0]
+    if coefficients.shape[0] * coefficients.shape[1] < _FEWEST_BLOCKS:
+        return _not_applicable("The picture is too small for histograms of its coefficients.")
+    if image.jpeg.sampling_factors[0] != tuple(map(max, zip(*image.jpeg.sampling_factors, strict=True))):
+        return _not_applicable("The picture has fewer luminance than colour samples.")
+    reference = _singly_compressed(coefficients, table)
+    ratios = np.zeros(coefficients.shape[:2], np.float32)
+    shares = []
+    for row, column in _FREQUENCIES:
+        if not 1 <= table[row, column] <= _LARGEST_STEP:
+            continue
+        values = np.abs(coefficients[:, :, row, column])
+        first = _first_compression(values, reference[:, :, row, column], int(table[row, column]))
+        if first.gain >= _SMALLEST_GAIN and first.share >= _SMALLEST_SHARE:
+            shares.append(first.share)
+            ratios += np.append(first.log_ratios, 0)[np.minimum(values, _LARGEST_VALUE + 1)]
+    if len(shares) < _FEWEST_FREQUENCIES:
+        nowhere = np.zeros(image.pixels.shape[:2], np.float32)
+        return Evidence(NAME, EXPLANATION, "No earlier compression on the same grid shows.", 0.0, nowhere)
+    ratios[_clipped(image, ratios.shape)] = 0
+    probability = _probability_of_one(ratios, float(np.mean(shares)))
+    weight = _heaviest_area(-ratios, probability > 0.5)
+    found = strength(weight, NOTABLE_AT)
+    where = f"{(probability > 0.5).mean():.1%} of it was not" if found >= NOTABLE else "no area stands out"
+    return Evidence(
+        NAME,
+        EXPLANATION,
+        f"The picture was compressed as a JPEG before; {where}.",
+        found,
+        _pixel_map(probability, image),
+    )
+
+
+def _not_applicable(reason: str) -> Evidence:
+    return Evidence(NAME, EXPLANATION, reason, None)
+
+
+def _singly_compressed(coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> NDArray[np.int16]:
+    """Return about the absolute coefficients the picture would have had if only compressed once.
+
+    Decoding, shifting by half a block and compressing again removes the traces of a grid (Fridrich, Goljan
+    and Hogea 2002).
+    """
+    basis = cv2.dct(np.eye(8, dtype=np.float32), flags=cv2.DCT_ROWS).T
+    steps = np.maximum(table, 1).astype(np.float32)
+    rows, columns = coefficients.shape[:2]
+    blocks = np.clip(np.rint(basis.T @ (coefficients * steps) @ basis), -128, 127)
+    samples = blocks.transpose(0, 2, 1, 3).reshape(rows * 8, columns * 8)[4:-4, 4:-4]
+    shifted = samples.reshape(rows - 1, 8, columns - 1, 8).transpose(0, 2, 1, 3)
+    return np.asarray(np.abs(np.rint(basis @ shifted @ basis.T / steps)), np.int16)
+
+
+def _first_compression(
+    values: NDArray[np.int16], reference: NDArray[np.int16], step: int
+) -> _FirstCompression:
+    """Find the first quantisation step, and the share of coefficients that had it, of greatest likelihood.
+
+    Zeros are left out: how many there are depends on the scene more than on any compression.
+    """
+    histogram, single = _histogram(values), _histogram(reference) + 0.5
+    expected = _double_to_single(step)
+    densities = expected / (expected @ single / single.sum())[:, None]
+    shares = np.arange(0.0, 1.0, 0.05)[:, None, None]
+    gains = np.log(shares * densities + 1 - shares) @ histogram
+    share, first = np.unravel_index(int(gains.argmax()), gains.shape)
+    ratios = np.log(np.maximum(densities[first], _FLOOR))
+    return _FirstCompression(
+        np.append(0, ratios).astype(np.float32), float(shares[share, 0, 0]), float(gains.max())
+    )
+
+
+def _histogram(values: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Count the absolute values 1 to `_LARGEST_VALUE`."""
+    return np.bincount(values[values <= _LARGEST_VALUE], minlength=_LARGEST_VALUE + 1)[1:]
+
+
+@functools.cache
+def _double_to_single(step: int) -> NDArray[np.float64]:
+    """Return how much more often each absolute value occurs after two compressions than after one.
+
+    Rows are first steps, columns absolute values, both from 1. A value collects the multiples of the first
+    step that fall into its bin of width `step`, each spread by the rounding of pixels in between.
+    """
+    edges = (np.arange(1, _LARGEST_VALUE + 2) - 0.5) * step
+    rows = []
+    for first in range(1, _LARGEST_STEP + 1):
+        multiples = first * np.arange(-1, int(edges[-1]) // first + 2)
+        below = _normal_cdf((edges[:, None] - multiples) / _ERROR).sum(axis=1)
+        rows.append(np.diff(below) * first / step)
+    return np.array(rows)
+
+
+@np.vectorize
+def _normal_cdf(deviation: float) -> float:
+    return 0.5 * math.erfc(-deviation / math.sqrt(2))
+
+
+def _probability_of_one(ratios: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Return the probability that each block was compressed once, given the share compressed twice."""
+    evidence = cv2.boxFilter(
+        ratios, -1, (_WINDOW, _WINDOW), normalize=False, borderType=cv2.BORDER_REFLECT_101
+    )
+    odds = share / (1 - share) * np.exp(np.clip(evidence, -50, 50))
+    return np.asarray(1 / (1 + odds), np.float32)
+
+
+def _heaviest_area(weights: NDArray[np.float32], area: NDArray[np.bool_]) -> float:
+    """Return the largest sum of weights over a connected area, 0 where there is none."""
+    count, labels = cv2.connectedComponents(area.astype(np.uint8))
+    sums = np.bincount(labels.ravel(), weights.ravel(), minlength=count)[1:]
+    return max(0.0, float(sums.max(initial=0.0)))
+
+
+def _clipped(image: Image, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Tell of each block (rows, columns) whether clipping of pixels disturbed its first compression."""
+    extreme = ((image.pixels == 0) | (image.pixels == 255)).any(axis=2).astype(np.float32)
+    stored = image.stored(extreme)
+    height, width = 8 * shape[0], 8 * shape[1]
+    padded = np.zeros((height, width), np.float32)
+    padded[: stored.shape[0], : stored.shape[1]] = stored[:height, :width]
+    share = padded.reshape(shape[0], 8, shape[1], 8).mean(axis=(1, 3))
+    return np.asarray(share > _MOST_CLIPPED)
+
+
+def _pixel_map(blocks: NDArray[np.float32], image: Image) -> NDArray[np.float32]:
+    height, width = image.stored(image.pixels[:, :, 0]).shape
+    pixels = np.repeat(np.repeat(blocks, 8, axis=0), 8, axis=1)[:height, :width]
+    return image.upright(pixels)

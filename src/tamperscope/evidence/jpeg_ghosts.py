@@ -1,0 +1,119 @@
+"""JPEG ghosts (Farid, "Exposing digital forgeries from JPEG ghosts", IEEE TIFS 4, 2009).
+
+The picture is compressed at many qualities. At the quality that an area once had, it changes less than it
+should: where one area does so and the rest does not, or the reverse, their histories differ.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.evidence.strength import strength
+from tamperscope.images import Image
+from tamperscope.report import NOTABLE, Evidence, Explanation
+
+NAME = "jpeg_ghosts"
+EXPLANATION = Explanation(
+    what_you_see="Areas that react otherwise than the rest when the picture is compressed at the one quality "
+    "that shows the greatest difference.",
+    what_it_can_mean="The area was compressed before at another quality than the rest, or not at all: it may "
+    "come from another picture, or have been painted in later.",
+    what_it_cannot="An earlier compression only shows if it was stronger than the last one and on the same "
+    "8x8 grid. Areas that differ much in texture or sharpness can react differently for that reason alone.",
+)
+NOTABLE_AT = 4.0
+"""Separation of the two groups of blocks, in standard deviations, from which evidence is notable."""
+
+_QUALITIES = range(50, 100, 3)
+_BLOCK = 16
+"""Side in pixels of the squares that differences are averaged over."""
+_FEWEST_BLOCKS = 64
+_FLAT = 2.0
+"""Squared difference at some quality below which a block has no texture to lose."""
+_GHOST = 0.15
+"""Normalised difference at which a group has its ghost: it hardly changes at that quality."""
+_SMALLEST_AREA = 0.01
+"""Share of the blocks that must react differently."""
+_LEAST_DEVIATION = 0.03
+"""Floor of the standard deviation inside a group, in units of the normalised difference."""
+
+
+class _Ghost(NamedTuple):
+    """The two groups of blocks that one quality makes."""
+
+    quality: int
+    separation: float
+    """Distance of their means in standard deviations, times the share of the smaller that is in one piece."""
+    map: NDArray[np.float32]
+    """(blocks down, blocks across), 0 where blocks react like most, 1 where they react like the others."""
+
+
+def measure(image: Image) -> Evidence:
+    """Look for a group of blocks that one quality tells apart; the map shows them."""
+    luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
+    if (image.height // _BLOCK) * (image.width // _BLOCK) < _FEWEST_BLOCKS:
+        return Evidence(NAME, EXPLANATION, "The picture is too small to compare areas.", None)
+    differences = np.array([_difference(luminance, quality) for quality in _QUALITIES])
+    textured = differences.max(axis=0) >= _FLAT
+    least = differences.min(axis=0)
+    normalised = (differences - least) / np.maximum(differences.max(axis=0) - least, _FLAT)
+    ghosts = [
+        _ghost(quality, difference.astype(np.float32), textured)
+        for quality, difference in zip(_QUALITIES, normalised, strict=True)
+    ]
+    ghost = max(ghosts, key=lambda candidate: candidate.separation)
+    found = strength(ghost.separation, NOTABLE_AT)
+    finding = (
+        f"Compressed at quality {ghost.quality}, {(ghost.map > 0.5).mean():.1%} of the picture stands out."
+        if found >= NOTABLE
+        else "At no quality does an area stand out."
+    )
+    size = (ghost.map.shape[1] * _BLOCK, ghost.map.shape[0] * _BLOCK)
+    covered = cv2.resize(ghost.map, size, interpolation=cv2.INTER_NEAREST)
+    rest = ((0, image.height - size[1]), (0, image.width - size[0]))
+    return Evidence(NAME, EXPLANATION, finding, found, np.pad(covered, rest))
+
+
+def _difference(luminance: NDArray[np.uint8], quality: int) -> NDArray[np.float32]:
+    """Return the mean squared change of each block when compressed at `quality`."""
+    _, data = cv2.imencode(".jpg", luminance, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    change = cv2.absdiff(luminance, cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)).astype(np.float32) ** 2
+    down, across = luminance.shape[0] // _BLOCK, luminance.shape[1] // _BLOCK
+    whole = change[: down * _BLOCK, : across * _BLOCK]
+    return np.asarray(cv2.resize(whole, (across, down), interpolation=cv2.INTER_AREA))
+
+
+def _ghost(quality: int, difference: NDArray[np.float32], textured: NDArray[np.bool_]) -> _Ghost:
+    """Part the blocks into two groups by their normalised difference (Otsu 1979)."""
+    smooth = cv2.medianBlur(difference, 3)
+    nothing = _Ghost(quality, 0.0, np.zeros(difference.shape, np.float32))
+    values = smooth[textured]
+    if values.size < _FEWEST_BLOCKS:
+        return nothing
+    threshold, _ = cv2.threshold((values * 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
+    high = values > threshold / 255
+    if not _SMALLEST_AREA <= high.mean() <= 1 - _SMALLEST_AREA:
+        return nothing
+    group = high if high.mean() <= 0.5 else ~high
+    inside, outside = values[group], values[~group]
+    spread = np.sqrt((inside.var() + outside.var()) / 2)
+    if min(inside.mean(), outside.mean()) > _GHOST:
+        return nothing
+    separation = abs(inside.mean() - outside.mean()) / max(float(spread), _LEAST_DEVIATION)
+    likeness = (smooth - outside.mean()) / (inside.mean() - outside.mean())
+    separation *= _largest_share(group, textured)
+    return _Ghost(
+        quality, float(separation), np.where(textured, np.clip(likeness, 0, 1), 0).astype(np.float32)
+    )
+
+
+def _largest_share(group: NDArray[np.bool_], textured: NDArray[np.bool_]) -> float:
+    """Return the share of a group, given among the textured blocks, that its largest connected part has."""
+    blocks = np.zeros(textured.shape, np.uint8)
+    blocks[textured] = group
+    _, labels = cv2.connectedComponents(blocks)
+    return float(np.bincount(labels[labels > 0]).max() / blocks.sum())

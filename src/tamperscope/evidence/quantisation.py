@@ -1,0 +1,113 @@
+"""What the quantisation tables of a JPEG tell: its quality, and which kind of software chose them.
+
+Programs have their own tables (Kornblum, "Using JPEG quantization tables to identify imagery processed by
+software", Digital Investigation 5, 2008). Most scale the example tables of ITU-T T.81, Annex K, as libjpeg
+does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from io import BytesIO
+from typing import NamedTuple, cast
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.JpegPresets import presets
+
+from tamperscope.images import Image
+from tamperscope.report import NOTABLE, Evidence, Explanation
+
+NAME = "quantisation"
+EXPLANATION = Explanation(
+    what_you_see="The JPEG quality of the file, and the kind of software whose quantisation tables it has.",
+    what_it_can_mean="Tables of an image editor show that the file does not come straight from a camera. A "
+    "low quality has erased most other traces, so that their absence means little.",
+    what_it_cannot="Saving is not manipulating: editors crop and convert honest pictures, and websites and "
+    "messengers save everything anew with the tables that most programs share.",
+)
+
+
+class Origin(NamedTuple):
+    """Where quantisation tables come from, as far as they tell."""
+
+    quality: int
+    """1 to 100, on the scale of libjpeg."""
+    exact: bool
+    """Whether some program is known to write just these tables; otherwise the quality is the nearest one."""
+    software: str
+    """What writes such tables, in words."""
+    editor: bool = False
+    """Whether image editors alone are known to write them."""
+
+
+def measure(image: Image) -> Evidence:
+    """Read quality and kind of software from the tables; there is no map."""
+    if image.jpeg is None:
+        return Evidence(NAME, EXPLANATION, "Only JPEG files have quantisation tables.", None)
+    found = origin(image.jpeg.quantisation_tables)
+    quality = f"{'' if found.exact else 'about '}{found.quality}"
+    finding = f"JPEG quality {quality}. The tables are those of {found.software}."
+    return Evidence(NAME, EXPLANATION, finding, NOTABLE if found.editor else 0.0)
+
+
+def origin(tables: tuple[NDArray[np.uint16], ...]) -> Origin:
+    """Recognise the quantisation tables (8, 8) of a JPEG's components."""
+    luminance = tables[0].astype(float)
+    distances = [np.abs(standard[0] - luminance).sum() for standard in _libjpeg_tables()]
+    nearest = int(np.argmin(distances)) + 1
+    for quality in (nearest, *range(1, 101)):
+        if _same(tables, _libjpeg_tables()[quality - 1]):
+            return Origin(quality, True, "libjpeg, shared by most programs, websites and some cameras")
+        if _same(tables, _mozjpeg_tables(quality)):
+            return Origin(quality, True, "mozjpeg, which some websites and converters use")
+    for preset in presets.values():
+        if _same(tables, tuple(_square(table) for table in cast(list[list[int]], preset["quantization"]))):
+            return Origin(nearest, False, "Adobe Photoshop", editor=True)
+    return Origin(nearest, False, "no program known here, as many cameras and some editors have")
+
+
+@functools.cache
+def _libjpeg_tables() -> tuple[tuple[NDArray[np.uint16], ...], ...]:
+    """Return luminance and chrominance table of each quality, as Pillow saves them through libjpeg."""
+    return tuple(_tables_saved_at(quality) for quality in range(1, 101))
+
+
+def _tables_saved_at(quality: int) -> tuple[NDArray[np.uint16], ...]:
+    file = BytesIO()
+    PIL.Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
+    with JpegImageFile(BytesIO(file.getvalue())) as picture:
+        return tuple(_square(table) for table in picture.quantization.values())
+
+
+_MOZJPEG = np.array(
+    [
+        [16, 16, 16, 18, 25, 37, 56, 85],
+        [16, 17, 20, 27, 34, 40, 53, 75],
+        [16, 20, 24, 31, 43, 62, 91, 135],
+        [18, 27, 31, 40, 53, 74, 106, 156],
+        [25, 34, 43, 53, 69, 94, 131, 189],
+        [37, 40, 62, 74, 94, 124, 169, 238],
+        [56, 53, 91, 106, 131, 169, 226, 311],
+        [85, 75, 135, 156, 189, 238, 311, 418],
+    ]
+)
+"""By N. Robidoux, for luminance and chrominance alike: what mozjpeg scales by default."""
+
+
+def _mozjpeg_tables(quality: int) -> tuple[NDArray[np.uint16], ...]:
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    table = np.clip((_MOZJPEG * percent + 50) // 100, 1, 255).astype(np.uint16)
+    return table, table
+
+
+def _square(table: Sequence[int]) -> NDArray[np.uint16]:
+    return np.array(table, np.uint16).reshape(8, 8)
+
+
+def _same(tables: tuple[NDArray[np.uint16], ...], known: tuple[NDArray[np.uint16], ...]) -> bool:
+    """Compare as many components as the file has; the second chrominance table repeats the first."""
+    return all(np.array_equal(table, known[min(index, 1)]) for index, table in enumerate(tables))

@@ -1,0 +1,143 @@
+"""Copies made on purpose are found; what repeats by nature is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from samples import encode
+from tamperscope.evidence import clones
+from tamperscope.evidence.clones import Clone
+from tamperscope.images import read_image
+
+SIDE = 320
+SOURCE = (90, 110)
+TARGET = (225, 205)
+RADIUS = 38
+
+
+def scenery(seed: int = 3) -> NDArray[np.uint8]:
+    """Texture at every scale, as in nature: no two places are alike."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((SIDE, SIDE, 3), 128.0)
+    for side, contrast in ((5, 40), (20, 25), (80, 18), (160, 12), (SIDE, 5)):
+        layer = rng.normal(0, contrast, (side, side, 3)).astype(np.float32)
+        picture += cv2.resize(layer, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def disc(centre: tuple[int, int], radius: float = RADIUS) -> NDArray[np.bool_]:
+    x, y = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
+    return np.asarray((x - centre[0]) ** 2 + (y - centre[1]) ** 2 < radius**2)
+
+
+def with_copy(
+    picture: NDArray[np.uint8],
+    target: tuple[int, int] = TARGET,
+    *,
+    scale: float = 1.0,
+    degrees: float = 0.0,
+    mirrored: bool = False,
+) -> NDArray[np.uint8]:
+    """The picture with the disc around `SOURCE` once more around `target`."""
+    turn = np.deg2rad(degrees)
+    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    linear = linear @ np.diag([-1 if mirrored else 1, 1])
+    transform = np.column_stack([linear, target - linear @ SOURCE])
+    layer = cv2.warpAffine(picture, transform, (SIDE, SIDE), flags=cv2.INTER_CUBIC)
+    return np.where(disc(target, RADIUS * scale)[..., None], layer, picture)
+
+
+def assert_covers(clone: Clone, source: NDArray[np.bool_], target: NDArray[np.bool_]) -> None:
+    """The two areas are found; which of them is the copy may be guessed wrong."""
+    found = clone.source_mask | clone.target_mask
+    truth = source | target
+    assert (found & truth).sum() / (found | truth).sum() > 0.8
+    x, y = np.argwhere(clone.source_mask).mean(0)[::-1]
+    landed = clone.transform @ [x, y, 1]
+    np.testing.assert_allclose(landed, np.argwhere(clone.target_mask).mean(0)[::-1], atol=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "unchanged"),
+        ({"degrees": 30}, "turned by 30 degrees"),
+        ({"scale": 1.2}, "scaled to"),
+        ({"mirrored": True}, "mirrored"),
+    ],
+)
+def test_a_copy_is_found_and_what_was_done_to_it(change: dict[str, Any], words: str) -> None:
+    evidence = clones.measure(read_image(with_copy(scenery(), **change)))
+    assert evidence.notable
+    assert len(evidence.clones) == 1
+    assert_covers(evidence.clones[0], disc(SOURCE), disc(TARGET, RADIUS * change.get("scale", 1)))
+    assert words in evidence.finding
+
+
+def test_the_map_marks_both_areas() -> None:
+    evidence = clones.measure(read_image(with_copy(scenery())))
+    assert evidence.map is not None
+    assert evidence.map.shape == (SIDE, SIDE)
+    assert evidence.map[SOURCE[::-1]] == evidence.map[TARGET[::-1]] == np.float32(evidence.strength)
+    assert evidence.map[5, 5] == 0
+
+
+def test_a_copy_survives_jpeg_compression() -> None:
+    evidence = clones.measure(read_image(encode(with_copy(scenery()), quality=80)))
+    assert len(evidence.clones) == 1
+    assert_covers(evidence.clones[0], disc(SOURCE), disc(TARGET))
+
+
+def test_two_copies_of_one_source_are_both_found() -> None:
+    elsewhere = (225, 60)
+    evidence = clones.measure(read_image(with_copy(with_copy(scenery()), elsewhere)))
+    everything = np.any([clone.source_mask | clone.target_mask for clone in evidence.clones], axis=0)
+    assert all(everything[y, x] for x, y in (SOURCE, TARGET, elsewhere))
+
+
+def test_a_copy_in_a_large_image_is_marked_at_its_own_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clones, "MOST_PIXELS", 240 * 240)
+    evidence = clones.measure(read_image(with_copy(scenery())))
+    assert len(evidence.clones) == 1
+    assert_covers(evidence.clones[0], disc(SOURCE), disc(TARGET))
+
+
+def bricks() -> NDArray[np.uint8]:
+    """A brick wall: all alike, but each laid by hand and weathered in its own way."""
+    rng = np.random.default_rng(1)
+    wall = np.full((SIDE, SIDE), 190.0)
+    for row in range(SIDE // 20):
+        for column in range(-1, SIDE // 40 + 1):
+            x, y = 40 * column + 20 * (row % 2) + int(rng.integers(5)), 20 * row + int(rng.integers(5))
+            cv2.rectangle(wall, (x, y), (x + 34, y + 14), float(rng.normal(120, 12)), cv2.FILLED)
+    wall += rng.normal(0, 10, wall.shape)
+    return np.repeat(wall.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def gradient() -> NDArray[np.uint8]:
+    return np.repeat(np.repeat(np.linspace(40, 220, SIDE).astype(np.uint8)[None, :, None], SIDE, 0), 3, 2)
+
+
+@pytest.mark.parametrize("picture", [scenery(), bricks(), gradient()], ids=["texture", "bricks", "gradient"])
+def test_what_was_not_copied_raises_no_alarm(picture: NDArray[np.uint8]) -> None:
+    evidence = clones.measure(read_image(picture))
+    assert evidence.applicable
+    assert not evidence.notable
+    assert evidence.clones == ()
+
+
+def test_a_small_image_is_not_judged() -> None:
+    evidence = clones.measure(read_image(scenery()[:48, :200]))
+    assert not evidence.applicable
+    assert "too small" in evidence.finding
+
+
+def test_equal_images_get_equal_evidence() -> None:
+    first, second = (clones.measure(read_image(with_copy(scenery(), degrees=30))) for _ in range(2))
+    assert first.strength == second.strength
+    np.testing.assert_array_equal(first.map, second.map)

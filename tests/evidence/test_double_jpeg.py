@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import samples
+from tamperscope.evidence import double_jpeg
+from tamperscope.images import read_image
+
+AREA = slice(96, 272), slice(128, 320)
+
+
+def forged() -> np.ndarray:
+    """A picture once compressed at quality 60, with a never compressed paste."""
+    picture = samples.decode(samples.encode(samples.scene(), quality=60)).copy()
+    picture[AREA] = samples.scene(seed=1)[AREA]
+    return picture
+
+
+def test_a_never_compressed_paste_is_found() -> None:
+    evidence = double_jpeg.measure(read_image(samples.encode(forged(), quality=90)))
+    truth = np.zeros((384, 512), bool)
+    truth[AREA] = True
+    assert evidence.notable
+    assert evidence.map is not None
+    assert evidence.map[truth].mean() > 0.9
+    assert evidence.map[~truth].mean() < 0.1
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_the_map_lies_over_the_upright_picture(orientation: int) -> None:
+    straight = double_jpeg.measure(read_image(samples.encode(forged()[:-3, :-5], quality=90)))
+    exif = samples.exif_orientation(orientation)
+    turned = read_image(samples.encode(forged()[:-3, :-5], quality=90, exif=exif))
+    evidence = double_jpeg.measure(turned)
+    assert evidence.map is not None
+    assert straight.map is not None
+    assert np.array_equal(turned.stored(evidence.map), straight.map)
+
+
+def test_two_compressions_alone_are_said_but_not_notable() -> None:
+    once = samples.decode(samples.encode(samples.scene(), quality=60))
+    evidence = double_jpeg.measure(read_image(samples.encode(once, quality=90)))
+    assert evidence.finding == "The picture was compressed as a JPEG before; no area stands out."
+    assert not evidence.notable
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90, 98])
+def test_one_compression_leaves_no_trace_of_another(quality: int) -> None:
+    evidence = double_jpeg.measure(read_image(samples.encode(samples.scene(), quality=quality)))
+    assert evidence.strength == 0
+    assert evidence.finding == "No earlier compression on the same grid shows."
+
+
+def test_it_needs_a_jpeg_of_some_size() -> None:
+    lossless = double_jpeg.measure(read_image(samples.encode(forged(), "PNG")))
+    small = double_jpeg.measure(read_image(samples.encode(samples.scene(120, 120))))
+    assert not lossless.applicable
+    assert "JPEG" in lossless.finding
+    assert not small.applicable
+    assert "small" in small.finding

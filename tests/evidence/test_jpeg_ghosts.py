@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import samples
+from tamperscope.evidence import jpeg_ghosts
+from tamperscope.images import read_image
+
+AREA = slice(96, 224), slice(128, 288)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_a_paste_of_lower_quality_has_a_ghost(image_format: str) -> None:
+    picture = samples.scene()
+    picture[AREA] = samples.decode(samples.encode(samples.scene(seed=1), quality=62))[AREA]
+    options = {"quality": 93} if image_format == "JPEG" else {}
+    evidence = jpeg_ghosts.measure(read_image(samples.encode(picture, image_format, **options)))
+    truth = np.zeros((384, 512), bool)
+    truth[AREA] = True
+    assert evidence.notable
+    assert evidence.map is not None
+    assert evidence.map[truth].mean() > 0.8
+    assert evidence.map[~truth].mean() < 0.2
+
+
+def test_a_never_compressed_paste_has_none_where_the_rest_has() -> None:
+    picture = samples.decode(samples.encode(samples.scene(), quality=70)).copy()
+    picture[AREA] = samples.scene(seed=1)[AREA]
+    evidence = jpeg_ghosts.measure(read_image(samples.encode(picture, quality=92)))
+    assert evidence.notable
+
+
+@pytest.mark.parametrize("quality", [60, 75, 90])
+def test_a_plain_jpeg_has_no_ghost(quality: int) -> None:
+    evidence = jpeg_ghosts.measure(read_image(samples.encode(samples.scene(), quality=quality)))
+    assert evidence.applicable
+    assert not evidence.notable
+
+
+def test_a_picture_compressed_twice_as_a_whole_has_no_ghost() -> None:
+    once = samples.decode(samples.encode(samples.scene(), quality=70))
+    evidence = jpeg_ghosts.measure(read_image(samples.encode(once, quality=92)))
+    assert not evidence.notable
+
+
+def test_small_pictures_cannot_be_compared() -> None:
+    assert not jpeg_ghosts.measure(read_image(samples.scene(100, 100))).applicable

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+
+import samples
+from tamperscope.evidence import jpeg_grid
+from tamperscope.images import read_image
+
+AREA = slice(104, 264), slice(120, 280)
+
+
+def compressed(seed: int, quality: int = 75) -> np.ndarray:
+    return samples.decode(samples.encode(samples.scene(seed=seed), quality=quality))
+
+
+def spliced(donor: np.ndarray, shift: int) -> np.ndarray:
+    """The host of seed 0 with a part of the donor, whose grid is shifted by `shift` rows and columns."""
+    picture = compressed(0).copy()
+    picture[AREA] = donor[shift : shift + 160, shift : shift + 160]
+    return picture
+
+
+def overlap(marked: np.ndarray) -> float:
+    """Intersection over union of the marked area with the spliced one."""
+    truth = np.zeros(marked.shape, bool)
+    truth[AREA] = True
+    return float((marked & truth).sum() / (marked | truth).sum())
+
+
+def test_a_paste_with_a_shifted_grid_is_found_where_it_is() -> None:
+    evidence = jpeg_grid.measure(read_image(spliced(compressed(1), shift=3)))
+    assert evidence.notable
+    assert evidence.map is not None
+    assert overlap(evidence.map > 0.5) > 0.8
+    assert "another JPEG grid" in evidence.finding
+
+
+def test_a_paste_on_the_same_grid_is_not_seen() -> None:
+    evidence = jpeg_grid.measure(read_image(spliced(compressed(1), shift=8)))
+    assert evidence.strength == 0
+
+
+def test_a_never_compressed_paste_lacks_the_grid() -> None:
+    evidence = jpeg_grid.measure(read_image(spliced(samples.scene(seed=1), shift=0)))
+    assert evidence.notable
+    assert evidence.map is not None
+    marked = evidence.map > 0.5
+    assert marked[AREA].mean() > 0.2
+    assert marked[AREA].sum() > 0.95 * marked.sum()
+    assert "lacks the JPEG grid" in evidence.finding
+
+
+def test_plain_jpegs_follow_one_grid() -> None:
+    for quality in (50, 75, 90, 95):
+        evidence = jpeg_grid.measure(read_image(samples.encode(samples.scene(), quality=quality)))
+        assert evidence.strength == 0
+        assert evidence.finding == "The whole picture follows one JPEG grid; no area departs from it."
+
+
+def test_a_never_compressed_picture_has_no_grid() -> None:
+    evidence = jpeg_grid.measure(read_image(samples.scene()))
+    assert evidence.strength == 0
+    assert evidence.finding == "The picture shows no JPEG grid."
+
+
+def test_the_grid_of_a_cropped_jpeg_is_read() -> None:
+    votes = jpeg_grid.grid_votes(np.ascontiguousarray(compressed(0)[3:, 5:, 1]))
+    assert jpeg_grid.main_grid(votes) == (8 - 3) * 8 + (8 - 5)

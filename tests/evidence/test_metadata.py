@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import PIL.Image
+import pytest
+from PIL.ExifTags import IFD, Base
+
+import samples
+from tamperscope.evidence import metadata
+from tamperscope.images import read_image
+from tamperscope.report import Evidence
+
+
+def exif(main: dict[int, str] | None = None, capture: dict[int, object] | None = None) -> PIL.Image.Exif:
+    block = PIL.Image.Exif()
+    block.update(main or {})
+    if capture:
+        block.get_ifd(IFD.Exif).update(capture)
+    return block
+
+
+def measured(picture: np.ndarray | None = None, image_format: str = "JPEG", **options: object) -> Evidence:
+    picture = samples.photo(120, 80) if picture is None else picture
+    return metadata.measure(read_image(samples.encode(picture, image_format, **options)))
+
+
+def with_preview(thumbnail: np.ndarray, orientation: int = 1) -> bytes:
+    """A JPEG of `photo(120, 80)` whose EXIF carries the thumbnail."""
+    small = samples.encode(thumbnail)
+    main = struct.pack("<HHHLHHL", 1, 0x0112, 3, 1, orientation, 0, 26)
+    first = (
+        struct.pack("<H", 2)
+        + struct.pack("<HHLL", 0x0201, 4, 1, 56)
+        + struct.pack("<HHLL", 0x0202, 4, 1, len(small))
+    )
+    block = b"II*\0" + struct.pack("<L", 8) + main + first + bytes(4) + small
+    return samples.encode(samples.photo(120, 80), exif=b"Exif\0\0" + block)
+
+
+def test_a_file_without_metadata_says_so() -> None:
+    evidence = measured()
+    assert not evidence.applicable
+    assert evidence.finding.startswith("The file carries no metadata")
+
+
+def test_an_array_has_no_metadata() -> None:
+    assert not metadata.measure(read_image(samples.photo())).applicable
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_an_image_editor_is_named_but_not_notable(image_format: str) -> None:
+    evidence = measured(image_format=image_format, exif=exif({Base.Software: "GIMP 2.10"}))
+    assert "Saved by the image editor GIMP 2.10." in evidence.finding
+    assert evidence.strength
+    assert not evidence.notable
+
+
+def test_a_camera_says_nothing_against_the_picture() -> None:
+    evidence = measured(
+        exif=exif({Base.Make: "Canon", Base.Model: "Canon EOS R5", Base.Software: "Firmware 1.1"})
+    )
+    assert evidence.finding == "Taken with Canon EOS R5."
+    assert evidence.strength == 0
+
+
+def test_a_generator_named_in_xmp_is_notable() -> None:
+    xmp = b'<x:xmpmeta><rdf:Description xmp:CreatorTool="Adobe Firefly 3"/></x:xmpmeta>'
+    evidence = measured(xmp=xmp)
+    assert evidence.notable
+    assert "image generator Adobe Firefly 3" in evidence.finding
+
+
+def test_a_declared_generated_picture_is_notable() -> None:
+    source = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    evidence = measured(xmp=b"<x:xmpmeta>" + source + b"</x:xmpmeta>")
+    assert evidence.notable
+    assert "image generator" in evidence.finding
+
+
+def test_a_preview_of_another_picture_is_notable() -> None:
+    evidence = metadata.measure(read_image(with_preview(samples.photo(60, 40, seed=1))))
+    assert evidence.notable
+    assert "preview shows another picture" in evidence.finding
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_preview_of_the_picture_itself_is_not(orientation: int) -> None:
+    image = read_image(with_preview(samples.photo(60, 40), orientation))
+    assert not metadata.measure(image).notable
+    found = metadata.preview(image)
+    assert found is not None
+    assert found.shape[:2] == ((40, 60) if orientation < 5 else (60, 40))
+
+
+def test_black_bars_of_a_preview_do_not_matter() -> None:
+    barred = np.zeros((45, 60, 3), np.uint8)
+    barred[2:42] = samples.photo(60, 40)
+    assert not metadata.measure(read_image(with_preview(barred))).notable
+
+
+def test_another_size_than_noted_is_said() -> None:
+    noted = {Base.ExifImageWidth: 4000, Base.ExifImageHeight: 3000}
+    assert "Noted as 4000 x 3000 pixels, not 120 x 80" in measured(exif=exif(capture=noted)).finding
+    turned = {Base.ExifImageWidth: 80, Base.ExifImageHeight: 120}
+    assert "Noted" not in measured(exif=exif(capture=turned)).finding
+
+
+def test_dates_are_compared() -> None:
+    taken = {Base.DateTimeOriginal: "2024:05:01 10:00:00"}
+    later = measured(exif=exif({Base.DateTime: "2024:05:02 10:00:00"}, taken))
+    before = measured(exif=exif({Base.DateTime: "2024:04:30 10:00:00"}, taken))
+    assert "Taken 2024-05-01 10:00:00, changed 2024-05-02 10:00:00." in later.finding
+    assert "yet last changed before" in before.finding
+    assert later.strength is not None
+    assert before.strength is not None
+    assert later.strength < before.strength
+
+
+def test_a_position_is_mentioned_and_not_told() -> None:
+    block = exif({Base.Make: "Canon"})
+    block.get_ifd(IFD.GPSInfo).update({1: "N", 2: (48.0, 51.0, 29.0), 3: "E", 4: (2.0, 17.0, 40.0)})
+    finding = measured(exif=block).finding
+    assert "A GPS position is present." in finding
+    assert "48" not in finding
+
+
+@pytest.mark.parametrize("block", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 200])
+def test_damaged_exif_counts_as_none(block: bytes) -> None:
+    assert not measured(exif=block).applicable
+
+
+def test_what_is_quoted_is_printable_and_short() -> None:
+    finding = measured(exif=exif({Base.Software: "GIMP \x1b[2J\n" + 1000 * "x"})).finding
+    assert finding.isprintable()
+    assert len(finding) < 200
