@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +13,8 @@ import torch
 
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
+from tamperscope.inference import runtime as runtime_module
+from tamperscope.inference.compiled import CompiledModels
 from tamperscope.inference.runtime import Runtime
 from tamperscope.network.architectures import probabilities
 from tamperscope.network.export import read_network
@@ -79,3 +85,99 @@ def test_a_graph_openvino_cannot_read_is_a_bundle_error(joint_bundle: Bundle, tm
     (tmp_path / "joint.onnx").write_bytes(b"not a graph")
     with pytest.raises(BundleError, match=r"joint\.onnx"):
         Runtime(dataclasses.replace(joint_bundle, path=tmp_path))
+
+
+class TestCache:
+    """Compiled models on disk; a blob is what OpenVINO would have to compile."""
+
+    @pytest.fixture
+    def compilations(self, monkeypatch) -> list[str]:
+        compilations: list[str] = []
+        compile_network = runtime_module._compile
+
+        def counted(bundle, graph_file, settings):
+            compilations.append(graph_file)
+            return compile_network(bundle, graph_file, settings)
+
+        monkeypatch.setattr(runtime_module, "_compile", counted)
+        return compilations
+
+    def test_the_second_start_compiles_nothing_and_sees_the_same(
+        self, pair_bundle: Bundle, rng: np.random.Generator, tmp_path, compilations
+    ) -> None:
+        tile = rng.integers(0, 256, (64, 64, 3), np.uint8)
+
+        first, second = (Runtime(pair_bundle, threads=1, cache=tmp_path / "new").run(tile) for _ in range(2))
+
+        assert compilations == ["segmentation.onnx", "classification.onnx"]
+        assert first.mask.tobytes() == second.mask.tobytes()
+        assert first.type.tobytes() == second.type.tobytes()
+
+    def test_another_bundle_or_thread_count_never_meets_an_old_model(
+        self, joint_bundle: Bundle, tmp_path, compilations
+    ) -> None:
+        changed = dataclasses.replace(joint_bundle.identity, sha256="1" * 64)
+        Runtime(joint_bundle, threads=1, cache=tmp_path)
+        Runtime(joint_bundle, threads=2, cache=tmp_path)
+        Runtime(dataclasses.replace(joint_bundle, identity=changed), threads=1, cache=tmp_path)
+
+        assert len(compilations) == 3
+
+    @pytest.mark.parametrize("damage", ["cut off", "flipped", "empty", "refused by OpenVINO"])
+    def test_a_damaged_file_is_compiled_anew(
+        self, joint_bundle: Bundle, tmp_path, compilations, caplog, damage
+    ) -> None:
+        Runtime(joint_bundle, threads=1, cache=tmp_path)
+        (file,) = tmp_path.iterdir()
+        good = file.read_bytes()
+        bad = {
+            "cut off": good[:-1],
+            "flipped": good[:-100] + bytes([good[-100] ^ 1]) + good[-99:],
+            "empty": b"",
+            "refused by OpenVINO": hashlib.sha256(good[32:99]).digest() + good[32:99],
+        }[damage]
+        file.write_bytes(bad)
+
+        for _ in range(2):
+            Runtime(joint_bundle, threads=1, cache=tmp_path)
+
+        assert len(compilations) == 2
+        assert "compiled anew" in caplog.text
+        assert list(tmp_path.iterdir()) == [file]
+
+    def test_a_full_disk_is_a_warning(self, joint_bundle: Bundle, tmp_path, monkeypatch, caplog) -> None:
+        def full(self, target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(Path, "replace", full)
+
+        Runtime(joint_bundle, threads=1, cache=tmp_path)
+
+        assert "no space left on device" in caplog.text
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_cannot_be_made_is_a_warning(self, joint_bundle: Bundle, tmp_path, caplog) -> None:
+        (tmp_path / "file").write_text("")
+
+        Runtime(joint_bundle, threads=1, cache=tmp_path / "file" / "cache")
+
+        assert "cannot be written: not a directory" in caplog.text
+
+    def test_the_models_used_last_are_kept(self, tmp_path) -> None:
+        cache = CompiledModels(tmp_path)
+        for number in range(4):
+            cache.write(str(number), b"model")
+            os.utime(tmp_path / f"{number}.compiled", (number, number))
+        assert cache.read("0") == b"model"
+
+        cache.write("4", b"model")
+
+        assert [cache.read(str(number)) is not None for number in range(5)] == [True, False, True, True, True]
+
+    def test_concurrent_starts_share_one_folder(self, joint_bundle: Bundle, tmp_path, rng) -> None:
+        tile = rng.integers(0, 256, (64, 64, 3), np.uint8)
+        with ThreadPoolExecutor(4) as pool:
+            runtimes = list(pool.map(lambda _: Runtime(joint_bundle, threads=1, cache=tmp_path), range(8)))
+
+        assert len({runtime.run(tile).mask.tobytes() for runtime in runtimes}) == 1
+        assert [path.suffix for path in tmp_path.iterdir()] == [".compiled"]

@@ -9,9 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import samples
-from fakes import FakeDetector
-from tamperscope.server.app import create_app
-from tamperscope.server.settings import Settings
+from fakes import fake_app
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ Post = Callable[..., TestResponse]
 
 @pytest.fixture
 def client() -> FlaskClient:
-    return create_app(Settings(), FakeDetector()).test_client()
+    return fake_app().test_client()
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from io import BytesIO
 import pytest
 
 import samples
-from fakes import FakeDetector
-from tamperscope.server.app import create_app
+from fakes import FakeDetector, fake_app
 from tamperscope.server.settings import Settings
 
 PROBLEM = "application/problem+json"
@@ -121,14 +120,14 @@ def test_the_file_name_neither_matters_nor_comes_back(post, photo_png, name, cap
 @pytest.mark.parametrize("excess", [1, 200_000], ids=["over the file's limit", "over the request's limit"])
 def test_too_many_bytes(photo_png, excess):
     settings = Settings(max_bytes=20_000)
-    client = create_app(settings, FakeDetector()).test_client()
+    client = fake_app(settings).test_client()
     data = photo_png.ljust(settings.max_bytes + excess, b"\0")
 
     assert_problem(client.post("/segment", data={"image": (BytesIO(data), "a.png")}), 413)
 
 
 def test_too_many_pixels(photo_png):
-    client = create_app(Settings(max_pixels=96 * 64 - 1), FakeDetector()).test_client()
+    client = fake_app(Settings(max_pixels=96 * 64 - 1)).test_client()
 
     assert_problem(client.post("/segment", data={"image": (BytesIO(photo_png), "a.png")}), 413)
 
@@ -149,7 +148,7 @@ def test_a_bug_shows_nothing_of_the_inside(photo_png, caplog):
         def analyze(self, source):
             raise RuntimeError("secret inside /src/tamperscope")
 
-    client = create_app(Settings(), Broken()).test_client()
+    client = fake_app(detector=Broken()).test_client()
     response = client.post("/classify", data={"image": (BytesIO(photo_png), "a.png")})
 
     assert_problem(response, 500)

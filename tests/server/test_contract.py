@@ -87,3 +87,33 @@ def test_files_larger_than_a_read_buffer_are_taken(post):
     assert len(data) > 3 * 64 * 1024
 
     assert post("/classify", data).status_code == 200
+
+
+@pytest.mark.parametrize("include", ["mask", "overlay,mask"])
+def test_only_the_pictures_asked_for_are_sent(client, photo_png, include):
+    form = {"image": (BytesIO(photo_png), "a.png")}
+
+    answer = client.post(f"/segment?include={include}", data=form).get_json()
+
+    assert {"mask", "overlay", "masked_image"} & set(answer) == set(include.split(","))
+    assert answer["verdict"] == "manipulated"
+
+
+@pytest.mark.parametrize("include", ["", "heatmap", "mask,,overlay"])
+def test_pictures_there_are_not_are_refused(client, photo_png, include):
+    response = client.post(f"/segment?include={include}", data={"image": (BytesIO(photo_png), "a.png")})
+
+    assert response.status_code == 400
+    assert "mask, overlay, masked_image" in response.get_json(force=True)["detail"]
+
+
+def test_the_raw_mask_when_only_png_is_accepted(client, photo_png):
+    def segment(accept: str):
+        form = {"image": (BytesIO(photo_png), "a.png")}
+        return client.post("/segment", data=form, headers={"Accept": accept})
+
+    raw = segment("image/png")
+
+    assert raw.mimetype == "image/png"
+    assert raw.data == b64decode(segment("*/*").get_json()["mask"])
+    assert segment("text/html,image/*;q=0.8,*/*;q=0.9").mimetype == "application/json"

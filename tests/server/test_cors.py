@@ -4,15 +4,14 @@ from io import BytesIO
 
 import pytest
 
-from fakes import FakeDetector
-from tamperscope.server.app import create_app
+from fakes import fake_app
 from tamperscope.server.settings import Settings
 
 PAGE = "https://news.example"
 
 
 def client_for(*origins: str):
-    return create_app(Settings(cors_origins=origins), FakeDetector()).test_client()
+    return fake_app(Settings(cors_origins=origins)).test_client()
 
 
 def preflight(client, path: str, origin: str = PAGE):

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import io
+import json
+import logging
+from contextlib import contextmanager
+
 import pytest
 
-from fakes import IDENTITY, FakeDetector
-from tamperscope.server.app import SERVICE, create_app
+from fakes import IDENTITY, FakeDetector, fake_app
+from tamperscope.server import logs
+from tamperscope.server.app import RELOAD, create_app
 from tamperscope.server.settings import Settings
 
 
-def test_ready_only_after_the_warm_up():
-    app = create_app(Settings(), FakeDetector())
+def test_ready_only_once_the_model_is_loaded():
+    app = create_app(Settings(), FakeDetector)
     client = app.test_client()
 
     before = client.get("/ready")
-    app.extensions[SERVICE].warm_up()
+    app.extensions[RELOAD]()
     after = client.get("/ready")
 
     assert (before.status_code, before.mimetype) == (503, "application/problem+json")
@@ -56,3 +62,49 @@ def test_nobody_can_write_log_lines_of_their_own(client, caplog):
     client.get("/x%0A2026-01-01 ERROR forged")
 
     assert "\n" not in caplog.records[-1].getMessage()
+
+
+def test_json_lines_carry_the_request_id_and_no_secrets(client, post, photo_png):
+    stream = io.StringIO()
+    with json_log(stream):
+        post("/classify", photo_png, filename="secret.jpg")
+        client.get("/health?secret=1", headers={"X-Request-Id": "case-42"})
+        post("/classify", b"text")
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["method"], line["path"], line["status"]) for line in lines] == [
+        ("POST", "/classify", 200), ("GET", "/health", 200), ("POST", "/classify", 415),
+    ]  # fmt: skip
+    assert lines[1]["request_id"] == "case-42"
+    assert lines[2]["refusal"] == "unsupported-image"
+    assert "secret" not in stream.getvalue()
+
+
+def test_a_failure_is_logged_with_its_request(photo_png):
+    class Broken(FakeDetector):
+        def analyze(self, source):
+            raise RuntimeError("broken inside")
+
+    client = fake_app(detector=Broken()).test_client()
+    stream = io.StringIO()
+    with json_log(stream):
+        form = {"image": (io.BytesIO(photo_png), "a.png")}
+        client.post("/classify", data=form, headers={"X-Request-Id": "case-43"})
+
+    failure, answered = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert failure["request_id"] == answered["request_id"] == "case-43"
+    assert "broken inside" in failure["exception"]
+    assert (failure["level"], answered["status"]) == ("error", 500)
+
+
+@contextmanager
+def json_log(stream):
+    handler = logs.handler("json", stream)
+    logger = logging.getLogger("tamperscope")
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel("NOTSET")

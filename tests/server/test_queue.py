@@ -7,8 +7,9 @@ from io import BytesIO
 
 import pytest
 
-from fakes import FakeDetector
-from tamperscope.server.app import create_app
+from fakes import FakeDetector, fake_app
+from tamperscope.errors import BusyError
+from tamperscope.server.gate import Gate
 from tamperscope.server.settings import Settings
 
 
@@ -24,7 +25,7 @@ def send(app, data: bytes):
 
 
 def test_whoever_comes_when_the_queue_is_full_hears_it_at_once(detector, photo_png):
-    app = create_app(Settings(workers=1, queue=0), detector)
+    app = fake_app(Settings(workers=1, queue=0), detector)
     with ThreadPoolExecutor() as threads:
         first = threads.submit(send, app, photo_png)
         assert detector.entered.acquire(timeout=30)
@@ -41,7 +42,7 @@ def test_whoever_comes_when_the_queue_is_full_hears_it_at_once(detector, photo_p
 
 
 def test_whoever_waits_in_the_queue_is_answered(detector, photo_png):
-    app = create_app(Settings(workers=1, queue=3), detector)
+    app = fake_app(Settings(workers=1, queue=3), detector)
     with ThreadPoolExecutor() as threads:
         waiting = [threads.submit(send, app, photo_png) for _ in range(4)]
         assert detector.entered.acquire(timeout=30)
@@ -52,6 +53,30 @@ def test_whoever_waits_in_the_queue_is_answered(detector, photo_png):
 
 
 def test_a_refused_image_gives_its_place_back(photo_png):
-    app = create_app(Settings(workers=1, queue=0), FakeDetector())
+    app = fake_app(Settings(workers=1, queue=0))
 
     assert [send(app, data).status_code for data in (b"text", b"text", photo_png)] == [415, 415, 200]
+
+
+def test_whoever_waits_too_long_is_turned_away_and_the_queue_moves_on():
+    gate = Gate(workers=1, queue=1, timeout=0.01)
+    with gate.enter():
+        with pytest.raises(BusyError, match=r"within 0\.01 seconds"), gate.enter():
+            pass
+        assert (gate.inside, gate.waiting) == (1, 0)
+    with gate.enter() as waited:
+        assert waited >= 0
+    assert (gate.inside, gate.waiting) == (0, 0)
+
+
+def test_an_image_whose_sender_is_gone_is_not_analysed(photo_png):
+    detector = FakeDetector()
+    client = fake_app(detector=detector).test_client()
+
+    for gone in (True, False):
+        client.post(
+            "/classify",
+            data={"image": (BytesIO(photo_png), "a.png")},
+            environ_overrides={"waitress.client_disconnected": lambda gone=gone: gone},
+        )
+        assert detector.entered.acquire(blocking=False) is not gone

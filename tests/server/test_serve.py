@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,8 +18,12 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
+from flask import Flask
 
+import tamperscope.detector
 from fakes import FakeDetector
+from tamperscope.cli import main
 from tamperscope.errors import BundleError, SettingsError
 from tamperscope.server import serve
 from tamperscope.server.settings import Settings
@@ -28,12 +33,14 @@ TESTS = Path(__file__).parents[1]
 # Holds each analysis until it reads a line, so that the test decides when the running request ends.
 HOLDING_SERVER = """
 import sys, threading, types
+import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.server import serve
 from tamperscope.server.settings import Settings
 
 detector = FakeDetector(holding=True)
-serve.Detector = types.SimpleNamespace(load=lambda *args, **kwargs: detector)
+detectors = iter([detector, FakeDetector(version="2")])
+tamperscope.detector.Detector = types.SimpleNamespace(load=lambda *args, **kwargs: next(detectors))
 
 def relay():
     detector.entered.acquire()
@@ -60,7 +67,9 @@ def post(url: str, data: bytes) -> tuple[int, dict[str, object]]:
 
 @pytest.fixture
 def fake_model(monkeypatch):
-    monkeypatch.setattr(serve, "Detector", SimpleNamespace(load=lambda *args, **kwargs: FakeDetector()))
+    monkeypatch.setattr(
+        tamperscope.detector, "Detector", SimpleNamespace(load=lambda *args, **kwargs: FakeDetector())
+    )
 
 
 @pytest.fixture
@@ -75,31 +84,90 @@ def running(fake_model, said):
     running.stop()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_running_request_finish(photo_png, stop):
-    with (
-        ThreadPoolExecutor() as threads,
-        subprocess.Popen(
-            [sys.executable, "-c", HOLDING_SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])},
-            text=True,
-        ) as server,
-    ):
-        url = server.stdout.readline().split()[-1]
-        answer = threads.submit(post, f"{url}/classify", photo_png)
-        assert server.stdout.readline() == "analysing\n"
+@pytest.fixture
+def holding_server():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDING_SERVER], **pipes, env=environment, text=True
+    ) as server:
+        yield server
+        server.kill()
 
-        server.send_signal(stop)
-        assert "Stopping" in server.stdout.readline()
-        server.send_signal(stop)
-        server.stdin.write("go on\n")
-        server.stdin.flush()
+
+def release(server) -> None:
+    server.stdin.write("go on\n")
+    server.stdin.flush()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_running_request_finish(photo_png, holding_server, stop):
+    url = holding_server.stdout.readline().split()[-1]
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(post, f"{url}/classify", photo_png)
+        assert holding_server.stdout.readline() == "analysing\n"
+
+        holding_server.send_signal(stop)
+        assert "Stopping" in holding_server.stdout.readline()
+        holding_server.send_signal(stop)
+        release(holding_server)
 
         status, classified = answer.result(timeout=60)
-        assert (status, classified["class_name"]) == (200, "copymove")
+    assert (status, classified["class_name"]) == (200, "copymove")
+    assert holding_server.wait(timeout=60) == 0
+
+
+def test_a_hangup_swaps_the_bundle_without_dropping_the_running_request(photo_png, holding_server):
+    url = holding_server.stdout.readline().split()[-1]
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(post, f"{url}/classify", photo_png)
+        assert holding_server.stdout.readline() == "analysing\n"
+
+        holding_server.send_signal(signal.SIGHUP)
+        assert "reloaded: bundle fake 2" in next(line for line in holding_server.stderr if "reload" in line)
+        release(holding_server)
+
+        assert answer.result(timeout=60)[0] == 200
+    with urllib.request.urlopen(f"{url}/ready", timeout=60) as ready:
+        assert json.load(ready)["bundle"]["version"] == "2"
+    assert post(f"{url}/classify", photo_png)[0] == 200
+
+
+def test_signals_are_still_heard_after_swaps_of_real_networks(joint_bundle):
+    command = [
+        sys.executable,
+        "-m",
+        "tamperscope",
+        "serve",
+        "--port",
+        "0",
+        "--threads",
+        "1",
+        "--cache",
+        "none",
+    ]
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, **pipes, env=environment, text=True) as server:
+        server.stdout.readline()
+        for _ in range(2):
+            server.send_signal(signal.SIGHUP)
+            assert "reloaded" in next((line for line in server.stderr if "reload" in line), "it died")
+        server.send_signal(signal.SIGTERM)
+
         assert server.wait(timeout=60) == 0
+
+
+def test_a_hangup_with_a_broken_bundle_changes_nothing(running, monkeypatch, caplog):
+    def broken(*args, **kwargs):
+        raise BundleError("model is incomplete: joint.onnx is missing.")
+
+    monkeypatch.setattr(tamperscope.detector, "Detector", SimpleNamespace(load=broken))
+
+    with pytest.raises(BundleError):
+        running.reload()
+    with urllib.request.urlopen(f"{running.url}/ready", timeout=60) as ready:
+        assert json.load(ready)["bundle"]["name"] == "fake"
 
 
 def test_ready_and_answering_once_the_address_is_said(running, said, photo_png):
@@ -153,7 +221,7 @@ def test_a_broken_bundle_frees_the_port(monkeypatch):
 
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    monkeypatch.setattr(serve, "Detector", SimpleNamespace(load=broken))
+    monkeypatch.setattr(tamperscope.detector, "Detector", SimpleNamespace(load=broken))
 
     with pytest.raises(BundleError):
         serve.start(Settings(port=port))
@@ -181,3 +249,107 @@ def test_the_public_address_is_said_and_closed_at_the_end(fake_model, said, monk
     assert "https://abc.ngrok.example" in said[1]
     assert "2secret" not in "".join(said)
     assert closed
+
+
+def connect(url: str) -> socket.socket:
+    connection = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=60)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    return connection
+
+
+def raw_post(path: str, data: bytes) -> bytes:
+    body = form(data)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def test_whoever_sends_slowly_or_vanishes_holds_nothing_up(running, photo_png):
+    request = raw_post("/classify", photo_png)
+    slow = [connect(running.url) for _ in range(30)]
+    for number, connection in enumerate(slow):
+        connection.sendall(request[: len(request) * number // len(slow)])
+
+    assert post(f"{running.url}/classify", photo_png)[0] == 200
+    for connection in slow:
+        connection.close()
+    assert post(f"{running.url}/classify", photo_png)[0] == 200
+
+
+def test_whoever_never_finishes_sending_is_cut_off(fake_model, monkeypatch, photo_png):
+    monkeypatch.setattr(serve, "_TRANSFER_SECONDS", 0.0)
+    running = serve.start(Settings(port=0), print)
+    with connect(running.url) as connection:
+        connection.sendall(raw_post("/classify", photo_png)[:-1])
+
+        assert connection.recv(1) == b""
+    running.stop()
+
+
+def test_whoever_never_reads_the_answer_holds_nothing_up(monkeypatch):
+    """Two requests on one connection: the second answer must not wait, with a thread, for the first."""
+    app = Flask("large")
+    app.add_url_rule("/large", "large", view_func=lambda: bytes(40 * 2**20))
+    app.add_url_rule("/small", "small", view_func=lambda: "small")
+    monkeypatch.setattr(serve, "_SPARE_THREADS", 1)
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    loop = serve._Loop(app, Settings(workers=1, queue=0), listener)
+    deaf = [connect(url) for _ in range(2)]
+    for connection in deaf:
+        connection.sendall(2 * b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+    with urllib.request.urlopen(f"{url}/small", timeout=20) as response:
+        assert response.read() == b"small"
+    for connection in deaf:
+        connection.close()
+    loop.stop()
+
+
+DAMAGES = {
+    "cut off graph": lambda folder: _cut(folder / "joint.onnx"),
+    "cut off weights": lambda folder: _cut(folder / "joint.safetensors"),
+    "wrong checksum": lambda folder: _flip(folder / "joint.safetensors"),
+    "missing weights": lambda folder: (folder / "joint.safetensors").unlink(),
+    "another schema": lambda folder: _replace(folder / "bundle.json", '"schema": 1', '"schema": 99'),
+    "no manifest": lambda folder: (folder / "bundle.json").unlink(),
+    "unreadable manifest": lambda folder: _to_folder(folder / "bundle.json"),
+}
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def _flip(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def _to_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_wrong_model_is_one_sentence_and_leaves_the_old_one_serving(
+    joint_bundle, photo_png, tmp_path, damage
+):
+    model = shutil.copytree(joint_bundle.path, tmp_path / "model")
+    running = serve.start(Settings(port=0, model=model, threads=1, cache=None), print)
+    damage(model)
+
+    with pytest.raises(BundleError, match="model"):
+        running.reload()
+    assert post(f"{running.url}/classify", photo_png)[0] == 200
+    running.stop()
+
+    refused = CliRunner().invoke(main, ["serve", "--port", "0", "--model", str(model)])
+    assert refused.exit_code == 2
+    assert refused.stderr.strip().count("\n") == 0
+    assert str(model) in refused.stderr

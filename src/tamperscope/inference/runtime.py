@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import threading
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import openvino
@@ -11,6 +15,16 @@ from numpy.typing import NDArray
 
 from tamperscope.bundle import Bundle, Network, Preprocessing
 from tamperscope.errors import BundleError
+from tamperscope.inference.compiled import CompiledModels
+
+_log = logging.getLogger(__name__)
+
+# One for as long as the process lives. OpenVINO gives the thread that first compiles a stack for signals, and
+# takes it away with the core, from whatever thread that happens in: the next signal then ends the process.
+_core = openvino.Core()
+
+Precision = Literal["auto", "f32"]
+"""`auto` computes in 8-bit integers where the bundle has such a graph, `f32` never does."""
 
 STEP = 64
 """Inputs are padded to multiples of this: few distinct sizes, as each costs OpenVINO time and memory once."""
@@ -32,13 +46,31 @@ class Runtime:
     """Compiled networks that any number of threads may share; equal tiles give equal bytes.
 
     `threads` is how many CPU threads one call uses; None leaves it to OpenVINO. Calls from several threads
-    wait for each other: one call already uses all those threads. Raises `BundleError` when OpenVINO cannot
-    use a graph.
+    wait for each other: one call already uses all those threads. With `cache`, a folder, models compiled
+    there before are taken from it. Raises `BundleError` when OpenVINO cannot use a graph.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        cache: Path | None = None,
+        precision: Precision = "auto",
+    ) -> None:
         self._multiple = int(np.lcm(STEP, bundle.preprocessing.multiple))
-        self._requests = {network: _compile(bundle, network, threads) for network in bundle.networks}
+        # Full precision for what the graph leaves in floating point: reduced ones differ between
+        # processors, and a report must not.
+        settings: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        compiled = CompiledModels(cache) if cache else None
+        self._requests = {
+            network: _compiled(
+                bundle, _graph_file(network, precision), settings, compiled
+            ).create_infer_request()
+            for network in bundle.networks
+        }
         self._lock = threading.Lock()
 
     def run(self, tile: NDArray[np.uint8]) -> TileOutputs:
@@ -65,18 +97,48 @@ def _padded(tile: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
     return np.pad(tile, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
 
 
-def _compile(bundle: Bundle, network: Network, threads: int | None) -> openvino.InferRequest:
-    # Full precision: reduced ones differ between processors, and a report must not.
-    settings: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    if threads is not None:
-        settings["INFERENCE_NUM_THREADS"] = threads
-    core = openvino.Core()
+def _graph_file(network: Network, precision: Precision) -> str:
+    return network.quantised_graph_file if network.quantised and precision == "auto" else network.graph_file
+
+
+def _compiled(
+    bundle: Bundle,
+    graph_file: str,
+    settings: dict[str, str | int],
+    cache: CompiledModels | None,
+) -> openvino.CompiledModel:
+    if cache is None:
+        return _compile(bundle, graph_file, settings)
+    key = cache.key(
+        bundle=bundle.identity.sha256,
+        graph=graph_file,
+        openvino=openvino.get_version(),
+        processor=_core.get_property("CPU", "FULL_DEVICE_NAME"),
+        capabilities=sorted(_core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        settings=settings,
+    )
+    if blob := cache.read(key):
+        try:
+            return _core.import_model(blob, "CPU", settings)
+        except RuntimeError:
+            _log.warning("OpenVINO refuses the compiled model in the cache; it is compiled anew.")
+    model = _compile(bundle, graph_file, settings)
+    cache.write(key, _exported(model))
+    return model
+
+
+def _compile(bundle: Bundle, graph_file: str, settings: dict[str, str | int]) -> openvino.CompiledModel:
     try:
-        model = core.read_model(bundle.path / network.graph_file)
-        model = _taking_pixels(model, bundle.preprocessing)
-        return core.compile_model(model, "CPU", settings).create_infer_request()
+        model = _core.read_model(bundle.path / graph_file)
+        return _core.compile_model(_taking_pixels(model, bundle.preprocessing), "CPU", settings)
     except RuntimeError:
-        raise BundleError(f"{bundle.path / network.graph_file} is not a graph OpenVINO can run.") from None
+        raise BundleError(f"{bundle.path / graph_file} is not a graph OpenVINO can run.") from None
+
+
+def _exported(model: openvino.CompiledModel) -> bytes:
+    blob = io.BytesIO()
+    model.export_model(blob)
+    return blob.getvalue()
 
 
 def _taking_pixels(model: openvino.Model, preprocessing: Preprocessing) -> openvino.Model:

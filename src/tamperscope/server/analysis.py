@@ -1,16 +1,20 @@
-"""What stands between a request and the detector: the queue, the limits and the warm-up."""
+"""What stands between a request and the detector: the queue, the limits, and the bundle that is swapped."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from werkzeug.exceptions import ClientDisconnected
+
 from tamperscope.detector import Detector
+from tamperscope.errors import NotReadyError
 from tamperscope.images import Image, read_image
 from tamperscope.report import BundleIdentity, Report
 from tamperscope.server.gate import Gate
+from tamperscope.server.metrics import Metrics
 from tamperscope.server.settings import Settings
 
 
@@ -23,36 +27,57 @@ class Analysis:
 
 
 class AnalysisService:
-    """The one detector of a server, shared by its threads."""
+    """The one detector of a server, shared by its threads, and replaced by `load` while they work."""
 
-    def __init__(self, settings: Settings, detector: Detector) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], Detector]) -> None:
         self._limits = settings.limits
-        self._detector = detector
-        self._gate = Gate(settings.workers, settings.queue)
-        self._warm = threading.Event()
+        self._load = load
+        self._gate = Gate(settings.workers, settings.queue, settings.timeout)
+        self._loading = threading.Lock()
+        self._detector: Detector | None = None
+        self.metrics = Metrics(self._gate)
+
+    def load(self) -> BundleIdentity:
+        """Load the bundle, run it once, then answer with it; return what it is.
+
+        Until then the bundle before keeps answering, and running analyses end with the one they began with.
+        Raises `BundleError` when it cannot be used, and nothing has changed.
+        """
+        with self._loading:
+            detector = self._load()
+            # Compiling shows only now on some machines, and the first user must not wait for it.
+            detector.warm_up()
+            self._detector = detector
+            self.metrics.serving(detector.bundle.identity)
+            return detector.bundle.identity
 
     @contextmanager
-    def analyze(self, data: bytes) -> Iterator[Analysis]:
+    def analyze(self, data: bytes, gone: Callable[[], bool] = lambda: False) -> Iterator[Analysis]:
         """Hold a worker's place while the analysis of an image file is made and used.
 
         Decoding and rendering are done inside as well, because a large picture takes more memory there
-        than in the network. Raises `ImageError` for the image and `BusyError` for a full queue.
+        than in the network. `gone` says whether nobody waits for the answer any more.
+
+        Raises `ImageError` for the image, `BusyError` for a full queue, `NotReadyError` before the first
+        `load`, and `ClientDisconnected` when the client went while its image waited.
         """
-        with self._gate.enter():
-            image = read_image(data, self._limits)
-            yield Analysis(image, self._detector.analyze(image))
-
-    def warm_up(self) -> None:
-        """Run the networks once, so that the first user does not wait for their compilation."""
-        self._detector.warm_up()
-        self._warm.set()
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether `warm_up` is done."""
-        return self._warm.is_set()
+        detector = self._ready()
+        with self._gate.enter() as waited:
+            self.metrics.waited(waited)
+            if gone():
+                raise ClientDisconnected
+            with self.metrics.stage("decode"):
+                image = read_image(data, self._limits)
+            with self.metrics.stage("inference"):
+                report = detector.analyze(image)
+            yield Analysis(image, report)
 
     @property
     def bundle(self) -> BundleIdentity:
-        """The bundle behind every answer."""
-        return self._detector.bundle.identity
+        """The bundle behind every answer; raises `NotReadyError` before the first `load`."""
+        return self._ready().bundle.identity
+
+    def _ready(self) -> Detector:
+        if self._detector is None:
+            raise NotReadyError("The model is still being loaded; try again in a few seconds.")
+        return self._detector

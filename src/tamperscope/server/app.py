@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from collections.abc import Callable
+
+from flask import Flask, Response
 from flask_cors import CORS
 
 from tamperscope.detector import Detector
-from tamperscope.server import contract, probes, problems, request_log
+from tamperscope.report import BundleIdentity
+from tamperscope.server import admin, contract, metrics, openapi, probes, problems, request_log
+from tamperscope.server.access import Access, read_keys
 from tamperscope.server.analysis import AnalysisService
 from tamperscope.server.settings import Settings
 
-SERVICE = "tamperscope"
+RELOAD = "tamperscope"
 
 # What a multipart form adds around one file: boundaries, headers, a few small fields.
 _FORM_BYTES = 64 * 1024
 _FORM_PARTS = 16
 
 
-def create_app(settings: Settings, detector: Detector) -> Flask:
-    """Return the WSGI application that answers with `detector` under `settings`.
+def create_app(settings: Settings, load: Callable[[], Detector]) -> Flask:
+    """Return the WSGI application that answers under `settings`.
 
-    `app.extensions[SERVICE]` is its `AnalysisService`; `/ready` answers 503 until that is warmed up.
+    `app.extensions[RELOAD]` is a function that reads the keys and, by `load`, the bundle: called once before
+    anything is answered but 503, and again to swap in what is there now. It raises `SettingsError` or
+    `BundleError`, and everything stays as it was.
+
+    Raises `SettingsError` when the keys file cannot be read.
     """
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
     app.config["MAX_FORM_PARTS"] = _FORM_PARTS
+    # The order of the types is the order in which a reader looks for things.
+    app.json.sort_keys = False  # type: ignore[attr-defined]
 
-    service = AnalysisService(settings, detector)
-    app.extensions[SERVICE] = service
+    service = AnalysisService(settings, load)
+    access = Access(read_keys(settings), settings.rate_limit)
+
+    def reload() -> BundleIdentity:
+        keys = read_keys(settings)
+        identity = service.load()
+        access.keys = keys
+        return identity
+
+    app.extensions[RELOAD] = reload
     request_log.register(app)
+    metrics.register(app, service.metrics)
+    access.register(app)
     problems.register(app)
-    app.register_blueprint(probes.blueprint(service))
-    app.register_blueprint(contract.blueprint(service))
+    app.after_request(_harden)
+    for blueprint in (
+        probes.blueprint(service),
+        contract.blueprint(service),
+        admin.blueprint(reload),
+        openapi.blueprint(),
+    ):
+        app.register_blueprint(blueprint)
     CORS(
         app,
         resources=["/segment", "/classify"],
@@ -47,3 +73,15 @@ def create_app(settings: Settings, detector: Detector) -> Flask:
 def request_limit(settings: Settings) -> int:
     """Return the most bytes that the body of a request may have."""
     return settings.max_bytes + _FORM_BYTES
+
+
+def _harden(response: Response) -> Response:
+    """Tell browsers to take an answer for what it says it is, and to keep no copy of it."""
+    for name, value in (
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cache-Control", "no-store"),
+    ):
+        response.headers.setdefault(name, value)
+    return response

@@ -1,59 +1,38 @@
 """`POST /segment` and `POST /classify`: the two answers that existing front ends rely on.
 
-Both take the form field `image`. Keys may be added to the answers; those that are there keep their names
-and meanings.
+Both take the form field `image`.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Request, Response, request
 from numpy.typing import NDArray
+from werkzeug.exceptions import BadRequest
 
 from tamperscope import rendering
-from tamperscope.report import Verdict
-from tamperscope.server.analysis import AnalysisService
-from tamperscope.server.uploads import uploaded_image
+from tamperscope.server.analysis import Analysis, AnalysisService
+from tamperscope.server.answers import ClassifyAnswer, SegmentAnswer
+from tamperscope.server.openapi import Parameter, operation
+from tamperscope.server.responses import respond
+from tamperscope.server.uploads import ImageForm, uploaded_image
 
 # Of probabilities, as in a report's JSON; the networks are not more precise than that.
 _DIGITS = 4
 
-
-@dataclass(frozen=True)
-class SegmentAnswer:
-    """Where the image was manipulated; the three pictures are base64 PNG of the upright image's size."""
-
-    mask: str
-    """8-bit grey: 255 where manipulated, 0 elsewhere."""
-    overlay: str
-    """The image with the mask highlighted in green."""
-    masked_image: str
-    """The image inside the mask, black outside."""
-    width: int
-    height: int
-    manipulation_score: float
-    verdict: Verdict
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ClassifyAnswer:
-    """How the image was manipulated, if it was: `verdict` says that, the class does not."""
-
-    class_id: int
-    class_name: str
-    confidence: float
-    """Probability of the named class, given that the image was manipulated."""
-    scores: Mapping[str, float]
-    """The same for every class; they sum to 1."""
-    manipulation_score: float
-    """Calibrated probability that the image was manipulated at all."""
-    verdict: Verdict
-    notes: tuple[str, ...]
+_PICTURES: dict[str, Callable[[Analysis], NDArray[np.uint8]]] = {
+    "mask": lambda analysis: rendering.mask_image(analysis.report.mask),
+    "overlay": lambda analysis: rendering.overlay(analysis.image.pixels, analysis.report.mask),
+    "masked_image": lambda analysis: rendering.masked_image(analysis.image.pixels, analysis.report.mask),
+}
+_INCLUDE = Parameter(
+    "include",
+    "The pictures of the answer; all of them when left out.",
+    {"type": "array", "items": {"type": "string", "enum": list(_PICTURES)}, "minItems": 1},
+)
+_PROBLEMS = (400, 413, 415, 422, 503)
 
 
 def blueprint(service: AnalysisService) -> Blueprint:
@@ -61,33 +40,45 @@ def blueprint(service: AnalysisService) -> Blueprint:
     contract = Blueprint("contract", __name__)
 
     @contract.post("/segment")
+    @operation(
+        {"application/json": SegmentAnswer, "image/png": None},
+        problems=_PROBLEMS,
+        form=ImageForm,
+        parameters=(_INCLUDE,),
+    )
     def segment() -> Response:
-        """Return the mask, the overlay and the masked image."""
-        with service.analyze(uploaded_image(request)) as analysis:
-            image, report = analysis.image, analysis.report
-            answer = SegmentAnswer(
-                mask=_base64_png(rendering.mask_image(report.mask)),
-                overlay=_base64_png(rendering.overlay(image.pixels, report.mask)),
-                masked_image=_base64_png(rendering.masked_image(image.pixels, report.mask)),
-                width=report.image.width,
-                height=report.image.height,
-                manipulation_score=round(report.score, _DIGITS),
-                verdict=report.verdict,
-                notes=report.notes,
+        """Return the mask, the overlay and the masked image; with `Accept: image/png` the mask alone."""
+        names = _included(request)
+        with (
+            service.analyze(uploaded_image(request), _gone(request)) as analysis,
+            service.metrics.stage("encode"),
+        ):
+            if _wants_png(request):
+                return Response(_png("mask", analysis), content_type="image/png")
+            report = analysis.report
+            return respond(
+                SegmentAnswer(
+                    **{name: _png(name, analysis) for name in names},
+                    width=report.image.width,
+                    height=report.image.height,
+                    manipulation_score=round(report.score, _DIGITS),
+                    verdict=report.verdict,
+                    notes=report.notes,
+                )
             )
-        return jsonify(answer)
 
     @contract.post("/classify")
+    @operation(ClassifyAnswer, problems=_PROBLEMS, form=ImageForm)
     def classify() -> Response:
         """Return the type of manipulation and how sure that is."""
-        with service.analyze(uploaded_image(request)) as analysis:
+        with service.analyze(uploaded_image(request), _gone(request)) as analysis:
             report = analysis.report
-        return jsonify(
+        return respond(
             ClassifyAnswer(
                 class_id=report.type.id,
-                class_name=report.type.value,
+                class_name=report.type,
                 confidence=round(report.type_scores[report.type], _DIGITS),
-                scores={kind.value: round(share, _DIGITS) for kind, share in report.type_scores.items()},
+                scores={kind: round(share, _DIGITS) for kind, share in report.type_scores.items()},
                 manipulation_score=round(report.score, _DIGITS),
                 verdict=report.verdict,
                 notes=report.notes,
@@ -97,5 +88,24 @@ def blueprint(service: AnalysisService) -> Blueprint:
     return contract
 
 
-def _base64_png(picture: NDArray[np.uint8]) -> str:
-    return b64encode(rendering.encode_png(picture)).decode("ascii")
+def _gone(request: Request) -> Callable[[], bool]:
+    gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return gone
+
+
+def _included(request: Request) -> set[str]:
+    given = request.args.get("include")
+    if given is None:
+        return set(_PICTURES)
+    names = set(given.split(","))
+    if not names <= set(_PICTURES):
+        raise BadRequest(f"`include` takes {', '.join(_PICTURES)}, with commas between.")
+    return names
+
+
+def _wants_png(request: Request) -> bool:
+    return request.accept_mimetypes.best_match(["application/json", "image/png"]) == "image/png"
+
+
+def _png(name: str, analysis: Analysis) -> bytes:
+    return rendering.encode_png(_PICTURES[name](analysis))

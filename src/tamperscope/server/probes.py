@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-from flask import Blueprint, Response, current_app, jsonify
-from werkzeug.exceptions import ServiceUnavailable
+from flask import Blueprint, Response, current_app
 
+from tamperscope.server.access import public
 from tamperscope.server.analysis import AnalysisService
-from tamperscope.server.problems import RETRY_AFTER_SECONDS
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One line of the list of endpoints."""
-
-    method: str
-    path: str
-    does: str
+from tamperscope.server.answers import Alive, BundleFacts, Endpoint, Index, Ready
+from tamperscope.server.openapi import operation, operation_of
+from tamperscope.server.responses import respond
 
 
 def blueprint(service: AnalysisService) -> Blueprint:
@@ -25,32 +18,43 @@ def blueprint(service: AnalysisService) -> Blueprint:
     probes = Blueprint("probes", __name__)
 
     @probes.get("/")
+    @operation(Index)
+    @public
     def index() -> Response:
         """Return what this server is and what it answers."""
-        return jsonify(
-            name="tamperscope",
-            description="Finds out whether a picture was manipulated, where, and how.",
-            endpoints=_endpoints(),
+        return respond(
+            Index(
+                name="tamperscope",
+                description="Finds out whether a picture was manipulated, where, and how.",
+                endpoints=_endpoints(),
+            )
         )
 
     @probes.get("/health")
+    @operation(Alive)
+    @public
     def health() -> Response:
         """Return 200 as long as the server answers at all."""
-        return jsonify(status="ok")
+        return respond(Alive())
 
     @probes.get("/ready")
+    @operation(Ready, problems=[503])
+    @public
     def ready() -> Response:
         """Return 200 and the bundle's identity once the networks are loaded and warm, 503 before."""
-        if not service.is_warm:
-            raise ServiceUnavailable("The model is still warming up.", retry_after=RETRY_AFTER_SECONDS)
-        return jsonify(status="ready", bundle=asdict(service.bundle))
+        return respond(Ready(bundle=BundleFacts(**asdict(service.bundle))))
 
     return probes
 
 
-def _endpoints() -> list[Endpoint]:
-    return [
-        Endpoint(method, rule.rule, (current_app.view_functions[rule.endpoint].__doc__ or "").strip())
+def _endpoints() -> tuple[Endpoint, ...]:
+    return tuple(
+        Endpoint(
+            method=method,
+            path=rule.rule,
+            does=(current_app.view_functions[rule.endpoint].__doc__ or "").strip(),
+        )
         for rule in current_app.url_map.iter_rules()
+        if operation_of(current_app, rule.endpoint)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-    ]
+    )

@@ -1,35 +1,24 @@
 """Every error answer of the server, as problem details (RFC 9457).
 
-Beside the members of the RFC each answer has `error`, the same sentence as `detail`: the front ends of
-the original project read that key.
+`g.problem` then holds the reason in one word, for log and metrics.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from tamperscope import errors
+from tamperscope.server.answers import Problem
+from tamperscope.server.responses import respond
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a client learns about a request that failed."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    error: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +37,7 @@ _KINDS: dict[type[BaseException], _Kind] = {
     errors.ImageTooSmallError: _Kind(422, "Image too small", "image-too-small"),
     errors.ImageError: _Kind(422, "Image cannot be analysed", "image"),
     errors.BusyError: _Kind(503, "Too busy", "busy"),
+    errors.NotReadyError: _Kind(503, "Not ready", "not-ready"),
 }
 
 
@@ -62,6 +52,7 @@ def _from_ours(error: errors.TamperscopeError) -> Response:
     kind = next((_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS), None)
     if kind is None:
         return _from_unexpected(error)
+    g.problem = kind.slug
     response = _respond(kind.status, kind.title, str(error), f"urn:tamperscope:problem:{kind.slug}")
     if kind.status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -70,6 +61,7 @@ def _from_ours(error: errors.TamperscopeError) -> Response:
 
 def _from_http(error: HTTPException) -> Response:
     status = error.code or 500
+    g.problem = error.name.lower().replace(" ", "-")
     response = _respond(status, error.name, error.description or error.name)
     # Such as Allow, which a 405 must carry.
     for name, value in error.get_headers():
@@ -79,10 +71,11 @@ def _from_http(error: HTTPException) -> Response:
 
 
 def _from_unexpected(error: Exception) -> Response:
+    g.problem = "unexpected"
     _log.error("unexpected error", exc_info=error)
     return _respond(500, InternalServerError().name, "The server failed at this request; its log says why.")
 
 
 def _respond(status: int, title: str, detail: str, type: str = "about:blank") -> Response:
-    problem = Problem(type, title, status, detail, error=detail)
-    return Response(json.dumps(asdict(problem)), status, content_type=CONTENT_TYPE)
+    problem = Problem(type=type, title=title, status=status, detail=detail, error=detail)
+    return respond(problem, status, CONTENT_TYPE)

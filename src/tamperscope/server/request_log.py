@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 def register(app: Flask) -> None:
     """Name and log every request of `app`.
 
-    The line has method, path, status, milliseconds and id. It has no file name, no form field and no
-    query, because those belong to the user.
+    The line has method, path, status, milliseconds and id; as JSON also the key's name and the reason of a
+    refusal. It has no file name, no form field and no query, because those belong to the user.
     """
 
     @app.before_request
@@ -32,12 +32,24 @@ def register(app: Flask) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         response.headers[HEADER] = g.request_id
+        path = quote(request.path[:200])
+        milliseconds = round((time.perf_counter() - g.begun) * 1000)
         _log.info(
-            "%s %s %d %.0f ms %s",
+            "%s %s %d %d ms %s",
             request.method,
-            quote(request.path[:200]),
+            path,
             response.status_code,
-            (time.perf_counter() - g.begun) * 1000,
+            milliseconds,
             g.request_id,
+            extra={
+                "fields": {
+                    "method": request.method,
+                    "path": path,
+                    "status": response.status_code,
+                    "milliseconds": milliseconds,
+                    "key": g.get("key"),
+                    "refusal": g.get("problem"),
+                }
+            },
         )
         return response

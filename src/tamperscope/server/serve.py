@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,32 +17,50 @@ from flask import Flask
 from waitress import wasyncore
 from waitress.server import create_server
 
-from tamperscope.detector import Detector
-from tamperscope.errors import SettingsError, TunnelError
+from tamperscope.errors import SettingsError, TamperscopeError, TunnelError
+from tamperscope.report import BundleIdentity
 from tamperscope.server import app as application
+from tamperscope.server import logs
 from tamperscope.server.settings import Settings
 from tamperscope.server.tunnel import Tunnel, open_tunnel
 
 # Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
 _SPARE_THREADS = 4
 _DRAIN_SECONDS = 30.0
+_IDLE_SECONDS = 30
+# 50 MB at 3.5 Mbit/s.
+_TRANSFER_SECONDS = 120.0
+# Below the 1024 files that a process may usually have open.
+_MOST_CONNECTIONS = 500
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _say = partial(print, flush=True)
+
+_log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is running and return.
 
-    Raises `SettingsError` when the address cannot be used and `BundleError` when there is no bundle.
+    SIGHUP reads bundle and keys anew, as `RunningServer.reload` does.
+
+    Raises `SettingsError` when the address or the keys cannot be used and `BundleError` when the bundle
+    cannot.
     """
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.configure(settings.log_level, settings.log_format)
     # Both end the wait below in the same way, even while the model is loading, and even where a shell
     # started us with SIGINT ignored.
     for number in _ENDING_SIGNALS:
         signal.signal(number, _end)
+    hangup = threading.Event()
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: hangup.set())
     running = None
     try:
         running = start(settings, say)
+        # Not in the signal's own frame: loading takes seconds, in which no other signal would be heard.
+        threading.Thread(
+            target=_reload_on, args=(hangup, running), name="tamperscope-reload", daemon=True
+        ).start()
         running.wait()
     except KeyboardInterrupt:
         say("Stopping when the running requests are answered.")
@@ -57,20 +76,15 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     """
     listener = _bind(settings)
     try:
-        detector = Detector.load(
-            settings.model,
-            limits=settings.limits,
-            pixel_budget=settings.pixel_budget,
-            threads=settings.threads,
-        )
-        app = application.create_app(settings, detector)
+        app = application.create_app(settings, settings.load_detector)
         loop = _Loop(app, settings, listener)
     except BaseException:
         listener.close()
         raise
-    running = RunningServer(url=_url(settings.host, listener.getsockname()[1]), tunnel=None, _loop=loop)
+    url = _url(settings.host, listener.getsockname()[1])
+    running = RunningServer(url, tunnel=None, _loop=loop, _reload=app.extensions[application.RELOAD])
     try:
-        app.extensions[application.SERVICE].warm_up()
+        running.reload()
         say(f"tamperscope answers on {running.url}")
         return _with_tunnel(running, settings, say)
     except BaseException:
@@ -87,6 +101,15 @@ class RunningServer:
     tunnel: Tunnel | None
     """Its public address, if one was asked for and could be opened."""
     _loop: _Loop
+    _reload: Callable[[], BundleIdentity]
+
+    def reload(self) -> BundleIdentity:
+        """Answer with the bundle and the keys that are there now, and return which bundle that is.
+
+        Running requests end with what they began with. Raises `BundleError` or `SettingsError` when what is
+        there cannot be used; the server then goes on with what it had.
+        """
+        return self._reload()
 
     def wait(self) -> None:
         """Return when the server has ended."""
@@ -105,6 +128,17 @@ def _end(*_: Any) -> None:
     for number in _ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _reload_on(hangup: threading.Event, running: RunningServer) -> None:
+    while hangup.wait():
+        hangup.clear()
+        try:
+            identity = running.reload()
+        except TamperscopeError as error:
+            _log.error("The reload failed, and everything stays as it was: %s", error)
+        else:
+            _log.info("reloaded: bundle %s %s %s", identity.name, identity.version, identity.sha256)
 
 
 def _with_tunnel(running: RunningServer, settings: Settings, say: Callable[[str], None]) -> RunningServer:
@@ -155,8 +189,16 @@ class _Loop:
             # Waitress refuses in plain text, the application in a problem; what is just over the limit is
             # the case that deserves the better answer, a flood is not.
             max_request_body_size=2 * application.request_limit(settings),
+            connection_limit=_MOST_CONNECTIONS,
+            channel_timeout=_IDLE_SECONDS,
+            # Reading on while a request waits shows whether its client is still there.
+            channel_request_lookahead=1,
+            # Above this many bytes a thread waits until its client has read some, and a client may never.
+            outbuf_high_watermark=2**40,
             ident=None,
+            **_trust(settings.trusted_proxy),
         )
+        self._transfers: dict[wasyncore.dispatcher, float] = {}
         self._stopping = threading.Event()
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="tamperscope-server", daemon=True).start()
@@ -170,13 +212,19 @@ class _Loop:
     def stop(self) -> None:
         if not self._stopping.is_set():
             self._stopping.set()
-            self._server.pull_trigger()
+            # The loop may have seen it by itself and be over: then there is nothing left to wake.
+            with suppress(OSError):
+                self._server.pull_trigger()
         self.wait()
 
     def _run(self) -> None:
         try:
+            checked = time.monotonic()
             while not self._stopping.is_set():
                 self._step(1.0)
+                if (now := time.monotonic()) >= checked + 1:
+                    checked = now
+                    self._close_slow(now)
             self._drain()
         finally:
             self._ended.set()
@@ -193,5 +241,27 @@ class _Loop:
         self._server.task_dispatcher.shutdown()
         wasyncore.close_all(self._sockets)
 
+    def _close_slow(self, now: float) -> None:
+        """Close connections whose request or answer takes too long on the way; waitress closes idle ones."""
+        moving = {
+            channel
+            for channel in tuple(self._server.active_channels.values())
+            if channel.request is not None or (channel.total_outbufs_len and not channel.requests)
+        }
+        self._transfers = {channel: self._transfers.get(channel, now) for channel in moving}
+        for channel, begun in self._transfers.items():
+            if now - begun > _TRANSFER_SECONDS:
+                channel.handle_close()
+
     def _step(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
+
+
+def _trust(proxy: str | None) -> dict[str, Any]:
+    if proxy is None:
+        return {}
+    return {
+        "trusted_proxy": proxy,
+        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"},
+        "clear_untrusted_proxy_headers": True,
+    }

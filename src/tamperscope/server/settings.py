@@ -17,9 +17,17 @@ is its name with dashes, and the nearer one wins:
 | `TAMPERSCOPE_PIXEL_BUDGET` | 4000000     | pixels above which an image is scaled down for the analysis |
 | `TAMPERSCOPE_WORKERS`      | 1           | images analysed at the same time |
 | `TAMPERSCOPE_QUEUE`        | 8           | images that may wait for a worker |
+| `TAMPERSCOPE_TIMEOUT`      | 60          | seconds that an image may wait for a worker |
 | `TAMPERSCOPE_THREADS`      | none        | CPU threads of one analysis instead of all cores |
+| `TAMPERSCOPE_CACHE`        | the user's  | folder of compiled models; `none` compiles at each start |
+| `TAMPERSCOPE_PRECISION`    | auto        | `f32` leaves a bundle's 8-bit graph aside |
+| `TAMPERSCOPE_CLONES`       | on          | `off` does not look for copies within the image: faster |
+| `TAMPERSCOPE_KEYS`         | none        | file of API keys; without one nobody needs a key |
+| `TAMPERSCOPE_RATE_LIMIT`   | none        | requests a minute from one key, or address without keys |
+| `TAMPERSCOPE_TRUSTED_PROXY`| none        | address of the proxy whose `X-Forwarded-For` is believed |
 | `TAMPERSCOPE_TUNNEL`       | none        | `ngrok` opens a public address |
 | `TAMPERSCOPE_LOG_LEVEL`    | info        | least severe message that is logged |
+| `TAMPERSCOPE_LOG_FORMAT`   | text        | `json` logs one object per line |
 | `NGROK_TOKEN`              | none        | token of the ngrok account; `NGROK_AUTHTOKEN` does as well |
 """
 
@@ -29,10 +37,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import platformdirs
 
 from tamperscope.errors import SettingsError
 from tamperscope.images import ImageLimits
+
+if TYPE_CHECKING:
+    from tamperscope.detector import Detector
 
 ANY_ORIGIN = "*"
 
@@ -50,9 +63,17 @@ class Settings:
     pixel_budget: int = 4_000_000
     workers: int = 1
     queue: int = 8
+    timeout: int = 60
     threads: int | None = None
+    cache: Path | None = platformdirs.user_cache_path("tamperscope")  # noqa: RUF009
+    precision: Literal["auto", "f32"] = "auto"
+    clones: Literal["on", "off"] = "on"
+    keys: Path | None = None
+    rate_limit: int | None = None
+    trusted_proxy: str | None = None
     tunnel: str = "none"
     log_level: str = "info"
+    log_format: str = "text"
     ngrok_token: str | None = field(default=None, repr=False)
 
     @property
@@ -81,6 +102,24 @@ class Settings:
             if option is not None:
                 given[setting.name] = setting.parse(setting.option, option)
         return cls(**given)
+
+    def load_detector(self, model: Path | None = None) -> Detector:
+        """Return a detector under these settings, with the bundle `model` where one is given.
+
+        Raises `BundleError` as `Detector.load` does.
+        """
+        # Here, because commands read settings before they know whether they need networks.
+        from tamperscope.detector import Detector
+
+        return Detector.load(
+            model or self.model,
+            limits=self.limits,
+            pixel_budget=self.pixel_budget,
+            threads=self.threads,
+            cache=self.cache,
+            precision=self.precision,
+            find_clones=self.clones == "on",
+        )
 
 
 @dataclass(frozen=True)
@@ -138,6 +177,10 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return read
 
 
+def _folder_or_none(text: str) -> Path | None:
+    return None if text.lower() == "none" else Path(text)
+
+
 def _origins(text: str) -> tuple[str, ...]:
     if text.lower() == "none":
         return ()
@@ -161,12 +204,32 @@ TABLE = (
     Setting("pixel_budget", "Scale images with more pixels down for the analysis.", _count(1024, 2**40)),
     Setting("workers", "Images analysed at the same time.", _count(1, 256)),
     Setting("queue", "Images that may wait for a worker; beyond, the answer is 503.", _count(0, 10_000)),
+    Setting("timeout", "Seconds an image may wait for a worker; beyond, the answer is 503.", _count(1, 3600)),
     Setting("threads", "CPU threads of one analysis, instead of all cores.", _count(1, 1024)),
+    Setting("cache", "Folder of compiled models; 'none' compiles at each start.", _folder_or_none),
+    Setting(
+        "precision",
+        "Arithmetic: auto takes a bundle's 8-bit graph where it has one, f32 never does.",
+        _one_of("auto", "f32"),
+    ),
+    Setting(
+        "clones",
+        "Look for copies within the image: on or off, which is faster.",
+        _one_of("on", "off"),
+    ),
+    Setting("keys", "File of API keys, made by: tamperscope keys create.", Path),
+    Setting(
+        "rate_limit",
+        "Requests a minute from one key, or from one address without keys; beyond, the answer is 429.",
+        _count(1, 100_000),
+    ),
+    Setting("trusted_proxy", "Address of the proxy whose X-Forwarded-For is believed.", str),
     Setting("tunnel", "Open a public address: ngrok or none.", _one_of("none", "ngrok")),
     Setting(
         "log_level",
         "Least severe message that is logged: debug, info, warning or error.",
         _one_of("debug", "info", "warning", "error"),
     ),
+    Setting("log_format", "How lines are logged: text or json.", _one_of("text", "json")),
     Setting("ngrok_token", "Token of the ngrok account.", str, secret_in=("NGROK_TOKEN", "NGROK_AUTHTOKEN")),
 )

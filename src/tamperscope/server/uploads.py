@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Request
+from pydantic import BaseModel, WithJsonSchema
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from tamperscope.errors import EmptyImageError, ImageTooLargeError
 
 FIELD = "image"
+
+
+class ImageForm(BaseModel):
+    """The form that every analysis takes."""
+
+    image: Annotated[
+        bytes,
+        WithJsonSchema(
+            {
+                "type": "string",
+                "format": "binary",
+                "description": "A JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF file.",
+            }
+        ),
+    ]
 
 
 def uploaded_image(request: Request) -> bytes:

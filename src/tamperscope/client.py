@@ -1,0 +1,131 @@
+"""A small client for a tamperscope server.
+
+    client = Client("http://127.0.0.1:5000", key="tsk_...")
+    answer = client.segment("photo.jpg", include=["mask"])
+    answer.verdict, answer.manipulation_score
+    Path("mask.png").write_bytes(answer.mask)
+
+A busy server (503) and one that asks to slow down (429) are asked again, when they say so.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Collection
+from http.client import HTTPException
+from os import PathLike
+from pathlib import Path
+from typing import Literal, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import ValidationError
+
+from tamperscope.errors import RefusedError, UnreachableError
+from tamperscope.server.answers import Answer, ClassifyAnswer, Problem, SegmentAnswer
+
+Picture = Literal["mask", "overlay", "masked_image"]
+_PICTURES: tuple[Picture, ...] = ("mask", "overlay", "masked_image")
+_PASSING = (429, 503)
+_USUAL_WAIT_SECONDS = 5.0
+
+_Answer = TypeVar("_Answer", bound=Answer)
+
+
+class Client:
+    """Asks one server; any number of threads may share it.
+
+    `timeout` is how many seconds one attempt may take, `attempts` how often at most a server is asked that
+    says 429 or 503, and `longest_wait` the most seconds between two attempts. `sleep` waits that long.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout: float = 120.0,
+        attempts: int = 5,
+        longest_wait: float = 60.0,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError(f"{url!r} is not the address of a server, such as http://127.0.0.1:5000")
+        self._url = url.rstrip("/")
+        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        self._timeout = timeout
+        self._attempts = attempts
+        self._longest_wait = longest_wait
+        self._sleep = sleep
+
+    def segment(
+        self, image: bytes | str | PathLike[str], *, include: Collection[Picture] = _PICTURES
+    ) -> SegmentAnswer:
+        """Return where an image file (its bytes or its path) was manipulated, with the pictures included.
+
+        Raises `RefusedError` when the server refuses, `UnreachableError` when none answers and `OSError`
+        when the path cannot be read.
+        """
+        query = urlencode({"include": ",".join(include)})
+        return self._ask(f"/segment?{query}", image, SegmentAnswer)
+
+    def classify(self, image: bytes | str | PathLike[str]) -> ClassifyAnswer:
+        """Return how an image file (its bytes or its path) was manipulated; raises as `segment` does."""
+        return self._ask("/classify", image, ClassifyAnswer)
+
+    def _ask(self, path: str, image: bytes | str | PathLike[str], answer: type[_Answer]) -> _Answer:
+        body, content_type = _form(image if isinstance(image, bytes) else Path(image).read_bytes())
+        request = urllib.request.Request(  # noqa: S310 (the scheme was checked)
+            self._url + path, body, {**self._headers, "Content-Type": content_type}
+        )
+        return _parsed(self._sent(request), answer)
+
+    def _sent(self, request: urllib.request.Request) -> bytes:
+        for attempt in range(1, self._attempts + 1):
+            try:
+                with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+                    content: bytes = response.read()
+                    return content
+            except urllib.error.HTTPError as error:
+                with error:
+                    detail = _detail(error)
+                    wait = _wait(error)
+                if error.code not in _PASSING or attempt == self._attempts or wait > self._longest_wait:
+                    raise RefusedError(error.code, detail) from None
+                # Spread out, or all who were refused together would come back together.
+                self._sleep(wait + random.uniform(0, 1 + wait / 4))  # noqa: S311
+            except (OSError, HTTPException) as error:
+                reason = getattr(error, "reason", None) or error
+                raise UnreachableError(f"No server answers at {self._url}: {reason}.") from None
+        raise ValueError("a client needs at least one attempt")
+
+
+def _form(data: bytes) -> tuple[bytes, str]:
+    boundary = uuid.uuid4().hex
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="image"\r\n\r\n'
+    return (
+        b"".join([head.encode(), data, f"\r\n--{boundary}--\r\n".encode()]),
+        f"multipart/form-data; boundary={boundary}",
+    )
+
+
+def _parsed(content: bytes, answer: type[_Answer]) -> _Answer:
+    try:
+        return answer.model_validate_json(content)
+    except ValidationError:
+        raise UnreachableError("What answers there is no tamperscope server, or a much older one.") from None
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    try:
+        return Problem.model_validate_json(error.read()).detail
+    except ValidationError:
+        return f"The server answered {error.code} {error.reason}."
+
+
+def _wait(error: urllib.error.HTTPError) -> float:
+    given = error.headers.get("Retry-After", "")
+    return float(given) if given.isdigit() else _USUAL_WAIT_SECONDS

@@ -1,0 +1,91 @@
+"""Compiled models on disk, so that only the first start of a machine pays for compiling.
+
+    cache = CompiledModels(folder)
+    blob = cache.read(key)
+    cache.write(key, blob)
+
+A file is the SHA-256 of what follows, then OpenVINO's blob. Files are written aside and renamed, so
+concurrent starts see a whole one or none. A cache only ever costs time: whatever is wrong with it is logged,
+never raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+_MOST_FILES = 4
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+_log = logging.getLogger(__name__)
+
+
+class CompiledModels:
+    """The compiled models in one folder, which is made when missing; the latest few are kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @staticmethod
+    def key(**what_it_depends_on: Any) -> str:
+        """Return the name of a compiled model: equal for equal arguments, which JSON can hold."""
+        text = json.dumps(what_it_depends_on, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def read(self, key: str) -> bytes | None:
+        """Return what was written under `key`, None when that is nothing or was damaged since."""
+        path = self._path(key)
+        try:
+            with path.open("rb") as file:
+                digest, blob = file.read(_DIGEST_BYTES), file.read()
+            # The files that are used least recently are dropped first.
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._warn("read", error)
+            return None
+        if hashlib.sha256(blob).digest() != digest:
+            _log.warning("A compiled model in %s was damaged; it is compiled anew.", self._folder)
+            return None
+        return blob
+
+    def write(self, key: str, blob: bytes) -> None:
+        """Keep `blob` under `key`, in the place of what was there."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
+            try:
+                with open(descriptor, "wb") as file:  # noqa: PTH123
+                    file.write(hashlib.sha256(blob).digest())
+                    file.write(blob)
+                Path(name).replace(self._path(key))
+            except BaseException:
+                Path(name).unlink()
+                raise
+            self._forget_oldest()
+        except OSError as error:
+            self._warn("written", error)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.compiled"
+
+    def _forget_oldest(self) -> None:
+        files = sorted(
+            self._folder.glob("*.compiled"), key=lambda path: path.stat().st_mtime_ns, reverse=True
+        )
+        for path in files[_MOST_FILES:]:
+            path.unlink(missing_ok=True)
+
+    def _warn(self, verb: str, error: OSError) -> None:
+        _log.warning(
+            "The cache of compiled models %s cannot be %s: %s. Every start compiles the model anew.",
+            self._folder,
+            verb,
+            (error.strerror or "unknown reason").lower(),
+        )

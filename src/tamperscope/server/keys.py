@@ -1,0 +1,108 @@
+"""API keys: made by `tamperscope keys create`, kept as digests in one JSON file.
+
+{"keys": [{"name": "newsroom", "sha256": "...", "admin": false, "created": "2026-01-31"}]}
+
+A key is 256 random bits. Nobody can guess one from its digest, so a plain SHA-256 does where a password would
+need a slow hash. Deleting an entry withdraws the key.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tamperscope.errors import SettingsError
+
+PREFIX = "tsk_"
+"""Lets secret scanners and people recognise a key."""
+
+
+class Key(BaseModel):
+    """What is known of one key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: str
+    admin: bool = False
+    """Whether it may call `/admin`."""
+    created: datetime.date
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: tuple[Key, ...] = ()
+
+
+class KeyRing:
+    """The keys of one file."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._keys = tuple(keys)
+
+    @classmethod
+    def read(cls, path: Path) -> KeyRing:
+        """Read a keys file; raises `SettingsError` when it is missing or is none."""
+        return cls(_read(path).keys)
+
+    def find(self, key: str) -> Key | None:
+        """Return what is known of a key, None for a wrong one; takes the same time for every wrong one."""
+        digest = _digest(key)
+        found = None
+        for known in self._keys:
+            if hmac.compare_digest(known.sha256, digest):
+                found = known
+        return found
+
+
+def create_key(path: Path, name: str, *, admin: bool, today: datetime.date) -> str:
+    """Add a key to a keys file, which is made when missing, and return the key: the only time it is seen.
+
+    Raises `SettingsError` when the name is taken or the file cannot be read or written.
+    """
+    file = _read(path) if path.exists() else _File()
+    if any(known.name == name for known in file.keys):
+        raise SettingsError(f"{path} has a key named {name!r} already; choose another name.")
+    key = PREFIX + secrets.token_urlsafe(32)
+    entry = Key(name=name, sha256=_digest(key), admin=admin, created=today)
+    _write(path, _File(keys=(*file.keys, entry)))
+    return key
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read(path: Path) -> _File:
+    try:
+        return _File.model_validate_json(path.read_bytes())
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise SettingsError(
+            f"The keys file {path} cannot be read: {reason}. Make one with: tamperscope keys create."
+        ) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{path} is no keys file: {place} {first['msg']}.".replace("  ", " ")) from None
+
+
+def _write(path: Path, file: _File) -> None:
+    # Replaced as a whole, so that a server that reads it meanwhile never sees half of it.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as text:  # noqa: PTH123
+            text.write(file.model_dump_json(indent=2) + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise SettingsError(f"The keys file {path} cannot be written: {reason}.") from None

@@ -1,0 +1,245 @@
+"""A corpus of files that no honest encoder writes, sent through a server.
+
+    python tests/robustness/hostile.py --files 5000 --seed 0
+
+starts a server with the default bundle and sends it every file. No answer may be a 500 or take longer than
+the limit, and the server's memory must not grow.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import subprocess
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import samples
+
+EXPECTED = {200, 400, 413, 415, 422}
+LIMIT_SECONDS = 20.0
+GROWTH = 1.15
+"""Memory after all files, relative to what it was after the first fifth of them."""
+
+
+@dataclass(frozen=True)
+class HostileFile:
+    """One file; the same corpus and number give the same bytes."""
+
+    name: str
+    data: bytes
+
+
+def damaged(count: int, seed: int) -> Iterator[HostileFile]:
+    """Yield `count` broken files, of every format and every kind of damage in turn."""
+    kinds = [(name, kind) for kind in DAMAGES for name in sound_files()]
+    for number in range(count):
+        name, kind = kinds[number % len(kinds)]
+        rng = np.random.default_rng([seed, number])
+        data = DAMAGES[kind](sound_files()[name], rng)
+        yield HostileFile(f"{name}, {kind}, number {number}", data)
+
+
+def made_by_hand() -> list[HostileFile]:
+    """Bombs, polyglots, endless lists and wrong extensions."""
+    sound = sound_files()
+    jpeg = sound["JPEG"]
+    files = {
+        "huge PNG": samples.huge_png(),
+        **{
+            f"PNG bomb in {kind.decode()}": samples.png_bomb(kind)
+            for kind in (b"iCCP", b"zTXt", b"iTXt", b"IDAT")
+        },
+        "huge GIF": samples.huge_gif(),
+        "huge HEIF": samples.huge_behind_a_crop("HEIF"),
+        "huge AVIF": samples.huge_behind_a_crop("AVIF"),
+        "TIFF of many pages": samples.tiff_of_many_pages(),
+        **{
+            f"TIFF with tag {tag}": samples.tiff_with(tag, 2**32 - 1)
+            for tag in (256, 257, 258, 273, 277, 278, 279)
+        },
+        **samples.laborious(),
+        "SVG": samples.svg(),
+        "GIF of many frames": samples.several("GIF") + 5000 * b",\0\0\0\0\1\0\1\0\0\2\2D\1\0",
+        "PNG of deep EXIF": samples.png(
+            64, 48, (b"eXIf", b"MM\0*" + 2**16 * b"\0\0\0\x08"), (b"IDAT", pixels())
+        ),
+        "JPEG and ZIP": jpeg + b"PK\x03\x04" + jpeg + b"PK\x05\x06" + bytes(18),
+        "HTML and JPEG": b"<html><script>alert(1)</script>" + jpeg,
+        "JPEG and HTML": jpeg[:2] + b"\xff\xfe\x00\x1f<script>alert(1)</script>   " + jpeg[2:],
+        "PDF and PNG": b"%PDF-1.7\n" + sound["PNG"],
+        "nothing": b"",
+        "one byte": b"\xff",
+        "zeros": bytes(100_000),
+        **{f"magic of {name} alone": data[:12] for name, data in sound.items()},
+        **{f"{name} twice": data + data for name, data in sound.items()},
+    }
+    return [HostileFile(name, data) for name, data in files.items()]
+
+
+@functools.cache
+def sound_files() -> dict[str, bytes]:
+    return samples.every_format()
+
+
+def pixels() -> bytes:
+    return zlib.compress(bytes(48 * (1 + 3 * 64)))
+
+
+# Damages: each takes a sound file and gives a broken one.
+
+
+def flip_bits(data: bytes, rng: np.random.Generator) -> bytes:
+    broken = np.frombuffer(data, np.uint8).copy()
+    for _ in range(rng.integers(1, 17)):
+        broken[rng.integers(len(broken))] ^= 1 << rng.integers(8)
+    return broken.tobytes()
+
+
+def cut(data: bytes, rng: np.random.Generator) -> bytes:
+    return data[: rng.integers(len(data))]
+
+
+_BOUNDARY = re.compile(rb"\xff[\xc0-\xfe]|IHDR|IDAT|IEND|VP8[ LX]|meta|iloc|ispe|mdat|\x21\xf9|\x2c\x00")
+
+
+def cut_at_a_marker(data: bytes, rng: np.random.Generator) -> bytes:
+    places = [match.start() for match in _BOUNDARY.finditer(data)] or [len(data) // 2]
+    return data[: places[rng.integers(len(places))] + rng.integers(5)]
+
+
+def wrong_length(data: bytes, rng: np.random.Generator) -> bytes:
+    """Write an extreme number where a length, an offset or a size may be: most are near the beginning."""
+    value = int(rng.choice([0, 1, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFF]))
+    width = 4 if value > 0xFFFF else int(rng.choice([2, 4]))
+    place = int(len(data) * rng.random() ** 4)
+    order = "big" if rng.random() < 0.5 else "little"
+    return data[:place] + value.to_bytes(width, order) + data[place + width :]
+
+
+def repeat_a_part(data: bytes, rng: np.random.Generator) -> bytes:
+    start, end = sorted(int(place) for place in rng.integers(len(data), size=2))
+    return data[:end] + int(rng.integers(1, 50)) * data[start : min(end, start + 2000)] + data[end:]
+
+
+def leave_out_a_part(data: bytes, rng: np.random.Generator) -> bytes:
+    start, end = sorted(int(place) for place in rng.integers(len(data), size=2))
+    return data[:start] + data[end:]
+
+
+def insert_noise(data: bytes, rng: np.random.Generator) -> bytes:
+    place = int(rng.integers(len(data)))
+    return data[:place] + rng.bytes(int(rng.integers(1, 5000))) + data[place:]
+
+
+def body_of_another(data: bytes, rng: np.random.Generator) -> bytes:
+    others = list(sound_files().values())
+    head = int(rng.integers(4, 40))
+    return data[:head] + others[rng.integers(len(others))][head:]
+
+
+DAMAGES: dict[str, Callable[[bytes, np.random.Generator], bytes]] = {
+    "bits flipped": flip_bits,
+    "cut off": cut,
+    "cut off at a marker": cut_at_a_marker,
+    "wrong length": wrong_length,
+    "part repeated": repeat_a_part,
+    "part left out": leave_out_a_part,
+    "noise inserted": insert_noise,
+    "body of another format": body_of_another,
+}
+
+
+@dataclass
+class Outcome:
+    """What a server made of a corpus."""
+
+    statuses: Counter[int]
+    slowest: float
+    failures: list[str]
+
+
+def send_all(url: str, files: Iterable[HostileFile]) -> Outcome:
+    """Send every file to a server; an unexpected status, no answer and a late one are failures."""
+    outcome = Outcome(Counter(), 0.0, [])
+    for number, file in enumerate(files):
+        path = ("/classify", "/segment?include=mask")[number % 2]
+        begun = time.monotonic()
+        try:
+            status = post(url, path, file.data)
+        except OSError as error:
+            outcome.failures.append(f"{file.name}: no answer ({error!r})")
+            continue
+        seconds = time.monotonic() - begun
+        outcome.statuses[status] += 1
+        outcome.slowest = max(outcome.slowest, seconds)
+        if status not in EXPECTED:
+            outcome.failures.append(f"{file.name}: {status}")
+        if seconds > LIMIT_SECONDS:
+            outcome.failures.append(f"{file.name}: {seconds:.0f} s")
+    return outcome
+
+
+def post(url: str, path: str, data: bytes) -> int:
+    head = b'--boundary\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=3 * LIMIT_SECONDS)
+    try:
+        headers = {"Content-Type": "multipart/form-data; boundary=boundary"}
+        connection.request("POST", path, head + data + b"\r\n--boundary--\r\n", headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()
+
+
+@click.command()
+@click.option("--files", default=5000, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(files: int, seed: int) -> None:
+    """Send a corpus through a server with the default bundle; exit with 1 on a failure."""
+    command = [sys.executable, "-m", "tamperscope", "serve", "--port", "0", "--log-level", "warning"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        url = server.stdout.readline().split()[-1]
+        by_hand = made_by_hand()
+        everything = itertools.chain(by_hand, damaged(files - len(by_hand), seed))
+        begun = time.monotonic()
+        first = send_all(url, itertools.islice(everything, files // 5))
+        before = memory(server.pid)
+        rest = send_all(url, everything)
+        after = memory(server.pid)
+        alive = server.poll() is None
+        server.terminate()
+    statuses = first.statuses + rest.statuses
+    click.echo(
+        f"{statuses.total()} files in {time.monotonic() - begun:.0f} s: {dict(sorted(statuses.items()))}"
+    )
+    click.echo(f"slowest answer {max(first.slowest, rest.slowest):.1f} s, memory {before} to {after} MB")
+    failures = first.failures + rest.failures
+    failures += [] if alive else ["the server died"]
+    failures += [] if after <= GROWTH * before else ["memory grew"]
+    for failure in failures:
+        click.echo(failure, err=True)
+    sys.exit(bool(failures))
+
+
+def memory(process: int) -> int:
+    """Resident megabytes of a process, as Linux tells them."""
+    text = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) // 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""A short round of what `make hostile` does at length."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+import samples
+import tamperscope.detector
+from fakes import FakeDetector
+from robustness.hostile import DAMAGES, damaged, send_all
+from tamperscope.server import serve
+from tamperscope.server.settings import Settings
+
+ROUND = 2 * len(DAMAGES) * len(samples.every_format())
+
+
+@pytest.fixture
+def url(monkeypatch):
+    monkeypatch.setattr(
+        tamperscope.detector, "Detector", SimpleNamespace(load=lambda *args, **kwargs: FakeDetector())
+    )
+    running = serve.start(Settings(port=0), lambda _: None)
+    yield running.url
+    running.stop()
+
+
+def test_no_damage_brings_the_server_down_or_holds_it_up(url):
+    outcome = send_all(url, damaged(ROUND, seed=0))
+
+    assert outcome.failures == []
+    assert outcome.statuses.total() == ROUND
+    assert outcome.statuses[422] > 50
+    assert outcome.statuses[200] > 5
+
+
+def test_the_corpus_is_the_same_every_time_and_has_every_damage_of_every_format():
+    first, again = ({file.name: file.data for file in damaged(ROUND, seed=1)} for _ in range(2))
+
+    assert first == again
+    assert first != {file.name: file.data for file in damaged(ROUND, seed=2)}
+    kinds = Counter(tuple(name.split(", ")[:2]) for name in first)
+    assert set(kinds.values()) == {2}
+    assert len(kinds) == len(DAMAGES) * len(samples.every_format())

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import socket
+from io import BytesIO
+
+import numpy as np
+import PIL.Image
+import pytest
+from werkzeug.exceptions import TooManyRequests
+
+import samples
+from fakes import FakeDetector, fake_app
+from tamperscope.client import Client
+from tamperscope.errors import BusyError, RefusedError, UnreachableError
+from tamperscope.report import ManipulationType, Verdict
+from tamperscope.server import serve
+from tamperscope.server.settings import Settings
+
+
+@pytest.fixture
+def photo() -> bytes:
+    return samples.encode(samples.photo(96, 64))
+
+
+@pytest.fixture
+def serving(monkeypatch):
+    """Start a server with a fake detector; gives its address."""
+    started = []
+
+    def start(detector: FakeDetector, **settings: object) -> str:
+        app = fake_app(Settings(**settings), detector)
+        monkeypatch.setattr(serve.application, "create_app", lambda *_: app)
+        started.append(serve.start(Settings(port=0), started.append))
+        return started[-1].url
+
+    yield start
+    for server in started:
+        if isinstance(server, serve.RunningServer):
+            server.stop()
+
+
+class Moody(FakeDetector):
+    """Raises these errors one after the other, then answers."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+    def analyze(self, source: object):
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().analyze(source)
+
+
+def test_the_pictures_come_as_png_files(serving, photo):
+    answer = Client(serving(FakeDetector())).segment(photo)
+
+    assert (answer.verdict, answer.width, answer.height) == (Verdict.MANIPULATED, 96, 64)
+    for png in (answer.mask, answer.overlay, answer.masked_image):
+        assert PIL.Image.open(BytesIO(png)).size == (96, 64)
+    assert set(np.unique(PIL.Image.open(BytesIO(answer.mask)))) == {0, 255}
+
+
+def test_only_what_was_asked_for_comes(serving, photo):
+    answer = Client(serving(FakeDetector())).segment(photo, include=["mask"])
+
+    assert answer.mask
+    assert answer.overlay is answer.masked_image is None
+
+
+def test_a_path_does_as_well(serving, photo, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(photo)
+
+    answer = Client(serving(FakeDetector())).classify(tmp_path / "photo.jpg")
+
+    assert (answer.class_name, answer.class_id) == (ManipulationType.COPYMOVE, 1)
+    assert answer.scores[ManipulationType.COPYMOVE] == answer.confidence == 0.5
+
+
+def test_a_refusal_is_the_servers_sentence(serving):
+    with pytest.raises(RefusedError, match="not an image") as refusal:
+        Client(serving(FakeDetector()), sleep=pytest.fail).classify(b"text")
+
+    assert refusal.value.status == 415
+
+
+def test_a_busy_server_is_asked_again_when_it_says_so(serving, photo):
+    waits: list[float] = []
+    url = serving(Moody(BusyError("Busy."), TooManyRequests(retry_after=20)))
+
+    assert Client(url, sleep=waits.append).classify(photo).class_name == "copymove"
+
+    assert len(waits) == 2
+    assert 5 <= waits[0] <= 5 + 1 + 5 / 4
+    assert 20 <= waits[1] <= 20 + 1 + 5
+
+
+def test_it_gives_up_after_its_attempts(serving, photo):
+    waits: list[float] = []
+    url = serving(Moody(*5 * [BusyError("The server is busy.")]))
+
+    with pytest.raises(RefusedError, match="The server is busy"):
+        Client(url, attempts=3, sleep=waits.append).classify(photo)
+    assert len(waits) == 2
+
+
+def test_it_does_not_wait_longer_than_told(serving, photo):
+    url = serving(Moody(TooManyRequests(retry_after=3600)))
+
+    with pytest.raises(RefusedError):
+        Client(url, sleep=pytest.fail).classify(photo)
+
+
+def test_a_key_is_sent(serving, photo, tmp_path):
+    from datetime import date
+
+    from tamperscope.server.keys import create_key
+
+    key = create_key(tmp_path / "keys.json", "client", admin=False, today=date(2026, 1, 31))
+    url = serving(FakeDetector(), keys=tmp_path / "keys.json")
+
+    assert Client(url, key).classify(photo).class_id == 1
+    with pytest.raises(RefusedError) as refusal:
+        Client(url).classify(photo)
+    assert refusal.value.status == 401
+
+
+def test_nobody_there():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+
+    with pytest.raises(UnreachableError, match=f"No server answers at http://127.0.0.1:{port}"):
+        Client(f"http://127.0.0.1:{port}/").classify(b"x")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:5000", "file:///etc/passwd", ""])
+def test_an_address_without_a_scheme_is_refused(url):
+    with pytest.raises(ValueError, match="not the address of a server"):
+        Client(url)
