@@ -4,6 +4,9 @@
 #   make test       everything that must hold before a change is merged
 #   make lint       style and types alone
 #   make format     rewrite the code in the project's style
+#   make hostile    5,000 damaged files through a real server, some minutes
+#   make fuzz       coverage-guided fuzzing of the image decoder for two minutes
+#   make contract   thousands of requests made up from the OpenAPI document
 #   make clean      remove the environment
 #
 # Another interpreter: make test PYTHON=python3.12
@@ -15,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format clean
+.PHONY: serve test lint format hostile fuzz contract clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -31,6 +34,15 @@ lint: $(VENV)/.dev.stamp
 format: $(VENV)/.dev.stamp
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+hostile: $(VENV)/.dev.stamp
+	@timeout 3600 $(BIN)/python tests/robustness/hostile.py --files 5000
+
+fuzz: $(VENV)/.dev.stamp
+	@$(BIN)/python tests/robustness/fuzz_images.py -max_total_time=120
+
+contract: $(VENV)/.dev.stamp
+	@timeout 3600 $(BIN)/python -m pytest tests/robustness/test_contract.py --hypothesis-profile=long
 
 clean:
 	rm -rf $(VENV)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+from flask import Flask
 
 from tamperscope.images import Image, read_image
 from tamperscope.report import Box, BundleIdentity, ManipulationType, Region, Report, Verdict
+from tamperscope.server.app import RELOAD, create_app
+from tamperscope.server.settings import Settings
 
 IDENTITY = BundleIdentity(name="fake", version="1", sha256="0" * 64)
 
@@ -19,8 +23,10 @@ class FakeDetector:
     Images without any red are authentic. With `holding`, each analysis waits until `release` is set.
     """
 
-    def __init__(self, *, holding: bool = False) -> None:
-        self.bundle = SimpleNamespace(identity=IDENTITY)
+    def __init__(self, *, holding: bool = False, version: str = IDENTITY.version) -> None:
+        self.bundle = SimpleNamespace(
+            identity=replace(IDENTITY, version=version), threshold=0.5, smallest_region=0.0
+        )
         self.entered = threading.Semaphore(0)
         self.release = threading.Event()
         if not holding:
@@ -35,6 +41,14 @@ class FakeDetector:
 
     def warm_up(self) -> None:
         pass
+
+
+def fake_app(settings: Settings | None = None, detector: FakeDetector | None = None) -> Flask:
+    """The server's application, ready, with a fake detector."""
+    detector = detector or FakeDetector()
+    app = create_app(settings or Settings(), lambda: detector)
+    app.extensions[RELOAD]()
+    return app
 
 
 def _report(image: Image, manipulated: bool) -> Report:

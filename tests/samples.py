@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import PIL.Image
 import pillow_heif
@@ -22,6 +24,23 @@ def photo(width: int = 64, height: int = 48, seed: int = 0) -> NDArray[np.uint8]
     return np.asarray(picture)
 
 
+def scene(width: int = 512, height: int = 384, seed: int = 0) -> NDArray[np.uint8]:
+    """A never compressed picture with detail at every scale and noise, as a photo has: (height, width, 3)."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((height, width, 3), 128.0)
+    for scale in (3, 6, 16, 48):
+        coarse = rng.normal(0, 12, (height // scale + 2, width // scale + 2, 3)).astype(np.float32)
+        mostly_grey = coarse[..., :1] + 0.1 * coarse
+        picture += cv2.resize(mostly_grey, (width, height), interpolation=cv2.INTER_CUBIC)
+    picture += rng.normal(0, 0.7, picture.shape)
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def decode(data: bytes) -> NDArray[np.uint8]:
+    """The pixels (height, width, 3) of a file."""
+    return np.asarray(PIL.Image.open(BytesIO(data)).convert("RGB"))
+
+
 def encode(picture: PIL.Image.Image | NDArray[Any], image_format: str = "JPEG", **options: Any) -> bytes:
     """The picture as a file of that format; options are those of Pillow."""
     if isinstance(picture, np.ndarray):
@@ -30,6 +49,13 @@ def encode(picture: PIL.Image.Image | NDArray[Any], image_format: str = "JPEG", 
     # Saving leaves encoder settings behind on the picture, hence the copy.
     picture.copy().save(file, image_format, **options)
     return file.getvalue()
+
+
+def write(path: Path, picture: NDArray[Any]) -> Path:
+    """The picture as a file in the format of its suffix, with the folders it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.fromarray(picture).save(path)
+    return path
 
 
 def several(image_format: str, **options: Any) -> bytes:
@@ -43,6 +69,21 @@ def exif_orientation(orientation: int) -> PIL.Image.Exif:
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     return exif
+
+
+def write_dataset(folder: Path, *, forged: int, authentic: int, side: int = 64) -> Path:
+    """A set in the plain layout; the fake detector finds each forgery, and half of what it marks is right."""
+    truth = np.zeros((side, side), np.uint8)
+    truth[side // 8 : side // 2, side // 8 : side * 5 // 16] = 255
+    for part in ("images", "masks", "authentic"):
+        (folder / part).mkdir(parents=True)
+    for number in range(forged):
+        (folder / "images" / f"{number}.png").write_bytes(encode(photo(side, side, seed=number), "PNG"))
+        (folder / "masks" / f"{number}.png").write_bytes(encode(truth, "PNG"))
+    for number in range(authentic):
+        untouched = photo(side, side, seed=100 + number) * np.array([0, 1, 1], np.uint8)
+        (folder / "authentic" / f"{number}.png").write_bytes(encode(untouched, "PNG"))
+    return folder
 
 
 def every_format() -> dict[str, bytes]:

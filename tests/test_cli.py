@@ -17,6 +17,7 @@ import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
 from tamperscope.errors import BundleError, CheckpointError
+from tamperscope.server.keys import KeyRing
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +163,27 @@ class TestServe:
         assert "--ngrok-token" not in text
 
 
+class TestKeys:
+    def test_a_key_is_printed_once_and_opens(self, tmp_path):
+        file = tmp_path / "keys.json"
+
+        first = run("keys", "create", "newsroom", "--file", file)
+        second = run("keys", "create", "operator", "--file", file, "--admin")
+
+        assert (first.exit_code, second.exit_code) == (0, 0)
+        ring = KeyRing.read(file)
+        assert ring.find(first.stdout.strip()).name == "newsroom"
+        assert ring.find(second.stdout.strip()).admin
+
+    def test_a_name_that_is_taken_is_one_sentence(self, tmp_path):
+        for expected in (0, 2):
+            result = run("keys", "create", "newsroom", "--file", tmp_path / "keys.json")
+            assert result.exit_code == expected
+
+        assert result.stdout == ""
+        assert "choose another name" in result.stderr
+
+
 class TestImportCheckpoint:
     ARGUMENTS = ("import-checkpoint", "--segmentation", "a.pth", "--classification", "b.pth", "--out", "mine")
 
@@ -174,7 +196,7 @@ class TestImportCheckpoint:
         return install
 
     def test_the_bundle_and_what_to_do_with_it(self, importer):
-        importer(lambda segmentation, classification, out, *, overwrite: SimpleNamespace(path=out))
+        importer(lambda segmentation, classification, out, **_: SimpleNamespace(path=out))
 
         result = run(*self.ARGUMENTS)
 
@@ -182,7 +204,7 @@ class TestImportCheckpoint:
         assert "tamperscope serve --model mine" in result.stdout
 
     def test_a_refused_checkpoint_is_one_sentence(self, importer):
-        def refuse(segmentation, classification, out, *, overwrite):
+        def refuse(segmentation, *_, **__):
             raise CheckpointError(f"{segmentation} is no checkpoint.")
 
         importer(refuse)
@@ -247,7 +269,22 @@ class TestModels:
         assert "no bundle" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "analyze", "import-checkpoint", "models"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve",
+        "analyze",
+        "synthesize",
+        "dataset",
+        "train",
+        "release",
+        "evaluate",
+        "import-checkpoint",
+        "quantize",
+        "models",
+        "keys",
+    ],
+)
 def test_every_help_has_an_example(command):
     assert f"\n    tamperscope {command}" in run(command, "--help").stdout
 

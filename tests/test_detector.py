@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -178,10 +179,53 @@ def test_limits_apply(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
 
 
 def test_measurements_are_those_a_calibration_takes(detector: Detector, photo: NDArray[np.uint8]) -> None:
-    assert detector.measure(photo).keys() == {"map_peak", "area", "head"}
+    assert detector.measure(photo).keys() == {"map_peak", "area", "head", "clones"}
 
 
 def test_warming_up_leaves_answers_alone(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
     cold, warm = Detector(joint_bundle, threads=1), Detector(joint_bundle, threads=1)
     warm.warm_up()
     assert warm.analyze(photo).heatmap.tobytes() == cold.analyze(photo).heatmap.tobytes()
+
+
+@pytest.fixture
+def copied(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A picture of which a part was copied: 70 x 60 pixels from (20, 30) to (150, 120)."""
+    picture = np.full((240, 260, 3), 128.0)
+    for side, contrast in ((6, 40), (24, 25), (90, 18)):
+        layer = rng.normal(0, contrast, (side, side, 3)).astype(np.float32)
+        picture += cv2.resize(layer, (260, 240), interpolation=cv2.INTER_CUBIC)
+    picture = picture.clip(0, 255).astype(np.uint8)
+    picture[120:180, 150:220] = picture[30:90, 20:90]
+    return picture
+
+
+def test_a_verified_copy_joins_mask_type_and_evidence(
+    joint_bundle: Bundle, copied: NDArray[np.uint8]
+) -> None:
+    # Above what networks say, so that all of the mask comes from the copy.
+    detector = Detector(dataclasses.replace(joint_bundle, threshold=0.9), threads=1)
+    untouched = detector.analyze(copied[:110])
+
+    report = detector.analyze(copied)
+
+    assert not untouched.mask.any()
+    assert report.type is ManipulationType.COPYMOVE
+    places = np.zeros(report.mask.shape, bool)
+    places[120:180, 150:220] = places[30:90, 20:90] = True
+    assert report.mask.sum() > 2000
+    assert report.mask[places].sum() > 0.9 * report.mask.sum()
+    told = json.loads(json.dumps(report.to_json()))["evidence"]["clones"]
+    assert told["notable"]
+    assert len(told["clones"]) == 1
+    assert sorted(told["clones"][0]) == ["matches", "source", "strength", "target", "transform"]
+
+
+def test_copies_count_in_a_score_that_is_calibrated_on_them(
+    joint_bundle: Bundle, copied: NDArray[np.uint8]
+) -> None:
+    model = Calibration({"clones": 8.0}, -4.0, 0.3, 0.7, 0.02, 0.1, 10, 10)
+    detector = Detector(dataclasses.replace(joint_bundle, calibration=model), threads=1)
+
+    assert detector.analyze(copied).verdict is Verdict.MANIPULATED
+    assert detector.analyze(copied[:110]).verdict is Verdict.AUTHENTIC

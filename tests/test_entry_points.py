@@ -52,6 +52,7 @@ def test_the_notebook_ends_with_an_answer_of_the_server_it_started(tmp_path, joi
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(tamperscope.__file__).parents[1]))
     monkeypatch.setenv("TAMPERSCOPE_PORT", "0")
+    monkeypatch.setenv("TAMPERSCOPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TAMPERSCOPE_MODEL", str(joint_bundle.path))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
 

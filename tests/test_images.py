@@ -24,7 +24,7 @@ from tamperscope.errors import (
     ImageTooSmallError,
     UnsupportedImageError,
 )
-from tamperscope.images import ImageLimits, read_image
+from tamperscope.images import ImageLimits, read_image, read_size
 
 
 def difference(pixels: np.ndarray, expected: np.ndarray) -> float:
@@ -137,6 +137,25 @@ def test_exif_orientation_is_applied_once(image_format: str, orientation: int) -
     # libheif turns the picture itself, as part of decoding.
     turned = orientation > 1 and image_format != "HEIF"
     assert image.notes == (("turned upright as its EXIF orientation says",) if turned else ())
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF", "BMP"])
+def test_the_size_in_the_header_is_that_of_the_upright_image(
+    image_format: str, orientation: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo"
+    options = {"exif": samples.exif_orientation(orientation).tobytes()} if image_format != "BMP" else {}
+    path.write_bytes(samples.encode(samples.photo(), image_format, **options))
+    image = read_image(path)
+    assert read_size(path) == (image.width, image.height)
+
+
+def test_a_header_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_text("not an image")
+    with pytest.raises(DamagedImageError):
+        read_size(path)
 
 
 def test_a_pillow_image_with_an_orientation_is_turned() -> None:
@@ -543,3 +562,13 @@ def test_structures_are_read_safely_in_many_threads() -> None:
             reference = expected[number % 4]
             assert reference is not None
             assert np.array_equal(found, reference.coefficients[0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_planes_turn_between_the_file_and_the_upright_picture(orientation: int) -> None:
+    exif = samples.exif_orientation(orientation)
+    straight = read_image(samples.encode(samples.photo()))
+    image = read_image(samples.encode(samples.photo(), exif=exif))
+    assert image.orientation == orientation
+    assert np.array_equal(image.stored(image.pixels[..., 0]), straight.pixels[..., 0])
+    assert np.array_equal(image.upright(straight.pixels[..., 0]), image.pixels[..., 0])

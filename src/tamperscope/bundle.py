@@ -50,6 +50,18 @@ class Network:
     architecture: Architecture
     outputs: tuple[str, ...]
     """Which of `mask`, `type` and `score` the graph gives, in its order."""
+    quantised: bool = False
+    """Whether there is also `<name>.int8.onnx`, which computes in 8-bit integers with the same weights."""
+
+    @property
+    def graph_files(self) -> tuple[str, ...]:
+        """Names of every ONNX file of this network inside the bundle."""
+        return (self.graph_file, *((self.quantised_graph_file,) if self.quantised else ()))
+
+    @property
+    def quantised_graph_file(self) -> str:
+        """Name of the ONNX file that computes in 8-bit integers, if there is one."""
+        return f"{self.name}.int8.onnx"
 
     @property
     def graph_file(self) -> str:
@@ -159,7 +171,7 @@ def write_manifest(
     The same arguments and files give the same bytes. Raises `BundleError` when a network's file is missing.
     """
     networks = tuple(networks)
-    needed = {file for network in networks for file in (network.graph_file, network.weights_file)}
+    needed = {file for network in networks for file in (*network.graph_files, network.weights_file)}
     if missing := sorted(file for file in needed if not (folder / file).is_file()):
         raise BundleError(f"{folder} cannot become a bundle: {', '.join(missing)} must be written first.")
     held = sorted(needed | ({CARD} if (folder / CARD).is_file() else set()))
@@ -231,6 +243,8 @@ def _network(entry: Mapping[str, Any]) -> Network:
             str(architecture["name"]), str(architecture["encoder"]), int(architecture["classes"])
         ),
         outputs=outputs,
+        # Bundles from before there was integer arithmetic do not say.
+        quantised=bool(entry.get("quantised", False)),
     )
 
 
@@ -271,13 +285,14 @@ def _verify_file(folder: Path, name: str, expected: _FileDigest) -> None:
 
 
 def _verify_network(folder: Path, network: Network, files: Mapping[str, _FileDigest]) -> None:
-    for name in (network.graph_file, network.weights_file):
+    for name in (*network.graph_files, network.weights_file):
         if name not in files:
             raise BundleError(f"{folder} is incomplete: its manifest does not list {name}.")
-    try:
-        references = external_files((folder / network.graph_file).read_bytes())
-    except (ValueError, RecursionError):
-        raise BundleError(f"{folder / network.graph_file} is not an ONNX graph.") from None
-    # Whoever runs the graph opens whatever file it names, anywhere on this machine.
-    if not references <= {network.weights_file}:
-        raise BundleError(f"{folder / network.graph_file} takes weights from outside {network.weights_file}.")
+    for name in network.graph_files:
+        try:
+            references = external_files((folder / name).read_bytes())
+        except (ValueError, RecursionError):
+            raise BundleError(f"{folder / name} is not an ONNX graph.") from None
+        # Whoever runs the graph opens whatever file it names, anywhere on this machine.
+        if not references <= {network.weights_file}:
+            raise BundleError(f"{folder / name} takes weights from outside {network.weights_file}.")

@@ -88,22 +88,27 @@ def peak(heatmap: NDArray[np.float32]) -> float:
 
 def measured(outputs: Collection[str]) -> frozenset[str]:
     """Return the names of what `measure` gives for a bundle with these outputs."""
-    return frozenset({"map_peak", "area"} | ({"head"} if "score" in outputs else set()))
+    return frozenset({"map_peak", "area", "clones"} | ({"head"} if "score" in outputs else set()))
 
 
 def measure(
-    heatmap: NDArray[np.float32], threshold: float, tile_scores: NDArray[np.float32] | None = None
+    heatmap: NDArray[np.float32],
+    threshold: float,
+    tile_scores: NDArray[np.float32] | None = None,
+    *,
+    clones: float = 0.0,
 ) -> dict[str, float]:
     """Return the measurements a calibration may use.
 
     `map_peak`: logit of `peak(heatmap)`. `area`: log10 of the share of pixels at or above `threshold`, plus
     1e-4. `head`: logit of the largest of `tile_scores` (tiles,), the network's own scores in 0 to 1; left out
     when a network has none. A forgery smaller than a tile is seen by one tile, hence the largest and not the
-    mean.
+    mean. `clones`: strength of the evidence for copies within the image, 0 to 1, 0 where it does not apply.
     """
     measurements = {
         "map_peak": _logit(peak(heatmap)),
         "area": float(np.log10(np.mean(heatmap >= threshold) + 1e-4)),
+        "clones": clones,
     }
     if tile_scores is not None:
         measurements["head"] = _logit(float(tile_scores.max()))

@@ -10,8 +10,9 @@ A report never claims more than the bundle was measured for: without a calibrati
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import cv2
@@ -21,10 +22,12 @@ from numpy.typing import NDArray
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
+from tamperscope.evidence import clones
+from tamperscope.evidence.clones import Clone, CloneEvidence
 from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import Outline, outline
-from tamperscope.inference.runtime import Runtime
+from tamperscope.inference.runtime import Precision, Runtime
 from tamperscope.report import ManipulationType, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
@@ -42,6 +45,9 @@ class Detector:
         limits: ImageLimits = _DEFAULT_LIMITS,
         pixel_budget: int = PIXEL_BUDGET,
         threads: int | None = None,
+        cache: Path | None = None,
+        precision: Precision = "auto",
+        find_clones: bool = True,
     ) -> None:
         """Compile the networks of `bundle`; see `load` for the settings."""
         if missing := {"mask", "type"} - bundle.outputs:
@@ -53,7 +59,8 @@ class Detector:
         self.bundle = bundle
         self._limits = limits
         self._pixel_budget = pixel_budget
-        self._runtime = Runtime(bundle, threads=threads)
+        self._find_clones = find_clones
+        self._runtime = Runtime(bundle, threads=threads, cache=cache, precision=precision)
 
     @classmethod
     def load(
@@ -63,15 +70,29 @@ class Detector:
         limits: ImageLimits = _DEFAULT_LIMITS,
         pixel_budget: int = PIXEL_BUDGET,
         threads: int | None = None,
+        cache: Path | None = None,
+        precision: Precision = "auto",
+        find_clones: bool = True,
     ) -> Self:
         """Return a detector with `bundle`, the folder of one, or the default one.
 
         `limits` say which images are refused. Images of more than `pixel_budget` pixels are scaled down to
-        it. `threads` is how many CPU threads one analysis uses; None takes what the machine has. Raises
-        `BundleError` when the bundle is missing, altered or lacks an output.
+        it. `threads` is how many CPU threads one analysis uses; None takes what the machine has. Compiled
+        networks are kept in the folder `cache`; None compiles them each time. `precision` is `f32` to leave
+        the bundle's 8-bit graph aside where it has one. `find_clones` looks for copies within the
+        image, which the networks hardly see. Raises `BundleError` when the bundle is missing, altered or
+        lacks an output.
         """
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        return cls(loaded, limits=limits, pixel_budget=pixel_budget, threads=threads)
+        return cls(
+            loaded,
+            limits=limits,
+            pixel_budget=pixel_budget,
+            threads=threads,
+            cache=cache,
+            precision=precision,
+            find_clones=find_clones,
+        )
 
     def warm_up(self) -> None:
         """Run the networks once on an empty tile, so that the first image does not wait for it."""
@@ -81,20 +102,22 @@ class Detector:
         """Return the whole report on an image; raises an `ImageError` when it cannot be read."""
         image = self._read(source)
         seen = self._look(image)
-        heatmap = _resized(seen.heatmap, image.height, image.width)
+        heatmap = _with_copies(_resized(seen.heatmap, image.height, image.width), seen.clones)
+        type_scores = _type_scores(seen)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
         score, verdict = self._judge(seen)
         return Report(
             verdict=verdict,
             score=score,
-            type=max(seen.type_scores, key=seen.type_scores.__getitem__),
-            type_scores=seen.type_scores,
+            type=max(type_scores, key=type_scores.__getitem__),
+            type_scores=type_scores,
             regions=found.regions,
             notes=(*seen.notes, *self._doubts(verdict, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
             mask=found.mask,
             heatmap=heatmap,
+            evidence={seen.copies.name: seen.copies} if seen.copies else {},
         )
 
     def measure(self, source: ImageSource | Image) -> dict[str, float]:
@@ -105,7 +128,7 @@ class Detector:
         return source if isinstance(source, Image) else read_image(source, self._limits)
 
     def _look(self, image: Image) -> _Seen:
-        """Run the networks over the image, tile by tile, and put together what they say."""
+        """Run the networks over the image, tile by tile, put together what they say, and look for copies."""
         pixels, notes = _within_budget(image.pixels, self._pixel_budget)
         tiles = tiling.plan(*pixels.shape[:2])
         outputs = [self._runtime.run(pixels[tile.rows, tile.columns]) for tile in tiles]
@@ -120,6 +143,7 @@ class Detector:
             heatmap=tiling.stitch(tiles, masks).clip(0, 1),
             type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
             tile_scores=np.array(scores, np.float32) if scores else None,
+            copies=clones.measure(image) if self._find_clones else None,
             notes=notes,
         )
 
@@ -131,7 +155,10 @@ class Detector:
         return score, model.verdict(score)
 
     def _measure(self, seen: _Seen) -> dict[str, float]:
-        return calibration.measure(seen.heatmap, self.bundle.threshold, seen.tile_scores)
+        strength = seen.copies.strength if seen.copies else None
+        return calibration.measure(
+            seen.heatmap, self.bundle.threshold, seen.tile_scores, clones=strength or 0.0
+        )
 
     def _doubts(self, verdict: Verdict, found: Outline) -> Iterator[str]:
         """What a reader of the verdict and the mask should know before trusting them."""
@@ -150,13 +177,37 @@ class Detector:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What the networks say about one image, before anything is concluded from it."""
+    """What was seen in one image, before anything is concluded from it."""
 
     heatmap: NDArray[np.float32]
-    """At the resolution that was analysed."""
+    """The networks' own, at the resolution that was analysed."""
     type_scores: dict[ManipulationType, float]
+    """The networks' own."""
     tile_scores: NDArray[np.float32] | None
+    copies: CloneEvidence | None
+    """At the image's own resolution; None when nobody looked for any."""
+
+    @property
+    def clones(self) -> tuple[Clone, ...]:
+        return self.copies.clones if self.copies else ()
+
     notes: tuple[str, ...]
+
+
+def _with_copies(heatmap: NDArray[np.float32], found: Sequence[Clone]) -> NDArray[np.float32]:
+    """Add verified copies to a heatmap: as certain as they are, where they are probably pasted."""
+    joined = heatmap.copy()
+    for clone in found:
+        joined[clone.target_mask] = np.maximum(joined[clone.target_mask], clone.strength)
+    return joined
+
+
+def _type_scores(seen: _Seen) -> dict[ManipulationType, float]:
+    """Return copy-move as far as copies were verified, and for the rest what the networks say."""
+    copied = max((clone.strength for clone in seen.clones), default=0.0)
+    scores = {kind: (1 - copied) * score for kind, score in seen.type_scores.items()}
+    scores[ManipulationType.COPYMOVE] += copied
+    return scores
 
 
 def _within_budget(pixels: NDArray[np.uint8], budget: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:

@@ -11,10 +11,16 @@
     ├── CheckpointError             a checkpoint cannot become a bundle
     │   ├── UnsafeCheckpointError   reading it would run code stored in it
     │   └── MismatchedCheckpointError   it holds another network than expected
+    ├── DatasetError                a dataset's folder, or a mask in it, is not what it should be
+    ├── PhotosError                 a folder of photos cannot be forged from
     ├── SettingsError               a setting has a value that cannot be used
+    ├── TrainingError               training has no data, too little memory or nowhere to write
     ├── MissingExtraError           an optional dependency is needed and not installed
     ├── TunnelError                 the public address could not be opened
-    └── BusyError                   the queue in front of inference is full
+    ├── BusyError                   the queue in front of inference is full
+    ├── NotReadyError               the server has not loaded its model yet
+    ├── UnreachableError            a client cannot reach its server
+    └── RefusedError                a server refused what a client asked for
 
 Every message is one or two sentences for the person who can act on it. None holds a path the person did
 not give, and none holds a stack trace.
@@ -65,8 +71,20 @@ class MismatchedCheckpointError(CheckpointError):
     """The checkpoint holds another network than the expected one."""
 
 
+class DatasetError(TamperscopeError):
+    """A dataset's folder, or a mask in it, is not what it should be."""
+
+
+class PhotosError(TamperscopeError):
+    """There are no photos to make forgeries from, or none that is large enough."""
+
+
 class SettingsError(TamperscopeError):
     """A setting has a value that cannot be used."""
+
+
+class TrainingError(TamperscopeError):
+    """Training has no data, too little memory or nowhere to write."""
 
 
 class MissingExtraError(TamperscopeError):
@@ -79,3 +97,20 @@ class TunnelError(TamperscopeError):
 
 class BusyError(TamperscopeError):
     """The queue in front of inference is full; try again later."""
+
+
+class NotReadyError(TamperscopeError):
+    """The server has not loaded its model yet."""
+
+
+class UnreachableError(TamperscopeError):
+    """A client cannot reach its server, or what answers there is none."""
+
+
+class RefusedError(TamperscopeError):
+    """A server refused what a client asked for; the message is the server's."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        """HTTP status of the refusal."""

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import jpeglib
 import numpy as np
@@ -47,9 +47,16 @@ from tamperscope.errors import (
 )
 from tamperscope.report import ImageFacts
 
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif")
+)
+"""How the names of image files end, in lower case, when a folder is searched for them."""
+
 ImageSource = (
     bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | PIL.Image.Image | NDArray[np.uint8]
 )
+
+_Sample = TypeVar("_Sample", np.uint8, np.float32)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,8 @@ class Image:
     """JPEG, PNG, WEBP, TIFF, BMP, GIF, HEIF or AVIF, by content; ARRAY for an array or a Pillow image."""
     notes: tuple[str, ...] = ()
     """What was done on reading that the reader of a report should know, in plain words."""
+    orientation: int = 1
+    """The EXIF orientation, 1 to 8, that `pixels` were turned by; 1 where they lie as they are stored."""
 
     @property
     def width(self) -> int:
@@ -91,6 +100,15 @@ class Image:
     def jpeg(self) -> JpegStructure | None:
         """How the JPEG was encoded; None for other formats and where no coefficients can be read."""
         return _read_jpeg_structure(self.data) if self.format == "JPEG" else None
+
+    def upright(self, stored: NDArray[_Sample]) -> NDArray[_Sample]:
+        """Turn a plane (rows, columns) that lies as the file is stored, as `jpeg` does, like the pixels."""
+        return _transposed(stored, _UPRIGHT.get(self.orientation))
+
+    def stored(self, upright: NDArray[_Sample]) -> NDArray[_Sample]:
+        """Turn a plane (rows, columns) that lies like the pixels as the file is stored."""
+        back = {6: PIL.Image.Transpose.ROTATE_90, 8: PIL.Image.Transpose.ROTATE_270}
+        return _transposed(upright, back.get(self.orientation, _UPRIGHT.get(self.orientation)))
 
     def facts(self) -> ImageFacts:
         """Return what a report says about the file."""
@@ -143,6 +161,19 @@ def read_image(source: ImageSource, limits: ImageLimits = _DEFAULT_LIMITS) -> Im
     return _decode(_read_bytes(source, limits.bytes), limits)
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Return the (width, height) that `read_image` gives, in pixels, from the header alone.
+
+    Raises:
+        DamagedImageError: it is not an image.
+        OSError: the path cannot be opened.
+    """
+    _ignore_metadata_warnings()
+    with path.open("rb") as file, _explained_failures("The file"), PIL.Image.open(file) as picture:
+        turned = _exif_orientation(picture) >= 5
+        return picture.size[::-1] if turned else picture.size
+
+
 def _read_bytes(
     source: bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes], limit: int
 ) -> bytes:
@@ -190,8 +221,9 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         _check_complete(picture, image_format, data)
         notes = _notes_on_content(picture, image_format, data)
         picture.load()
-        pixels = _upright_rgb(picture, notes)
-    return Image(pixels, data, image_format, tuple(notes))
+        orientation = _exif_orientation(picture)
+        pixels = _upright_rgb(picture, orientation, notes)
+    return Image(pixels, data, image_format, tuple(notes), orientation)
 
 
 def _from_pillow(picture: PIL.Image.Image, limits: ImageLimits) -> Image:
@@ -200,7 +232,7 @@ def _from_pillow(picture: PIL.Image.Image, limits: ImageLimits) -> Image:
     with _explained_failures("The image"):
         _check_size(picture.size, limits)
         picture.load()
-        pixels = _upright_rgb(picture, notes)
+        pixels = _upright_rgb(picture, _exif_orientation(picture), notes)
     return Image(pixels, pixels.tobytes(), "ARRAY", tuple(notes))
 
 
@@ -468,8 +500,7 @@ _UPRIGHT = {
 }
 
 
-def _upright_rgb(picture: PIL.Image.Image, notes: list[str]) -> NDArray[np.uint8]:
-    orientation = _exif_orientation(picture)
+def _upright_rgb(picture: PIL.Image.Image, orientation: int, notes: list[str]) -> NDArray[np.uint8]:
     picture = _rgb(picture, notes)
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
@@ -477,6 +508,10 @@ def _upright_rgb(picture: PIL.Image.Image, notes: list[str]) -> NDArray[np.uint8
     pixels = np.ascontiguousarray(picture, dtype=np.uint8)
     pixels.flags.writeable = False
     return pixels
+
+
+def _transposed(plane: NDArray[_Sample], method: PIL.Image.Transpose | None) -> NDArray[_Sample]:
+    return plane if method is None else np.asarray(PIL.Image.fromarray(plane).transpose(method), plane.dtype)
 
 
 def _exif_orientation(picture: PIL.Image.Image) -> int:

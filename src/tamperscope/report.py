@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+NOTABLE = 0.5
+"""The strength from which evidence deserves a look."""
 
 
 class ManipulationType(enum.StrEnum):
@@ -57,6 +60,51 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """What a reader who is no expert must know about a measurement before concluding anything."""
+
+    what_you_see: str
+    what_it_can_mean: str
+    what_it_cannot: str
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """One independent forensic measurement of one image."""
+
+    name: str
+    """The measurement's name in the API, such as `clones`."""
+    explanation: Explanation
+    finding: str
+    """What was found in this image, in one sentence; the reason, where the measurement does not apply."""
+    strength: float | None
+    """0 to 1, how unusual the image is to this measurement: authentic photos reach `NOTABLE` in at most three
+    cases of a hundred. None where the measurement does not apply.
+    """
+    map: NDArray[np.float32] | None = None
+    """(height, width) in 0..1: where; None where the measurement says nothing about places."""
+
+    @property
+    def applicable(self) -> bool:
+        """Whether the measurement could be made on this image."""
+        return self.strength is not None
+
+    @property
+    def notable(self) -> bool:
+        """Whether a person should look at it."""
+        return self.strength is not None and self.strength >= NOTABLE
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the evidence without its map, in types that `json.dumps` takes."""
+        return {
+            "finding": self.finding,
+            "strength": None if self.strength is None else round(self.strength, 4),
+            "notable": self.notable,
+            "explanation": asdict(self.explanation),
+        }
+
+
+@dataclass(frozen=True)
 class ImageFacts:
     """What is known about the file itself."""
 
@@ -100,6 +148,8 @@ class Report:
     """(height, width): True where manipulated, at the bundle's threshold."""
     heatmap: NDArray[np.float32]
     """(height, width) in 0..1: manipulation probability of each pixel."""
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """The independent measurements that were made, by their names."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report without its maps, in types that `json.dumps` takes."""
@@ -122,6 +172,7 @@ class Report:
                 }
                 for region in self.regions
             ],
+            "evidence": {name: evidence.to_json() for name, evidence in self.evidence.items()},
             "notes": list(self.notes),
             "image": {
                 "width": self.image.width,

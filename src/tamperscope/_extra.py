@@ -1,0 +1,16 @@
+"""Optional dependencies: named in one sentence where one is needed and not installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+
+from tamperscope.errors import MissingExtraError
+
+
+def require(purpose: str, packages: Iterable[str], extra: str) -> None:
+    """Raise `MissingExtraError`, which says how to install `extra`, unless all `packages` are installed."""
+    if missing := [package for package in packages if importlib.util.find_spec(package) is None]:
+        raise MissingExtraError(
+            f"{purpose} needs {', '.join(missing)}, not installed here: pip install 'tamperscope[{extra}]'."
+        )

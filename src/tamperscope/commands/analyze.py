@@ -1,0 +1,146 @@
+"""`tamperscope analyze`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tamperscope.commands.output import FINDING, UNREADABLE, complain, table
+from tamperscope.errors import ImageError
+from tamperscope.report import Report, Verdict
+from tamperscope.server.settings import Settings
+
+if TYPE_CHECKING:
+    from tamperscope.images import Image
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per image and line.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write mask, overlay and heatmap as PNG, and the report as JSON, into this folder.",
+)
+@click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: what comes along]")
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice([verdict.value for verdict in Verdict]),
+    help="Exit with 1 when an image gets this verdict; may be given more than once.",
+)
+@click.pass_context
+def analyze(
+    ctx: click.Context,
+    files: Sequence[Path],
+    as_json: bool,
+    out: Path | None,
+    model: Path | None,
+    fail_on: Sequence[str],
+) -> None:
+    """Say whether, where and how each FILE was altered.
+
+    \b
+    Example:
+      tamperscope analyze photo.jpg other.png --out findings
+      tamperscope analyze incoming/*.jpg --json --fail-on manipulated
+
+    A file that cannot be read is named on stderr, the others are analysed, and the exit code is 3.
+    """
+    from tamperscope.images import read_image
+
+    settings = Settings.read(os.environ)
+    detector = settings.load_detector(model)
+    findings: list[_Finding] = []
+    with click.progressbar(
+        files, label="Analysing", file=sys.stderr, hidden=len(files) < 2 or not sys.stderr.isatty()
+    ) as progress:
+        for file, stem in zip(progress, _distinct_stems(files), strict=True):
+            try:
+                image = read_image(file, settings.limits)
+                finding = _Finding(file, detector.analyze(image))
+            except (ImageError, OSError) as error:
+                complain(f"{file}: {_sentence(error)}")
+                continue
+            findings.append(finding)
+            if out:
+                _write(out, stem, finding, image)
+            if as_json:
+                click.echo(json.dumps(finding.to_json()))
+    if not as_json and findings:
+        _print_table(findings)
+    if len(findings) < len(files):
+        ctx.exit(UNREADABLE)
+    if any(finding.report.verdict in fail_on for finding in findings):
+        ctx.exit(FINDING)
+
+
+@dataclass(frozen=True)
+class _Finding:
+    file: Path
+    report: Report
+
+    def to_json(self) -> dict[str, Any]:
+        return {"file": str(self.file), **self.report.to_json()}
+
+
+def _distinct_stems(files: Sequence[Path]) -> list[str]:
+    """Return a name for the results of each file; where two would be equal, the later one gets a number."""
+    stems: list[str] = []
+    for file in files:
+        stem, number = file.stem, 1
+        while stem in stems:
+            number += 1
+            stem = f"{file.stem}-{number}"
+        stems.append(stem)
+    return stems
+
+
+def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> None:
+    from tamperscope import rendering
+
+    report = finding.report
+    pictures = {
+        "mask": rendering.mask_image(report.mask),
+        "overlay": rendering.overlay(image.pixels, report.mask),
+        "heatmap": rendering.heatmap(report.heatmap),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            (folder / f"{stem}-{name}.png").write_bytes(rendering.encode_png(picture))
+        (folder / f"{stem}.json").write_text(json.dumps(finding.to_json(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(
+            f"{folder} cannot be written: {error.strerror}.", param_hint="--out"
+        ) from None
+
+
+def _print_table(findings: Sequence[_Finding]) -> None:
+    table(
+        ("File", "Verdict", "Score", "Type", "Area", "Notes"),
+        [
+            (
+                str(finding.file),
+                finding.report.verdict.value,
+                f"{finding.report.score:.2f}",
+                finding.report.type.value if finding.report.verdict is not Verdict.AUTHENTIC else "",
+                f"{finding.report.mask.mean():.1%}",
+                "; ".join(finding.report.notes),
+            )
+            for finding in findings
+        ],
+    )
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{(error.strerror or 'it cannot be read').capitalize()}."
+    return str(error)

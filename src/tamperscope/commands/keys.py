@@ -1,0 +1,52 @@
+"""`tamperscope keys create`."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+
+from tamperscope.commands.output import complain
+
+
+@click.group()
+def keys() -> None:
+    """Make the API keys that a server asks for.
+
+    \b
+    Example:
+      tamperscope keys create newsroom --file keys.json
+      tamperscope serve --keys keys.json
+    """
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="TAMPERSCOPE_KEYS",
+    default=Path("keys.json"),
+    show_default=True,
+    show_envvar=True,
+    help="Keys file, made when missing.",
+)
+@click.option("--admin", is_flag=True, help="Let this key call /admin as well.")
+def create(name: str, path: Path, admin: bool) -> None:
+    """Make a key called NAME, print it, and keep its digest in a file.
+
+    \b
+    Example:
+      tamperscope keys create newsroom --file keys.json
+      curl -H "Authorization: Bearer tsk_..." -F image=@photo.jpg http://127.0.0.1:5000/classify
+
+    The key is shown this once. A running server knows it after SIGHUP. To withdraw a key, delete its entry
+    from the file and send SIGHUP.
+    """
+    from tamperscope.server.keys import create_key
+
+    key = create_key(path, name, admin=admin, today=datetime.datetime.now(datetime.UTC).date())
+    complain(f"Added to {path}. The key is shown this once:")
+    click.echo(key)
