@@ -100,8 +100,8 @@ def test_one_pixel_does_not_decide_a_small_image() -> None:
 def test_measurements_grow_with_the_evidence() -> None:
     faint, strong = np.full((50, 50), 0.2, np.float32), np.full((50, 50), 0.2, np.float32)
     strong[:20, :20] = 0.9
-    low = calibration.measure(faint, 0.5, np.array([0.1, 0.2], np.float32))
-    high = calibration.measure(strong, 0.5, np.array([0.1, 0.7], np.float32), clones=0.8)
+    low = calibration.measure(faint, 0.5, np.array([0.1, 0.2], np.float32), {"clones": 0.0})
+    high = calibration.measure(strong, 0.5, np.array([0.1, 0.7], np.float32), {"clones": 0.8})
     assert low.keys() == high.keys() == {"map_peak", "area", "head", "clones"}
     assert all(low[name] < high[name] for name in low)
 

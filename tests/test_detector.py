@@ -16,6 +16,7 @@ from tamperscope.bundle import Bundle
 from tamperscope.calibration import Calibration
 from tamperscope.detector import Detector
 from tamperscope.errors import BundleError, ImageTooLargeError
+from tamperscope.evidence import MEASUREMENTS
 from tamperscope.images import ImageLimits
 from tamperscope.report import ManipulationType, Report, Verdict
 
@@ -229,3 +230,22 @@ def test_copies_count_in_a_score_that_is_calibrated_on_them(
 
     assert detector.analyze(copied).verdict is Verdict.MANIPULATED
     assert detector.analyze(copied[:110]).verdict is Verdict.AUTHENTIC
+
+
+def test_evidence_that_the_calibration_counts_is_always_measured(
+    joint_bundle: Bundle, photo: NDArray[np.uint8]
+) -> None:
+    model = Calibration({"jpeg_ghosts": 1.0, "clones": 1.0}, 0, 0.3, 0.7, 0.02, 0.1, 10, 10)
+    detector = Detector(dataclasses.replace(joint_bundle, calibration=model), threads=1, find_clones=False)
+
+    report = detector.analyze(photo)
+
+    assert list(report.evidence) == ["jpeg_ghosts"]
+    strength = report.evidence["jpeg_ghosts"].strength or 0
+    assert report.score == pytest.approx(1 / (1 + np.exp(-strength)))
+
+
+def test_every_measurement_is_made_when_asked_for(detector: Detector, photo: NDArray[np.uint8]) -> None:
+    report = detector.analyze(photo, all_evidence=True)
+
+    assert list(report.evidence) == list(MEASUREMENTS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -87,28 +88,27 @@ def peak(heatmap: NDArray[np.float32]) -> float:
 
 
 def measured(outputs: Collection[str]) -> frozenset[str]:
-    """Return the names of what `measure` gives for a bundle with these outputs."""
-    return frozenset({"map_peak", "area", "clones"} | ({"head"} if "score" in outputs else set()))
+    """Return the names of what `measure` gives of the networks of a bundle with these outputs."""
+    return frozenset({"map_peak", "area"} | ({"head"} if "score" in outputs else set()))
 
 
 def measure(
     heatmap: NDArray[np.float32],
     threshold: float,
     tile_scores: NDArray[np.float32] | None = None,
-    *,
-    clones: float = 0.0,
+    strengths: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Return the measurements a calibration may use.
 
     `map_peak`: logit of `peak(heatmap)`. `area`: log10 of the share of pixels at or above `threshold`, plus
     1e-4. `head`: logit of the largest of `tile_scores` (tiles,), the network's own scores in 0 to 1; left out
     when a network has none. A forgery smaller than a tile is seen by one tile, hence the largest and not the
-    mean. `clones`: strength of the evidence for copies within the image, 0 to 1, 0 where it does not apply.
+    mean. `strengths`, those of the evidence by its names, 0 to 1, 0 where it does not apply, join them.
     """
     measurements = {
         "map_peak": _logit(peak(heatmap)),
         "area": float(np.log10(np.mean(heatmap >= threshold) + 1e-4)),
-        "clones": clones,
+        **strengths,
     }
     if tile_scores is not None:
         measurements["head"] = _logit(float(tile_scores.max()))

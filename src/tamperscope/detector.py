@@ -10,7 +10,7 @@ A report never claims more than the bundle was measured for: without a calibrati
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
-from tamperscope.evidence import clones
+from tamperscope.evidence import MEASUREMENTS, clones
 from tamperscope.evidence.clones import Clone, CloneEvidence
 from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import Outline, outline
 from tamperscope.inference.runtime import Precision, Runtime
-from tamperscope.report import ManipulationType, Report, Verdict
+from tamperscope.report import Evidence, ManipulationType, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
 
@@ -53,13 +53,16 @@ class Detector:
         if missing := {"mask", "type"} - bundle.outputs:
             raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
         needed = set() if bundle.calibration is None else set(bundle.calibration.coefficients)
-        if unknown := needed - calibration.measured(bundle.outputs):
+        if unknown := needed - calibration.measured(bundle.outputs) - set(MEASUREMENTS):
             names = " and ".join(sorted(unknown))
-            raise BundleError(f"{bundle.path} is calibrated on {names}, which no network of it gives.")
+            raise BundleError(
+                f"{bundle.path} is calibrated on {names}, which neither its networks nor this version give."
+            )
         self.bundle = bundle
         self._limits = limits
         self._pixel_budget = pixel_budget
-        self._find_clones = find_clones
+        # A calibration was fitted on these; without clones its score is that of an image that has none.
+        self._always = needed & set(MEASUREMENTS) - {clones.NAME} | ({clones.NAME} if find_clones else set())
         self._runtime = Runtime(bundle, threads=threads, cache=cache, precision=precision)
 
     @classmethod
@@ -98,10 +101,13 @@ class Detector:
         """Run the networks once on an empty tile, so that the first image does not wait for it."""
         self._runtime.run(np.zeros((tiling.TILE, tiling.TILE, 3), np.uint8))
 
-    def analyze(self, source: ImageSource | Image) -> Report:
-        """Return the whole report on an image; raises an `ImageError` when it cannot be read."""
+    def analyze(self, source: ImageSource | Image, *, all_evidence: bool = False) -> Report:
+        """Return the whole report on an image; raises an `ImageError` when it cannot be read.
+
+        The report has the evidence that its score rests on; with `all_evidence`, every measurement.
+        """
         image = self._read(source)
-        seen = self._look(image)
+        seen = self._look(image, MEASUREMENTS if all_evidence else self._always)
         heatmap = _with_copies(_resized(seen.heatmap, image.height, image.width), seen.clones)
         type_scores = _type_scores(seen)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
@@ -117,18 +123,23 @@ class Detector:
             bundle=self.bundle.identity,
             mask=found.mask,
             heatmap=heatmap,
-            evidence={seen.copies.name: seen.copies} if seen.copies else {},
+            evidence=seen.evidence,
         )
 
-    def measure(self, source: ImageSource | Image) -> dict[str, float]:
-        """Return the measurements of an image that `calibration.fit` takes, one mapping per image."""
-        return self._measure(self._look(self._read(source)))
+    def measure(
+        self, source: ImageSource | Image, *, evidence: Collection[str] = (clones.NAME,)
+    ) -> dict[str, float]:
+        """Return the measurements of an image that `calibration.fit` takes, one mapping per image.
+
+        `evidence` names those of `evidence.MEASUREMENTS` whose strength is among them.
+        """
+        return self._measure(self._look(self._read(source), evidence))
 
     def _read(self, source: ImageSource | Image) -> Image:
         return source if isinstance(source, Image) else read_image(source, self._limits)
 
-    def _look(self, image: Image) -> _Seen:
-        """Run the networks over the image, tile by tile, put together what they say, and look for copies."""
+    def _look(self, image: Image, evidence: Collection[str]) -> _Seen:
+        """Run the networks tile by tile, put their answers together, and make measurements."""
         pixels, notes = _within_budget(image.pixels, self._pixel_budget)
         tiles = tiling.plan(*pixels.shape[:2])
         outputs = [self._runtime.run(pixels[tile.rows, tile.columns]) for tile in tiles]
@@ -143,7 +154,7 @@ class Detector:
             heatmap=tiling.stitch(tiles, masks).clip(0, 1),
             type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
             tile_scores=np.array(scores, np.float32) if scores else None,
-            copies=clones.measure(image) if self._find_clones else None,
+            evidence={name: measure(image) for name, measure in MEASUREMENTS.items() if name in evidence},
             notes=notes,
         )
 
@@ -155,9 +166,9 @@ class Detector:
         return score, model.verdict(score)
 
     def _measure(self, seen: _Seen) -> dict[str, float]:
-        strength = seen.copies.strength if seen.copies else None
+        strengths = {name: evidence.strength or 0.0 for name, evidence in seen.evidence.items()}
         return calibration.measure(
-            seen.heatmap, self.bundle.threshold, seen.tile_scores, clones=strength or 0.0
+            seen.heatmap, self.bundle.threshold, seen.tile_scores, {clones.NAME: 0.0, **strengths}
         )
 
     def _doubts(self, verdict: Verdict, found: Outline) -> Iterator[str]:
@@ -184,14 +195,14 @@ class _Seen:
     type_scores: dict[ManipulationType, float]
     """The networks' own."""
     tile_scores: NDArray[np.float32] | None
-    copies: CloneEvidence | None
-    """At the image's own resolution; None when nobody looked for any."""
+    evidence: Mapping[str, Evidence]
+    """At the image's own resolution, as far as it was asked for."""
+    notes: tuple[str, ...]
 
     @property
     def clones(self) -> tuple[Clone, ...]:
-        return self.copies.clones if self.copies else ()
-
-    notes: tuple[str, ...]
+        copies = self.evidence.get(clones.NAME)
+        return copies.clones if isinstance(copies, CloneEvidence) else ()
 
 
 def _with_copies(heatmap: NDArray[np.float32], found: Sequence[Clone]) -> NDArray[np.float32]:
