@@ -32,7 +32,17 @@ def edit(folder: Path, **changes: Any) -> None:
 
 
 def test_what_is_written_is_what_is_read(joint_bundle: Bundle, folder: Path) -> None:
-    calibration = Calibration({"map_peak": 1.5, "area": -0.25}, 0.1, 0.2, 0.7, 0.02, 0.1, 200, 300)
+    calibration = Calibration(
+        {"network_map": 1.5, "area": -0.25},
+        dict.fromkeys(("network_map", "area"), 0.0),
+        0.1,
+        0.2,
+        0.7,
+        0.02,
+        0.1,
+        200,
+        300,
+    )
     written = write_manifest(
         folder,
         name="mine",

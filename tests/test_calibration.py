@@ -16,7 +16,7 @@ def images(
     """Two measurements, of which the first tells manipulated images apart and the second is noise."""
     manipulated = [index % 2 == 1 for index in range(count)]
     return [
-        {"map_peak": separation * truth + rng.normal(), "area": rng.normal()} for truth in manipulated
+        {"network_map": separation * truth + rng.normal(), "area": rng.normal()} for truth in manipulated
     ], manipulated
 
 
@@ -36,8 +36,8 @@ def test_scores_are_probabilities(rng: np.random.Generator) -> None:
     rows, truth = images(rng, separation=2, count=4000)
     model = calibration.fit(rows, truth)
     # Standard errors at 4000 images are about 0.07.
-    assert model.coefficients["map_peak"] == pytest.approx(2, abs=0.25)
-    assert model.coefficients["area"] == pytest.approx(0, abs=0.25)
+    assert model.coefficients["network_map"] == pytest.approx(2, abs=0.25)
+    assert model.coefficients.get("area", 0) == pytest.approx(0, abs=0.25)
     assert model.intercept == pytest.approx(-2, abs=0.25)
 
 
@@ -45,9 +45,9 @@ def test_a_score_does_not_depend_on_how_many_images_of_each_kind_there_were(rng:
     rows, truth = images(rng, separation=2, count=4000)
     few_authentic = [row for row, forged in zip(rows, truth, strict=True) if forged or row["area"] > 0.5]
     labels = [forged for row, forged in zip(rows, truth, strict=True) if forged or row["area"] > 0.5]
-    balanced = calibration.fit([{"map_peak": row["map_peak"]} for row in rows], truth)
-    skewed = calibration.fit([{"map_peak": row["map_peak"]} for row in few_authentic], labels)
-    assert skewed.score({"map_peak": 1.0}) == pytest.approx(balanced.score({"map_peak": 1.0}), abs=0.06)
+    balanced = calibration.fit([{"network_map": row["network_map"]} for row in rows], truth)
+    skewed = calibration.fit([{"network_map": row["network_map"]} for row in few_authentic], labels)
+    assert skewed.score({"network_map": 1.0}) == pytest.approx(balanced.score({"network_map": 1.0}), abs=0.06)
 
 
 def test_when_both_promises_can_be_kept_nothing_is_inconclusive(rng: np.random.Generator) -> None:
@@ -57,9 +57,17 @@ def test_when_both_promises_can_be_kept_nothing_is_inconclusive(rng: np.random.G
     assert {model.verdict(model.score(row)) for row in rows} == {Verdict.MANIPULATED, Verdict.AUTHENTIC}
 
 
+def test_more_of_a_trace_never_lowers_the_score(rng: np.random.Generator) -> None:
+    rows, truth = images(rng, separation=2)
+    model = calibration.fit([{**row, "clones": -row["network_map"] + rng.normal()} for row in rows], truth)
+    assert "network_map" in model.coefficients
+    assert "clones" not in model.coefficients
+    assert min(model.coefficients.values()) >= 0
+
+
 def test_a_constant_measurement_is_harmless(rng: np.random.Generator) -> None:
     rows, truth = images(rng, separation=2)
-    model = calibration.fit([{**row, "head": 3.0} for row in rows], truth)
+    model = calibration.fit([{**row, "network_score": 3.0} for row in rows], truth)
     assert np.isfinite(list(model.coefficients.values())).all()
 
 
@@ -70,7 +78,7 @@ def test_fitting_needs_images_of_both_kinds() -> None:
 
 def test_fitting_needs_the_same_measurements_everywhere() -> None:
     with pytest.raises(ValueError, match="same measurements"):
-        calibration.fit([{"area": 1.0}, {"map_peak": 2.0}], [True, False])
+        calibration.fit([{"area": 1.0}, {"network_map": 2.0}], [True, False])
 
 
 def test_a_calibration_survives_json(rng: np.random.Generator) -> None:
@@ -80,7 +88,7 @@ def test_a_calibration_survives_json(rng: np.random.Generator) -> None:
 
 def test_crossed_operating_points_are_refused() -> None:
     with pytest.raises(ValueError, match="operating points"):
-        Calibration({}, 0.0, 0.8, 0.2, 0.02, 0.1, 10, 10)
+        Calibration({}, {}, 0.0, 0.8, 0.2, 0.02, 0.1, 10, 10)
 
 
 def test_the_peak_is_the_mean_of_the_highest_percent() -> None:
@@ -100,17 +108,17 @@ def test_one_pixel_does_not_decide_a_small_image() -> None:
 def test_measurements_grow_with_the_evidence() -> None:
     faint, strong = np.full((50, 50), 0.2, np.float32), np.full((50, 50), 0.2, np.float32)
     strong[:20, :20] = 0.9
-    low = calibration.measure(faint, 0.5, np.array([0.1, 0.2], np.float32), {"clones": 0.0})
-    high = calibration.measure(strong, 0.5, np.array([0.1, 0.7], np.float32), {"clones": 0.8})
-    assert low.keys() == high.keys() == {"map_peak", "area", "head", "clones"}
+    low = calibration.measure(faint, np.array([0.1, 0.2], np.float32), {"clones": 0.0})
+    high = calibration.measure(strong, np.array([0.1, 0.7], np.float32), {"clones": 0.8})
+    assert low.keys() == high.keys() == {"network_map", "network_score", "clones"}
     assert all(low[name] < high[name] for name in low)
 
 
 def test_a_certain_network_gives_finite_measurements() -> None:
-    certain = calibration.measure(np.ones((40, 40), np.float32), 0.5, np.array([1.0], np.float32))
-    nothing = calibration.measure(np.zeros((40, 40), np.float32), 0.5, np.array([0.0], np.float32))
+    certain = calibration.measure(np.ones((40, 40), np.float32), np.array([1.0], np.float32))
+    nothing = calibration.measure(np.zeros((40, 40), np.float32), np.array([0.0], np.float32))
     assert np.isfinite([*certain.values(), *nothing.values()]).all()
 
 
 def test_a_network_without_a_score_has_no_head_measurement() -> None:
-    assert "head" not in calibration.measure(np.zeros((40, 40), np.float32), 0.5)
+    assert "network_score" not in calibration.measure(np.zeros((40, 40), np.float32))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tamperscope.bundle import Bundle
 from tamperscope.calibration import Calibration
-from tamperscope.detector import Detector
+from tamperscope.detector import COUNTED, Detector
 from tamperscope.errors import BundleError, ImageTooLargeError
 from tamperscope.evidence import MEASUREMENTS
 from tamperscope.images import ImageLimits
@@ -31,9 +31,23 @@ def photo(rng: np.random.Generator) -> NDArray[np.uint8]:
     return rng.integers(0, 256, (90, 120, 3), np.uint8)
 
 
+def logistic(coefficients: dict[str, float], intercept: float) -> Calibration:
+    return Calibration(
+        coefficients,
+        dict.fromkeys(coefficients, 0.0),
+        intercept,
+        authentic_below=0.3,
+        manipulated_above=0.7,
+        false_alarm_rate=0.02,
+        miss_rate=0.1,
+        authentic_images=10,
+        manipulated_images=10,
+    )
+
+
 def calibrated(bundle: Bundle, intercept: float, threshold: float) -> Detector:
     """A detector whose score is the sigmoid of `intercept`, whatever the image."""
-    model = Calibration({"map_peak": 0.0, "head": 0.0}, intercept, 0.3, 0.7, 0.02, 0.1, 10, 10)
+    model = logistic({"network_map": 0.0, "network_score": 0.0}, intercept)
     return Detector(dataclasses.replace(bundle, calibration=model, threshold=threshold), threads=1)
 
 
@@ -169,8 +183,8 @@ def test_a_bundle_without_types_cannot_analyse(pair_bundle: Bundle) -> None:
 
 
 def test_a_calibration_on_what_no_network_gives_is_refused(pair_bundle: Bundle) -> None:
-    model = Calibration({"map_peak": 1.0, "head": 1.0}, 0.0, 0.3, 0.7, 0.02, 0.1, 10, 10)
-    with pytest.raises(BundleError, match="calibrated on head"):
+    model = logistic({"network_map": 1.0, "network_score": 1.0}, 0.0)
+    with pytest.raises(BundleError, match="calibrated on network_score"):
         Detector.load(dataclasses.replace(pair_bundle, calibration=model))
 
 
@@ -180,7 +194,7 @@ def test_limits_apply(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
 
 
 def test_measurements_are_those_a_calibration_takes(detector: Detector, photo: NDArray[np.uint8]) -> None:
-    assert detector.measure(photo).keys() == {"map_peak", "area", "head", "clones"}
+    assert detector.analyze(photo).measurements.keys() == {"network_map", "network_score"} | COUNTED
 
 
 def test_warming_up_leaves_answers_alone(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
@@ -225,24 +239,39 @@ def test_a_verified_copy_joins_mask_type_and_evidence(
 def test_copies_count_in_a_score_that_is_calibrated_on_them(
     joint_bundle: Bundle, copied: NDArray[np.uint8]
 ) -> None:
-    model = Calibration({"clones": 8.0}, -4.0, 0.3, 0.7, 0.02, 0.1, 10, 10)
+    model = logistic({"clones": 8.0}, -4.0)
     detector = Detector(dataclasses.replace(joint_bundle, calibration=model), threads=1)
 
     assert detector.analyze(copied).verdict is Verdict.MANIPULATED
     assert detector.analyze(copied[:110]).verdict is Verdict.AUTHENTIC
 
 
-def test_evidence_that_the_calibration_counts_is_always_measured(
-    joint_bundle: Bundle, photo: NDArray[np.uint8]
-) -> None:
-    model = Calibration({"jpeg_ghosts": 1.0, "clones": 1.0}, 0, 0.3, 0.7, 0.02, 0.1, 10, 10)
-    detector = Detector(dataclasses.replace(joint_bundle, calibration=model), threads=1, find_clones=False)
+def with_a_ghost(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A picture of which the middle was compressed strongly before it was pasted, and that middle."""
+    layers = [rng.normal(0, 30, (side, side)).astype(np.float32) for side in (40, 150, 400)]
+    gray = 128 + sum(cv2.resize(layer, (400, 400), interpolation=cv2.INTER_CUBIC) for layer in layers)
+    picture = np.repeat(gray.clip(0, 255).astype(np.uint8)[:, :, np.newaxis], 3, axis=2)
+    file = BytesIO()
+    PIL.Image.fromarray(picture).save(file, "JPEG", quality=62)
+    place = np.zeros((400, 400), bool)
+    place[128:272, 128:272] = True
+    return np.where(place[:, :, np.newaxis], np.asarray(PIL.Image.open(file)), picture), place
 
-    report = detector.analyze(photo)
 
-    assert list(report.evidence) == ["jpeg_ghosts"]
-    strength = report.evidence["jpeg_ghosts"].strength or 0
-    assert report.score == pytest.approx(1 / (1 + np.exp(-strength)))
+def test_a_notable_ghost_joins_mask_and_score(joint_bundle: Bundle, rng: np.random.Generator) -> None:
+    model = logistic({"jpeg_ghosts": 10.0}, -4.0)
+    bundle = dataclasses.replace(joint_bundle, threshold=0.8, calibration=model)
+    picture, place = with_a_ghost(rng)
+
+    report = Detector(bundle, threads=1).analyze(picture)
+    without = Detector(bundle, threads=1, use_evidence=False).analyze(picture, all_evidence=True)
+
+    assert report.verdict is Verdict.MANIPULATED
+    assert report.mask[place].mean() > 0.9
+    assert report.mask[~place].mean() < 0.1
+    assert without.evidence["jpeg_ghosts"].notable
+    assert without.verdict is Verdict.AUTHENTIC
+    assert not without.mask.any()
 
 
 def test_every_measurement_is_made_when_asked_for(detector: Detector, photo: NDArray[np.uint8]) -> None:

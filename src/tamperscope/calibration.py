@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope.report import Verdict
+from tamperscope.report import Reason, Verdict
 
 PEAK_SHARE = 0.01
 PEAK_PIXELS = 64
@@ -29,6 +29,8 @@ class Calibration:
 
     coefficients: Mapping[str, float]
     """One per measurement, in the measurement's own unit."""
+    baseline: Mapping[str, float]
+    """The mean of each measurement on the authentic calibration images: what a score's reasons refer to."""
     intercept: float
     authentic_below: float
     """Score, 0 to 1, below which an image is called authentic."""
@@ -53,6 +55,16 @@ class Calibration:
         evidence = sum(weight * measurements[name] for name, weight in self.coefficients.items())
         return float(_sigmoid(np.float64(self.intercept + evidence)))
 
+    def reasons(self, measurements: Mapping[str, float]) -> tuple[Reason, ...]:
+        """Return what moved the score of these measurements away from an average authentic image's, strongest
+        first; raises `KeyError` as `score` does.
+        """
+        effects = {
+            name: weight * (measurements[name] - self.baseline[name])
+            for name, weight in self.coefficients.items()
+        }
+        return tuple(Reason(name, effects[name]) for name in sorted(effects, key=lambda n: -abs(effects[n])))
+
     def verdict(self, score: float) -> Verdict:
         """Return what a score means at the two operating points; between them nothing is claimed."""
         if score > self.manipulated_above:
@@ -70,6 +82,7 @@ class Calibration:
         """Read back what `to_json` gave; raises `KeyError`, `TypeError` or `ValueError` on anything else."""
         return cls(
             coefficients={str(name): float(value) for name, value in document["coefficients"].items()},
+            baseline={str(name): float(document["baseline"][name]) for name in document["coefficients"]},
             intercept=float(document["intercept"]),
             authentic_below=float(document["authentic_below"]),
             manipulated_above=float(document["manipulated_above"]),
@@ -89,29 +102,24 @@ def peak(heatmap: NDArray[np.float32]) -> float:
 
 def measured(outputs: Collection[str]) -> frozenset[str]:
     """Return the names of what `measure` gives of the networks of a bundle with these outputs."""
-    return frozenset({"map_peak", "area"} | ({"head"} if "score" in outputs else set()))
+    return frozenset({"network_map"} | ({"network_score"} if "score" in outputs else set()))
 
 
 def measure(
     heatmap: NDArray[np.float32],
-    threshold: float,
     tile_scores: NDArray[np.float32] | None = None,
     strengths: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Return the measurements a calibration may use.
 
-    `map_peak`: logit of `peak(heatmap)`. `area`: log10 of the share of pixels at or above `threshold`, plus
-    1e-4. `head`: logit of the largest of `tile_scores` (tiles,), the network's own scores in 0 to 1; left out
-    when a network has none. A forgery smaller than a tile is seen by one tile, hence the largest and not the
-    mean. `strengths`, those of the evidence by its names, 0 to 1, 0 where it does not apply, join them.
+    `network_map`: logit of `peak(heatmap)`. `network_score`: logit of the largest of `tile_scores` (tiles,),
+    the network's own in 0 to 1, left out when a network has none: a forgery smaller than a tile is seen by
+    one tile, hence the largest and not the mean. `strengths` are those of the evidence by its names, 0 to 1,
+    and 0 where it does not apply.
     """
-    measurements = {
-        "map_peak": _logit(peak(heatmap)),
-        "area": float(np.log10(np.mean(heatmap >= threshold) + 1e-4)),
-        **strengths,
-    }
+    measurements = {"network_map": _logit(peak(heatmap)), **strengths}
     if tile_scores is not None:
-        measurements["head"] = _logit(float(tile_scores.max()))
+        measurements["network_score"] = _logit(float(tile_scores.max()))
     return measurements
 
 
@@ -132,8 +140,9 @@ def fit(
     inconclusive.
 
     Both classes weigh the same, so a score is a probability for a reader who has no prior opinion. `ridge` is
-    the L2 penalty on standardised coefficients. Raises `ValueError` when a class has no image or names
-    differ.
+    the L2 penalty on standardised coefficients. Measurements that would count against a manipulation are left
+    out: more of a trace must never make a picture look more authentic. Raises `ValueError` when a class has
+    no image or names differ.
     """
     labels = np.asarray(manipulated, dtype=bool)
     names = sorted(measurements[0]) if measurements else []
@@ -141,10 +150,15 @@ def fit(
         raise ValueError("a calibration needs a label for each image, and images of both classes")
     if any(sorted(row) != names for row in measurements):
         raise ValueError("every image needs the same measurements")
-    rows = np.array([[row[name] for name in names] for row in measurements], dtype=np.float64)
-    coefficients, intercept = _logistic_regression(rows, labels, ridge)
+    while True:
+        rows = np.array([[row[name] for name in names] for row in measurements], dtype=np.float64)
+        coefficients, intercept = _logistic_regression(rows.reshape(len(labels), -1), labels, ridge)
+        if not (coefficients < 0).any():
+            break
+        del names[int(coefficients.argmin())]
     model = Calibration(
         coefficients=dict(zip(names, coefficients.tolist(), strict=True)),
+        baseline=dict(zip(names, rows[~labels].mean(axis=0).tolist(), strict=True)),
         intercept=intercept,
         authentic_below=0,
         manipulated_above=1,

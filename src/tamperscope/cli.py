@@ -14,6 +14,7 @@ import click
 from tamperscope import __version__
 from tamperscope.commands.analyze import analyze
 from tamperscope.commands.bundles import import_checkpoint, models
+from tamperscope.commands.calibrate import calibrate
 from tamperscope.commands.dataset import dataset
 from tamperscope.commands.evaluate import evaluate
 from tamperscope.commands.keys import keys
@@ -50,6 +51,7 @@ for _command in (
     dataset,
     train,
     release,
+    calibrate,
     evaluate,
     import_checkpoint,
     quantize,

@@ -10,7 +10,7 @@ A report never claims more than the bundle was measured for: without a calibrati
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -22,16 +22,20 @@ from numpy.typing import NDArray
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
-from tamperscope.evidence import MEASUREMENTS, clones
+from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
 from tamperscope.evidence.clones import Clone, CloneEvidence
 from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import Outline, outline
 from tamperscope.inference.runtime import Precision, Runtime
-from tamperscope.report import Evidence, ManipulationType, Report, Verdict
+from tamperscope.report import Evidence, ManipulationType, Reason, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
+COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
+"""The evidence that joins the networks in mask and score; the rest is for the reader."""
 
+# Of a ghost's map: the areas that react like the smaller group of blocks, rather than like the rest.
+_GHOST = 0.5
 _DEFAULT_LIMITS = ImageLimits()
 
 
@@ -47,13 +51,13 @@ class Detector:
         threads: int | None = None,
         cache: Path | None = None,
         precision: Precision = "auto",
-        find_clones: bool = True,
+        use_evidence: bool = True,
     ) -> None:
         """Compile the networks of `bundle`; see `load` for the settings."""
         if missing := {"mask", "type"} - bundle.outputs:
             raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
         needed = set() if bundle.calibration is None else set(bundle.calibration.coefficients)
-        if unknown := needed - calibration.measured(bundle.outputs) - set(MEASUREMENTS):
+        if unknown := needed - calibration.measured(bundle.outputs) - COUNTED:
             names = " and ".join(sorted(unknown))
             raise BundleError(
                 f"{bundle.path} is calibrated on {names}, which neither its networks nor this version give."
@@ -61,8 +65,7 @@ class Detector:
         self.bundle = bundle
         self._limits = limits
         self._pixel_budget = pixel_budget
-        # A calibration was fitted on these; without clones its score is that of an image that has none.
-        self._always = needed & set(MEASUREMENTS) - {clones.NAME} | ({clones.NAME} if find_clones else set())
+        self._counted = COUNTED if use_evidence else frozenset()
         self._runtime = Runtime(bundle, threads=threads, cache=cache, precision=precision)
 
     @classmethod
@@ -75,16 +78,16 @@ class Detector:
         threads: int | None = None,
         cache: Path | None = None,
         precision: Precision = "auto",
-        find_clones: bool = True,
+        use_evidence: bool = True,
     ) -> Self:
         """Return a detector with `bundle`, the folder of one, or the default one.
 
         `limits` say which images are refused. Images of more than `pixel_budget` pixels are scaled down to
         it. `threads` is how many CPU threads one analysis uses; None takes what the machine has. Compiled
         networks are kept in the folder `cache`; None compiles them each time. `precision` is `f32` to leave
-        the bundle's 8-bit graph aside where it has one. `find_clones` looks for copies within the
-        image, which the networks hardly see. Raises `BundleError` when the bundle is missing, altered or
-        lacks an output.
+        the bundle's 8-bit graph aside where it has one. Without `use_evidence` the networks alone make
+        mask and score: faster, but they hardly see copies within the image. Raises `BundleError` when the
+        bundle is missing, altered or lacks an output.
         """
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         return cls(
@@ -94,7 +97,7 @@ class Detector:
             threads=threads,
             cache=cache,
             precision=precision,
-            find_clones=find_clones,
+            use_evidence=use_evidence,
         )
 
     def warm_up(self) -> None:
@@ -107,11 +110,13 @@ class Detector:
         The report has the evidence that its score rests on; with `all_evidence`, every measurement.
         """
         image = self._read(source)
-        seen = self._look(image, MEASUREMENTS if all_evidence else self._always)
-        heatmap = _with_copies(_resized(seen.heatmap, image.height, image.width), seen.clones)
-        type_scores = _type_scores(seen)
+        seen = self._look(image, MEASUREMENTS if all_evidence else self._counted)
+        counted = {name: found for name, found in seen.evidence.items() if name in self._counted}
+        heatmap = _joined(_resized(seen.heatmap, image.height, image.width), counted)
+        type_scores = _type_scores(seen.type_scores, counted)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
-        score, verdict = self._judge(seen)
+        measurements = self._measure(seen)
+        score, verdict, reasons = self._judge(measurements, seen)
         return Report(
             verdict=verdict,
             score=score,
@@ -124,16 +129,9 @@ class Detector:
             mask=found.mask,
             heatmap=heatmap,
             evidence=seen.evidence,
+            reasons=reasons,
+            measurements=measurements,
         )
-
-    def measure(
-        self, source: ImageSource | Image, *, evidence: Collection[str] = (clones.NAME,)
-    ) -> dict[str, float]:
-        """Return the measurements of an image that `calibration.fit` takes, one mapping per image.
-
-        `evidence` names those of `evidence.MEASUREMENTS` whose strength is among them.
-        """
-        return self._measure(self._look(self._read(source), evidence))
 
     def _read(self, source: ImageSource | Image) -> Image:
         return source if isinstance(source, Image) else read_image(source, self._limits)
@@ -158,18 +156,19 @@ class Detector:
             notes=notes,
         )
 
-    def _judge(self, seen: _Seen) -> tuple[float, Verdict]:
+    def _judge(
+        self, measurements: Mapping[str, float], seen: _Seen
+    ) -> tuple[float, Verdict, tuple[Reason, ...]]:
         model = self.bundle.calibration
         if model is None:
-            return calibration.peak(seen.heatmap), Verdict.INCONCLUSIVE
-        score = model.score(self._measure(seen))
-        return score, model.verdict(score)
+            return calibration.peak(seen.heatmap), Verdict.INCONCLUSIVE, ()
+        score = model.score(measurements)
+        return score, model.verdict(score), model.reasons(measurements)
 
     def _measure(self, seen: _Seen) -> dict[str, float]:
-        strengths = {name: evidence.strength or 0.0 for name, evidence in seen.evidence.items()}
-        return calibration.measure(
-            seen.heatmap, self.bundle.threshold, seen.tile_scores, {clones.NAME: 0.0, **strengths}
-        )
+        found = {name: seen.evidence.get(name) if name in self._counted else None for name in COUNTED}
+        strengths = {name: (evidence and evidence.strength) or 0.0 for name, evidence in found.items()}
+        return calibration.measure(seen.heatmap, seen.tile_scores, strengths)
 
     def _doubts(self, verdict: Verdict, found: Outline) -> Iterator[str]:
         """What a reader of the verdict and the mask should know before trusting them."""
@@ -199,26 +198,32 @@ class _Seen:
     """At the image's own resolution, as far as it was asked for."""
     notes: tuple[str, ...]
 
-    @property
-    def clones(self) -> tuple[Clone, ...]:
-        copies = self.evidence.get(clones.NAME)
-        return copies.clones if isinstance(copies, CloneEvidence) else ()
 
-
-def _with_copies(heatmap: NDArray[np.float32], found: Sequence[Clone]) -> NDArray[np.float32]:
-    """Add verified copies to a heatmap: as certain as they are, where they are probably pasted."""
+def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:
+    """Add to a heatmap what is certain without networks: copies, where they are probably pasted, ghosts."""
     joined = heatmap.copy()
-    for clone in found:
+    for clone in _clones(evidence):
         joined[clone.target_mask] = np.maximum(joined[clone.target_mask], clone.strength)
+    ghosts = evidence.get(jpeg_ghosts.NAME)
+    if ghosts is not None and ghosts.notable and ghosts.strength is not None and ghosts.map is not None:
+        ghost = ghosts.map > _GHOST
+        joined[ghost] = np.maximum(joined[ghost], ghosts.strength)
     return joined
 
 
-def _type_scores(seen: _Seen) -> dict[ManipulationType, float]:
+def _type_scores(
+    networks: Mapping[ManipulationType, float], evidence: Mapping[str, Evidence]
+) -> dict[ManipulationType, float]:
     """Return copy-move as far as copies were verified, and for the rest what the networks say."""
-    copied = max((clone.strength for clone in seen.clones), default=0.0)
-    scores = {kind: (1 - copied) * score for kind, score in seen.type_scores.items()}
+    copied = max((clone.strength for clone in _clones(evidence)), default=0.0)
+    scores = {kind: (1 - copied) * score for kind, score in networks.items()}
     scores[ManipulationType.COPYMOVE] += copied
     return scores
+
+
+def _clones(evidence: Mapping[str, Evidence]) -> tuple[Clone, ...]:
+    copies = evidence.get(clones.NAME)
+    return copies.clones if isinstance(copies, CloneEvidence) else ()
 
 
 def _within_budget(pixels: NDArray[np.uint8], budget: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:

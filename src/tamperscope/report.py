@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -105,6 +106,29 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """How one measurement moved the score."""
+
+    name: str
+    """`network_map`, `network_score` or the name of evidence."""
+    effect: float
+    """Change of the score's log-odds, compared with what the average authentic image has."""
+
+    @property
+    def text(self) -> str:
+        """The same in words."""
+        what = {
+            "network_map": "The network's map of manipulated areas",
+            "network_score": "The network's impression of the whole picture",
+        }.get(self.name, f"The evidence {self.name.replace('_', ' ')}")
+        times = math.exp(abs(self.effect))
+        if times < 1.05:
+            return f"{what} hardly moved the score."
+        direction = "more" if self.effect > 0 else "less"
+        return f"{what} makes a manipulation {times:.1f} times {direction} likely than it is on average."
+
+
+@dataclass(frozen=True)
 class ImageFacts:
     """What is known about the file itself."""
 
@@ -150,6 +174,10 @@ class Report:
     """(height, width) in 0..1: manipulation probability of each pixel."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """The independent measurements that were made, by their names."""
+    reasons: tuple[Reason, ...] = ()
+    """What moved the score, strongest first; empty without a calibration."""
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    """What the score was computed from, as `calibration.fit` takes it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report without its maps, in types that `json.dumps` takes."""
@@ -171,6 +199,10 @@ class Report:
                     "probability": round(region.probability, 4),
                 }
                 for region in self.regions
+            ],
+            "reasons": [
+                {"name": reason.name, "effect": round(reason.effect, 4), "text": reason.text}
+                for reason in self.reasons
             ],
             "evidence": {name: evidence.to_json() for name, evidence in self.evidence.items()},
             "notes": list(self.notes),

@@ -22,8 +22,8 @@ def test_only_a_joint_network_can_be_released(tmp_path: Path) -> None:
     assert not (tmp_path / "bundle").exists()
 
 
-def test_the_lowest_threshold_that_costs_little_is_chosen() -> None:
-    assert choose_threshold({0.1: KEPT_F1 * 0.5 - 0.01, 0.2: KEPT_F1 * 0.5, 0.3: 0.5, 0.4: 0.48}) == 0.2
+def test_the_highest_threshold_that_costs_little_is_chosen() -> None:
+    assert choose_threshold({0.2: 0.48, 0.3: 0.5, 0.4: KEPT_F1 * 0.5, 0.5: KEPT_F1 * 0.5 - 0.01}) == 0.4
 
 
 def test_thresholds_are_rated_on_forged_examples_alone() -> None:

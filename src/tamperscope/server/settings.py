@@ -21,7 +21,7 @@ is its name with dashes, and the nearer one wins:
 | `TAMPERSCOPE_THREADS`      | none        | CPU threads of one analysis instead of all cores |
 | `TAMPERSCOPE_CACHE`        | the user's  | folder of compiled models; `none` compiles at each start |
 | `TAMPERSCOPE_PRECISION`    | auto        | `f32` leaves a bundle's 8-bit graph aside |
-| `TAMPERSCOPE_CLONES`       | on          | `off` does not look for copies within the image: faster |
+| `TAMPERSCOPE_EVIDENCE`     | on          | `off` lets the networks alone decide: faster, finds less |
 | `TAMPERSCOPE_KEYS`         | none        | file of API keys; without one nobody needs a key |
 | `TAMPERSCOPE_RATE_LIMIT`   | none        | requests a minute from one key, or address without keys |
 | `TAMPERSCOPE_TRUSTED_PROXY`| none        | address of the proxy whose `X-Forwarded-For` is believed |
@@ -67,7 +67,7 @@ class Settings:
     threads: int | None = None
     cache: Path | None = platformdirs.user_cache_path("tamperscope")  # noqa: RUF009
     precision: Literal["auto", "f32"] = "auto"
-    clones: Literal["on", "off"] = "on"
+    evidence: Literal["on", "off"] = "on"
     keys: Path | None = None
     rate_limit: int | None = None
     trusted_proxy: str | None = None
@@ -118,7 +118,7 @@ class Settings:
             threads=self.threads,
             cache=self.cache,
             precision=self.precision,
-            find_clones=self.clones == "on",
+            use_evidence=self.evidence == "on",
         )
 
 
@@ -213,8 +213,8 @@ TABLE = (
         _one_of("auto", "f32"),
     ),
     Setting(
-        "clones",
-        "Look for copies within the image: on or off, which is faster.",
+        "evidence",
+        "Let copies and JPEG traces join mask and score: on, or off, which is faster and finds less.",
         _one_of("on", "off"),
     ),
     Setting("keys", "File of API keys, made by: tamperscope keys create.", Path),

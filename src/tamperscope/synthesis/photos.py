@@ -66,13 +66,19 @@ class PhotoLibrary:
 
     @classmethod
     def open(
-        cls, root: Path, object_masks: Path | None = None, *, held_out: bool = False, memory: int = 2**30
+        cls,
+        root: Path,
+        object_masks: Path | None = None,
+        *,
+        held_out: bool | None = False,
+        memory: int = 2**30,
     ) -> PhotoLibrary:
         """Open a folder of photos, or of folders of photos at any depth: each folder is a collection.
 
         The last tenth of each collection by name is held out: neighbours in name are often near-duplicates,
-        and a contiguous cut keeps them on one side. `object_masks` has the same folders, with `<photo>*.png`,
-        white inside an object. Decoded photos are kept in up to `memory` bytes.
+        and a contiguous cut keeps them on one side; `held_out` None takes all photos. `object_masks` has the
+        same folders, with `<photo>*.png`, white inside an object. Decoded photos are kept in up to `memory`
+        bytes.
 
         Raises PhotosError when there is no photo.
         """
@@ -87,7 +93,7 @@ class PhotoLibrary:
             collection = folder.relative_to(root)
             cut = len(members) - len(members) // 10
             masks = _masks_by_photo(object_masks / collection if object_masks else None)
-            for path in members[cut:] if held_out else members[:cut]:
+            for path in {None: members, True: members[cut:], False: members[:cut]}[held_out]:
                 name = path.relative_to(root).as_posix()
                 try:
                     with PIL.Image.open(path) as picture:
