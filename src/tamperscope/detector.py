@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
+from tamperscope.contours import filled, polygon
 from tamperscope.errors import BundleError
 from tamperscope.evidence import MEASUREMENTS, clones
 from tamperscope.evidence.clones import Clone, CloneEvidence
@@ -28,7 +29,7 @@ from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import Outline, outline
 from tamperscope.inference.runtime import Precision, Runtime
-from tamperscope.report import Evidence, ManipulationType, Report, Verdict
+from tamperscope.report import Evidence, ManipulationType, Region, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
 
@@ -117,7 +118,7 @@ class Detector:
             score=score,
             type=max(type_scores, key=type_scores.__getitem__),
             type_scores=type_scores,
-            regions=found.regions,
+            regions=tuple(_explained(region, seen.clones) for region in found.regions),
             notes=(*seen.notes, *self._doubts(verdict, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
@@ -211,6 +212,18 @@ def _with_copies(heatmap: NDArray[np.float32], found: Sequence[Clone]) -> NDArra
     for clone in found:
         joined[clone.target_mask] = np.maximum(joined[clone.target_mask], clone.strength)
     return joined
+
+
+def _explained(region: Region, found: Sequence[Clone]) -> Region:
+    """Say of a region that is mostly a verified copy that it is one, and of what."""
+    box = region.box
+    window = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
+    corners = tuple((x - box.x, y - box.y) for x, y in region.polygon)
+    area = filled(corners, (box.height, box.width))
+    for clone in found:
+        if (clone.target_mask[window] & area).sum() > 0.5 * area.sum():
+            return replace(region, type=ManipulationType.COPYMOVE, source=polygon(clone.source_mask))
+    return region
 
 
 def _type_scores(seen: _Seen) -> dict[ManipulationType, float]:
