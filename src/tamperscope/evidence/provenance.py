@@ -26,8 +26,8 @@ from tamperscope.report import Evidence, Explanation
 
 NAME = "provenance"
 EXPLANATION = Explanation(
-    what_you_see="The file's Content Credentials: a signed record of who made or edited it, how and with which "
-    "program, and whether the signature still fits the picture.",
+    what_you_see="The file's Content Credentials: a signed record of who made or edited it, and how, and "
+    "whether the signature still fits the picture.",
     what_it_can_mean="A signature that fits proves that nothing changed since the signing. One that does not "
     "fit shows that the picture or the record was changed afterwards. The record may itself declare a "
     "generator or edits.",
