@@ -232,8 +232,13 @@ def test_a_verified_copy_joins_mask_type_and_evidence(
     assert report.mask[places].sum() > 0.9 * report.mask.sum()
     told = json.loads(json.dumps(report.to_json()))["evidence"]["clones"]
     assert told["notable"]
-    assert len(told["clones"]) == 1
-    assert sorted(told["clones"][0]) == ["matches", "source", "strength", "target", "transform"]
+    (clone,) = told["details"]["clones"]
+    assert clone["change"] == "unchanged"
+    (region,) = report.to_json()["regions"]
+    assert region["type"] == "copymove"
+    assert region["source"]["polygon"] == clone["source"]["polygon"]
+    assert any(x < 120 and y < 120 for x, y in region["source"]["polygon"] + region["polygon"])
+    assert any(x > 120 and y > 120 for x, y in region["source"]["polygon"] + region["polygon"])
 
 
 def test_copies_count_in_a_score_that_is_calibrated_on_them(

@@ -10,8 +10,8 @@ A report never claims more than the bundle was measured for: without a calibrati
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
+from tamperscope.contours import filled, polygon
 from tamperscope.errors import BundleError
 from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
 from tamperscope.evidence.clones import Clone, CloneEvidence
@@ -28,7 +29,7 @@ from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import Outline, outline
 from tamperscope.inference.runtime import Precision, Runtime
-from tamperscope.report import Evidence, ManipulationType, Reason, Report, Verdict
+from tamperscope.report import Evidence, ManipulationType, Reason, Region, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
 COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
@@ -122,7 +123,7 @@ class Detector:
             score=score,
             type=max(type_scores, key=type_scores.__getitem__),
             type_scores=type_scores,
-            regions=found.regions,
+            regions=tuple(_explained(region, _clones(counted)) for region in found.regions),
             notes=(*seen.notes, *self._doubts(verdict, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
@@ -209,6 +210,18 @@ def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> N
         ghost = ghosts.map > _GHOST
         joined[ghost] = np.maximum(joined[ghost], ghosts.strength)
     return joined
+
+
+def _explained(region: Region, found: Sequence[Clone]) -> Region:
+    """Say of a region that is mostly a verified copy that it is one, and of what."""
+    box = region.box
+    window = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
+    corners = tuple((x - box.x, y - box.y) for x, y in region.polygon)
+    area = filled(corners, (box.height, box.width))
+    for clone in found:
+        if (clone.target_mask[window] & area).sum() > 0.5 * area.sum():
+            return replace(region, type=ManipulationType.COPYMOVE, source=polygon(clone.source_mask))
+    return region
 
 
 def _type_scores(

@@ -58,6 +58,21 @@ class Region:
     """Share of the image's pixels, 0 to 1."""
     probability: float
     """Mean manipulation probability inside the region, 0 to 1."""
+    type: ManipulationType | None = None
+    """How this area was manipulated, where evidence shows it; None where only the report's type says so."""
+    source: tuple[tuple[int, int], ...] | None = None
+    """Of a copy within the image: outer contour, (x, y) pixels, of the area it was probably copied from."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the region in types that `json.dumps` takes."""
+        return {
+            "box": asdict(self.box),
+            "polygon": [list(point) for point in self.polygon],
+            "area_share": round(self.area_share, 6),
+            "probability": round(self.probability, 4),
+            "type": self.type.value if self.type else None,
+            "source": {"polygon": [list(point) for point in self.source]} if self.source else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,10 @@ class Evidence:
     """
     map: NDArray[np.float32] | None = None
     """(height, width) in 0..1: where; None where the measurement says nothing about places."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What was found in a form for programs and tables, of a shape that each measurement describes, in types
+    that `json.dumps` takes.
+    """
 
     @property
     def applicable(self) -> bool:
@@ -101,7 +120,9 @@ class Evidence:
             "finding": self.finding,
             "strength": None if self.strength is None else round(self.strength, 4),
             "notable": self.notable,
+            "applicable": self.applicable,
             "explanation": asdict(self.explanation),
+            "details": dict(self.details),
         }
 
 
@@ -186,20 +207,7 @@ class Report:
             "score": round(self.score, 4),
             "type": self.type.value,
             "type_scores": {kind.value: round(share, 4) for kind, share in self.type_scores.items()},
-            "regions": [
-                {
-                    "box": {
-                        "x": region.box.x,
-                        "y": region.box.y,
-                        "width": region.box.width,
-                        "height": region.box.height,
-                    },
-                    "polygon": [list(point) for point in region.polygon],
-                    "area_share": round(region.area_share, 6),
-                    "probability": round(region.probability, 4),
-                }
-                for region in self.regions
-            ],
+            "regions": [region.to_json() for region in self.regions],
             "reasons": [
                 {"name": reason.name, "effect": round(reason.effect, 4), "text": reason.text}
                 for reason in self.reasons

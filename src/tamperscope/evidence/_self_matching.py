@@ -39,6 +39,8 @@ ALIKE = 0.6
 CERTAINLY_ALIKE = 0.7
 """The same, at the pose that all matches of a group agree on."""
 FEWEST_MATCHES = 3
+_QUERIES_AT_ONCE = 256
+"""Few enough for their distances to stay in the processor's cache."""
 LARGEST_SCALE = 3.0
 LARGEST_SKEW = 1.6
 """Ratio of the largest to the smallest scale that a transform may have."""
@@ -182,15 +184,15 @@ def _nearest(keypoints: _Keypoints, mirrored: bool) -> Iterator[NDArray[np.intp]
     (the generalised two-nearest-neighbours test of Amerini et al. 2011, with a fixed number).
     """
     x, y = keypoints.positions.T
-    queries = keypoints.descriptors
-    candidates = _reflected(queries) if mirrored else queries
+    candidates = _reflected(keypoints.descriptors) if mirrored else keypoints.descriptors
     norms = (candidates * candidates).sum(1)
-    for start in range(0, len(y), 512):
-        block = slice(start, start + 512)
+    # One product gives squared distances but for the query's own norm.
+    queries = np.column_stack([-2 * keypoints.descriptors, np.ones_like(norms)])
+    candidates = np.ascontiguousarray(np.column_stack([candidates, norms]).T)
+    for start in range(0, len(y), _QUERIES_AT_ONCE):
+        block = slice(start, start + _QUERIES_AT_ONCE)
         rows = np.arange(len(y[block]))
-        distances = queries[block] @ candidates.T
-        distances *= -2
-        distances += norms
+        distances = queries[block] @ candidates
         band = slice(*np.searchsorted(y, [y[block][0] - NEAREST_COPY, y[block][-1] + NEAREST_COPY]))
         close = (x[block, None] - x[band]) ** 2 + (y[block, None] - y[band]) ** 2 < NEAREST_COPY**2
         distances[:, band][close] = np.inf

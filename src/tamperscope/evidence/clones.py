@@ -10,17 +10,18 @@ detail and noise repeat, and by how many keypoints agree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.contours import polygon
 from tamperscope.evidence._repeated_areas import Mask, RepeatedAreas, dilated, eroded, high_pass, verify
 from tamperscope.evidence._self_matching import Gray, find_repetitions, fisher_z
 from tamperscope.images import Image
-from tamperscope.report import NOTABLE, Evidence, Explanation
+from tamperscope.report import NOTABLE, Box, Evidence, Explanation
 
 NAME = "clones"
 
@@ -64,11 +65,12 @@ class Clone:
     """`NOTABLE` to 1, as in `Evidence`."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the clone without its masks, in types that `json.dumps` takes."""
+        """Return the clone with outlines in place of its masks, in types that `json.dumps` takes."""
         return {
-            "source": _box(self.source_mask),
-            "target": _box(self.target_mask),
+            "source": _outlined(self.source_mask),
+            "target": _outlined(self.target_mask),
             "transform": self.transform.round(4).tolist(),
+            "change": _manner(self),
             "matches": self.matches,
             "strength": round(self.strength, 4),
         }
@@ -76,13 +78,12 @@ class Clone:
 
 @dataclass(frozen=True, eq=False)
 class CloneEvidence(Evidence):
-    """The copies within an image, the strongest first; the map marks both areas of each, as strongly."""
+    """The copies within an image, the strongest first; the map marks both areas of each, as strongly.
+
+    The details are `{"clones": [...]}`, as `Clone.to_json` gives them.
+    """
 
     clones: tuple[Clone, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the evidence with the boxes of each clone, without masks and map."""
-        return {**super().to_json(), "clones": [clone.to_json() for clone in self.clones]}
 
 
 def measure(image: Image) -> CloneEvidence:
@@ -113,7 +114,8 @@ def _evidence(
     strength_map: NDArray[np.float32] | None = None,
     clones: tuple[Clone, ...] = (),
 ) -> CloneEvidence:
-    return CloneEvidence(NAME, EXPLANATION, finding, strength, strength_map, clones)
+    details = {"clones": [clone.to_json() for clone in clones]}
+    return CloneEvidence(NAME, EXPLANATION, finding, strength, strength_map, details, clones)
 
 
 def _finding(clones: tuple[Clone, ...]) -> str:
@@ -212,9 +214,9 @@ def _looks_pasted(gray: Gray, area: Mask) -> float:
     return float(np.log(detail[around].mean() + 0.1) - np.log(detail[inside].mean() + 0.1))
 
 
-def _box(mask: Mask) -> dict[str, int]:
+def _outlined(mask: Mask) -> dict[str, Any]:
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return {"x": x, "y": y, "width": width, "height": height}
+    return {"box": asdict(Box(x, y, width, height)), "polygon": [list(point) for point in polygon(mask)]}
 
 
 def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.contours import polygon
 from tamperscope.report import Box, Region
 
 MOST_REGIONS = 100
@@ -46,13 +47,9 @@ def _region(
     x, y, width, height, area = statistics[label].tolist()
     window = slice(y, y + height), slice(x, x + width)
     inside = labels[window] == label
-    contours, _ = cv2.findContours(
-        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(x, y)
-    )
-    polygon = cv2.approxPolyDP(contours[0], 1.0, True).reshape(-1, 2)
     return Region(
         box=Box(x, y, width, height),
-        polygon=tuple((int(px), int(py)) for px, py in polygon),
+        polygon=polygon(inside, (x, y)),
         area_share=area / heatmap.size,
         probability=float(heatmap[window][inside].mean(dtype=np.float64)),
     )

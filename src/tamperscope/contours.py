@@ -1,0 +1,32 @@
+"""From a mask to the polygon that a front end draws."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Polygon = tuple[tuple[int, int], ...]
+"""Outer contour as (x, y) pixels, simplified to within one pixel."""
+
+
+def polygon(mask: NDArray[np.bool_], offset: tuple[int, int] = (0, 0)) -> Polygon:
+    """Return the outer contour of the largest connected area of a mask (height, width); empty without one.
+
+    `offset` is added to each (x, y): where the mask's corner lies in the image.
+    """
+    contours, _ = cv2.findContours(
+        mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=offset
+    )
+    if not contours:
+        return ()
+    largest = max(contours, key=cv2.contourArea)
+    points = cv2.approxPolyDP(largest, 1.0, True).reshape(-1, 2)
+    return tuple((int(x), int(y)) for x, y in points)
+
+
+def filled(outline: Polygon, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask (height, width) of what a polygon encloses, its own points included."""
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillPoly(mask, [np.array(outline, np.int32).reshape(-1, 1, 2)], 1)
+    return np.asarray(mask > 0)
