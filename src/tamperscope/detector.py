@@ -125,6 +125,7 @@ class Detector:
             mask=found.mask,
             heatmap=heatmap,
             evidence=seen.evidence,
+            operating_points=self.bundle.calibration and self.bundle.calibration.operating_points,
         )
 
     def measure(
