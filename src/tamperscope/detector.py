@@ -113,6 +113,7 @@ class Detector:
         type_scores = _type_scores(seen)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
         score, verdict = self._judge(seen)
+        model = self.bundle.calibration
         return Report(
             verdict=verdict,
             score=score,
@@ -125,7 +126,7 @@ class Detector:
             mask=found.mask,
             heatmap=heatmap,
             evidence=seen.evidence,
-            operating_points=self.bundle.calibration and self.bundle.calibration.operating_points,
+            operating_points=model.operating_points if model else None,
         )
 
     def measure(

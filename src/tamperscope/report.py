@@ -157,7 +157,7 @@ class OperatingPoints:
     manipulated_above: float
     """Score, 0 to 1, above which an image is called manipulated; never less than `authentic_below`."""
     false_alarm_rate: float
-    """Share of the authentic images, measured when the bundle was made, that may exceed `manipulated_above`."""
+    """Share of the authentic images it was measured on that may exceed `manipulated_above`."""
     miss_rate: float
     """Share of the manipulated images, likewise, that may fall below `authentic_below`."""
     authentic_images: int
