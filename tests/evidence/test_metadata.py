@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 import struct
 
 import numpy as np
@@ -26,8 +28,8 @@ def measured(picture: np.ndarray | None = None, image_format: str = "JPEG", **op
     return metadata.measure(read_image(samples.encode(picture, image_format, **options)))
 
 
-def with_preview(thumbnail: np.ndarray, orientation: int = 1) -> bytes:
-    """A JPEG of `photo(120, 80)` whose EXIF carries the thumbnail."""
+def with_preview(thumbnail: np.ndarray, orientation: int = 1, picture: np.ndarray | None = None) -> bytes:
+    """A JPEG of the picture, `photo(120, 80)` unless told, whose EXIF carries the thumbnail."""
     small = samples.encode(thumbnail)
     main = struct.pack("<HHHLHHL", 1, 0x0112, 3, 1, orientation, 0, 26)
     first = (
@@ -36,7 +38,8 @@ def with_preview(thumbnail: np.ndarray, orientation: int = 1) -> bytes:
         + struct.pack("<HHLL", 0x0202, 4, 1, len(small))
     )
     block = b"II*\0" + struct.pack("<L", 8) + main + first + bytes(4) + small
-    return samples.encode(samples.photo(120, 80), exif=b"Exif\0\0" + block)
+    picture = samples.photo(120, 80) if picture is None else picture
+    return samples.encode(picture, exif=b"Exif\0\0" + block)
 
 
 def test_a_file_without_metadata_says_so() -> None:
@@ -91,13 +94,49 @@ def test_a_preview_of_the_picture_itself_is_not(orientation: int) -> None:
     assert not metadata.measure(image).notable
     found = metadata.preview(image)
     assert found is not None
-    assert found.shape[:2] == ((40, 60) if orientation < 5 else (60, 40))
+    assert found.pixels.shape[:2] == ((40, 60) if orientation < 5 else (60, 40))
 
 
 def test_black_bars_of_a_preview_do_not_matter() -> None:
     barred = np.zeros((45, 60, 3), np.uint8)
     barred[2:42] = samples.photo(60, 40)
     assert not metadata.measure(read_image(with_preview(barred))).notable
+
+
+def test_a_cut_preview_does_not_matter() -> None:
+    cut = np.ascontiguousarray(samples.photo(60, 40)[:, 4:56])
+    assert not metadata.measure(read_image(with_preview(cut))).notable
+
+
+def test_what_the_preview_still_shows_is_marked_in_the_picture() -> None:
+    picture = samples.scene(480, 320)
+    small = np.asarray(PIL.Image.fromarray(picture).resize((96, 64), PIL.Image.Resampling.BICUBIC))
+    picture[100:160, 200:260] = 190
+    evidence = metadata.measure(read_image(with_preview(small, picture=picture)))
+    assert evidence.notable
+    assert "preview shows something else in" in evidence.finding
+    assert evidence.map is not None
+    assert evidence.map[110:150, 210:250].mean() > 0.9
+    assert evidence.map[:80].max() == 0
+
+
+def test_the_preview_is_there_to_be_shown_beside_the_picture() -> None:
+    told = metadata.measure(read_image(with_preview(samples.photo(60, 40)))).details["preview"]
+    assert (told["width"], told["height"], told["differs"]) == (60, 40, False)
+    png = base64.b64decode(told["picture"].removeprefix("data:image/png;base64,"))
+    assert samples.decode(png).shape == (40, 60, 3)
+
+
+def test_a_preview_that_is_a_bomb_counts_as_none() -> None:
+    assert metadata.preview(read_image(with_preview(np.zeros((2100, 1100, 3), np.uint8)))) is None
+
+
+def test_the_fields_can_be_shown_as_a_table() -> None:
+    details = measured(
+        exif=exif({Base.Make: "Canon", Base.Software: "GIMP 2.10"}, {Base.ISOSpeedRatings: 200})
+    ).details
+    fields = {field["name"]: field["value"] for field in json.loads(json.dumps(details))["fields"]}
+    assert fields == {"Program": "GIMP 2.10", "Camera maker": "Canon", "ISO": "200"}
 
 
 def test_another_size_than_noted_is_said() -> None:
@@ -121,9 +160,18 @@ def test_dates_are_compared() -> None:
 def test_a_position_is_mentioned_and_not_told() -> None:
     block = exif({Base.Make: "Canon"})
     block.get_ifd(IFD.GPSInfo).update({1: "N", 2: (48.0, 51.0, 29.0), 3: "E", 4: (2.0, 17.0, 40.0)})
-    finding = measured(exif=block).finding
-    assert "A GPS position is present." in finding
-    assert "48" not in finding
+    evidence = measured(exif=block)
+    assert "A GPS position is present." in evidence.finding
+    assert evidence.details["located"]
+    assert "48" not in json.dumps(evidence.to_json())
+
+
+def test_a_position_is_told_to_who_asks_for_it() -> None:
+    block = exif({Base.Make: "Canon"})
+    block.get_ifd(IFD.GPSInfo).update({1: "S", 2: (48.0, 30.0, 0.0), 3: "E", 4: (2.0, 15.0, 36.0)})
+    picture = samples.photo(120, 80)
+    assert metadata.position(read_image(samples.encode(picture, exif=block))) == pytest.approx((-48.5, 2.26))
+    assert metadata.position(read_image(samples.encode(picture))) is None
 
 
 @pytest.mark.parametrize("block", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 200])

@@ -17,6 +17,7 @@ from tamperscope.evidence import (
     jpeg_ghosts,
     jpeg_grid,
     metadata,
+    provenance,
     quantisation,
 )
 from tamperscope.images import Image
@@ -25,7 +26,16 @@ from tamperscope.report import Evidence
 MEASUREMENTS: Mapping[str, Callable[[Image], Evidence]] = MappingProxyType(
     {
         module.NAME: module.measure
-        for module in (metadata, clones, quantisation, jpeg_grid, double_jpeg, jpeg_ghosts, error_level)
+        for module in (
+            provenance,
+            metadata,
+            clones,
+            quantisation,
+            jpeg_grid,
+            double_jpeg,
+            jpeg_ghosts,
+            error_level,
+        )
     }
 )
 """Every measurement by the name of its evidence, in the order of a report."""

@@ -6,7 +6,9 @@ Metadata is neither protected nor complete: what it says is a lead, what it leav
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -18,17 +20,20 @@ import PIL.Image
 import PIL.ImageFile
 import PIL.IptcImagePlugin
 from numpy.typing import NDArray
+from PIL.ExifTags import GPS
 from PIL.ExifTags import Base as ExifTags
 
 from tamperscope.errors import ImageError
-from tamperscope.images import Image, read_image
+from tamperscope.evidence._quoting import quoted
+from tamperscope.images import Image, ImageLimits, read_image
 from tamperscope.report import Evidence, Explanation
 
 NAME = "metadata"
 EXPLANATION = Explanation(
-    what_you_see="What the file's own notes say: device, software, dates, size, and an embedded preview.",
-    what_it_can_mean="A preview that shows another picture, an image editor's name, or a declared generator "
-    "tell that the file was changed after it was taken, or never taken at all.",
+    what_you_see="What the file's own notes say: device, software, dates, size, and a small preview of the "
+    "picture that cameras put into the file.",
+    what_it_can_mean="A preview that shows something else than the picture, an image editor's name, or a "
+    "declared generator tell that the file was changed after it was taken, or never taken at all.",
     what_it_cannot="Anybody can write or delete these notes, and most websites delete them. An editor's name "
     "does not say what was edited: cropping and brightening leave the same.",
 )
@@ -47,10 +52,15 @@ _GENERATOR = re.compile(
 _XMP_PROGRAM = re.compile(r"(?:CreatorTool|softwareAgent)(?:=\"|>)([^\"<]{1,100})")
 _XMP_GENERATED = re.compile(r"digitalsourcetype/(?:composite\w*)?[tT]rainedAlgorithmicMedia")
 _IPTC_PROGRAM = (2, 65)
-_COMPARED_SIDE = 32
-"""Side in pixels to which picture and preview are scaled for comparison."""
+_PREVIEW_LIMITS = ImageLimits(bytes=2**20, pixels=2_000_000, min_side=16)
+_COMPARED_SIDE = 64
+"""Longer side in pixels to which picture and preview are scaled for comparison."""
 _SAME_PICTURE = 0.8
 """Correlation from which a preview shows the picture."""
+_OTHER_PLACE = 30.0
+"""Levels, of 255, by which a place must differ: small copies are sharpened and compressed in many ways."""
+_SMALLEST_PLACE = 0.004
+"""Share of the picture that must differ in one piece."""
 
 
 class _Finding(NamedTuple):
@@ -68,24 +78,50 @@ class _Notes(NamedTuple):
     preview: bytes
     """The embedded thumbnail, a JPEG; empty where there is none."""
     located: bool
-    """Whether there is a GPS position."""
+    """Whether there are notes on the place."""
+    position: tuple[float, float] | None
+    """Latitude and longitude in degrees."""
     xmp: str
     programs: tuple[str, ...]
     """Every program that EXIF, XMP or IPTC names, each once."""
 
 
-_NOTHING = _Notes({}, {}, b"", False, "", ())
+_NOTHING = _Notes({}, {}, b"", False, None, "", ())
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """The small picture that a camera puts beside the large one."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3) RGB, upright."""
+    likeness: float
+    """Correlation, -1 to 1, with the picture."""
+    changed: NDArray[np.bool_]
+    """(height, width) of the picture: where they differ; nowhere if they show different pictures."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the preview shows something else than the picture, as a whole or in places."""
+        return self.likeness < _SAME_PICTURE or bool(self.changed.any())
 
 
 def measure(image: Image) -> Evidence:
-    """Say what the metadata tells and where it contradicts itself or the picture; there is no map."""
+    """Say what the metadata tells and where it contradicts itself or the picture.
+
+    The map marks where picture and preview differ; there is none where they do not. The details are
+    `{"fields": [{"name", "value"}], "located": bool, "preview": {"differs", "width", "height", "picture"}}`.
+    `located` says that there is a GPS position, which is not told; `picture` is a PNG as a data URI;
+    `preview` is None without one.
+    """
     notes = _read(image)
     if notes == _NOTHING:
         reason = "The file carries no metadata, as is usual after a website or a messenger."
         return Evidence(NAME, EXPLANATION, reason, None)
+    small = preview(image)
     findings = [
         *_from_programs(notes),
-        *_from_preview(image),
+        *_from_preview(small),
         *_from_dimensions(notes, image),
         *_from_dates(notes),
         *_from_capture(notes),
@@ -95,19 +131,39 @@ def measure(image: Image) -> Evidence:
         EXPLANATION,
         " ".join(finding.sentence for finding in findings),
         max(finding.strength for finding in findings),
+        small.changed.astype(np.float32) if small and small.changed.any() else None,
+        {
+            "fields": [{"name": name, "value": value} for name, value in _fields(notes)],
+            "located": notes.located,
+            "preview": _told(small) if small else None,
+        },
     )
 
 
-def preview(image: Image) -> NDArray[np.uint8] | None:
-    """Return the thumbnail of a file's EXIF, upright: (height, width, 3) RGB; None where there is none."""
+def preview(image: Image) -> Preview | None:
+    """Return the thumbnail of a file's EXIF, held against the picture; None where there is none to read.
+
+    After Kee and Farid, "Digital image authentication from thumbnails" (SPIE 7541, 2010), in its simplest
+    form: what the large picture shows must be in the small one.
+    """
     data = _read(image).preview
     if not data:
         return None
     try:
-        stored = read_image(data).pixels
+        stored = read_image(data, _PREVIEW_LIMITS).pixels
     except ImageError:
         return None
-    return np.dstack([image.upright(stored[:, :, channel]) for channel in range(3)])
+    turned = np.dstack([image.upright(stored[:, :, channel]) for channel in range(3)])
+    # Most programs store the preview like the picture, some upright.
+    return max((_compared(image.pixels, small) for small in (turned, stored)), key=lambda seen: seen.likeness)
+
+
+def position(image: Image) -> tuple[float, float] | None:
+    """Return (latitude, longitude) in degrees, north and east positive; None where the file tells none.
+
+    Nothing else tells it: where somebody took a picture is theirs to publish.
+    """
+    return _read(image).position
 
 
 def _from_programs(notes: _Notes) -> Iterator[_Finding]:
@@ -121,10 +177,14 @@ def _from_programs(notes: _Notes) -> Iterator[_Finding]:
         yield _Finding(f"Saved by the image editor {', '.join(editors)}.", _EDITED)
 
 
-def _from_preview(image: Image) -> Iterator[_Finding]:
-    small = preview(image)
-    if small is not None and not _shows(image.pixels, small):
-        yield _Finding("The embedded preview shows another picture.", _OTHER_PREVIEW)
+def _from_preview(small: Preview | None) -> Iterator[_Finding]:
+    if small is None or not small.differs:
+        return
+    if small.changed.any():
+        share = f"{small.changed.mean():.1%} of the picture"
+        yield _Finding(f"The embedded preview shows something else in {share}.", _OTHER_PREVIEW)
+    else:
+        yield _Finding("The embedded preview shows another picture, or another cut of it.", _OTHER_PREVIEW)
 
 
 def _from_dimensions(notes: _Notes, image: Image) -> Iterator[_Finding]:
@@ -147,7 +207,7 @@ def _from_dates(notes: _Notes) -> Iterator[_Finding]:
 
 
 def _from_capture(notes: _Notes) -> Iterator[_Finding]:
-    maker, model = _text(notes.main.get(ExifTags.Make)), _text(notes.main.get(ExifTags.Model))
+    maker, model = quoted(notes.main.get(ExifTags.Make)), quoted(notes.main.get(ExifTags.Model))
     device = model if model.startswith(maker) else f"{maker} {model}".strip()
     if device:
         yield _Finding(f"Taken with {device}.", _PLAIN)
@@ -155,38 +215,115 @@ def _from_capture(notes: _Notes) -> Iterator[_Finding]:
         yield _Finding("A GPS position is present.", _PLAIN)
 
 
-def _shows(pixels: NDArray[np.uint8], small: NDArray[np.uint8]) -> bool:
-    """Compare the middle of both: previews of other proportions have black bars or are cropped."""
-    height, width = pixels.shape[:2]
-    ratio = width / height
-    rows, columns = small.shape[:2]
-    inner_width, inner_height = min(columns, round(rows * ratio)), min(rows, round(columns / ratio))
-    top, left = (rows - inner_height) // 2, (columns - inner_width) // 2
-    inner = small[top : top + inner_height, left : left + inner_width]
-    picture, other = (
-        cv2.resize(
-            cv2.cvtColor(side, cv2.COLOR_RGB2GRAY),
-            (_COMPARED_SIDE, _COMPARED_SIDE),
-            interpolation=cv2.INTER_AREA,
-        ).astype(np.float64)
-        for side in (pixels, inner)
-    )
+def _compared(pixels: NDArray[np.uint8], small: NDArray[np.uint8]) -> Preview:
+    """Hold a preview against the picture: as it is, as one with bars, and as a cut of other proportions."""
+    (height, width), (rows, columns) = pixels.shape[:2], small.shape[:2]
+    pairs = [
+        (pixels, small),
+        (pixels, _middle(small, width / height)),  # the preview has bars
+        (_middle(pixels, columns / rows), small),  # the preview is a cut
+    ]
+    aligned = [(_reduced(picture, picture.shape), _reduced(other, picture.shape)) for picture, other in pairs]
+    likeness = [_likeness(*pair) for pair in aligned]
+    best = int(np.argmax(likeness))
+    changed = np.zeros((height, width), bool)
+    if likeness[best] >= _SAME_PICTURE:
+        top, left, inner = _offset(pixels, pairs[best][0])
+        places = _changed(*aligned[best]).astype(np.uint8)
+        changed[top : top + inner[0], left : left + inner[1]] = (
+            cv2.resize(places, inner[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        )
+    return Preview(small, likeness[best], changed)
+
+
+def _middle(pixels: NDArray[np.uint8], ratio: float) -> NDArray[np.uint8]:
+    """Cut the middle with this ratio of width to height out of a picture."""
+    rows, columns = pixels.shape[:2]
+    height, width = max(1, min(rows, round(columns / ratio))), max(1, min(columns, round(rows * ratio)))
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return pixels[top : top + height, left : left + width]
+
+
+def _offset(pixels: NDArray[np.uint8], middle: NDArray[np.uint8]) -> tuple[int, int, tuple[int, int]]:
+    """Return where the middle of a picture lies in it: top, left and (height, width)."""
+    (rows, columns), (height, width) = pixels.shape[:2], middle.shape[:2]
+    return (rows - height) // 2, (columns - width) // 2, (height, width)
+
+
+def _reduced(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the luminance at the size to which a picture of this shape is scaled for comparison."""
+    scale = _COMPARED_SIDE / max(shape[:2])
+    size = max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _likeness(picture: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     if min(picture.std(), other.std()) < 1:
-        return bool(abs(picture.mean() - other.mean()) < 16)
-    return bool(np.corrcoef(picture.ravel(), other.ravel())[0, 1] >= _SAME_PICTURE)
+        return float(abs(picture.mean() - other.mean()) < 16)
+    return float(np.corrcoef(picture.ravel(), other.ravel())[0, 1])
+
+
+def _changed(picture: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return where two small pictures differ in more than sharpness, brightness and contrast."""
+    contrast = np.polyfit(other.ravel(), picture.ravel(), 1) if other.std() >= 1 else (1.0, 0.0)
+    difference = cv2.blur(picture - np.polyval(contrast, other).astype(np.float32), (3, 3))
+    places = (np.abs(difference) > _OTHER_PLACE).astype(np.uint8)
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(places)
+    large = boxes[:, cv2.CC_STAT_AREA] >= _SMALLEST_PLACE * places.size
+    large[0] = False
+    return np.asarray(large[labels])
+
+
+def _told(small: Preview) -> dict[str, Any]:
+    _, png = cv2.imencode(".png", small.pixels[:, :, ::-1])
+    return {
+        "differs": small.differs,
+        "width": small.pixels.shape[1],
+        "height": small.pixels.shape[0],
+        "picture": f"data:image/png;base64,{b64encode(png.tobytes()).decode()}",
+    }
+
+
+_MAIN_FIELDS = {
+    ExifTags.Make: "Camera maker",
+    ExifTags.Model: "Camera model",
+    ExifTags.HostComputer: "Computer",
+    ExifTags.DateTime: "File changed",
+    ExifTags.Artist: "Author",
+    ExifTags.Copyright: "Copyright",
+    ExifTags.ImageDescription: "Description",
+}
+_CAPTURE_FIELDS = {
+    ExifTags.DateTimeOriginal: "Taken",
+    ExifTags.OffsetTimeOriginal: "Time zone",
+    ExifTags.DateTimeDigitized: "Digitised",
+    ExifTags.ExifImageWidth: "Noted width",
+    ExifTags.ExifImageHeight: "Noted height",
+    ExifTags.LensModel: "Lens",
+    ExifTags.ExposureTime: "Exposure time (s)",
+    ExifTags.FNumber: "Aperture (f)",
+    ExifTags.ISOSpeedRatings: "ISO",
+    ExifTags.FocalLength: "Focal length (mm)",
+}
+"""What a reader may want to check; serial numbers and positions are not among it."""
+
+
+def _fields(notes: _Notes) -> Iterator[tuple[str, str]]:
+    """Yield name and value, in words, of what helps to judge a file."""
+    for program in notes.programs:
+        yield "Program", program
+    for tags, names in ((notes.main, _MAIN_FIELDS), (notes.capture, _CAPTURE_FIELDS)):
+        for tag, name in names.items():
+            if value := quoted(tags.get(tag)):
+                yield name, value
 
 
 def _date(value: object) -> datetime | None:
     try:
-        return datetime.strptime(_text(value), "%Y:%m:%d %H:%M:%S")
+        return datetime.strptime(quoted(value), "%Y:%m:%d %H:%M:%S")
     except ValueError:
         return None
-
-
-def _text(value: object) -> str:
-    """Return a tag as printable text of bounded length, whatever the file holds."""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
-    return "".join(character for character in text if character.isprintable()).strip()[:100]
 
 
 def _read(image: Image) -> _Notes:
@@ -204,6 +341,7 @@ def _notes(picture: PIL.ImageFile.ImageFile) -> _Notes:
     exif = picture.getexif()
     xmp = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp") or b""
     xmp = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else xmp
+    place = exif.get_ifd(PIL.ExifTags.IFD.GPSInfo)
     iptc = PIL.IptcImagePlugin.getiptcinfo(picture) or {}
     named = [
         exif.get(ExifTags.Software),
@@ -215,10 +353,27 @@ def _notes(picture: PIL.ImageFile.ImageFile) -> _Notes:
         main=dict(exif),
         capture=dict(exif.get_ifd(PIL.ExifTags.IFD.Exif)),
         preview=_preview_data(picture, exif),
-        located=bool(exif.get_ifd(PIL.ExifTags.IFD.GPSInfo)),
+        located=bool(place),
+        position=_position(place),
         xmp=xmp,
-        programs=tuple(dict.fromkeys(text for text in map(_text, named) if text)),
+        programs=tuple(dict.fromkeys(text for text in map(quoted, named) if text)),
     )
+
+
+def _position(place: Mapping[int, Any]) -> tuple[float, float] | None:
+    try:
+        degrees = [
+            sum(float(part) / 60**power for power, part in enumerate(place[tag]))
+            for tag in (GPS.GPSLatitude, GPS.GPSLongitude)
+        ]
+        south, west = place.get(GPS.GPSLatitudeRef) == "S", place.get(GPS.GPSLongitudeRef) == "W"
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    latitude, longitude = degrees
+    # Also turns away what is no number.
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return None
+    return (-latitude if south else latitude), (-longitude if west else longitude)
 
 
 def _preview_data(picture: PIL.Image.Image, exif: PIL.Image.Exif) -> bytes:

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+
+import samples
+from credentials import CROPPED, GENERATED, SIGNER, TAKEN, signed
+from tamperscope.errors import ImageError
+from tamperscope.evidence import provenance
+from tamperscope.images import read_image
+from tamperscope.report import Evidence
+
+
+def measured(data: bytes) -> Evidence:
+    return provenance.measure(read_image(data))
+
+
+@pytest.fixture(scope="module")
+def generated() -> bytes:
+    return signed(samples.encode(samples.photo(200, 150)), "image/jpeg", [GENERATED])
+
+
+@pytest.fixture(scope="module")
+def taken() -> bytes:
+    return signed(samples.encode(samples.photo(200, 150)), "image/jpeg", [TAKEN])
+
+
+def replaced(data: bytes, old: bytes, new: bytes) -> bytes:
+    assert data.count(old) == 1
+    return data.replace(old, new)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_signed_photo_is_unchanged_by_somebody_nobody_vouches_for(image_format: str) -> None:
+    mime_type = f"image/{image_format.lower()}"
+    evidence = measured(signed(samples.encode(samples.photo(200, 150), image_format), mime_type))
+    assert evidence.strength == 0
+    assert evidence.finding == (
+        f"Signed by {SIGNER}, and unchanged since; who the signer is, nobody vouches for here. "
+        "Declared as taken with a camera."
+    )
+    assert evidence.details["state"] == "unvouched"
+    assert evidence.details["program"] == "tamperscope tests 1"
+    json.dumps(evidence.to_json())
+
+
+def test_a_declared_generator_is_notable(generated: bytes) -> None:
+    evidence = measured(generated)
+    assert evidence.notable
+    assert evidence.finding.endswith("Declared as made by a generator (AI), with Dream Machine.")
+    (action,) = evidence.details["actions"]
+    assert action["source"] == "trainedAlgorithmicMedia"
+
+
+def test_edits_are_told_but_not_notable() -> None:
+    evidence = measured(signed(samples.encode(samples.photo(200, 150)), "image/jpeg", [TAKEN, CROPPED]))
+    assert evidence.finding.endswith("Declared edits: cropped.")
+    assert evidence.strength
+    assert not evidence.notable
+    assert evidence.details["actions"][1]["when"] == "2026-01-01T12:00:00Z"
+
+
+def test_a_picture_changed_after_signing_is_notable(taken: bytes) -> None:
+    changed = bytearray(taken)
+    changed[-100] ^= 1
+    evidence = measured(bytes(changed))
+    assert evidence.notable
+    assert evidence.details["state"] == "altered"
+    assert "changed after it was signed" in evidence.finding
+
+
+def test_a_changed_record_is_broken_and_still_tells_of_the_generator(generated: bytes) -> None:
+    evidence = measured(replaced(generated, b"Dream Machine", b"Quiet Machine"))
+    assert evidence.notable
+    assert evidence.details["state"] == "broken"
+    assert "are not valid" in evidence.finding
+
+
+def test_a_broken_signature_is_reported_as_such(taken: bytes) -> None:
+    evidence = measured(replaced(taken, b"Test Desk", b"Best Desk"))  # in the certificate
+    assert evidence.details["state"] == "broken"
+    assert evidence.notable
+
+
+def test_without_credentials_nothing_is_said() -> None:
+    evidence = measured(samples.encode(samples.photo()))
+    assert not evidence.applicable
+    assert "no Content Credentials" in evidence.finding
+    assert not provenance.measure(read_image(samples.photo())).applicable
+
+
+def test_a_reference_to_credentials_elsewhere_is_not_followed() -> None:
+    xmp = b'<x:xmpmeta><rdf:Description dcterms:provenance="https://cai.example/1"/></x:xmpmeta>'
+    evidence = measured(samples.encode(samples.photo(), xmp=xmp))
+    assert not evidence.applicable
+    assert "kept at cai.example; they were not fetched" in evidence.finding
+
+
+def test_damaged_credentials_are_an_answer_and_no_error(taken: bytes) -> None:
+    start, end = taken.index(b"jumb"), taken.index(b"\xff\xda")
+    rng = np.random.default_rng(0)
+    states = set()
+    for _ in range(4):
+        damaged = bytearray(taken)
+        for position in rng.integers(start, end, 8):
+            damaged[position] = rng.integers(256)
+        try:
+            image = read_image(bytes(damaged))
+        except ImageError:
+            continue
+        evidence = provenance.measure(image)
+        assert evidence.finding.isprintable()
+        states.add(evidence.details.get("state"))
+    assert states <= {None, "altered", "broken", "unreadable"}
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        subprocess.CalledProcessError(-11, "reader"),  # a crash
+        subprocess.TimeoutExpired("reader", 20),
+        OSError("no processes left"),
+    ],
+)
+def test_a_reader_that_fails_costs_no_more_than_its_answer(
+    taken: bytes, failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(provenance.subprocess, "run", fail)
+    evidence = measured(taken)
+    assert evidence.details["state"] == "unreadable"
+    assert not evidence.notable
