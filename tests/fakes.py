@@ -32,7 +32,7 @@ class FakeDetector:
         if not holding:
             self.release.set()
 
-    def analyze(self, source: object) -> Report:
+    def analyze(self, source: object, *, all_evidence: bool = False) -> Report:
         image = source if isinstance(source, Image) else read_image(source)
         self.entered.release()
         assert self.release.wait(30)

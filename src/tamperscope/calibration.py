@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope.report import Reason, Verdict
+from tamperscope.report import OperatingPoints, Reason, Verdict
 
 PEAK_SHARE = 0.01
 PEAK_PIXELS = 64
@@ -72,6 +72,18 @@ class Calibration:
         if score < self.authentic_below:
             return Verdict.AUTHENTIC
         return Verdict.INCONCLUSIVE
+
+    @property
+    def operating_points(self) -> OperatingPoints:
+        """What a reader of the score must know: the same figures without the model."""
+        return OperatingPoints(
+            authentic_below=self.authentic_below,
+            manipulated_above=self.manipulated_above,
+            false_alarm_rate=self.false_alarm_rate,
+            miss_rate=self.miss_rate,
+            authentic_images=self.authentic_images,
+            manipulated_images=self.manipulated_images,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return this calibration in types that `json.dumps` takes."""

@@ -118,6 +118,7 @@ class Detector:
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
         measurements = self._measure(seen)
         score, verdict, reasons = self._judge(measurements, seen)
+        model = self.bundle.calibration
         return Report(
             verdict=verdict,
             score=score,
@@ -132,6 +133,7 @@ class Detector:
             evidence=seen.evidence,
             reasons=reasons,
             measurements=measurements,
+            operating_points=model.operating_points if model else None,
         )
 
     def _read(self, source: ImageSource | Image) -> Image:

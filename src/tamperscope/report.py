@@ -172,6 +172,22 @@ class BundleIdentity:
     """Digest of the bundle's manifest, which itself holds the digests of its files."""
 
 
+@dataclass(frozen=True)
+class OperatingPoints:
+    """Between which scores a bundle concludes nothing, and how often it was wrong outside of them."""
+
+    authentic_below: float
+    """Score, 0 to 1, below which an image is called authentic."""
+    manipulated_above: float
+    """Score, 0 to 1, above which an image is called manipulated; never less than `authentic_below`."""
+    false_alarm_rate: float
+    """Share of the authentic images it was measured on that may exceed `manipulated_above`."""
+    miss_rate: float
+    """Share of the manipulated images, likewise, that may fall below `authentic_below`."""
+    authentic_images: int
+    manipulated_images: int
+
+
 @dataclass(frozen=True, eq=False)
 class Report:
     """The whole answer for one image."""
@@ -199,12 +215,15 @@ class Report:
     """What moved the score, strongest first; empty without a calibration."""
     measurements: Mapping[str, float] = field(default_factory=dict)
     """What the score was computed from, as `calibration.fit` takes it."""
+    operating_points: OperatingPoints | None = None
+    """What turned the score into the verdict; None where the bundle is not calibrated."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report without its maps, in types that `json.dumps` takes."""
         return {
             "verdict": self.verdict.value,
             "score": round(self.score, 4),
+            "operating_points": None if self.operating_points is None else asdict(self.operating_points),
             "type": self.type.value,
             "type_scores": {kind.value: round(share, 4) for kind, share in self.type_scores.items()},
             "regions": [region.to_json() for region in self.regions],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write mask, overlay and heatmap as PNG, and the report as JSON, into this folder.",
 )
+@click.option(
+    "--report",
+    "report_path",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write a report to hand on, with all evidence: a file that ends in .html or .pdf for one image, "
+    "otherwise a folder for both of each image.",
+)
 @click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: what comes along]")
 @click.option(
     "--fail-on",
@@ -42,6 +52,7 @@ def analyze(
     files: Sequence[Path],
     as_json: bool,
     out: Path | None,
+    report_path: Path | None,
     model: Path | None,
     fail_on: Sequence[str],
 ) -> None:
@@ -50,12 +61,15 @@ def analyze(
     \b
     Example:
       tamperscope analyze photo.jpg other.png --out findings
+      tamperscope analyze photo.jpg --report report.pdf
       tamperscope analyze incoming/*.jpg --json --fail-on manipulated
 
     A file that cannot be read is named on stderr, the others are analysed, and the exit code is 3.
     """
     from tamperscope.images import read_image
 
+    if report_path and report_path.suffix.lower() in _REPORT_SUFFIXES and len(files) > 1:
+        raise click.BadParameter("for several images, name a folder.", param_hint="--report")
     settings = Settings.read(os.environ)
     detector = settings.load_detector(model)
     findings: list[_Finding] = []
@@ -65,13 +79,15 @@ def analyze(
         for file, stem in zip(progress, _distinct_stems(files), strict=True):
             try:
                 image = read_image(file, settings.limits)
-                finding = _Finding(file, detector.analyze(image))
+                finding = _Finding(file, detector.analyze(image, all_evidence=report_path is not None))
             except (ImageError, OSError) as error:
                 complain(f"{file}: {_sentence(error)}")
                 continue
             findings.append(finding)
             if out:
                 _write(out, stem, finding, image)
+            if report_path:
+                _write_report(report_path, stem, finding.report, image)
             if as_json:
                 click.echo(json.dumps(finding.to_json()))
     if not as_json and findings:
@@ -80,6 +96,9 @@ def analyze(
         ctx.exit(UNREADABLE)
     if any(finding.report.verdict in fail_on for finding in findings):
         ctx.exit(FINDING)
+
+
+_REPORT_SUFFIXES = (".html", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -112,15 +131,37 @@ def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> None:
         "overlay": rendering.overlay(image.pixels, report.mask),
         "heatmap": rendering.heatmap(report.heatmap),
     }
-    try:
+    with _explained_writing(folder, "--out"):
         folder.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             (folder / f"{stem}-{name}.png").write_bytes(rendering.encode_png(picture))
         (folder / f"{stem}.json").write_text(json.dumps(finding.to_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def _write_report(path: Path, stem: str, report: Report, image: Image) -> None:
+    """Write the kind that the suffix of `path` names, or both kinds into the folder `path`.
+
+    Neither says what the image's file is called: reports are handed on, and file names tell of their owner.
+    """
+    from tamperscope.reporting import ReportDocument, render_html, render_pdf
+
+    document = ReportDocument.of(report, image.pixels, made_at=datetime.now(UTC))
+    single = path.suffix.lower() in _REPORT_SUFFIXES
+    with _explained_writing(path, "--report"):
+        (path.parent if single else path).mkdir(parents=True, exist_ok=True)
+        for target in [path] if single else [path / f"{stem}{suffix}" for suffix in _REPORT_SUFFIXES]:
+            if target.suffix.lower() == ".pdf":
+                target.write_bytes(render_pdf(document))
+            else:
+                target.write_text(render_html(document), encoding="utf-8")
+
+
+@contextmanager
+def _explained_writing(path: Path, option: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise click.BadParameter(
-            f"{folder} cannot be written: {error.strerror}.", param_hint="--out"
-        ) from None
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint=option) from None
 
 
 def _print_table(findings: Sequence[_Finding]) -> None:

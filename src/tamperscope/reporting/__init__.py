@@ -1,0 +1,15 @@
+"""An analysis as a file to hand on: HTML that needs nothing beside itself, and PDF.
+
+    document = ReportDocument.of(report, image.pixels, made_at=datetime.now(UTC))
+    Path("report.html").write_text(render_html(document), encoding="utf-8")
+    Path("report.pdf").write_bytes(render_pdf(document))
+
+Both say what `ReportDocument` holds and nothing else. Equal documents become equal bytes.
+"""
+
+from tamperscope.reporting.document import ReportDocument
+from tamperscope.reporting.figures import Maps
+from tamperscope.reporting.html import render_html
+from tamperscope.reporting.pdf import render_pdf
+
+__all__ = ["Maps", "ReportDocument", "render_html", "render_pdf"]

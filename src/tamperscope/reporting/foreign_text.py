@@ -1,0 +1,29 @@
+"""Text that somebody else wrote, such as metadata: made safe to show, not safe to trust."""
+
+from __future__ import annotations
+
+import unicodedata
+
+LONGEST = 300
+_MOST_MARKS = 3
+_JOINERS = "\u200c\u200d"
+"""Format characters that Persian, Hindi and others need within words."""
+
+
+def shown(text: str, longest: int = LONGEST) -> str:
+    """Return text on one line, at most `longest` characters of it, with nothing in it that acts unseen.
+
+    Characters that control the output, reorder their surroundings or stand for nothing are spelled out as
+    `‹U+202E›`; of marks that pile up on a letter, three stay. Escaping is left to who writes the markup.
+    """
+    characters: list[str] = []
+    marks = 0
+    for character in " ".join(text[: 2 * longest].split()):
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > _MOST_MARKS:
+            continue
+        acts = unicodedata.category(character).startswith("C") and character not in _JOINERS
+        characters.append(f"‹U+{ord(character):04X}›" if acts else character)
+    if len(characters) > longest or len(text) > 2 * longest:
+        characters[longest:] = [f"… ({len(text):,} characters)"]
+    return "".join(characters)
