@@ -58,12 +58,14 @@ def _report(image: Image, manipulated: bool) -> Report:
     top, left = image.height // 8, image.width // 8
     box = Box(left, top, image.width // 2 - left, image.height // 2 - top)
     corners = ((left, top), (left, image.height // 2 - 1), (image.width // 2 - 1, top))
+    region = Region(box, corners, float(mask.mean()), 0.75, ManipulationType.COPYMOVE, source=corners)
     return Report(
         verdict=Verdict.MANIPULATED if manipulated else Verdict.AUTHENTIC,
         score=0.9 if manipulated else 0.1,
         type=ManipulationType.COPYMOVE,
         type_scores=dict(zip(ManipulationType, (0.125, 0.5, 0.25, 0.125), strict=True)),
-        regions=(Region(box, corners, float(mask.mean()), 0.75),) if manipulated else (),
+        regions=(region,) if manipulated else (),
+        threshold=0.5,
         notes=("found by a fake",),
         image=image.facts(),
         bundle=IDENTITY,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -26,9 +26,10 @@ from tamperscope.evidence import MEASUREMENTS, clones
 from tamperscope.evidence.clones import Clone, CloneEvidence
 from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import tiling
-from tamperscope.inference.regions import Outline, outline
+from tamperscope.inference.regions import Outline, contour, filled, outline
 from tamperscope.inference.runtime import Precision, Runtime
-from tamperscope.report import Evidence, ManipulationType, Report, Verdict
+from tamperscope.inference.tiling import Tile
+from tamperscope.report import Evidence, ManipulationType, Region, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
 
@@ -117,7 +118,8 @@ class Detector:
             score=score,
             type=max(type_scores, key=type_scores.__getitem__),
             type_scores=type_scores,
-            regions=found.regions,
+            regions=tuple(_with_type(region, seen, image.height) for region in found.regions),
+            threshold=self.bundle.threshold,
             notes=(*seen.notes, *self._doubts(verdict, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
@@ -153,6 +155,8 @@ class Detector:
         return _Seen(
             heatmap=tiling.stitch(tiles, masks).clip(0, 1),
             type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
+            tiles=tiles,
+            tile_types=kinds,
             tile_scores=np.array(scores, np.float32) if scores else None,
             evidence={name: measure(image) for name, measure in MEASUREMENTS.items() if name in evidence},
             notes=notes,
@@ -194,6 +198,9 @@ class _Seen:
     """The networks' own, at the resolution that was analysed."""
     type_scores: dict[ManipulationType, float]
     """The networks' own."""
+    tiles: tuple[Tile, ...]
+    tile_types: NDArray[np.float32]
+    """(tiles, 4): probability of each type, given a manipulation."""
     tile_scores: NDArray[np.float32] | None
     evidence: Mapping[str, Evidence]
     """At the image's own resolution, as far as it was asked for."""
@@ -219,6 +226,32 @@ def _type_scores(seen: _Seen) -> dict[ManipulationType, float]:
     scores = {kind: (1 - copied) * score for kind, score in seen.type_scores.items()}
     scores[ManipulationType.COPYMOVE] += copied
     return scores
+
+
+def _with_type(region: Region, seen: _Seen, height: int) -> Region:
+    """Say how a region of an image of this `height` was made, and for a verified copy of which area.
+
+    The networks' type is that of the tiles the region lies in, by its share in each.
+    """
+    window, inside = filled(region)
+    for clone in seen.clones:
+        if (clone.target_mask[window] & inside).sum() >= inside.sum() / 2:
+            return replace(region, type=ManipulationType.COPYMOVE, source=contour(clone.source_mask))
+    scale = height / seen.heatmap.shape[0]
+    shares = [inside[_within(tile, window, scale)].sum() for tile in seen.tiles]
+    likeliest = int(np.argmax(np.average(seen.tile_types, axis=0, weights=np.array(shares) + 1e-3)))
+    return replace(region, type=tuple(ManipulationType)[likeliest])
+
+
+def _within(tile: Tile, window: tuple[slice, slice], scale: float) -> tuple[slice, slice]:
+    """Return the part of a window of the image that an enlarged tile covers, counted from its corner."""
+    rows, columns = (
+        slice(
+            max(0, round(side.start * scale) - around.start), max(0, round(side.stop * scale) - around.start)
+        )
+        for side, around in zip((tile.rows, tile.columns), window, strict=True)
+    )
+    return rows, columns
 
 
 def _within_budget(pixels: NDArray[np.uint8], budget: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:

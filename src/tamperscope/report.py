@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope._version import __version__
+
 NOTABLE = 0.5
 """The strength from which evidence deserves a look."""
 
@@ -57,6 +59,21 @@ class Region:
     """Share of the image's pixels, 0 to 1."""
     probability: float
     """Mean manipulation probability inside the region, 0 to 1."""
+    type: ManipulationType | None = None
+    """How this area was probably manipulated; None where nobody said."""
+    source: tuple[tuple[int, int], ...] | None = None
+    """Outer contour of the area that this one was copied from, where a copy was verified; as `polygon`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the region in types that `json.dumps` takes."""
+        return {
+            "box": asdict(self.box),
+            "polygon": [list(point) for point in self.polygon],
+            "area_share": round(self.area_share, 6),
+            "probability": round(self.probability, 4),
+            "type": self.type.value if self.type else None,
+            "source": {"polygon": [list(point) for point in self.source]} if self.source else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -100,8 +117,14 @@ class Evidence:
             "finding": self.finding,
             "strength": None if self.strength is None else round(self.strength, 4),
             "notable": self.notable,
+            "applicable": self.applicable,
             "explanation": asdict(self.explanation),
+            "details": dict(self.details()),
         }
+
+    def details(self) -> Mapping[str, Any]:
+        """Return what else this kind of measurement found, in types that `json.dumps` takes."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -140,6 +163,8 @@ class Report:
     """Probability of each type, summing to 1, given that the image was manipulated."""
     regions: tuple[Region, ...]
     """Connected areas of the mask, largest first."""
+    threshold: float
+    """The bundle's: heatmap value, 0 to 1, from which a pixel belongs to the mask."""
     notes: tuple[str, ...]
     """What limits this analysis: the image was scaled, the bundle is uncalibrated, map and score differ..."""
     image: ImageFacts
@@ -158,33 +183,11 @@ class Report:
             "score": round(self.score, 4),
             "type": self.type.value,
             "type_scores": {kind.value: round(share, 4) for kind, share in self.type_scores.items()},
-            "regions": [
-                {
-                    "box": {
-                        "x": region.box.x,
-                        "y": region.box.y,
-                        "width": region.box.width,
-                        "height": region.box.height,
-                    },
-                    "polygon": [list(point) for point in region.polygon],
-                    "area_share": round(region.area_share, 6),
-                    "probability": round(region.probability, 4),
-                }
-                for region in self.regions
-            ],
+            "threshold": self.threshold,
+            "regions": [region.to_json() for region in self.regions],
             "evidence": {name: evidence.to_json() for name, evidence in self.evidence.items()},
             "notes": list(self.notes),
-            "image": {
-                "width": self.image.width,
-                "height": self.image.height,
-                "format": self.image.format,
-                "byte_count": self.image.byte_count,
-                "sha256": self.image.sha256,
-                "notes": list(self.image.notes),
-            },
-            "bundle": {
-                "name": self.bundle.name,
-                "version": self.bundle.version,
-                "sha256": self.bundle.sha256,
-            },
+            "image": {**asdict(self.image), "notes": list(self.image.notes)},
+            "bundle": asdict(self.bundle),
+            "versions": {"tamperscope": __version__},
         }

@@ -80,9 +80,9 @@ class CloneEvidence(Evidence):
 
     clones: tuple[Clone, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the evidence with the boxes of each clone, without masks and map."""
-        return {**super().to_json(), "clones": [clone.to_json() for clone in self.clones]}
+    def details(self) -> dict[str, Any]:
+        """Return the boxes of each clone and what takes the one to the other."""
+        return {"clones": [clone.to_json() for clone in self.clones]}
 
 
 def measure(image: Image) -> CloneEvidence:

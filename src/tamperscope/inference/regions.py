@@ -40,19 +40,39 @@ def outline(heatmap: NDArray[np.float32], threshold: float, smallest_region: flo
     return Outline(kept[labels], regions, len(largest_first))
 
 
+def filled(region: Region) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """Return the rows and columns of a region's box, and which pixels in it are within its outer contour."""
+    box = region.box
+    inside = np.zeros((box.height, box.width), np.uint8)
+    cv2.fillPoly(inside, [np.array(region.polygon, np.int32)], 1, offset=(-box.x, -box.y))
+    return (slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)), inside > 0
+
+
+def contour(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    """Return the outer contour of a mask's largest area as (x, y) pixels, to within one pixel.
+
+    `mask` is (height, width), True somewhere.
+    """
+    return _polygon(mask, offset=(0, 0))
+
+
 def _region(
     label: int, labels: NDArray[np.int32], statistics: NDArray[np.int32], heatmap: NDArray[np.float32]
 ) -> Region:
     x, y, width, height, area = statistics[label].tolist()
     window = slice(y, y + height), slice(x, x + width)
     inside = labels[window] == label
-    contours, _ = cv2.findContours(
-        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(x, y)
-    )
-    polygon = cv2.approxPolyDP(contours[0], 1.0, True).reshape(-1, 2)
     return Region(
         box=Box(x, y, width, height),
-        polygon=tuple((int(px), int(py)) for px, py in polygon),
+        polygon=_polygon(inside, offset=(x, y)),
         area_share=area / heatmap.size,
         probability=float(heatmap[window][inside].mean(dtype=np.float64)),
     )
+
+
+def _polygon(inside: NDArray[np.bool_], offset: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    contours, _ = cv2.findContours(
+        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=offset
+    )
+    polygon = cv2.approxPolyDP(max(contours, key=cv2.contourArea), 1.0, True).reshape(-1, 2)
+    return tuple((int(x), int(y)) for x, y in polygon)
