@@ -1,10 +1,26 @@
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
+import sqlalchemy
 
+import services
 from networks import tiny_bundle
 from tamperscope.bundle import Bundle
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers that a test starts without naming a database never touch the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture
@@ -24,3 +40,27 @@ def pair_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return tiny_bundle(
         tmp_path_factory.mktemp("bundles") / "pair", "segmentation", "classification", classes=2
     )
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a running PostgreSQL, with a place for the database's name."""
+    with services.postgresql() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'analyses.db'}"
+    address: str = request.getfixturevalue("postgresql")
+    name = f"test_{next(_numbers)}"
+    engine = sqlalchemy.create_engine(
+        address.format(database="postgres").replace("postgresql:", "postgresql+psycopg:"),
+        isolation_level="AUTOCOMMIT",
+    )
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return address.format(database=name)

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import itertools
+import shutil
+import tempfile
 import threading
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 from flask import Flask
 
 from tamperscope.images import Image, read_image
-from tamperscope.report import Box, BundleIdentity, ManipulationType, Region, Report, Verdict
+from tamperscope.report import (
+    Box,
+    BundleIdentity,
+    Evidence,
+    Explanation,
+    ManipulationType,
+    Region,
+    Report,
+    Verdict,
+)
 from tamperscope.server.app import RELOAD, create_app
 from tamperscope.server.settings import Settings
+from tamperscope.store import Database, Store
+
+_numbers = itertools.count()
 
 IDENTITY = BundleIdentity(name="fake", version="1", sha256="0" * 64)
 
@@ -37,7 +55,11 @@ class FakeDetector:
         self.entered.release()
         assert self.release.wait(30)
         manipulated = bool(image.pixels[..., 0].any())
-        return _report(image, manipulated)
+        return replace(
+            _report(image, manipulated),
+            bundle=self.bundle.identity,
+            evidence=_evidence(image) if all_evidence else {},
+        )
 
     def warm_up(self) -> None:
         pass
@@ -46,9 +68,41 @@ class FakeDetector:
 def fake_app(settings: Settings | None = None, detector: FakeDetector | None = None) -> Flask:
     """The server's application, ready, with a fake detector."""
     detector = detector or FakeDetector()
-    app = create_app(settings or Settings(), lambda: detector)
+    app = create_app(settings or Settings(), lambda: detector, fresh_store())
     app.extensions[RELOAD]()
     return app
+
+
+def fresh_store() -> Store:
+    """A store of its own, in a file that goes when the tests end."""
+    file = _folder() / f"{next(_numbers)}.db"
+    file.write_bytes(_empty_database())
+    return Store(Database(f"sqlite:///{file}"))
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="tamperscope-tests-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
+@functools.cache
+def _empty_database() -> bytes:
+    # Once for all: migrating takes longer than most tests.
+    file = _folder() / "empty.db"
+    Database(f"sqlite:///{file}").migrate()
+    return file.read_bytes()
+
+
+def _evidence(image: Image) -> dict[str, Evidence]:
+    explanation = Explanation("what you see", "what it can mean", "what it cannot")
+    ramp = np.linspace(0, 1, image.width, dtype=np.float32) * np.ones((image.height, 1), np.float32)
+    return {
+        "metadata": Evidence("metadata", explanation, "Nothing odd.", 0.25),
+        "jpeg_grid": Evidence("jpeg_grid", explanation, "Not a JPEG.", None),
+        "error_level": Evidence("error_level", explanation, "Brighter to the right.", 0.75, ramp),
+    }
 
 
 def _report(image: Image, manipulated: bool) -> Report:
@@ -58,12 +112,14 @@ def _report(image: Image, manipulated: bool) -> Report:
     top, left = image.height // 8, image.width // 8
     box = Box(left, top, image.width // 2 - left, image.height // 2 - top)
     corners = ((left, top), (left, image.height // 2 - 1), (image.width // 2 - 1, top))
+    region = Region(box, corners, float(mask.mean()), 0.75, ManipulationType.COPYMOVE, source=corners)
     return Report(
         verdict=Verdict.MANIPULATED if manipulated else Verdict.AUTHENTIC,
         score=0.9 if manipulated else 0.1,
         type=ManipulationType.COPYMOVE,
         type_scores=dict(zip(ManipulationType, (0.125, 0.5, 0.25, 0.125), strict=True)),
-        regions=(Region(box, corners, float(mask.mean()), 0.75),) if manipulated else (),
+        regions=(region,) if manipulated else (),
+        threshold=0.5,
         notes=("found by a fake",),
         image=image.facts(),
         bundle=IDENTITY,

@@ -46,10 +46,10 @@ class Moody(FakeDetector):
         super().__init__()
         self.errors = list(errors)
 
-    def analyze(self, source: object):
+    def analyze(self, source: object, **options: object):
         if self.errors:
             raise self.errors.pop(0)
-        return super().analyze(source)
+        return super().analyze(source, **options)
 
 
 def test_the_pictures_come_as_png_files(serving, photo):

@@ -230,6 +230,12 @@ def test_a_verified_copy_joins_mask_type_and_evidence(
     places[120:180, 150:220] = places[30:90, 20:90] = True
     assert report.mask.sum() > 2000
     assert report.mask[places].sum() > 0.9 * report.mask.sum()
+    region = report.regions[0]
+    assert region.type is ManipulationType.COPYMOVE
+    # Source and copy lie in one area each, whichever was taken for which.
+    (x, y), box = np.mean(region.source, axis=0), region.box
+    assert abs(x - (box.x + box.width / 2)) == pytest.approx(130, abs=8)
+    assert abs(y - (box.y + box.height / 2)) == pytest.approx(90, abs=8)
     told = json.loads(json.dumps(report.to_json()))["evidence"]["clones"]
     assert told["notable"]
     (clone,) = told["details"]["clones"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tamperscope._version import __version__
 from tamperscope.errors import (
     BundleError,
     BusyError,
@@ -29,6 +30,7 @@ from tamperscope.errors import (
     PhotosError,
     RefusedError,
     SettingsError,
+    StoreError,
     TamperscopeError,
     TrainingError,
     TunnelError,
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
     from tamperscope.bundle import Bundle
     from tamperscope.detector import Detector
     from tamperscope.images import Image, ImageLimits, read_image
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Box",
@@ -71,6 +71,7 @@ __all__ = [
     "Region",
     "Report",
     "SettingsError",
+    "StoreError",
     "TamperscopeError",
     "TrainingError",
     "TunnelError",

@@ -20,12 +20,12 @@ from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import ValidationError
 
 from tamperscope.errors import RefusedError, UnreachableError
-from tamperscope.server.answers import Answer, ClassifyAnswer, Problem, SegmentAnswer
+from tamperscope.server.answers import AnalysisAnswer, Answer, ClassifyAnswer, Problem, SegmentAnswer
 
 Picture = Literal["mask", "overlay", "masked_image"]
 _PICTURES: tuple[Picture, ...] = ("mask", "overlay", "masked_image")
@@ -75,6 +75,20 @@ class Client:
     def classify(self, image: bytes | str | PathLike[str]) -> ClassifyAnswer:
         """Return how an image file (its bytes or its path) was manipulated; raises as `segment` does."""
         return self._ask("/classify", image, ClassifyAnswer)
+
+    def analyze(self, image: bytes | str | PathLike[str], *, keep: bool = False) -> AnalysisAnswer:
+        """Return everything about an image file (its bytes or its path); the server stores it.
+
+        `keep` lets it keep the image as well. Raises as `segment` does.
+        """
+        return self._ask(f"/v1/analyses?keep={str(keep).lower()}", image, AnalysisAnswer)
+
+    def analysis(self, id: str) -> AnalysisAnswer:
+        """Return a stored analysis; raises `RefusedError` (404) where there is none, else as `segment`."""
+        request = urllib.request.Request(  # noqa: S310 (the scheme was checked)
+            f"{self._url}/v1/analyses/{quote(id, safe='')}", headers=self._headers
+        )
+        return _parsed(self._sent(request), AnalysisAnswer)
 
     def _ask(self, path: str, image: bytes | str | PathLike[str], answer: type[_Answer]) -> _Answer:
         body, content_type = _form(image if isinstance(image, bytes) else Path(image).read_bytes())

@@ -125,6 +125,7 @@ class Detector:
             type=max(type_scores, key=type_scores.__getitem__),
             type_scores=type_scores,
             regions=tuple(_explained(region, _clones(counted)) for region in found.regions),
+            threshold=self.bundle.threshold,
             notes=(*seen.notes, *self._doubts(verdict, found)),
             image=image.facts(),
             bundle=self.bundle.identity,

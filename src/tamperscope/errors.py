@@ -19,6 +19,7 @@
     ├── TunnelError                 the public address could not be opened
     ├── BusyError                   the queue in front of inference is full
     ├── NotReadyError               the server has not loaded its model yet
+    ├── StoreError                  the database of analyses cannot be used
     ├── UnreachableError            a client cannot reach its server
     └── RefusedError                a server refused what a client asked for
 
@@ -101,6 +102,10 @@ class BusyError(TamperscopeError):
 
 class NotReadyError(TamperscopeError):
     """The server has not loaded its model yet."""
+
+
+class StoreError(TamperscopeError):
+    """The database of analyses cannot be used, or was written by a newer version."""
 
 
 class UnreachableError(TamperscopeError):

@@ -39,14 +39,39 @@ def mask_image(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def heatmap(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return (height, width) probabilities in 0..1 as RGB in the Inferno colour map.
+    """Return (height, width) probabilities in 0..1 as RGB in the colours of `coloured`."""
+    return coloured(levels(probabilities))
 
-    Inferno's lightness grows evenly with the value, so the order of probabilities survives printing
-    in grey and colour blindness. The result is (height, width, 3) uint8.
+
+def levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return (height, width) values in 0..1 as uint8: 255 for 1."""
+    scaled: NDArray[np.uint8] = np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return scaled
+
+
+def coloured(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (height, width) levels as RGB in the Inferno colour map, (height, width, 3) uint8.
+
+    Inferno's lightness grows evenly with the value, so the order survives printing in grey and colour
+    blindness.
     """
-    levels = np.rint(np.clip(probabilities, 0.0, 1.0) * 255.0).astype(np.uint8)
-    coloured = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    return cast("NDArray[np.uint8]", coloured)
+    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return cast("NDArray[np.uint8]", colours)
+
+
+def scaled_down(values: NDArray[np.float32], longest_side: int) -> NDArray[np.float32]:
+    """Return (height, width) values averaged over fewer pixels, so that no side exceeds `longest_side`."""
+    scale = longest_side / max(values.shape)
+    if scale >= 1:
+        return values
+    height, width = (max(1, round(side * scale)) for side in values.shape)
+    smaller: NDArray[np.float32] = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
+    return smaller
+
+
+def decode_grey_png(data: bytes) -> NDArray[np.uint8]:
+    """Return the (height, width) uint8 of a grey file that `encode_png` made; never of anybody else's."""
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def encode_png(picture: NDArray[np.uint8]) -> bytes:

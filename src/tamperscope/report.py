@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope._version import __version__
+
 NOTABLE = 0.5
 """The strength from which evidence deserves a look."""
 
@@ -201,6 +203,8 @@ class Report:
     """Probability of each type, summing to 1, given that the image was manipulated."""
     regions: tuple[Region, ...]
     """Connected areas of the mask, largest first."""
+    threshold: float
+    """The bundle's: heatmap value, 0 to 1, from which a pixel belongs to the mask."""
     notes: tuple[str, ...]
     """What limits this analysis: the image was scaled, the bundle is uncalibrated, map and score differ..."""
     image: ImageFacts
@@ -226,6 +230,7 @@ class Report:
             "operating_points": None if self.operating_points is None else asdict(self.operating_points),
             "type": self.type.value,
             "type_scores": {kind.value: round(share, 4) for kind, share in self.type_scores.items()},
+            "threshold": self.threshold,
             "regions": [region.to_json() for region in self.regions],
             "reasons": [
                 {"name": reason.name, "effect": round(reason.effect, 4), "text": reason.text}
@@ -233,17 +238,7 @@ class Report:
             ],
             "evidence": {name: evidence.to_json() for name, evidence in self.evidence.items()},
             "notes": list(self.notes),
-            "image": {
-                "width": self.image.width,
-                "height": self.image.height,
-                "format": self.image.format,
-                "byte_count": self.image.byte_count,
-                "sha256": self.image.sha256,
-                "notes": list(self.image.notes),
-            },
-            "bundle": {
-                "name": self.bundle.name,
-                "version": self.bundle.version,
-                "sha256": self.bundle.sha256,
-            },
+            "image": {**asdict(self.image), "notes": list(self.image.notes)},
+            "bundle": asdict(self.bundle),
+            "versions": {"tamperscope": __version__},
         }

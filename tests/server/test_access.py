@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 
-from fakes import FakeDetector, fake_app
+from fakes import FakeDetector, fake_app, fresh_store
 from tamperscope.errors import BundleError, SettingsError
 from tamperscope.server.app import RELOAD, create_app
 from tamperscope.server.keys import KeyRing, create_key
@@ -71,7 +71,7 @@ class TestKeysFile:
 
     def test_a_missing_file_says_how_to_make_one(self, keys_file):
         with pytest.raises(SettingsError, match="tamperscope keys create"):
-            create_app(Settings(keys=keys_file), FakeDetector)
+            create_app(Settings(keys=keys_file), FakeDetector, fresh_store())
 
     def test_a_folder_that_cannot_be_written(self, tmp_path):
         with pytest.raises(SettingsError, match="cannot be written: no such file"):
@@ -170,7 +170,7 @@ def test_a_bundle_that_cannot_be_used_leaves_the_old_one(keys_file, admin_key, p
         except StopIteration:
             raise BundleError("/srv/model is incomplete: joint.onnx is missing.") from None
 
-    app = create_app(Settings(keys=keys_file), load)
+    app = create_app(Settings(keys=keys_file), load, fresh_store())
     app.extensions[RELOAD]()
     client = app.test_client()
 

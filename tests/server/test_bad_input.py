@@ -145,7 +145,7 @@ def test_wrong_method_says_which_is_right(client):
 
 def test_a_bug_shows_nothing_of_the_inside(photo_png, caplog):
     class Broken(FakeDetector):
-        def analyze(self, source):
+        def analyze(self, source, **_):
             raise RuntimeError("secret inside /src/tamperscope")
 
     client = fake_app(detector=Broken()).test_client()

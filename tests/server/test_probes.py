@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from fakes import IDENTITY, FakeDetector, fake_app
+from fakes import IDENTITY, FakeDetector, fake_app, fresh_store
 from tamperscope.server import logs
 from tamperscope.server.app import RELOAD, create_app
 from tamperscope.server.settings import Settings
 
 
 def test_ready_only_once_the_model_is_loaded():
-    app = create_app(Settings(), FakeDetector)
+    app = create_app(Settings(), FakeDetector, fresh_store())
     client = app.test_client()
 
     before = client.get("/ready")
@@ -82,7 +82,7 @@ def test_json_lines_carry_the_request_id_and_no_secrets(client, post, photo_png)
 
 def test_a_failure_is_logged_with_its_request(photo_png):
     class Broken(FakeDetector):
-        def analyze(self, source):
+        def analyze(self, source, **_):
             raise RuntimeError("broken inside")
 
     client = fake_app(detector=Broken()).test_client()

@@ -52,25 +52,35 @@ class AnalysisService:
             return detector.bundle.identity
 
     @contextmanager
-    def analyze(self, data: bytes, gone: Callable[[], bool] = lambda: False) -> Iterator[Analysis]:
+    def analyze(
+        self, data: bytes, gone: Callable[[], bool] = lambda: False, *, all_evidence: bool = False
+    ) -> Iterator[Analysis]:
         """Hold a worker's place while the analysis of an image file is made and used.
 
-        Decoding and rendering are done inside as well, because a large picture takes more memory there
-        than in the network. `gone` says whether nobody waits for the answer any more.
-
-        Raises `ImageError` for the image, `BusyError` for a full queue, `NotReadyError` before the first
-        `load`, and `ClientDisconnected` when the client went while its image waited.
+        With `all_evidence`, every measurement is made. Raises as `decoded` does, and `NotReadyError` before
+        the first `load`.
         """
         detector = self._ready()
+        with self.decoded(data, gone) as image:
+            with self.metrics.stage("inference"):
+                report = detector.analyze(image, all_evidence=all_evidence)
+            yield Analysis(image, report)
+
+    @contextmanager
+    def decoded(self, data: bytes, gone: Callable[[], bool] = lambda: False) -> Iterator[Image]:
+        """Hold a worker's place while an image file is decoded and used.
+
+        A large picture takes more memory in decoding and rendering than in the network, hence the place.
+        `gone` says whether nobody waits for the answer any more. Raises `ImageError` for the image,
+        `BusyError` for a full queue, and `ClientDisconnected` when the client went while its image waited.
+        """
         with self._gate.enter() as waited:
             self.metrics.waited(waited)
             if gone():
                 raise ClientDisconnected
             with self.metrics.stage("decode"):
                 image = read_image(data, self._limits)
-            with self.metrics.stage("inference"):
-                report = detector.analyze(image)
-            yield Analysis(image, report)
+            yield image
 
     @property
     def bundle(self) -> BundleIdentity:

@@ -6,9 +6,10 @@ Keys may be added to an answer; those that are there keep their names and meanin
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from tamperscope.report import ManipulationType, Verdict
 
@@ -33,15 +34,22 @@ Png = Annotated[
 
 Probability = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 
+Polygon = tuple[tuple[int, int], ...]
+"""Outer contour as (x, y) in pixels of the upright image."""
+
+
+PngIfAsked = Annotated[Png | None, Field(exclude_if=lambda png: png is None)]
+"""Left out where there is none."""
+
 
 class SegmentAnswer(Answer):
     """Where the image was manipulated. The pictures have the upright image's size."""
 
-    mask: Png | None = None
+    mask: PngIfAsked = None
     """8-bit grey: 255 where manipulated, 0 elsewhere. Left out when `include` does not name it."""
-    overlay: Png | None = None
+    overlay: PngIfAsked = None
     """The image with the mask highlighted in green. Left out when `include` does not name it."""
-    masked_image: Png | None = None
+    masked_image: PngIfAsked = None
     """The image inside the mask, black outside. Left out when `include` does not name it."""
     width: int
     height: int
@@ -68,6 +76,151 @@ class ClassifyAnswer(Answer):
     """What limits this answer, in plain words."""
 
 
+class BundleFacts(Answer):
+    """Which bundle is behind every answer."""
+
+    name: str
+    version: str
+    sha256: str
+    """Digest of the bundle's manifest, which itself holds the digests of its files."""
+
+
+class BoxAnswer(Answer):
+    """An axis-aligned box in pixels of the upright image; `x`, `y` is its top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class SourceAnswer(Answer):
+    """The area that a copy was taken from."""
+
+    polygon: Polygon
+
+
+class RegionAnswer(Answer):
+    """One connected manipulated area of the mask."""
+
+    box: BoxAnswer
+    polygon: Polygon
+    area_share: Probability
+    """Share of the image's pixels."""
+    probability: Probability
+    """Mean manipulation probability inside the region."""
+    type: ManipulationType | None
+    """How this area was probably manipulated."""
+    source: SourceAnswer | None
+    """Where it was copied from, if a copy was verified."""
+
+
+class ExplanationAnswer(Answer):
+    """What to know about a measurement before concluding anything."""
+
+    what_you_see: str
+    what_it_can_mean: str
+    what_it_cannot: str
+
+
+class EvidenceAnswer(Answer):
+    """One independent forensic measurement."""
+
+    finding: str
+    """What was found in this image; the reason, where the measurement does not apply."""
+    strength: Probability | None
+    """How unusual the image is to this measurement; null where it does not apply."""
+    notable: bool
+    """Whether a person should look at it; at most three of a hundred authentic photos are notable."""
+    applicable: bool
+    explanation: ExplanationAnswer
+    details: dict[str, Any]
+    """What else this kind of measurement found."""
+    map: str | None
+    """Address of the map, null where the measurement says nothing about places."""
+
+
+class ImageAnswer(Answer):
+    """What is known about the file itself."""
+
+    width: int
+    """Of the upright image."""
+    height: int
+    format: str
+    byte_count: int
+    sha256: str
+    notes: tuple[str, ...]
+    kept: bool
+    """Whether the server keeps the image."""
+
+
+class LinksAnswer(Answer):
+    """Addresses of what belongs to an analysis."""
+
+    self: str
+    mask: str
+    """8-bit grey, as large as the upright image: 255 where manipulated."""
+    heatmap: str
+    overlay: str | None
+    """The image with the mask highlighted in green; null where the image was not kept."""
+    image: str | None
+    """The upright image; null where it was not kept."""
+    report_json: str
+
+
+class AnalysisAnswer(Answer):
+    """Everything that was found out about one image."""
+
+    id: str
+    created: datetime
+    verdict: Verdict
+    score: Probability
+    """Calibrated probability that the image was manipulated at all."""
+    type: ManipulationType
+    """The most probable type, given that the image was manipulated."""
+    type_scores: dict[ManipulationType, Probability]
+    """Probability of each type, summing to 1, given that the image was manipulated."""
+    threshold: Probability
+    """Heatmap value from which a pixel belongs to the mask."""
+    regions: tuple[RegionAnswer, ...]
+    """Connected areas of the mask, largest first."""
+    notes: tuple[str, ...]
+    """What limits this analysis, in plain words."""
+    image: ImageAnswer
+    bundle: BundleFacts
+    versions: dict[str, str]
+    """Of the software that made the analysis."""
+    evidence: dict[str, EvidenceAnswer]
+    """The measurements by their names, in the order of a report."""
+    links: LinksAnswer
+
+
+class SummaryLinksAnswer(Answer):
+    """Where the rest of an analysis is."""
+
+    self: str
+
+
+class SummaryAnswer(Answer):
+    """One line of the history."""
+
+    id: str
+    created: datetime
+    verdict: Verdict
+    score: Probability
+    type: ManipulationType
+    image: ImageAnswer
+    links: SummaryLinksAnswer
+
+
+class HistoryAnswer(Answer):
+    """Analyses, newest first."""
+
+    analyses: tuple[SummaryAnswer, ...]
+    next: str | None
+    """Address of the next page, null on the last one."""
+
+
 class Problem(Answer):
     """What a client learns about a request that failed (RFC 9457)."""
 
@@ -79,15 +232,6 @@ class Problem(Answer):
     """One or two sentences that say what to do about it."""
     error: str
     """The same as `detail`: the front ends of the original project read this key."""
-
-
-class BundleFacts(Answer):
-    """Which bundle is behind every answer."""
-
-    name: str
-    version: str
-    sha256: str
-    """Digest of the bundle's manifest, which itself holds the digests of its files."""
 
 
 class Alive(Answer):

@@ -9,10 +9,12 @@ from flask_cors import CORS
 
 from tamperscope.detector import Detector
 from tamperscope.report import BundleIdentity
-from tamperscope.server import admin, contract, metrics, openapi, probes, problems, request_log
+from tamperscope.server import admin, contract, metrics, openapi, probes, problems, request_log, v1
 from tamperscope.server.access import Access, read_keys
+from tamperscope.server.analyses import Analyses
 from tamperscope.server.analysis import AnalysisService
 from tamperscope.server.settings import Settings
+from tamperscope.store import Store
 
 RELOAD = "tamperscope"
 
@@ -21,8 +23,8 @@ _FORM_BYTES = 64 * 1024
 _FORM_PARTS = 16
 
 
-def create_app(settings: Settings, load: Callable[[], Detector]) -> Flask:
-    """Return the WSGI application that answers under `settings`.
+def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -> Flask:
+    """Return the WSGI application that answers under `settings` and keeps analyses in `store`.
 
     `app.extensions[RELOAD]` is a function that reads the keys and, by `load`, the bundle: called once before
     anything is answered but 503, and again to swap in what is there now. It raises `SettingsError` or
@@ -54,6 +56,7 @@ def create_app(settings: Settings, load: Callable[[], Detector]) -> Flask:
     for blueprint in (
         probes.blueprint(service),
         contract.blueprint(service),
+        v1.blueprint(service, Analyses(service, store, settings)),
         admin.blueprint(reload),
         openapi.blueprint(),
     ):

@@ -17,7 +17,7 @@ from tamperscope.server.analysis import Analysis, AnalysisService
 from tamperscope.server.answers import ClassifyAnswer, SegmentAnswer
 from tamperscope.server.openapi import Parameter, operation
 from tamperscope.server.responses import respond
-from tamperscope.server.uploads import ImageForm, uploaded_image
+from tamperscope.server.uploads import ImageForm, gone, uploaded_image
 
 # Of probabilities, as in a report's JSON; the networks are not more precise than that.
 _DIGITS = 4
@@ -50,7 +50,7 @@ def blueprint(service: AnalysisService) -> Blueprint:
         """Return the mask, the overlay and the masked image; with `Accept: image/png` the mask alone."""
         names = _included(request)
         with (
-            service.analyze(uploaded_image(request), _gone(request)) as analysis,
+            service.analyze(uploaded_image(request), gone(request)) as analysis,
             service.metrics.stage("encode"),
         ):
             if _wants_png(request):
@@ -71,7 +71,7 @@ def blueprint(service: AnalysisService) -> Blueprint:
     @operation(ClassifyAnswer, problems=_PROBLEMS, form=ImageForm)
     def classify() -> Response:
         """Return the type of manipulation and how sure that is."""
-        with service.analyze(uploaded_image(request), _gone(request)) as analysis:
+        with service.analyze(uploaded_image(request), gone(request)) as analysis:
             report = analysis.report
         return respond(
             ClassifyAnswer(
@@ -86,11 +86,6 @@ def blueprint(service: AnalysisService) -> Blueprint:
         )
 
     return contract
-
-
-def _gone(request: Request) -> Callable[[], bool]:
-    gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-    return gone
 
 
 def _included(request: Request) -> set[str]:

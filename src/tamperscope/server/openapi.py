@@ -7,17 +7,19 @@ copy is written by `python -m tamperscope.server.openapi`.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.exceptions import NotFound
+from werkzeug.routing import Rule
 
 from tamperscope import __version__
 from tamperscope.server.access import is_public, public
@@ -26,6 +28,10 @@ from tamperscope.server.answers import Answer, Problem
 # Bearer keys are optional: a server without a keys file asks for none.
 _SECURITY: list[dict[str, list[str]]] = [{}, {"key": []}]
 _ACCESS_PROBLEMS = (401, 403, 429)
+_STYLES: dict[str, dict[str, Any]] = {
+    "query": {"style": "form", "explode": False},
+    "path": {"required": True},
+}
 _REFERENCES = "#/components/schemas/{model}"
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -33,12 +39,13 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of the query string."""
+    """One parameter of the query string or the path."""
 
     name: str
     description: str
     schema: Mapping[str, Any]
     """JSON Schema; an array is given as values with commas between."""
+    place: Literal["query", "path"] = "query"
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Operation:
     """What the document says about a view beyond its route and docstring."""
 
     answers: Mapping[str, type[Answer] | None]
-    """Media type of the 200 answer to its type; None where it is no JSON."""
+    """Media type of the answer to its type; None where it is no JSON. Empty for an answer without a body."""
+    statuses: tuple[int, ...]
     problems: tuple[int, ...]
     form: type[BaseModel] | None
     parameters: tuple[Parameter, ...]
@@ -55,13 +63,15 @@ class Operation:
 def operation(
     answers: type[Answer] | Mapping[str, type[Answer] | None],
     *,
+    statuses: Sequence[int] = (200,),
     problems: Sequence[int] = (),
     form: type[BaseModel] | None = None,
     parameters: Sequence[Parameter] = (),
 ) -> Callable[[_View], _View]:
-    """Describe a view: its answers, the statuses of its problems, its multipart form, its query."""
+    """Describe a view: its answers, their statuses, those of its problems, its form, its parameters."""
     described = Operation(
         {"application/json": answers} if isinstance(answers, type) else answers,
+        tuple(statuses),
         tuple(problems),
         form,
         tuple(parameters),
@@ -79,6 +89,11 @@ def operation_of(app: Flask, endpoint: str | None) -> Operation | None:
     return getattr(app.view_functions.get(endpoint or ""), "operation", None)
 
 
+def path_of(rule: Rule) -> str:
+    """Return a route as the document writes it."""
+    return re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+
+
 def document(app: Flask) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of an application."""
     models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
@@ -92,7 +107,7 @@ def document(app: Flask) -> dict[str, Any]:
             models[described.form, "validation"] = None
         view = app.view_functions[rule.endpoint]
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            paths.setdefault(rule.rule, {})[method.lower()] = _described(view, described)
+            paths.setdefault(path_of(rule), {})[method.lower()] = _described(view, described)
     _, schemas = models_json_schema(list(models), ref_template=_REFERENCES)
     return {
         "openapi": "3.1.0",
@@ -150,11 +165,10 @@ def _described(view: Callable[..., Any], described: Operation) -> dict[str, Any]
         result["parameters"] = [
             {
                 "name": parameter.name,
-                "in": "query",
+                "in": parameter.place,
                 "description": parameter.description,
                 "schema": parameter.schema,
-                "style": "form",
-                "explode": False,
+                **_STYLES[parameter.place],
             }
             for parameter in described.parameters
         ]
@@ -163,7 +177,10 @@ def _described(view: Callable[..., Any], described: Operation) -> dict[str, Any]
             "required": True,
             "content": {"multipart/form-data": _schema(described.form)},
         }
-    result["responses"] = {"200": {"description": "OK", "content": answer}} | {
+    result["responses"] = {
+        str(status): {"description": HTTPStatus(status).phrase} | ({"content": answer} if answer else {})
+        for status in described.statuses
+    } | {
         str(status): {
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": _schema(Problem)},
@@ -212,6 +229,9 @@ if __name__ == "__main__":
     from tamperscope.detector import Detector
     from tamperscope.server.app import create_app
     from tamperscope.server.settings import Settings
+    from tamperscope.store import Database, Store
 
-    json.dump(document(create_app(Settings(), Detector.load)), sys.stdout, indent=2)
+    # Nothing is asked of it, so the file never comes to be.
+    unused = Store(Database("sqlite:///unused.db"))
+    json.dump(document(create_app(Settings(), Detector.load, unused)), sys.stdout, indent=2)
     sys.stdout.write("\n")

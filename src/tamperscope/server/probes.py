@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app
 from tamperscope.server.access import public
 from tamperscope.server.analysis import AnalysisService
 from tamperscope.server.answers import Alive, BundleFacts, Endpoint, Index, Ready
-from tamperscope.server.openapi import operation, operation_of
+from tamperscope.server.openapi import operation, operation_of, path_of
 from tamperscope.server.responses import respond
 
 
@@ -51,7 +51,7 @@ def _endpoints() -> tuple[Endpoint, ...]:
     return tuple(
         Endpoint(
             method=method,
-            path=rule.rule,
+            path=path_of(rule),
             does=(current_app.view_functions[rule.endpoint].__doc__ or "").strip(),
         )
         for rule in current_app.url_map.iter_rules()

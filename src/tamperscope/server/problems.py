@@ -38,6 +38,7 @@ _KINDS: dict[type[BaseException], _Kind] = {
     errors.ImageError: _Kind(422, "Image cannot be analysed", "image"),
     errors.BusyError: _Kind(503, "Too busy", "busy"),
     errors.NotReadyError: _Kind(503, "Not ready", "not-ready"),
+    errors.StoreError: _Kind(503, "No database", "store"),
 }
 
 

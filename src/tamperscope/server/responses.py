@@ -8,5 +8,5 @@ from tamperscope.server.answers import Answer
 
 
 def respond(answer: Answer, status: int = 200, content_type: str = "application/json") -> Response:
-    """Return the JSON of an answer, without the members that are None."""
-    return Response(answer.model_dump_json(exclude_none=True), status, content_type=content_type)
+    """Return the JSON of an answer."""
+    return Response(answer.model_dump_json(), status, content_type=content_type)

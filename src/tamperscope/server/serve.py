@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,12 +18,13 @@ from flask import Flask
 from waitress import wasyncore
 from waitress.server import create_server
 
-from tamperscope.errors import SettingsError, TamperscopeError, TunnelError
+from tamperscope.errors import SettingsError, StoreError, TamperscopeError, TunnelError
 from tamperscope.report import BundleIdentity
 from tamperscope.server import app as application
 from tamperscope.server import logs
 from tamperscope.server.settings import Settings
 from tamperscope.server.tunnel import Tunnel, open_tunnel
+from tamperscope.store import Store
 
 # Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
 _SPARE_THREADS = 4
@@ -32,6 +34,7 @@ _IDLE_SECONDS = 30
 _TRANSFER_SECONDS = 120.0
 # Below the 1024 files that a process may usually have open.
 _MOST_CONNECTIONS = 500
+_EXPIRY_SECONDS = 3600.0
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _say = partial(print, flush=True)
 
@@ -43,8 +46,8 @@ def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
 
     SIGHUP reads bundle and keys anew, as `RunningServer.reload` does.
 
-    Raises `SettingsError` when the address or the keys cannot be used and `BundleError` when the bundle
-    cannot.
+    Raises `SettingsError` when the address or the keys cannot be used, `StoreError` when the database
+    cannot, and `BundleError` when the bundle cannot.
     """
     logs.configure(settings.log_level, settings.log_format)
     # Both end the wait below in the same way, even while the model is loading, and even where a shell
@@ -76,13 +79,23 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     """
     listener = _bind(settings)
     try:
-        app = application.create_app(settings, settings.load_detector)
+        store = settings.open_store()
+        app = application.create_app(settings, settings.load_detector, store)
         loop = _Loop(app, settings, listener)
     except BaseException:
         listener.close()
         raise
     url = _url(settings.host, listener.getsockname()[1])
-    running = RunningServer(url, tunnel=None, _loop=loop, _reload=app.extensions[application.RELOAD])
+    running = RunningServer(
+        url, tunnel=None, _loop=loop, _reload=app.extensions[application.RELOAD], _store=store
+    )
+    if settings.retention:
+        threading.Thread(
+            target=_expire_now_and_then,
+            args=(store, timedelta(days=settings.retention), loop),
+            name="tamperscope-retention",
+            daemon=True,
+        ).start()
     try:
         running.reload()
         say(f"tamperscope answers on {running.url}")
@@ -102,6 +115,7 @@ class RunningServer:
     """Its public address, if one was asked for and could be opened."""
     _loop: _Loop
     _reload: Callable[[], BundleIdentity]
+    _store: Store
 
     def reload(self) -> BundleIdentity:
         """Answer with the bundle and the keys that are there now, and return which bundle that is.
@@ -120,6 +134,7 @@ class RunningServer:
         if self.tunnel:
             self.tunnel.close()
         self._loop.stop()
+        self._store.close()
 
 
 def _end(*_: Any) -> None:
@@ -139,6 +154,17 @@ def _reload_on(hangup: threading.Event, running: RunningServer) -> None:
             _log.error("The reload failed, and everything stays as it was: %s", error)
         else:
             _log.info("reloaded: bundle %s %s %s", identity.name, identity.version, identity.sha256)
+
+
+def _expire_now_and_then(store: Store, age: timedelta, loop: _Loop) -> None:
+    while True:
+        try:
+            if expired := store.expire(age):
+                _log.info("deleted %d analyses older than %d days", expired, age.days)
+        except StoreError:
+            _log.warning("analyses older than %d days could not be deleted; trying again later", age.days)
+        if loop.ends_within(_EXPIRY_SECONDS):
+            return
 
 
 def _with_tunnel(running: RunningServer, settings: Settings, say: Callable[[str], None]) -> RunningServer:
@@ -208,6 +234,9 @@ class _Loop:
         # thread has ended. In slices, because some platforms do not interrupt an endless wait for Ctrl-C.
         while not self._ended.wait(1.0):
             pass
+
+    def ends_within(self, seconds: float) -> bool:
+        return self._ended.wait(seconds)
 
     def stop(self) -> None:
         if not self._stopping.is_set():

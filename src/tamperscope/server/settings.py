@@ -22,6 +22,8 @@ is its name with dashes, and the nearer one wins:
 | `TAMPERSCOPE_CACHE`        | the user's  | folder of compiled models; `none` compiles at each start |
 | `TAMPERSCOPE_PRECISION`    | auto        | `f32` leaves a bundle's 8-bit graph aside |
 | `TAMPERSCOPE_EVIDENCE`     | on          | `off` lets the networks alone decide: faster, finds less |
+| `TAMPERSCOPE_DATABASE`     | the user's  | URL of the database of analyses: SQLite or PostgreSQL |
+| `TAMPERSCOPE_RETENTION`    | 90          | days that an analysis is kept; `none` keeps it for ever |
 | `TAMPERSCOPE_KEYS`         | none        | file of API keys; without one nobody needs a key |
 | `TAMPERSCOPE_RATE_LIMIT`   | none        | requests a minute from one key, or address without keys |
 | `TAMPERSCOPE_TRUSTED_PROXY`| none        | address of the proxy whose `X-Forwarded-For` is believed |
@@ -46,8 +48,13 @@ from tamperscope.images import ImageLimits
 
 if TYPE_CHECKING:
     from tamperscope.detector import Detector
+    from tamperscope.store import Store
 
 ANY_ORIGIN = "*"
+
+
+def _users_database() -> str:
+    return f"sqlite:///{platformdirs.user_data_path('tamperscope') / 'analyses.db'}"
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,9 @@ class Settings:
     cache: Path | None = platformdirs.user_cache_path("tamperscope")  # noqa: RUF009
     precision: Literal["auto", "f32"] = "auto"
     evidence: Literal["on", "off"] = "on"
+    # It may hold a password.
+    database: str = field(default_factory=_users_database, repr=False)
+    retention: int | None = 90
     keys: Path | None = None
     rate_limit: int | None = None
     trusted_proxy: str | None = None
@@ -121,6 +131,17 @@ class Settings:
             use_evidence=self.evidence == "on",
         )
 
+    def open_store(self) -> Store:
+        """Return the store of analyses, its database brought up to date.
+
+        Raises `SettingsError`, `MissingExtraError` or `StoreError` when the database cannot be used.
+        """
+        from tamperscope.store import Database, Store
+
+        database = Database(self.database)
+        database.migrate()
+        return Store(database)
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -168,6 +189,10 @@ def _count(lowest: int, highest: int) -> Callable[[str], int]:
     return read
 
 
+def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if text.lower() == "none" else read(text)
+
+
 def _one_of(*allowed: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.lower() not in allowed:
@@ -175,10 +200,6 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
         return text.lower()
 
     return read
-
-
-def _folder_or_none(text: str) -> Path | None:
-    return None if text.lower() == "none" else Path(text)
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -206,7 +227,7 @@ TABLE = (
     Setting("queue", "Images that may wait for a worker; beyond, the answer is 503.", _count(0, 10_000)),
     Setting("timeout", "Seconds an image may wait for a worker; beyond, the answer is 503.", _count(1, 3600)),
     Setting("threads", "CPU threads of one analysis, instead of all cores.", _count(1, 1024)),
-    Setting("cache", "Folder of compiled models; 'none' compiles at each start.", _folder_or_none),
+    Setting("cache", "Folder of compiled models; 'none' compiles at each start.", _or_none(Path)),
     Setting(
         "precision",
         "Arithmetic: auto takes a bundle's 8-bit graph where it has one, f32 never does.",
@@ -217,6 +238,13 @@ TABLE = (
         "Let copies and JPEG traces join mask and score: on, or off, which is faster and finds less.",
         _one_of("on", "off"),
     ),
+    Setting(
+        "database",
+        "Database of analyses: sqlite:////folder/file.db or postgresql://user@host/name; "
+        "give a password by the environment only.",
+        str,
+    ),
+    Setting("retention", "Days that an analysis is kept, or 'none'.", _or_none(_count(1, 36_500))),
     Setting("keys", "File of API keys, made by: tamperscope keys create.", Path),
     Setting(
         "rate_limit",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from flask import Request
-from pydantic import BaseModel, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from tamperscope.errors import EmptyImageError, ImageTooLargeError
@@ -26,6 +27,15 @@ class ImageForm(BaseModel):
             }
         ),
     ]
+
+
+class AnalysisForm(ImageForm):
+    """The form of an analysis that is stored."""
+
+    keep: Annotated[
+        bool,
+        Field(description="Keep the image as well, for overlay and reports; may also stand in the query."),
+    ] = False
 
 
 def uploaded_image(request: Request) -> bytes:
@@ -54,3 +64,18 @@ def uploaded_image(request: Request) -> bytes:
     if not data:
         raise EmptyImageError(f"The file in the form field {FIELD!r} is empty.")
     return data
+
+
+def flag(text: str | None, name: str) -> bool:
+    """Return a yes or no that a client gave, no for nothing; raises `BadRequest` for anything else."""
+    if text is None or text in ("false", "0"):
+        return False
+    if text in ("true", "1"):
+        return True
+    raise BadRequest(f"`{name}` is either true or false.")
+
+
+def gone(request: Request) -> Callable[[], bool]:
+    """Return a function that says whether nobody waits for the answer to a request any more."""
+    told: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return told

@@ -1,0 +1,236 @@
+"""`/v1/analyses`: the whole report on an image, stored, with its pictures.
+
+With API keys, an analysis belongs to the key that asked for it; for all others it does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import BadRequest, NotFound
+
+from tamperscope import rendering
+from tamperscope.server.analyses import EVIDENCE, HEATMAP, MASK, Analyses
+from tamperscope.server.analysis import AnalysisService
+from tamperscope.server.answers import AnalysisAnswer, HistoryAnswer
+from tamperscope.server.openapi import Parameter, operation
+from tamperscope.server.responses import respond
+from tamperscope.server.uploads import AnalysisForm, flag, gone, uploaded_image
+from tamperscope.store import IMAGE, Picture, StoredAnalysis, Summary
+
+_PATH = "/v1/analyses"
+_MOST_LISTED = 100
+_USUALLY_LISTED = 20
+
+_ID = Parameter("id", "The analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
+_NAME = Parameter("name", "The measurement, such as `clones`.", {"type": "string"}, place="path")
+_KEEP = Parameter("keep", "The same as the form's `keep`.", {"type": "boolean"})
+_LIMIT = Parameter(
+    "limit",
+    f"How many to list; {_USUALLY_LISTED} when left out.",
+    {"type": "integer", "minimum": 1, "maximum": _MOST_LISTED},
+)
+_AFTER = Parameter("after", "The id that the list goes on after.", {"type": "string"})
+_RAW = Parameter(
+    "raw", "`true` for 8-bit grey, whose values divided by 255 are 0 to 1, not colours.", {"type": "boolean"}
+)
+_PNG = {"image/png": None}
+_STORED = (404, 503)
+# The image is decoded for these.
+_RENDERED = (404, 413, 422, 503)
+
+
+def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
+    """Return the endpoints over a service and the analyses it stores."""
+    v1 = Blueprint("v1", __name__)
+    store = analyses.store
+
+    @v1.post(_PATH)
+    @operation(
+        AnalysisAnswer,
+        statuses=(200, 201),
+        problems=(400, 413, 415, 422, 503),
+        form=AnalysisForm,
+        parameters=(_KEEP,),
+    )
+    def create_analysis() -> Response:
+        """Analyse an image and store the result: 201; 200 where that was done before."""
+        data = uploaded_image(request)
+        keep = flag(request.form.get("keep", request.args.get("keep")), "keep")
+        stored, new = analyses.analyze(data, owner=_owner(), keep=keep, gone=gone(request))
+        response = respond(_answer(stored), 201 if new else 200)
+        response.headers["Location"] = _address(stored.id)
+        return response
+
+    @v1.get(_PATH)
+    @operation(HistoryAnswer, problems=(400, 503), parameters=(_LIMIT, _AFTER))
+    def list_analyses() -> Response:
+        """Return the stored analyses, newest first."""
+        limit = _limit(request.args.get("limit"))
+        found = store.list(owner=_owner(), limit=limit + 1, after=request.args.get("after"))
+        listed = found[:limit]
+        more = f"{_PATH}?limit={limit}&after={listed[-1].id}" if len(found) > limit else None
+        return respond(
+            HistoryAnswer.model_validate({"analyses": [_line(each) for each in listed], "next": more})
+        )
+
+    @v1.get(f"{_PATH}/<id>")
+    @operation(AnalysisAnswer, problems=_STORED, parameters=(_ID,))
+    def get_analysis(id: str) -> Response:
+        """Return a stored analysis."""
+        return respond(_answer(stored(id)))
+
+    @v1.delete(f"{_PATH}/<id>")
+    @operation({}, statuses=(204,), problems=_STORED, parameters=(_ID,))
+    def delete_analysis(id: str) -> Response:
+        """Delete an analysis and everything that was stored with it."""
+        if not store.delete(id, owner=_owner()):
+            raise _unknown()
+        return Response(status=204)
+
+    @v1.get(f"{_PATH}/<id>/report.json")
+    @operation(AnalysisAnswer, problems=_STORED, parameters=(_ID,))
+    def analysis_report_json(id: str) -> Response:
+        """Return a stored analysis as a file to save."""
+        response = respond(_answer(stored(id)))
+        response.headers["Content-Disposition"] = f'attachment; filename="tamperscope-{id}.json"'
+        return response
+
+    @v1.get(f"{_PATH}/<id>/mask.png")
+    @operation(_PNG, problems=_STORED, parameters=(_ID,))
+    def analysis_mask(id: str) -> Response:
+        """Return the mask, as large as the upright image: 255 where manipulated, 0 elsewhere."""
+        return _png(picture(id, MASK).data)
+
+    @v1.get(f"{_PATH}/<id>/heatmap.png")
+    @operation(_PNG, problems=(400, *_STORED), parameters=(_ID, _RAW))
+    def analysis_heatmap(id: str) -> Response:
+        """Return the manipulation probability of each pixel, scaled down to 1024 pixels at most."""
+        return _map(picture(id, HEATMAP))
+
+    @v1.get(f"{_PATH}/<id>/evidence/<name>.png")
+    @operation(_PNG, problems=(400, *_STORED), parameters=(_ID, _NAME, _RAW))
+    def analysis_evidence(id: str, name: str) -> Response:
+        """Return the map of a measurement, scaled down to 1024 pixels at most."""
+        return _map(
+            picture(id, EVIDENCE + name, "There is no map of that name; `evidence` says which ones are.")
+        )
+
+    @v1.get(f"{_PATH}/<id>/overlay.png")
+    @operation(_PNG, problems=_RENDERED, parameters=(_ID,))
+    def analysis_overlay(id: str) -> Response:
+        """Return the image with the mask highlighted in green, where the image was kept."""
+        mask = picture(id, MASK).data
+        with service.decoded(kept_image(id), gone(request)) as image:
+            marked = rendering.decode_grey_png(mask) > 0
+            return _png(rendering.encode_png(rendering.overlay(image.pixels, marked)))
+
+    @v1.get(f"{_PATH}/<id>/image.png")
+    @operation(_PNG, problems=_RENDERED, parameters=(_ID,))
+    def analysis_image(id: str) -> Response:
+        """Return the upright image itself, where it was kept."""
+        with service.decoded(kept_image(id), gone(request)) as image:
+            return _png(rendering.encode_png(image.pixels))
+
+    def stored(id: str) -> StoredAnalysis:
+        found = store.get(id, owner=_owner())
+        if found is None:
+            raise _unknown()
+        return found
+
+    def picture(id: str, name: str, missing: str = "There is no such picture.") -> Picture:
+        found = store.picture(id, name, owner=_owner())
+        if found is None:
+            stored(id)
+            raise NotFound(missing)
+        return found
+
+    def kept_image(id: str) -> bytes:
+        return picture(
+            id, IMAGE, "The image of this analysis was not kept; send it again with keep=true to see it here."
+        ).data
+
+    return v1
+
+
+def _owner() -> str:
+    owner: str = g.get("key", "")
+    return owner
+
+
+def _unknown() -> NotFound:
+    return NotFound(
+        "There is no such analysis here: it was deleted, is older than this server keeps them, belongs to "
+        "another key, or never was."
+    )
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return _USUALLY_LISTED
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= _MOST_LISTED):
+        raise BadRequest(f"`limit` is a whole number from 1 to {_MOST_LISTED}.")
+    return int(text)
+
+
+def _address(id: str) -> str:
+    return f"{_PATH}/{id}"
+
+
+def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
+    address = _address(stored.id)
+    document = stored.document
+
+    def link(name: str, path: str) -> str | None:
+        return f"{address}/{path}" if name in stored.pictures else None
+
+    evidence = {
+        name: {**found, "map": link(EVIDENCE + name, f"evidence/{name}.png")}
+        for name, found in document["evidence"].items()
+    }
+    links = {
+        "self": address,
+        "mask": link(MASK, "mask.png"),
+        "heatmap": link(HEATMAP, "heatmap.png"),
+        "overlay": link(IMAGE, "overlay.png"),
+        "image": link(IMAGE, "image.png"),
+        "report_json": f"{address}/report.json",
+    }
+    return AnalysisAnswer.model_validate(
+        {
+            **document,
+            "id": stored.id,
+            "created": stored.created,
+            "image": {**document["image"], "kept": stored.kept},
+            "evidence": evidence,
+            "links": links,
+        }
+    )
+
+
+def _line(summary: Summary) -> dict[str, Any]:
+    return {
+        "id": summary.id,
+        "created": summary.created,
+        "verdict": summary.verdict,
+        "score": summary.score,
+        "type": summary.type,
+        "image": {**summary.image, "kept": summary.kept},
+        "links": {"self": _address(summary.id)},
+    }
+
+
+def _map(picture: Picture) -> Response:
+    if flag(request.args.get("raw"), "raw"):
+        return _png(picture.data)
+    return _png(rendering.encode_png(rendering.coloured(rendering.decode_grey_png(picture.data))))
+
+
+def _png(data: bytes) -> Response:
+    response = Response(data, content_type="image/png")
+    # For this user's browser alone, which asks each time whether it may still show it.
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response

@@ -1,0 +1,210 @@
+"""Analyses, kept and found again."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, delete, exists, select, tuple_
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from tamperscope.store.database import Database
+from tamperscope.store.tables import AnalysisRow, PictureRow
+
+IMAGE = "image"
+"""Name of the picture that is the analysed file itself, there only if somebody asked to keep it."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was analysed, by what, and for whom: each subject has one analysis."""
+
+    owner: str
+    """Name of the API key it was asked for with, empty where the server has no keys."""
+    image_sha256: str
+    bundle_sha256: str
+    method: str
+    """All else that the result depends on: version and settings."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file that belongs to an analysis."""
+
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class StoredAnalysis:
+    """One analysis, without its pictures."""
+
+    id: str
+    created: datetime
+    document: Mapping[str, Any]
+    """What `Report.to_json` gave."""
+    pictures: frozenset[str]
+    """Names of the pictures that are there."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the image itself was kept."""
+        return IMAGE in self.pictures
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One line of the history."""
+
+    id: str
+    created: datetime
+    verdict: str
+    score: float
+    type: str
+    image: Mapping[str, Any]
+    """The `image` of `Report.to_json`."""
+    kept: bool
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """The analyses of one database, for any number of threads and processes.
+
+    Whoever names an `owner` sees that owner's analyses only. Every method raises `StoreError` when the
+    database cannot be used.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = _now) -> None:
+        self._database = database
+        self._now = now
+
+    def add(
+        self, subject: Subject, document: Mapping[str, Any], pictures: Mapping[str, Picture]
+    ) -> tuple[StoredAnalysis, bool]:
+        """Keep an analysis; return it and True, or the one that its subject already has and False."""
+        row = AnalysisRow(
+            # 128 random bits: an address that nobody guesses.
+            id=secrets.token_hex(16),
+            created=self._now(),
+            owner=subject.owner,
+            image_sha256=subject.image_sha256,
+            bundle_sha256=subject.bundle_sha256,
+            method=subject.method,
+            document=dict(document),
+        )
+        try:
+            with self._database.transaction() as session:
+                session.add(row)
+                session.flush()
+                session.add_all(_picture_row(row.id, name, picture) for name, picture in pictures.items())
+        except IntegrityError:
+            found = self.find(subject)
+            if found is None:
+                raise
+            return found, False
+        return StoredAnalysis(row.id, row.created, row.document, frozenset(pictures)), True
+
+    def find(self, subject: Subject) -> StoredAnalysis | None:
+        """Return the analysis of a subject, None where there is none."""
+        return self._one(
+            select(AnalysisRow).where(
+                AnalysisRow.owner == subject.owner,
+                AnalysisRow.image_sha256 == subject.image_sha256,
+                AnalysisRow.bundle_sha256 == subject.bundle_sha256,
+                AnalysisRow.method == subject.method,
+            )
+        )
+
+    def get(self, id: str, *, owner: str) -> StoredAnalysis | None:
+        """Return an analysis of an owner, None where there is none."""
+        return self._one(select(AnalysisRow).where(AnalysisRow.id == id, AnalysisRow.owner == owner))
+
+    def picture(self, id: str, name: str, *, owner: str) -> Picture | None:
+        """Return one picture of an owner's analysis, None where there is none."""
+        with self._database.transaction() as session:
+            row = session.scalar(
+                select(PictureRow)
+                .join(AnalysisRow, AnalysisRow.id == PictureRow.analysis_id)
+                .where(PictureRow.analysis_id == id, PictureRow.name == name, AnalysisRow.owner == owner)
+            )
+            return Picture(row.media_type, row.data) if row else None
+
+    def list(self, *, owner: str, limit: int, after: str | None = None) -> Sequence[Summary]:
+        """Return at most `limit` analyses of an owner, newest first, from the one after `after` on.
+
+        Nothing follows an id that the owner has no analysis of.
+        """
+        kept = exists().where(PictureRow.analysis_id == AnalysisRow.id, PictureRow.name == IMAGE)
+        document = AnalysisRow.document
+        place = tuple_(AnalysisRow.created, AnalysisRow.id)
+        query = (
+            select(
+                AnalysisRow.id,
+                AnalysisRow.created,
+                document["verdict"].as_string(),
+                document["score"].as_float(),
+                document["type"].as_string(),
+                document["image"],
+                kept,
+            )
+            .where(AnalysisRow.owner == owner)
+            .order_by(AnalysisRow.created.desc(), AnalysisRow.id.desc())
+            .limit(limit)
+        )
+        with self._database.transaction() as session:
+            if after is not None:
+                last = session.get(AnalysisRow, after)
+                if last is None or last.owner != owner:
+                    return []
+                query = query.where(place < tuple_(last.created, last.id))
+            return [Summary(*row) for row in session.execute(query)]
+
+    def keep(self, id: str, image: Picture) -> None:
+        """Keep the image of an analysis as well, where it is not kept yet and the analysis still exists."""
+        try:
+            with self._database.transaction() as session:
+                session.add(_picture_row(id, IMAGE, image))
+        except IntegrityError:
+            return
+
+    def delete(self, id: str, *, owner: str) -> bool:
+        """Delete an owner's analysis with its pictures; return whether there was one."""
+        return self._delete(AnalysisRow.id == id, AnalysisRow.owner == owner) > 0
+
+    def expire(self, age: timedelta) -> int:
+        """Delete the analyses of all owners that are older than `age`; return how many there were."""
+        return self._delete(AnalysisRow.created < self._now() - age)
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._database.close()
+
+    def _one(self, query: Select[AnalysisRow]) -> StoredAnalysis | None:
+        with self._database.transaction() as session:
+            row = session.scalar(query)
+            if row is None:
+                return None
+            return StoredAnalysis(row.id, row.created, row.document, _names(session, row.id))
+
+    def _delete(self, *conditions: Any) -> int:
+        with self._database.transaction() as session:
+            # The database deletes the pictures along with it.
+            deleted = session.execute(
+                delete(AnalysisRow).where(*conditions), execution_options={"synchronize_session": False}
+            )
+            return int(deleted.rowcount)  # type: ignore[attr-defined]
+
+
+def _picture_row(id: str, name: str, picture: Picture) -> PictureRow:
+    return PictureRow(analysis_id=id, name=name, media_type=picture.media_type, data=picture.data)
+
+
+def _names(session: Session, id: str) -> frozenset[str]:
+    return frozenset(session.scalars(select(PictureRow.name).where(PictureRow.analysis_id == id)))

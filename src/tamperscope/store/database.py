@@ -1,0 +1,171 @@
+"""The connection to the database, and how its schema gets up to date."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from tamperscope.errors import MissingExtraError, SettingsError, StoreError
+
+_SQLITE, _POSTGRESQL = "sqlite", "postgresql+psycopg"
+_DRIVERS = {
+    "sqlite": _SQLITE,
+    "postgres": _POSTGRESQL,
+    "postgresql": _POSTGRESQL,
+    "postgresql+psycopg": _POSTGRESQL,
+}
+_BUSY_SECONDS = 30
+"""How long one process waits for another's write to SQLite."""
+_CONNECT_SECONDS = 10
+_MIGRATION_LOCK = 0x74616D706572
+"""Any number that nothing else in a shared PostgreSQL database is likely to lock."""
+
+_log = logging.getLogger(__name__)
+
+
+class Database:
+    """A database that any number of threads and processes may share."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare to connect; nothing is read or written yet.
+
+        `url` is `sqlite:///relative/file.db`, `sqlite:////absolute/file.db` or
+        `postgresql://user:password@host/name`. Raises `SettingsError` for anything else and
+        `MissingExtraError` where the driver is not installed.
+        """
+        self._url = _checked(url)
+        self._engine = _engine(self._url)
+        self._sessions = sessionmaker(self._engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a session that is committed at the end, or rolled back by an exception.
+
+        Raises `StoreError` when the database cannot be reached, is full, or is in the way otherwise; an
+        `IntegrityError` is left to the caller, who knows what it means.
+        """
+        with _explained(), self._sessions.begin() as session:
+            yield session
+
+    def migrate(self) -> None:
+        """Create the schema or bring it up to date; one process does it, others that start meanwhile wait.
+
+        Raises `StoreError` when the database cannot be used or was written by a newer version of this
+        package.
+        """
+        if self._url.drivername == _SQLITE:
+            _prepare_file(self._url)
+        with _explained(), self._engine.connect() as connection:
+            if self._url.drivername == _SQLITE:
+                # Readers then never wait for a writer. The file remembers it.
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            _upgrade(connection)
+            connection.commit()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._engine.dispose()
+
+
+def _checked(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        # Its text may hold a password, so it is not repeated.
+        raise SettingsError("The database's address is none; " + _ALLOWED) from None
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        raise SettingsError(f"{url.drivername!r} is not a database this version knows; " + _ALLOWED)
+    if driver == _SQLITE and url.database in (None, "", ":memory:"):
+        raise SettingsError("A database in memory cannot be shared by threads; " + _ALLOWED)
+    return url.set(drivername=driver)
+
+
+_ALLOWED = "it must be sqlite:////folder/file.db or postgresql://user:password@host/name."
+
+
+def _engine(url: URL) -> Engine:
+    if url.drivername == _SQLITE:
+        # Opening the file costs less than a millisecond, and nothing stays open across a fork.
+        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
+        event.listen(engine, "connect", _configure_sqlite)
+        return engine
+    try:
+        return create_engine(
+            url, pool_pre_ping=True, pool_recycle=1800, connect_args={"connect_timeout": _CONNECT_SECONDS}
+        )
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "PostgreSQL needs a driver; install it with: pip install 'tamperscope[postgres]'."
+        ) from None
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    for setting in (
+        "foreign_keys=ON",
+        # With a write-ahead log, a power cut may lose the last transaction but never damages the file.
+        "synchronous=NORMAL",
+        # What is deleted is overwritten: somebody's picture must not stay in free pages.
+        "secure_delete=ON",
+    ):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _prepare_file(url: URL) -> None:
+    """Make the file and its folder if need be, for this account only: it holds people's pictures."""
+    path = Path(url.database or "")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise StoreError(
+            f"The database {path} cannot be written: {reason}. Choose another with TAMPERSCOPE_DATABASE."
+        ) from None
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "tamperscope.store:migrations")
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in known:
+        raise StoreError(
+            "The database was written by a newer version of tamperscope; install that version, or choose "
+            "another database with TAMPERSCOPE_DATABASE."
+        )
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what only an operator can mend into an error of ours, whose reason is for the log alone."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.IntegrityError) or _sqlstate(error).startswith("23"):
+            raise
+        _log.error("database: %s", str(error.orig).strip())
+        raise StoreError(
+            "The database of analyses cannot be used at the moment; the server's log says why."
+        ) from None
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    """The SQLSTATE of PostgreSQL; class 23 is a violated constraint."""
+    return getattr(error.orig, "sqlstate", None) or ""

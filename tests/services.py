@@ -1,0 +1,59 @@
+"""Servers of other projects that tests talk to, started for the tests alone."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Run a PostgreSQL cluster of its own; gives the address of its socket, without a database's name.
+
+    It listens on a Unix socket only, so it needs no free port. Skips where PostgreSQL is not installed.
+    """
+    newest = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None, key=_version)
+    if newest is None:
+        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="tamperscope-postgresql-"))
+    user = _unprivileged()
+    if user:
+        shutil.chown(folder, user)
+
+    def call(program: str, *arguments: str) -> None:
+        # Without pipes: the server inherits them, and a reader would wait for its end.
+        with (folder / "log").open("ab") as log:
+            command = [str(newest.with_name(program)), "-D", str(folder / "data"), *arguments]
+            done = subprocess.run(command, user=user, stdout=log, stderr=log, cwd=folder, timeout=60)
+        assert done.returncode == 0, (folder / "log").read_text()
+
+    options = f"-k {folder} -c listen_addresses='' -c fsync=off -c timezone=America/New_York"
+    try:
+        call("initdb", "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        call("pg_ctl", "-w", "-o", options, "start")
+        try:
+            yield f"postgresql://tests@/{{database}}?host={folder}"
+        finally:
+            call("pg_ctl", "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _version(initdb: Path) -> int:
+    return int(initdb.parts[-3])
+
+
+def _unprivileged() -> str | None:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"

@@ -1,0 +1,141 @@
+"""How a database is opened, brought up to date and shared."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tamperscope.errors import SettingsError, StoreError
+from tamperscope.store import Database, Store, Subject
+from tamperscope.store.tables import Base
+
+SUBJECT = Subject(owner="", image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
+
+# Forks, because importing Alembic takes longer than all else here; nothing is open yet, and no thread runs.
+MIGRATE_FOUR_TIMES = """
+import os, sys
+from tamperscope.store import Database
+
+def migrating() -> int:
+    child = os.fork()
+    if not child:
+        Database(sys.argv[1]).migrate()
+        os._exit(0)
+    return child
+
+print(*(os.waitpid(child, 0)[1] for child in [migrating() for _ in range(4)]))
+"""
+
+
+@pytest.fixture
+def database(database_url):
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+def connect(url: str) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(
+        url.replace("postgresql:", "postgresql+psycopg:"), poolclass=sqlalchemy.NullPool
+    )
+
+
+def test_the_migrations_lead_to_the_tables(database, database_url):
+    database.migrate()
+
+    with connect(database_url).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_second_start_changes_nothing(database):
+    database.migrate()
+    stored, _ = Store(database).add(SUBJECT, {"verdict": "authentic"}, {})
+
+    database.migrate()
+
+    assert Store(database).get(stored.id, owner="") == stored
+
+
+def test_processes_that_start_together_do_not_disturb_each_other(database_url):
+    done = subprocess.run(
+        [sys.executable, "-c", MIGRATE_FOUR_TIMES, database_url], capture_output=True, text=True, timeout=120
+    )
+
+    assert (done.stdout, done.stderr, done.returncode) == ("0 0 0 0\n", "", 0)
+
+
+def test_a_newer_database_is_left_alone(database, database_url):
+    database.migrate()
+    with connect(database_url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(StoreError, match="newer version of tamperscope"):
+        database.migrate()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "analyses.db", "mysql://u:hunter2@host/db", "sqlite://", "sqlite:///:memory:", "://:hunter2@"]
+)
+def test_other_addresses_are_refused_with_what_is_allowed(url):
+    with pytest.raises(SettingsError, match=r"sqlite:////folder/file\.db") as refusal:
+        Database(url)
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_server_that_is_not_there_is_said_without_its_password(caplog):
+    database = Database("postgresql://tests:hunter2@/nobody?host=/nowhere")
+
+    with pytest.raises(StoreError, match="cannot be used at the moment"):
+        database.migrate()
+    database.close()
+
+    assert "hunter2" not in caplog.text
+    assert "database: " in caplog.text
+
+
+class TestSqlite:
+    def test_only_its_owner_can_read_the_file(self, tmp_path):
+        file = tmp_path / "data" / "analyses.db"
+
+        Database(f"sqlite:///{file}").migrate()
+
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+    def test_a_folder_that_cannot_be_made_is_said(self, tmp_path):
+        (tmp_path / "file").touch()
+
+        with pytest.raises(StoreError, match="cannot be written"):
+            Database(f"sqlite:///{tmp_path / 'file' / 'analyses.db'}").migrate()
+
+    def test_another_kind_of_file_is_left_alone(self, tmp_path, caplog):
+        file = tmp_path / "photo.jpg"
+        file.write_bytes(b"\xff\xd8\xff" * 1000)
+
+        with pytest.raises(StoreError, match="cannot be used"):
+            Database(f"sqlite:///{file}").migrate()
+
+        assert file.read_bytes() == b"\xff\xd8\xff" * 1000
+        assert "not a database" in caplog.text
+
+    def test_readers_go_on_while_somebody_writes(self, tmp_path):
+        file = tmp_path / "analyses.db"
+        database = Database(f"sqlite:///{file}")
+        database.migrate()
+        stored, _ = Store(database).add(SUBJECT, {"verdict": "authentic"}, {})
+
+        with sqlite3.connect(file, isolation_level=None) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("DELETE FROM analysis")
+            assert Store(database).get(stored.id, owner="") == stored
+            writer.execute("ROLLBACK")
+        writer.close()
