@@ -21,6 +21,7 @@ from tamperscope.commands.keys import keys
 from tamperscope.commands.output import WRONG_USE, complain
 from tamperscope.commands.quantize import quantize
 from tamperscope.commands.release import release
+from tamperscope.commands.scan import scan
 from tamperscope.commands.serve import serve
 from tamperscope.commands.synthesize import synthesize
 from tamperscope.commands.train import train
@@ -47,6 +48,7 @@ def main() -> None:
 for _command in (
     serve,
     analyze,
+    scan,
     synthesize,
     dataset,
     train,

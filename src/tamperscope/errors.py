@@ -13,6 +13,8 @@
     │   └── MismatchedCheckpointError   it holds another network than expected
     ├── DatasetError                a dataset's folder, or a mask in it, is not what it should be
     ├── PhotosError                 a folder of photos cannot be forged from
+    ├── ScanError                   a scan's sources, journal, results or cluster cannot be used
+    ├── UnreadableError             a file that a scan came upon cannot be read
     ├── SettingsError               a setting has a value that cannot be used
     ├── TrainingError               training has no data, too little memory or nowhere to write
     ├── MissingExtraError           an optional dependency is needed and not installed
@@ -78,6 +80,14 @@ class DatasetError(TamperscopeError):
 
 class PhotosError(TamperscopeError):
     """There are no photos to make forgeries from, or none that is large enough."""
+
+
+class ScanError(TamperscopeError):
+    """A scan's sources, journal, results or cluster cannot be used."""
+
+
+class UnreadableError(TamperscopeError):
+    """A file that a scan came upon cannot be read."""
 
 
 class SettingsError(TamperscopeError):

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-FINDING, WRONG_USE, UNREADABLE = 1, 2, 3
-"""Exit codes besides 0: a finding the caller asked to fail on, wrong use, an input that could not be read."""
+FINDING, WRONG_USE, UNREADABLE, INTERRUPTED = 1, 2, 3, 130
+"""Exit codes besides 0: a finding the caller asked to fail on, wrong use, an input that could not be read,
+Ctrl-C as shells report it.
+"""
 
 
 def complain(sentence: str) -> None:

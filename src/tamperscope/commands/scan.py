@@ -1,0 +1,268 @@
+"""`tamperscope scan`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tamperscope.commands.output import FINDING, INTERRUPTED, UNREADABLE, complain, table
+from tamperscope.errors import ScanError
+from tamperscope.report import Verdict
+from tamperscope.server.settings import Settings
+
+if TYPE_CHECKING:
+    from tamperscope.bundle import Bundle
+    from tamperscope.scanning.cluster import ClusterPool
+    from tamperscope.scanning.files import Found
+    from tamperscope.scanning.finding import Examination
+    from tamperscope.scanning.journal import Journal, Tally
+    from tamperscope.scanning.local import LocalPool
+    from tamperscope.scanning.scan import Watch
+
+_SHOWN = 10
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Results, one row per image: .parquet or .jsonl.",
+)
+@click.option(
+    "--masks",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write each image's mask into this folder, as <sha256 of the file>.png.",
+)
+@click.option(
+    "--summary",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page with the most suspicious images first.",
+)
+@click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: what comes along]")
+@click.option(
+    "--all-evidence", is_flag=True, help="Make every measurement: slower, and the score stays the same."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Images analysed at the same time.  [default: one per core]"
+)
+@click.option(
+    "--cluster",
+    metavar="auto|ADDRESS",
+    help="Analyse on a Ray cluster: the one this machine belongs to, or the one at HOST:PORT.",
+)
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice([verdict.value for verdict in Verdict]),
+    help="Exit with 1 when an image gets this verdict; may be given more than once.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+@click.pass_context
+def scan(
+    ctx: click.Context,
+    paths: Sequence[str],
+    out: Path,
+    masks: Path | None,
+    summary: Path | None,
+    model: Path | None,
+    all_evidence: bool,
+    workers: int | None,
+    cluster: str | None,
+    fail_on: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Analyse every image in folders and object stores, and write one table.
+
+    PATH is a file, a folder at any depth, a pattern in quotes, a URL (s3://, gs://, az://; needs the extra
+    `cloud`), or - for a list of files on stdin. In folders, files whose names are not an image's are passed
+    over. Equal files are analysed once. A scan that was stopped or killed goes on when the same command is
+    given again.
+
+    \b
+    Example:
+      tamperscope scan photos --out results.parquet --summary summary.html
+      find /archive -name '*.jpg' -newer last | tamperscope scan - --out new.jsonl --fail-on manipulated
+      tamperscope scan s3://bucket/uploads --out results.parquet --cluster auto
+
+    An image that cannot be read has its reason in the column `error`, and the exit code is 3.
+    """
+    from tamperscope.bundle import Bundle
+    from tamperscope.scanning.files import Skipped, find
+    from tamperscope.scanning.finding import Examination
+    from tamperscope.scanning.results import check_output, write_results
+    from tamperscope.scanning.summary import write_summary
+
+    check_output(out)
+    settings = Settings.read(os.environ)
+    bundle = Bundle.load(model or settings.model)
+    examination = Examination(
+        limits=settings.limits,
+        pixel_budget=settings.pixel_budget,
+        precision=settings.precision,
+        find_clones=settings.clones == "on",
+        all_evidence=all_evidence,
+        masks=masks is not None,
+    )
+    skipped = Skipped()
+    found = find([path for path in paths if path != "-"], _listed() if "-" in paths else (), skipped)
+    with _journal(out, examination.identity(bundle)) as journal:
+        if masks:
+            _make(masks)
+        open_pool = partial(_pool, cluster, workers, bundle, examination, settings.cache)
+        rate = _work(ctx, journal, found, open_pool, masks)
+        tally = journal.tally()
+        if not tally.images:
+            journal.discard()
+            raise ScanError(f"There is no image in {', '.join(paths)}.")
+        write_results(journal.rows(), bundle.identity, out)
+        if summary:
+            write_summary(journal, bundle.identity, settings.limits, datetime.now(UTC), summary)
+        _tell(journal, tally, tally.no_images + skipped.count, rate, out, as_json=as_json)
+        journal.discard()
+    if tally.errors:
+        ctx.exit(UNREADABLE)
+    if any(tally.verdicts.get(verdict) for verdict in fail_on):
+        ctx.exit(FINDING)
+
+
+def _journal(out: Path, about: dict[str, Any]) -> Journal:
+    from tamperscope.scanning.journal import Journal
+
+    path = out.with_name(f"{out.name}.journal")
+    if out.exists() and not path.exists():
+        raise ScanError(f"{out} is there already; delete it to scan again, or give another name.")
+    _make(out.parent)
+    resumed = path.exists()
+    journal = Journal.open(path, about)
+    if resumed:
+        done, _ = journal.counts()
+        complain(f"Going on with an unfinished scan: {done:,} files are done.")
+    return journal
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScanError(f"{folder} cannot be made: {error.strerror}.") from None
+
+
+def _pool(
+    cluster: str | None, workers: int | None, bundle: Bundle, examination: Examination, cache: Path | None
+) -> ClusterPool | LocalPool:
+    from tamperscope.scanning.finding import open_examiner
+    from tamperscope.scanning.local import LocalPool, cores
+
+    if cluster is None:
+        load = partial(open_examiner, bundle.path, examination, cache)
+        return LocalPool(load, workers or cores(), examination.limits.bytes)
+    from tamperscope.scanning.cluster import ClusterPool, ShippedBundle
+
+    return ClusterPool(cluster, ShippedBundle.pack(bundle, examination), examination.limits.bytes, workers)
+
+
+def _work(
+    ctx: click.Context,
+    journal: Journal,
+    found: Iterator[Found],
+    open_pool: Callable[[], ClusterPool | LocalPool],
+    masks: Path | None,
+) -> float:
+    """Scan, and return how many files were examined each second."""
+    from tamperscope.scanning.scan import scan as examine_all
+
+    async def work(watch: Watch) -> None:
+        async with open_pool() as pool:
+            await examine_all(found, pool, journal, masks=masks, watch=watch)
+
+    done_before, _ = journal.counts()
+    began = time.monotonic()
+    try:
+        with _progress(done_before) as watch:
+            asyncio.run(work(watch))
+    except KeyboardInterrupt:
+        complain("Stopped. The same command goes on from here.")
+        ctx.exit(INTERRUPTED)
+    done, _ = journal.counts()
+    return (done - done_before) / (time.monotonic() - began)
+
+
+def _listed() -> Iterator[str]:
+    for line in sys.stdin:
+        if name := line.rstrip("\r\n"):
+            yield name
+
+
+@contextmanager
+def _progress(done_before: int) -> Iterator[Watch]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f} images/s" if task.speed else "")
+
+    console = Console(stderr=True)
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("Listing", total=None, completed=done_before)
+
+        def watch(done: int, total: int, all_listed: bool) -> None:
+            # How much time is left is known once everything is listed.
+            description = "Analysing" if all_listed else "Listing, analysing"
+            progress.update(bar, completed=done, total=total if all_listed else None, description=description)
+
+        yield watch
+
+
+def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "out": str(out),
+                    "images": tally.images,
+                    **{verdict.value: tally.verdicts.get(verdict.value, 0) for verdict in Verdict},
+                    "errors": tally.errors,
+                    "duplicates": tally.duplicates,
+                    "other_files": passed_over,
+                    "images_per_second": round(rate, 2),
+                }
+            )
+        )
+        return
+    table(
+        ("File", "Verdict", "Score", "Type"),
+        [
+            (row.path, finding.verdict, f"{finding.score:.2f}", finding.type)
+            for row in journal.most_suspicious(_SHOWN)
+            if (finding := row.finding).verdict and finding.type
+        ],
+    )
+    verdicts = ", ".join(f"{tally.verdicts.get(verdict.value, 0):,} {verdict.value}" for verdict in Verdict)
+    complain(
+        f"{out} has {tally.images:,} images: {verdicts}, {tally.errors:,} that could not be analysed; "
+        f"{tally.duplicates:,} are copies of another. {passed_over:,} other files were passed over. "
+        f"{rate:.1f} images/s."
+    )

@@ -1,0 +1,201 @@
+"""The same examinations on the machines of a Ray cluster (extra `cluster`).
+
+Files are read by tasks on any machine and examined by actors, one core each, that load the networks once. The
+machine that runs the scan only sees digests and findings; contents stay in the cluster's object store. The
+bundle travels with the scan, so the machines need this package and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tamperscope import __version__
+from tamperscope._extra import require
+from tamperscope.bundle import Bundle
+from tamperscope.errors import ScanError, TamperscopeError
+from tamperscope.scanning.files import is_url, read
+from tamperscope.scanning.finding import Examination, Examiner, Finding, Outcome, open_examiner
+from tamperscope.scanning.scan import Fetched
+
+# One image is examined and the next one waits beside it, so that an actor is never idle.
+_CALLS_PER_ACTOR = 2
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class ShippedBundle:
+    """Opens an examiner on a machine that does not have the bundle: its files come along."""
+
+    files: tuple[tuple[str, bytes], ...]
+    examination: Examination
+
+    @classmethod
+    def pack(cls, bundle: Bundle, examination: Examination) -> Self:
+        """Return the bundle's files, to be sent."""
+        files = sorted(path for path in bundle.path.iterdir() if path.is_file())
+        return cls(tuple((path.name, path.read_bytes()) for path in files), examination)
+
+    def __call__(self) -> Examiner:
+        """Unpack the bundle, which is verified again, and open it."""
+        with tempfile.TemporaryDirectory(prefix="tamperscope-") as folder:
+            for name, content in self.files:
+                (Path(folder) / name).write_bytes(content)
+            return open_examiner(Path(folder), self.examination)
+
+
+class ClusterPool:
+    """Reads and examines on a Ray cluster.
+
+    What a lost machine had in work is done again elsewhere; machines that join find work, up to `workers`.
+    """
+
+    def __init__(
+        self, address: str, load: Callable[[], Examiner], largest: int, workers: int | None = None
+    ) -> None:
+        """Connect to the cluster at `address`, or with `auto` to the one this machine belongs to.
+
+        `load` can be pickled; of a file, `largest` bytes and one are read. Without `workers` there are as
+        many as the cluster has cores now. Raises `MissingExtraError` without Ray and `ScanError` without
+        a cluster.
+        """
+        _connect(address)
+        self._workers = workers or max(1, int(_ray().cluster_resources().get("CPU", 1)))
+        self._load = load
+        self._largest = largest
+        self._free: asyncio.Queue[Any] = asyncio.Queue()
+        self._starting: set[asyncio.Task[None]] = set()
+
+    @property
+    def capacity(self) -> int:
+        """How many images may be in work at the same time: being read, waiting, being examined."""
+        return self._workers * (_CALLS_PER_ACTOR + 1)
+
+    async def __aenter__(self) -> Self:
+        """Ask for the actors; work begins as soon as the first one is ready."""
+        ray = _ray()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Reading takes no core worth counting; spread, or one machine's network would carry everything.
+        self._fetch = ray.remote(num_cpus=0, num_returns=2, max_retries=-1, scheduling_strategy="SPREAD")(
+            _fetch
+        )
+        actor = ray.remote(num_cpus=1, max_restarts=-1)(_Actor)
+        load = ray.put(self._load)
+        for _ in range(self._workers):
+            self._admit_when_ready(actor.remote(load, __version__))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._starting:
+            task.cancel()
+        self._failed.cancel()
+        _ray().shutdown()
+
+    async def fetch(self, path: str) -> Fetched[Any]:
+        """Read a file on some machine; raises `UnreadableError`."""
+        where = path if is_url(path) else os.path.abspath(path)  # noqa: PTH100
+        sha256, content = self._fetch.remote(where, self._largest)
+        try:
+            return Fetched(await sha256, content)
+        except _ray().exceptions.RayTaskError as error:
+            raise _cause(error) from None
+
+    async def examine(self, fetched: Fetched[Any]) -> Outcome:
+        """Return what there is to say about a content; one that ends three processes gets an error."""
+        for _ in range(_ATTEMPTS):
+            actor = await self._next_actor()
+            try:
+                outcome: Outcome = await actor.examine.remote(fetched.content)
+            except _ray().exceptions.RayTaskError as error:
+                raise _cause(error) from None
+            except _ray().exceptions.RayError:
+                # Its machine or its process is gone. Ray starts it again where there is room.
+                self._admit_when_ready(actor, calls=1)
+            else:
+                self._free.put_nowait(actor)
+                return outcome
+        return Outcome(Finding.failed("The analysis ended its process."))
+
+    async def _next_actor(self) -> Any:
+        """Return an actor that is ready; raises what prevented one from getting there."""
+        actor = asyncio.ensure_future(self._free.get())
+        await asyncio.wait({actor, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        if self._failed.done():
+            actor.cancel()
+            self._failed.result()
+        return await actor
+
+    def _admit_when_ready(self, actor: Any, calls: int = _CALLS_PER_ACTOR) -> None:
+        """Give work to an actor once it has started, which may be never: its machine may be gone."""
+
+        async def admit() -> None:
+            try:
+                await actor.ready.options(max_task_retries=-1).remote()
+            except _ray().exceptions.RayTaskError as error:
+                if not self._failed.done():
+                    self._failed.set_exception(_cause(error))
+            except _ray().exceptions.RayError:
+                return
+            else:
+                for _ in range(calls):
+                    self._free.put_nowait(actor)
+
+        task = asyncio.ensure_future(admit())
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+
+class _Actor:
+    """An examiner in a process of the cluster."""
+
+    def __init__(self, load: Callable[[], Examiner], version: str) -> None:
+        self._load = load
+        self._version = version
+        self._examiner: Examiner | None = None
+
+    def ready(self) -> None:
+        # Here and not on construction, where Ray turns an error into the end of the actor.
+        if self._version != __version__:
+            raise ScanError(
+                f"A machine of the cluster has tamperscope {__version__}, this one has {self._version}."
+            )
+        self._examiner = self._examiner or self._load()
+
+    def examine(self, content: bytes) -> Outcome:
+        self.ready()
+        assert self._examiner
+        return self._examiner.examine(content)
+
+
+def _fetch(path: str, largest: int) -> tuple[str, bytes]:
+    content = read(path, largest)
+    return hashlib.sha256(content).hexdigest(), content
+
+
+def _connect(address: str) -> None:
+    require("Scanning on a cluster", ["ray"], "cluster")
+    # Nothing about the cluster is told to Ray's makers, unless somebody asked for it.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        _ray().init(address=address, configure_logging=False, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError):
+        raise ScanError(f"There is no Ray cluster at {address}.") from None
+
+
+def _cause(error: Any) -> TamperscopeError:
+    if isinstance(error.cause, TamperscopeError):
+        return error.cause
+    return ScanError(f"A task on the cluster failed ({type(error.cause).__name__}).")
+
+
+def _ray() -> Any:
+    # Imported late, as it takes a second, and only with the extra `cluster`.
+    import ray
+
+    return ray

@@ -1,0 +1,234 @@
+"""All that a scan knows, on disk: a scan that is killed goes on from there, and its memory does not grow.
+
+One SQLite file. `images` holds every path that was found, `contents` what was found out about each content,
+under its SHA-256: files of equal content share one line. A transaction is written for each image, without
+waiting for the disk: whatever ends the process loses no image, a power failure the last few at most.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tamperscope.errors import ScanError
+from tamperscope.scanning.files import Found
+from tamperscope.scanning.finding import Finding
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS about (document TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS images (
+        id INTEGER PRIMARY KEY,
+        path TEXT NOT NULL UNIQUE,
+        expected INTEGER NOT NULL,
+        sha256 TEXT,
+        error TEXT
+    );
+    CREATE INDEX IF NOT EXISTS images_by_content ON images (sha256);
+    CREATE TABLE IF NOT EXISTS contents (
+        sha256 TEXT PRIMARY KEY,
+        score REAL,
+        verdict TEXT,
+        recognised INTEGER NOT NULL,
+        finding TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS contents_by_score ON contents (score);
+    -- What is done. no_image: nobody said that it was one, and it turned out to be something else.
+    CREATE VIEW IF NOT EXISTS done AS
+        SELECT path, sha256, error, verdict, finding, COALESCE(NOT expected AND NOT recognised, 0) AS no_image
+        FROM images LEFT JOIN contents USING (sha256)
+        WHERE sha256 IS NOT NULL OR error IS NOT NULL;
+"""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A file that is still to be examined."""
+
+    id: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the results."""
+
+    path: str
+    sha256: str | None
+    """Of the file's content; None where it could not be read."""
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a scan came to."""
+
+    images: int
+    """Rows, duplicates and errors among them."""
+    verdicts: Mapping[str, int]
+    errors: int
+    duplicates: int
+    """Files whose content was there before."""
+    no_images: int
+    """Files without a telling name whose content turned out to be something else."""
+
+
+class Journal:
+    """The state of one scan; for one thread."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path, about: Mapping[str, Any]) -> Self:
+        """Return the journal in the file `path`, made when missing.
+
+        `about` is all that its findings depend on. Raises `ScanError` when the file holds a scan about
+        something else, is in use, or cannot be written.
+        """
+        try:
+            # Each statement is its own transaction, except inside `with`.
+            connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+            for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.executescript(_SCHEMA)
+            document = json.dumps(about, sort_keys=True)
+            connection.execute(
+                "INSERT INTO about SELECT ? WHERE NOT EXISTS (SELECT * FROM about)", (document,)
+            )
+            (found,) = connection.execute("SELECT document FROM about").fetchone()
+        except sqlite3.Error as error:
+            locked = "locked" in str(error)
+            why = "another scan is writing to it" if locked else "it cannot be read and written as a journal"
+            raise ScanError(f"{path} cannot be used: {why}.") from None
+        if found != document:
+            connection.close()
+            raise ScanError(
+                f"{path} holds an unfinished scan with another model, version or options; "
+                "go on with those, or delete it to start over."
+            )
+        return cls(path, connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def discard(self) -> None:
+        """Close and delete the journal: its scan is over, and its results are written."""
+        self._connection.close()
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+    # Work
+
+    def add(self, found: Iterable[Found]) -> int:
+        """Write down files that are to be examined, and return how many of them are new.
+
+        Those that are known already stay as they are.
+        """
+        before = self._connection.total_changes
+        self._connection.execute("BEGIN")
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO images (path, expected) VALUES (?, ?)",
+            ((file.path, file.expected) for file in found),
+        )
+        self._connection.execute("COMMIT")
+        return self._connection.total_changes - before
+
+    def pending(self, after: int, limit: int) -> list[Pending]:
+        """Return up to `limit` files that are still to be examined, by rising id, above `after`."""
+        rows = self._connection.execute(
+            "SELECT id, path FROM images "
+            "WHERE id > ? AND sha256 IS NULL AND error IS NULL ORDER BY id LIMIT ?",
+            (after, limit),
+        )
+        return [Pending(*row) for row in rows]
+
+    def knows(self, sha256: str) -> bool:
+        """Say whether there is a finding on this content."""
+        return bool(self._connection.execute("SELECT 1 FROM contents WHERE sha256 = ?", (sha256,)).fetchone())
+
+    def add_finding(self, sha256: str, finding: Finding) -> None:
+        """Write down what was found out about a content."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?, ?)",
+            (
+                sha256,
+                finding.score,
+                finding.verdict,
+                finding.recognised,
+                json.dumps(dataclasses.asdict(finding), allow_nan=False),
+            ),
+        )
+
+    def close_image(self, image: Pending, sha256: str) -> None:
+        """Write down that a file has this content, which has a finding."""
+        self._connection.execute("UPDATE images SET sha256 = ? WHERE id = ?", (sha256, image.id))
+
+    def fail_image(self, image: Pending, reason: str) -> None:
+        """Write down that a file could not be read."""
+        self._connection.execute("UPDATE images SET error = ? WHERE id = ?", (reason, image.id))
+
+    # Results
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many files are examined, and how many there are."""
+        done, total = self._connection.execute(
+            "SELECT COUNT(sha256) + COUNT(error), COUNT(*) FROM images"
+        ).fetchone()
+        return done, total
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every result, sorted by path: equal whatever the order of the work was."""
+        rows = self._connection.execute(
+            "SELECT path, sha256, error, finding FROM done WHERE NOT no_image ORDER BY path"
+        )
+        yield from map(_row, rows)
+
+    def most_suspicious(self, limit: int) -> list[Row]:
+        """Return the results with the highest scores, highest first, each content once."""
+        rows = self._connection.execute(
+            "WITH top AS (SELECT * FROM contents WHERE score IS NOT NULL "
+            "             ORDER BY score DESC, sha256 LIMIT ?) "
+            "SELECT MIN(path), top.sha256, NULL, finding FROM top JOIN images USING (sha256) "
+            "GROUP BY top.sha256 ORDER BY top.score DESC, top.sha256",
+            (limit,),
+        )
+        return [_row(row) for row in rows]
+
+    def tally(self) -> Tally:
+        """Return what the scan has come to by now."""
+        verdicts: Counter[str] = Counter()
+        images = errors = contents = no_images = 0
+        for verdict, no_image, files, distinct in self._connection.execute(
+            "SELECT verdict, no_image, COUNT(*), COUNT(DISTINCT sha256) FROM done GROUP BY verdict, no_image"
+        ):
+            if no_image:
+                no_images += files
+                continue
+            images += files
+            contents += distinct
+            if verdict is None:
+                errors += files
+            else:
+                verdicts[verdict] += files
+        (unread,) = self._connection.execute("SELECT COUNT(error) FROM images").fetchone()
+        return Tally(images, dict(verdicts), errors, images - unread - contents, no_images)
+
+
+def _row(columns: tuple[str, str | None, str | None, str | None]) -> Row:
+    path, sha256, error, document = columns
+    if document is None:
+        return Row(path, None, Finding.failed(error or ""))
+    fields = json.loads(document)
+    for name in ("regions", "notes"):
+        fields[name] = None if fields[name] is None else tuple(fields[name])
+    return Row(path, sha256, Finding(**fields))

@@ -1,0 +1,94 @@
+"""A scan's rows as Parquet or as JSON lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tamperscope._extra import require
+from tamperscope.errors import ScanError
+from tamperscope.evidence import MEASUREMENTS
+from tamperscope.report import BundleIdentity
+from tamperscope.scanning.journal import Row
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SUFFIXES = (".parquet", ".jsonl")
+
+_ROW_GROUP = 10_000
+
+
+def check_output(out: Path) -> None:
+    """Raise `ScanError` unless `out` names a known format, and `MissingExtraError` without Parquet."""
+    if out.suffix not in SUFFIXES:
+        raise ScanError(f"{out} must end in {' or '.join(SUFFIXES)}.")
+    if out.suffix == ".parquet":
+        require("Writing Parquet", ["pyarrow"], "scan")
+
+
+def write_results(rows: Iterable[Row], bundle: BundleIdentity, out: Path) -> None:
+    """Write the rows to `out`, in the format of its suffix; there is a whole file or none.
+
+    Raises `ScanError` when it cannot be written.
+    """
+    part = out.with_name(f".{out.name}.part")
+    documents = (to_json(row, bundle) for row in rows)
+    try:
+        if out.suffix == ".parquet":
+            _write_parquet(documents, part)
+        else:
+            with part.open("w", encoding="utf-8") as file:
+                file.writelines(json.dumps(document, allow_nan=False) + "\n" for document in documents)
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ScanError(f"{out} cannot be written: {error.strerror}.") from None
+
+
+def to_json(row: Row, bundle: BundleIdentity) -> dict[str, Any]:
+    """Return a row as one JSON object, with every key in every row."""
+    finding = dataclasses.asdict(row.finding)
+    del finding["recognised"]
+    return {"path": row.path, "sha256": row.sha256, **finding, "bundle": dataclasses.asdict(bundle)}
+
+
+def _write_parquet(documents: Iterator[dict[str, Any]], part: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = _schema()
+    with pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as writer:
+        while group := list(itertools.islice(documents, _ROW_GROUP)):
+            for document in group:
+                # Nested lists of points are read by few tools; text is read by all.
+                document["regions"] = None if document["regions"] is None else json.dumps(document["regions"])
+            writer.write_table(pyarrow.Table.from_pylist(group, schema))
+
+
+def _schema() -> pyarrow.Schema:
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.float64()
+    return pa.schema(
+        [
+            ("path", text),
+            ("sha256", text),
+            ("verdict", text),
+            ("score", number),
+            ("type", text),
+            ("regions", text),
+            ("evidence", pa.struct([(name, number) for name in MEASUREMENTS])),
+            ("notes", pa.list_(text)),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("format", text),
+            ("byte_count", pa.int64()),
+            ("error", text),
+            ("bundle", pa.struct([(field.name, text) for field in dataclasses.fields(BundleIdentity)])),
+        ]
+    )

@@ -1,0 +1,152 @@
+"""The scan itself: list, read, examine each content once, write down.
+
+Where reading and examining happen is the pool's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+from tamperscope.errors import ScanError, UnreadableError
+from tamperscope.scanning.files import Found
+from tamperscope.scanning.finding import Outcome
+from tamperscope.scanning.journal import Journal, Pending
+
+_BATCH = 1000
+
+_Content = TypeVar("_Content")
+
+
+@dataclass(frozen=True)
+class Fetched(Generic[_Content]):
+    """A file's content, where the pool has it."""
+
+    sha256: str
+    content: _Content
+
+
+class Pool(Protocol[_Content]):
+    """Reads and examines somewhere else, several at a time."""
+
+    @property
+    def capacity(self) -> int:
+        """How many images may be in work at the same time: enough that nobody waits, few enough to hold."""
+        ...
+
+    async def fetch(self, path: str) -> Fetched[_Content]:
+        """Read a file; raises `UnreadableError`."""
+        ...
+
+    async def examine(self, fetched: Fetched[_Content]) -> Outcome:
+        """Return what there is to say about a content; raises `ScanError` when no other would fare better."""
+        ...
+
+
+Watch = Callable[[int, int, bool], None]
+"""Hears how many files are examined, how many there are, and whether that is all of them."""
+
+
+async def scan(
+    found: Iterator[Found],
+    pool: Pool[_Content],
+    journal: Journal,
+    *,
+    masks: Path | None = None,
+    watch: Watch = lambda *_: None,
+) -> None:
+    """Examine every file that was found and that the journal has no result on, each content once.
+
+    Masks are written into the folder `masks`, as `<sha256>.png`. Raises `ScanError`, `BundleError` or
+    `MissingExtraError` when the scan cannot go on; what was done by then stays in the journal.
+    """
+    try:
+        await _Scan(pool, journal, masks, watch).run(found)
+    except ExceptionGroup as errors:
+        # They all end the scan, and the first one says why.
+        raise _first(errors) from None
+
+
+def _first(errors: ExceptionGroup[Exception]) -> Exception:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
+
+
+class _Scan(Generic[_Content]):
+    def __init__(self, pool: Pool[_Content], journal: Journal, masks: Path | None, watch: Watch) -> None:
+        self._pool = pool
+        self._journal = journal
+        self._masks = masks
+        self._watch = watch
+        self._done, self._total = journal.counts()
+        self._all_listed = False
+        self._more = asyncio.Event()
+        # Contents in work: a second file of equal content waits for the first. Gone when nobody holds them.
+        self._in_work: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def run(self, found: Iterator[Found]) -> None:
+        slots = asyncio.Semaphore(self._pool.capacity)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._list(found))
+            async for image in self._pending():
+                await slots.acquire()
+                task = tasks.create_task(self._examine(image))
+                task.add_done_callback(lambda _: slots.release())
+
+    async def _list(self, found: Iterator[Found]) -> None:
+        while batch := await asyncio.to_thread(lambda: list(itertools.islice(found, _BATCH))):
+            self._total += self._journal.add(batch)
+            self._say_progress()
+            self._more.set()
+        self._all_listed = True
+        self._say_progress()
+        self._more.set()
+
+    async def _pending(self) -> AsyncIterator[Pending]:
+        last = 0
+        while True:
+            self._more.clear()
+            all_listed = self._all_listed
+            images = self._journal.pending(after=last, limit=_BATCH)
+            for image in images:
+                yield image
+                last = image.id
+            if images:
+                continue
+            if all_listed:
+                return
+            await self._more.wait()
+
+    async def _examine(self, image: Pending) -> None:
+        try:
+            fetched = await self._pool.fetch(image.path)
+        except UnreadableError as error:
+            self._journal.fail_image(image, str(error))
+        else:
+            lock = self._in_work.setdefault(fetched.sha256, asyncio.Lock())
+            async with lock:
+                if not self._journal.knows(fetched.sha256):
+                    outcome = await self._pool.examine(fetched)
+                    self._save_mask(fetched.sha256, outcome.mask)
+                    self._journal.add_finding(fetched.sha256, outcome.finding)
+            self._journal.close_image(image, fetched.sha256)
+        self._done += 1
+        self._say_progress()
+
+    def _save_mask(self, sha256: str, mask: bytes | None) -> None:
+        if self._masks is None or mask is None:
+            return
+        part = self._masks / f".{sha256}.part"
+        try:
+            part.write_bytes(mask)
+            part.replace(self._masks / f"{sha256}.png")
+        except OSError as error:
+            raise ScanError(f"{self._masks} cannot be written: {error.strerror}.") from None
+
+    def _say_progress(self) -> None:
+        self._watch(self._done, self._total, self._all_listed)

@@ -1,0 +1,81 @@
+"""A scan on one page: what it came to, and the most suspicious images with their marked areas.
+
+The page needs nothing besides itself: pictures are in it, scripts are not.
+"""
+
+from __future__ import annotations
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+
+from tamperscope.errors import ImageError, ScanError, UnreadableError
+from tamperscope.images import ImageLimits, read_image
+from tamperscope.report import NOTABLE, BundleIdentity
+from tamperscope.scanning.files import read
+from tamperscope.scanning.journal import Journal, Row
+
+_MOST = 100
+_SIDE = 320
+_OUTLINE = (0, 255, 0)
+_JPEG_QUALITY = 80
+
+
+def write_summary(
+    journal: Journal, bundle: BundleIdentity, limits: ImageLimits, finished: datetime, out: Path
+) -> None:
+    """Write the page to `out`. Images are read once more; raises `ScanError` when it cannot be written."""
+    rows = journal.most_suspicious(_MOST)
+    with ThreadPoolExecutor() as threads:
+        pictures = list(threads.map(partial(_picture, limits), rows))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tamperscope.scanning", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template("summary.html").render(
+        tally=journal.tally(),
+        findings=[
+            (row.path, row.finding, _notable(row), picture)
+            for row, picture in zip(rows, pictures, strict=True)
+        ],
+        bundle=bundle,
+        finished=finished,
+    )
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ScanError(f"{out} cannot be written: {error.strerror}.") from None
+
+
+def _notable(row: Row) -> list[str]:
+    evidence = row.finding.evidence or {}
+    return [name for name, strength in evidence.items() if strength is not None and strength >= NOTABLE]
+
+
+def _picture(limits: ImageLimits, row: Row) -> str | None:
+    """Return a small JPEG with the regions' outlines, in base64; None where the image is gone by now."""
+    try:
+        pixels = read_image(read(row.path, limits.bytes), limits).pixels
+    except (ImageError, UnreadableError):
+        return None
+    scale = min(1.0, _SIDE / max(pixels.shape[:2]))
+    size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    outlines = [np.rint(np.array(region["polygon"]) * scale).astype(np.int32) for region in _regions(row)]
+    cv2.polylines(small, outlines, isClosed=True, color=_OUTLINE, thickness=2, lineType=cv2.LINE_AA)
+    _, encoded = cv2.imencode(
+        ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    )
+    return base64.b64encode(encoded.tobytes()).decode()
+
+
+def _regions(row: Row) -> tuple[Any, ...]:
+    return row.finding.regions or ()
