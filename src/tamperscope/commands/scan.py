@@ -112,7 +112,7 @@ def scan(
         limits=settings.limits,
         pixel_budget=settings.pixel_budget,
         precision=settings.precision,
-        find_clones=settings.clones == "on",
+        use_evidence=settings.evidence == "on",
         all_evidence=all_evidence,
         masks=masks is not None,
     )

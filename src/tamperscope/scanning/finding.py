@@ -83,7 +83,7 @@ class Examination:
     limits: ImageLimits = _DEFAULT_LIMITS
     pixel_budget: int = PIXEL_BUDGET
     precision: Precision = "auto"
-    find_clones: bool = True
+    use_evidence: bool = True
     all_evidence: bool = False
     """Make every measurement, not only those that the score rests on."""
     masks: bool = False
@@ -138,6 +138,6 @@ def open_examiner(bundle: Path, examination: Examination, cache: Path | None = N
         threads=1,
         cache=cache,
         precision=examination.precision,
-        find_clones=examination.find_clones,
+        use_evidence=examination.use_evidence,
     )
     return Examiner(detector, examination)

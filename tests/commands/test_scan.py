@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pyarrow.parquet
+import pytest
+from click.testing import CliRunner, Result
+
+import samples
+from tamperscope.bundle import Bundle
+from tamperscope.cli import main
+from tamperscope.images import read_image
+
+
+@pytest.fixture
+def photos(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Two different pictures, one of them twice, a damaged one, and a text."""
+    folder = tmp_path / "photos"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("a.png", "inner/b.png"):
+        PIL.Image.fromarray(rng.integers(0, 256, (80, 96, 3), np.uint8)).save(folder / name)
+    shutil.copy(folder / "a.png", folder / "inner" / "same.png")
+    (folder / "broken.jpg").write_bytes(samples.every_format()["JPEG"][:200])
+    (folder / "notes.txt").write_text("nothing to see")
+    return folder
+
+
+def scan(bundle: Bundle, *arguments: str | Path) -> Result:
+    fixed = ["scan", "--model", str(bundle.path), "--workers", "1"]
+    return CliRunner().invoke(main, [*fixed, *map(str, arguments)])
+
+
+def rows(out: Path) -> dict[str, dict[str, object]]:
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    return {Path(str(row["path"])).name: row for row in found}
+
+
+def test_every_image_of_a_folder_has_a_row(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+
+    ended = scan(joint_bundle, photos, "--out", out)
+
+    assert ended.exit_code == 3, ended.output
+    found = rows(out)
+    assert sorted(found) == ["a.png", "b.png", "broken.jpg", "same.png"]
+    assert found["a.png"]["error"] is None
+    assert found["a.png"]["width"] == 96
+    assert found["a.png"]["score"] == found["same.png"]["score"]
+    assert found["a.png"]["sha256"] == found["same.png"]["sha256"] != found["b.png"]["sha256"]
+    assert found["broken.jpg"]["error"]
+    assert found["broken.jpg"]["score"] is None
+
+
+def test_finished_results_are_never_overwritten(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    scan(joint_bundle, photos / "a.png", "--out", out)
+    before = out.read_bytes()
+
+    ended = scan(joint_bundle, photos / "inner" / "b.png", "--out", out)
+
+    assert ended.exit_code == 2
+    assert "is there already" in ended.output
+    assert out.read_bytes() == before
+
+
+def test_results_as_parquet_masks_and_a_page(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+    out, masks, page = tmp_path / "results.parquet", tmp_path / "masks", tmp_path / "summary.html"
+
+    ended = scan(joint_bundle, photos / "inner", "--out", out, "--masks", masks, "--summary", page, "--json")
+
+    assert ended.exit_code == 0, ended.output
+    table = pyarrow.parquet.read_table(out).to_pylist()
+    assert {row["sha256"] + ".png" for row in table} == {file.name for file in masks.iterdir()}
+    assert all(read_image(file).pixels.shape == (80, 96, 3) for file in masks.iterdir())
+    assert "b.png" in page.read_text()
+    assert "<script" not in page.read_text()
+
+
+def test_a_wrong_name_for_the_results_is_said(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+    ended = scan(joint_bundle, photos, "--out", tmp_path / "results.csv")
+    assert ended.exit_code == 2
+    assert "parquet" in ended.output
