@@ -118,6 +118,41 @@ class TestAnalyze:
         assert [line.split(": ")[0] for line in complaints] == [str(text), str(missing), str(tmp_path)]
         assert complaints[1].endswith("No such file or directory.")
 
+    @pytest.mark.parametrize(("name", "start"), [("r.html", b"<!DOCTYPE html>"), ("new/r.PDF", b"%PDF-")])
+    def test_report_of_one_image_is_the_file_it_names(self, manipulated, tmp_path, name, start):
+        assert run("analyze", manipulated, "--report", tmp_path / name).exit_code == 0
+
+        assert (tmp_path / name).read_bytes().startswith(start)
+
+    def test_report_says_neither_name_nor_folder_of_the_image(self, manipulated, tmp_path):
+        run("analyze", manipulated, "--report", tmp_path / "report.html")
+
+        report = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert manipulated.name not in report
+        assert str(tmp_path) not in report
+
+    def test_reports_of_several_images_fill_a_folder(self, manipulated, authentic, text, tmp_path):
+        out = tmp_path / "reports"
+
+        assert run("analyze", manipulated, authentic, text, "--report", out).exit_code == 3
+
+        names = {"manipulated.html", "manipulated.pdf", "authentic.html", "authentic.pdf"}
+        assert {path.name for path in out.iterdir()} == names
+        assert "No manipulation found" in (out / "authentic.html").read_text(encoding="utf-8")
+
+    def test_one_report_file_for_several_images_is_wrong_use(self, manipulated, authentic, tmp_path):
+        result = run("analyze", manipulated, authentic, "--report", tmp_path / "report.pdf")
+
+        assert result.exit_code == 2
+        assert "name a folder" in result.stderr
+        assert not (tmp_path / "report.pdf").exists()
+
+    def test_report_that_cannot_be_written_is_wrong_use(self, manipulated, text):
+        result = run("analyze", manipulated, "--report", text / "report.pdf")
+
+        assert result.exit_code == 2
+        assert "cannot be written" in result.stderr
+
     @pytest.mark.parametrize(
         ("fail_on", "exit_code"), [((), 0), (("inconclusive",), 0), (("inconclusive", "manipulated"), 1)]
     )

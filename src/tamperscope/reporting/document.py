@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from tamperscope.reporting.foreign_text import shown
 
 MOST_FACTS = 60
 """Of one measurement's details; a file can hold more metadata than anybody reads."""
-_LOCATION = re.compile(r"gps|latitude|longitude", re.IGNORECASE)
+_UNTOLD = {"located"}
+"""Details that the finding already says."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Section:
     strength: str
     notable: bool
     finding: str
-    figure: Figure | None
+    figures: tuple[Figure, ...]
     facts: tuple[Fact, ...]
     what_you_see: str
     what_it_can_mean: str
@@ -117,19 +118,17 @@ class ReportDocument:
         *,
         made_at: datetime,
         title: str = "",
-        show_location: bool = False,
     ) -> ReportDocument:
         """Return the document of a report that was just made; `picture` is (height, width, 3) RGB.
 
-        `made_at` is when the image was analysed. Without a `title` nothing tells the file's name. Where the
-        metadata has a position, it is left out unless `show_location`.
+        `made_at` is when the image was analysed, with a time zone. Without a `title` nothing tells the file's
+        name.
         """
         return cls.from_json(
             report.to_json(),
             Maps.of(report, picture),
             made_at=made_at,
             title=title,
-            show_location=show_location,
         )
 
     @classmethod
@@ -140,7 +139,6 @@ class ReportDocument:
         *,
         made_at: datetime,
         title: str = "",
-        show_location: bool = False,
     ) -> ReportDocument:
         """Return the document of a report that was kept as `Report.to_json` and its maps; see `of`."""
         verdict = Verdict(analysis["verdict"])
@@ -166,9 +164,7 @@ class ReportDocument:
             regions=tuple(_region(number, region, image) for number, region in enumerate(regions, 1)),
             reasons=tuple(shown(reason["text"]) for reason in analysis.get("reasons", ())),
             doubts=tuple(map(shown, (*analysis["notes"], *map(_sentence, image["notes"])))),
-            evidence=tuple(
-                _section(name, evidence[name], maps.evidence.get(name), show_location) for name in by_strength
-            ),
+            evidence=tuple(_section(name, evidence[name], maps.evidence.get(name)) for name in by_strength),
             inapplicable=tuple(
                 Fact(wording.measurement(name), shown(item["finding"]))
                 for name, item in evidence.items()
@@ -233,39 +229,55 @@ def _span(left: int, right: int, top: int, bottom: int) -> str:
     return f"x\N{NO-BREAK SPACE}{left}–{right}, y\N{NO-BREAK SPACE}{top}–{bottom}"
 
 
-def _section(
-    name: str, evidence: Mapping[str, Any], values: NDArray[np.float32] | None, show_location: bool
-) -> Section:
-    title = wording.measurement(name)
+def _section(name: str, evidence: Mapping[str, Any], values: NDArray[np.float32] | None) -> Section:
+    title, details = wording.measurement(name), evidence.get("details", {})
     return Section(
         title=title,
         strength=wording.strength(evidence["strength"]),
         notable=evidence["notable"],
         finding=shown(evidence["finding"], 2000),
-        figure=None
-        if values is None or not values.any()
-        else Figure(title, figures.heat(values), "", coloured=True),
-        facts=tuple(_details(evidence.get("details", {}), show_location))[:MOST_FACTS],
+        figures=tuple(_section_figures(title, values, details)),
+        facts=tuple(islice(_details(details), MOST_FACTS)),
         **evidence["explanation"],
     )
 
 
-def _details(details: Any, show_location: bool, label: str = "") -> Iterator[Fact]:
+def _section_figures(
+    title: str, values: NDArray[np.float32] | None, details: Mapping[str, Any]
+) -> Iterator[Figure]:
+    if values is not None and values.any():
+        yield Figure(title, figures.heat(values), "", coloured=True)
+    preview = details.get("preview") or {}
+    if picture := figures.from_data_uri(preview.get("picture") or ""):
+        yield Figure("Embedded preview", picture, "The small picture that the file carries of itself.")
+
+
+def _details(details: Any, label: str = "") -> Iterator[Fact]:
     """Flatten what a measurement found; lists of lists are outlines and matrices, nothing to read."""
-    if isinstance(details, Mapping) and details.keys() == {"x", "y", "width", "height"}:
-        yield Fact(shown(label.capitalize()), _extent(Box(**details)))
-    elif isinstance(details, Mapping):
-        for key, value in details.items():
-            if show_location or not _LOCATION.search(str(key)):
-                yield from _details(value, show_location, f"{label} {str(key).replace('_', ' ')}".strip())
-    elif isinstance(details, list | tuple):
-        if details and all(isinstance(item, Mapping) for item in details):
+    match details:
+        case {"x": _, "y": _, "width": _, "height": _}:
+            yield Fact(_heading(label), _extent(Box(**details)))
+        case {"name": name, "value": value}:
+            yield Fact(_heading(str(name)), shown(_written(value)))
+        case Mapping():
+            for key, value in details.items():
+                if key not in _UNTOLD:
+                    yield from _details(value, f"{label} {str(key).replace('_', ' ')}".strip())
+        case [{**_first}, *_]:
             for number, item in enumerate(details, 1):
-                yield from _details(item, show_location, f"{label.removesuffix('s')} {number}")
-        elif details and not any(isinstance(item, Mapping | list | tuple) for item in details):
-            yield Fact(shown(label.capitalize()), shown(", ".join(map(_written, details))))
-    elif details is not None and details != "":
-        yield Fact(shown(label.capitalize()), shown(_written(details)))
+                yield from _details(item, f"{label.removesuffix('s')} {number}")
+        case [] | [[*_], *_] | None | "":
+            pass
+        case [*_]:
+            yield Fact(_heading(label), shown(", ".join(map(_written, details))))
+        case str() if details.startswith("data:"):
+            pass
+        case _:
+            yield Fact(_heading(label), shown(_written(details)))
+
+
+def _heading(label: str) -> str:
+    return shown(label[:1].upper() + label[1:], 80)
 
 
 def _written(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -111,6 +112,14 @@ def heat(values: NDArray[np.float32]) -> Picture:
     """Colour a map, (height, width) in 0..1, dark for 0 to bright for 1."""
     coloured = rendering.heatmap(_fitted(values, SMALL))
     return min(_png(coloured), _jpeg(coloured), key=lambda picture: len(picture.data))
+
+
+def from_data_uri(address: str) -> Picture | None:
+    """Take a small PNG out of a report's details; None where there is none."""
+    head, _, encoded = address.partition(",")
+    if head != "data:image/png;base64":
+        return None
+    return photo(np.asarray(PIL.Image.open(BytesIO(base64.b64decode(encoded))).convert("RGB")))
 
 
 def colour_scale() -> Picture:
