@@ -41,9 +41,11 @@ class FakeDetector:
     Images without any red are authentic. With `holding`, each analysis waits until `release` is set.
     """
 
-    def __init__(self, *, holding: bool = False, version: str = IDENTITY.version) -> None:
+    def __init__(
+        self, *, holding: bool = False, version: str = IDENTITY.version, sha256: str = IDENTITY.sha256
+    ) -> None:
         self.bundle = SimpleNamespace(
-            identity=replace(IDENTITY, version=version), threshold=0.5, smallest_region=0.0
+            identity=replace(IDENTITY, version=version, sha256=sha256), threshold=0.5, smallest_region=0.0
         )
         self.entered = threading.Semaphore(0)
         self.release = threading.Event()
@@ -65,10 +67,12 @@ class FakeDetector:
         pass
 
 
-def fake_app(settings: Settings | None = None, detector: FakeDetector | None = None) -> Flask:
+def fake_app(
+    settings: Settings | None = None, detector: FakeDetector | None = None, store: Store | None = None
+) -> Flask:
     """The server's application, ready, with a fake detector."""
     detector = detector or FakeDetector()
-    app = create_app(settings or Settings(), lambda: detector, fresh_store())
+    app = create_app(settings or Settings(), lambda: detector, store or fresh_store())
     app.extensions[RELOAD]()
     return app
 

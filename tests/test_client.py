@@ -77,6 +77,20 @@ def test_a_path_does_as_well(serving, photo, tmp_path):
     assert answer.scores[ManipulationType.COPYMOVE] == answer.confidence == 0.5
 
 
+def test_an_analysis_is_stored_and_read_again(serving, photo):
+    client = Client(serving(FakeDetector()))
+
+    answer = client.analyze(photo, keep=True)
+
+    assert (answer.verdict, answer.image.kept) == (Verdict.MANIPULATED, True)
+    assert answer.evidence["error_level"].notable
+    assert client.analysis(answer.id) == client.analyze(photo) == answer
+    with pytest.raises(RefusedError, match="no such analysis"):
+        client.analysis("0" * 32)
+    with pytest.raises(RefusedError, match="not found"):
+        client.analysis("../../metrics")
+
+
 def test_a_refusal_is_the_servers_sentence(serving):
     with pytest.raises(RefusedError, match="not an image") as refusal:
         Client(serving(FakeDetector()), sleep=pytest.fail).classify(b"text")

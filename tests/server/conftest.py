@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import samples
-from fakes import fake_app
+from fakes import fake_app, fresh_store
+from tamperscope.store import Store
 
 
 @pytest.fixture
@@ -20,6 +21,11 @@ def photo() -> PIL.Image.Image:
 @pytest.fixture
 def photo_png(photo: PIL.Image.Image) -> bytes:
     return samples.encode(photo, "PNG")
+
+
+@pytest.fixture
+def store() -> Store:
+    return fresh_store()
 
 
 Post = Callable[..., TestResponse]

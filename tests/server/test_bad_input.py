@@ -91,6 +91,14 @@ def test_a_form_without_boundary(client, content_type):
     assert_problem(client.post("/segment", data=b"--x\r\n\r\n", content_type=content_type), 400)
 
 
+def test_a_form_of_nameless_fields(client):
+    body = b"--x\r\nContent-Disposition: form-data\r\n\r\ntext\r\n--x--\r\n"
+
+    response = client.post("/segment", data=body, content_type="multipart/form-data; boundary=x")
+
+    assert "no file in the field 'image'" in assert_problem(response, 400)
+
+
 # Werkzeug leaves the half file to the garbage collector, which complains; it is run here, lest it complain
 # in another test.
 @pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")

@@ -27,7 +27,7 @@ def test_any_page_may_call_the_two_endpoints_by_default(client, path):
     assert "POST" in response.headers["Access-Control-Allow-Methods"]
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/ready"])
+@pytest.mark.parametrize("path", ["/", "/health", "/ready", "/v1/analyses"])
 def test_no_page_may_read_the_other_endpoints(client, path):
     assert "Access-Control-Allow-Origin" not in client.get(path, headers={"Origin": PAGE}).headers
 
@@ -49,6 +49,15 @@ def test_only_the_configured_pages_may_call():
     assert preflight(client, "/segment").headers["Access-Control-Allow-Origin"] == PAGE
     for stranger in ("https://evil.example", "https://news.example.evil.example", "https://newsXexample"):
         assert "Access-Control-Allow-Origin" not in preflight(client, "/segment", stranger).headers
+
+
+def test_stored_analyses_are_open_to_the_configured_pages_alone():
+    client = client_for(PAGE)
+
+    for origin, allowed in ((PAGE, PAGE), ("https://evil.example", None)):
+        answer = client.get("/v1/analyses", headers={"Origin": origin})
+        assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+    assert "DELETE" in preflight(client, f"/v1/analyses/{'0' * 32}").headers["Access-Control-Allow-Methods"]
 
 
 def test_no_page_may_call_when_origins_are_none():

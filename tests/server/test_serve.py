@@ -12,6 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,9 +25,10 @@ from flask import Flask
 import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
-from tamperscope.errors import BundleError, SettingsError
+from tamperscope.errors import BundleError, SettingsError, StoreError
 from tamperscope.server import serve
 from tamperscope.server.settings import Settings
+from tamperscope.store import Database, Store, Subject
 
 TESTS = Path(__file__).parents[1]
 
@@ -131,6 +133,28 @@ def test_a_hangup_swaps_the_bundle_without_dropping_the_running_request(photo_pn
     with urllib.request.urlopen(f"{url}/ready", timeout=60) as ready:
         assert json.load(ready)["bundle"]["version"] == "2"
     assert post(f"{url}/classify", photo_png)[0] == 200
+
+
+@pytest.mark.parametrize(("retention", "left"), [(30, ["young"]), (None, ["young", "old"])])
+def test_what_is_too_old_goes_at_the_start(fake_model, tmp_path, retention, left):
+    database = f"sqlite:///{tmp_path / 'analyses.db'}"
+    Database(database).migrate()
+    document = {"verdict": "authentic", "score": 0.1, "type": "face", "image": {}}
+    for name, days in (("old", 31), ("young", 29)):
+        then = datetime.now(UTC) - timedelta(days=days)
+        store = Store(Database(database), now=lambda then=then: then)
+        store.add(Subject("", name, "bundle", "tests"), document | {"image": {"name": name}}, {})
+
+    serve.start(Settings(port=0, database=database, retention=retention), lambda _: None).stop()
+
+    assert [line.image["name"] for line in Store(Database(database)).list(owner="", limit=10)] == left
+
+
+def test_a_database_that_cannot_be_used_is_said_at_the_start(fake_model, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff" * 1000)
+
+    with pytest.raises(StoreError):
+        serve.start(Settings(port=0, database=f"sqlite:///{tmp_path / 'photo.jpg'}"), pytest.fail)
 
 
 def test_signals_are_still_heard_after_swaps_of_real_networks(joint_bundle):

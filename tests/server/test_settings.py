@@ -51,6 +51,8 @@ def test_values_are_read_as_what_they_are():
         ("TAMPERSCOPE_PORT", "-1"),
         ("TAMPERSCOPE_MAX_BYTES", "50 MB"),
         ("TAMPERSCOPE_WORKERS", "0"),
+        ("TAMPERSCOPE_RETENTION", "0"),
+        ("TAMPERSCOPE_RETENTION", "a week"),
         ("TAMPERSCOPE_TUNNEL", "cloudflare"),
         ("TAMPERSCOPE_LOG_LEVEL", "loud"),
         ("TAMPERSCOPE_CORS_ORIGINS", "news.example"),
@@ -77,6 +79,18 @@ def test_the_token_is_read_and_never_shown(variable):
 
     assert read.ngrok_token == "2secret"
     assert "2secret" not in repr(read)
+
+
+def test_the_databases_password_is_never_shown():
+    read = Settings.read({"TAMPERSCOPE_DATABASE": "postgresql://u:hunter2@host/db"})
+
+    assert read.database == "postgresql://u:hunter2@host/db"
+    assert "hunter2" not in repr(read)
+
+
+@pytest.mark.parametrize(("text", "days"), [("7", 7), ("none", None)])
+def test_how_long_analyses_are_kept(text, days):
+    assert Settings.read({"TAMPERSCOPE_RETENTION": text}).retention == days
 
 
 def test_limits_of_images_follow():

@@ -168,6 +168,27 @@ class LinksAnswer(Answer):
     report_json: str
 
 
+class ReasonAnswer(Answer):
+    """How one measurement moved the score."""
+
+    name: str
+    """`network_map`, `network_score` or the name of evidence."""
+    effect: float
+    """Change of the score's log-odds, compared with the average authentic image."""
+    text: str
+
+
+class OperatingPointsAnswer(Answer):
+    """Between which scores nothing is concluded, and how often the model was wrong outside of them."""
+
+    authentic_below: Probability
+    manipulated_above: Probability
+    false_alarm_rate: Probability
+    miss_rate: Probability
+    authentic_images: int
+    manipulated_images: int
+
+
 class AnalysisAnswer(Answer):
     """Everything that was found out about one image."""
 
@@ -176,6 +197,10 @@ class AnalysisAnswer(Answer):
     verdict: Verdict
     score: Probability
     """Calibrated probability that the image was manipulated at all."""
+    operating_points: OperatingPointsAnswer | None
+    """What turned the score into the verdict; null where the bundle is not calibrated."""
+    reasons: tuple[ReasonAnswer, ...]
+    """What moved the score, strongest first."""
     type: ManipulationType
     """The most probable type, given that the image was manipulated."""
     type_scores: dict[ManipulationType, Probability]

@@ -58,7 +58,9 @@ def uploaded_image(request: Request) -> bytes:
     if FIELD not in files:
         if FIELD in texts:
             raise BadRequest(f"The form field {FIELD!r} holds text, but it must hold a file.")
-        found = ", ".join(repr(name[:40]) for name in [*files, *texts][:5]) or "no field at all"
+        # A part without a name has None.
+        names: list[str | None] = [*files, *texts]
+        found = ", ".join(repr((name or "")[:40]) for name in names[:5]) or "no field at all"
         raise BadRequest(f"The form has no file in the field {FIELD!r}; found: {found}.")
     data: bytes = files[FIELD].read()
     if not data:
