@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from re import Pattern
+from typing import Any
 
 from flask import Flask, Response
 from flask_cors import CORS
@@ -13,7 +15,7 @@ from tamperscope.server import admin, contract, metrics, openapi, probes, proble
 from tamperscope.server.access import Access, read_keys
 from tamperscope.server.analyses import Analyses
 from tamperscope.server.analysis import AnalysisService
-from tamperscope.server.settings import Settings
+from tamperscope.server.settings import ANY_ORIGIN, Settings
 from tamperscope.store import Store
 
 RELOAD = "tamperscope"
@@ -63,14 +65,23 @@ def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -
         app.register_blueprint(blueprint)
     CORS(
         app,
-        resources=["/segment", "/classify"],
+        resources=_open_to_pages(settings),
         origins=list(settings.cors_origins),
-        methods=["POST"],
         send_wildcard=True,
         always_send=False,
-        expose_headers=[request_log.HEADER, "Retry-After"],
+        expose_headers=[request_log.HEADER, "Location", "Retry-After"],
     )
     return app
+
+
+def _open_to_pages(settings: Settings) -> dict[str | Pattern[str], dict[str, Any]]:
+    contract: dict[str | Pattern[str], dict[str, Any]] = {
+        path: {"methods": ["POST"]} for path in ("/segment", "/classify")
+    }
+    if settings.cors_origins == (ANY_ORIGIN,):
+        # Any page that a user visits could read the user's own history otherwise.
+        return contract
+    return {**contract, "/v1/.*": {"methods": ["GET", "POST", "DELETE"]}}
 
 
 def request_limit(settings: Settings) -> int:
