@@ -89,3 +89,13 @@ def test_pictures_are_published_in_many_ways_at_the_wanted_size() -> None:
         compressions[sum(step.name == "jpeg" for step in published.picture.steps)] += 1
     assert set(suffixes) == {".jpg", ".webp", ".png"}
     assert set(compressions) >= {0, 1, 2, 3}
+
+
+def test_most_pictures_keep_their_grid_as_if_they_had_not_been_cropped() -> None:
+    rng = np.random.default_rng(3)
+    crops = []
+    for _ in range(80):
+        published = laundering.publish(Picture(photo(96, 96), np.zeros((96, 96), bool)), [], rng, 72)
+        crops += [step.parameters for step in published.picture.steps if step.name == "crop"]
+    on_grid = [crop["top"] % 8 == crop["left"] % 8 == 0 for crop in crops]
+    assert 0.6 < np.mean(on_grid) < 0.9

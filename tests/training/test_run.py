@@ -175,3 +175,21 @@ def test_weights_to_start_from_learn_at_their_own_rate(
     trained = {name for name, _ in read_segmentation(run / "best.pth").network.named_parameters()}
     started = len(trained & encoder.keys())
     assert rates == [{1e-3: started, 0.5: len(trained) - started}]
+
+
+def test_a_rate_of_0_freezes_what_the_network_starts_from(
+    config_file: Path, run: Path, tmp_path: Path
+) -> None:
+    start = run / "best.pth"
+    settings = ["optimisation.started_rate=0", f"network.init={start}", "optimisation.ema_decay=null"]
+    before = torch.load(start, weights_only=True)["state_dict"]
+    # The head is new, everything else is what the run before left.
+    trimmed = tmp_path / "trimmed.pth"
+    torch.save({name: tensor for name, tensor in before.items() if "segmentation_head" not in name}, trimmed)
+    settings[1] = f"network.init={trimmed}"
+
+    train("segmentation", read_config(config_file, settings), tmp_path / "run", console=quiet())
+
+    after = torch.load(tmp_path / "run" / "best.pth", weights_only=True)["state_dict"]
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert moved == {"segmentation_head.0.weight", "segmentation_head.0.bias"}

@@ -1,4 +1,4 @@
-"""The network of the default bundle: one ResNet-50 trunk that answers where, how and whether."""
+"""The network of the default bundle: a ResNet-50 trunk and a view of JPEG's blocks say where and how."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tamperscope.network._torchvision import smp
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from tamperscope.network.block_view import IMAGENET_STD, BlockView
 
 
 class JointLogits(NamedTuple):
@@ -26,14 +24,47 @@ class JointLogits(NamedTuple):
 
 
 class JointNetwork(nn.Module):
-    """DeepLabV3+ that also sees high-pass residuals, with two more heads on the encoder's last features.
+    """DeepLabV3+ that also sees high-pass residuals, and a view of JPEG's blocks that corrects it.
 
-    Takes (N, 3, H, W) RGB, normalised with the ImageNet mean and standard deviation; H and W are multiples
-    of 16. The type and the score are read from the features averaged over the image and averaged over the
-    area that the mask marks, so a small manipulation is not drowned by the rest.
+    Takes (N, 3, H, W) RGB, normalised with the ImageNet mean and standard deviation, whose upper left corner
+    lies on the JPEG grid; H and W are multiples of 16. The type and the score are read from features averaged
+    over the image and averaged over the area that the mask marks, so a small manipulation is not drowned by
+    the rest.
     """
 
     def __init__(self, encoder: str = "resnet50") -> None:
+        super().__init__()
+        self.trunk = Trunk(encoder)
+        width = 64
+        self.blocks = BlockView(width)
+        self.mask_head = nn.Conv2d(width, 1, 1)
+        self.trunk_share = nn.Parameter(torch.tensor(0.3))
+        self.type_head = nn.Linear(2 * width + 4, 4)
+        self.score_head = nn.Linear(2 * width + 2, 1)
+
+    def forward(self, image: Tensor) -> JointLogits:
+        """Return the logits of all three heads for normalised (N, 3, H, W) RGB."""
+        trunk = self.trunk(image)
+        opinion = functional.avg_pool2d(trunk.mask, 4)
+        # The trunk has teachers of its own.
+        features = self.blocks(image, opinion.detach())
+        correction = functional.interpolate(self.mask_head(features), scale_factor=2, mode="bilinear")
+        mask = correction + self.trunk_share * opinion
+        # The heads read the mask, they do not shape it: the mask has its own, denser teacher.
+        read = mask.detach()
+        pooled = _pooled(features, functional.avg_pool2d(torch.sigmoid(read), 2) + 1e-3)
+        peak = read.amax(dim=(2, 3))
+        return JointLogits(
+            functional.interpolate(mask, scale_factor=4, mode="bilinear"),
+            self.type_head(torch.cat([pooled, trunk.type.log_softmax(dim=1)], dim=1)),
+            self.score_head(torch.cat([pooled, peak, trunk.score], dim=1)),
+        )
+
+
+class Trunk(nn.Module):
+    """DeepLabV3+ on RGB and high-pass residuals, with two more heads on the encoder's last features."""
+
+    def __init__(self, encoder: str) -> None:
         super().__init__()
         self.high_pass = HighPass()
         self.segmentation = smp.DeepLabV3Plus(
@@ -44,18 +75,19 @@ class JointNetwork(nn.Module):
         self.score_head = nn.Linear(2 * features + 1, 1)
 
     def forward(self, image: Tensor) -> JointLogits:
-        """Return the logits of all three heads for normalised (N, 3, H, W) RGB."""
+        """Return the logits of its three heads for normalised (N, 3, H, W) RGB."""
         features = self.segmentation.encoder(torch.cat([image, self.high_pass(image)], dim=1))
         mask = self.segmentation.segmentation_head(self.segmentation.decoder(features))
-        last = features[-1]
-        # The heads read the mask, they do not shape it: the mask has its own, denser teacher.
         coarse = functional.avg_pool2d(mask.detach(), 16)
-        weight = torch.sigmoid(coarse) + 1e-4
-        everywhere = last.mean(dim=(2, 3))
-        marked = (last * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
-        pooled = torch.cat([everywhere, marked], dim=1)
+        pooled = _pooled(features[-1], torch.sigmoid(coarse) + 1e-4)
         peak = coarse.amax(dim=(2, 3))
         return JointLogits(mask, self.type_head(pooled), self.score_head(torch.cat([pooled, peak], dim=1)))
+
+
+def _pooled(features: Tensor, weight: Tensor) -> Tensor:
+    """Return (N, 2C): features averaged over the image, and averaged with a weight per place."""
+    marked = (features * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+    return torch.cat([features.mean(dim=(2, 3)), marked], dim=1)
 
 
 class HighPass(nn.Module):

@@ -26,21 +26,22 @@ from tamperscope.inference.tiling import TILE
 
 _WEIGHT_LEVEL = 127
 _ACTIVATION_LEVELS = 255
+_EXACT = ("blocks.", "mask_head.")
 _QUANTISED_CONSUMERS = ("Conv", "Add", "MaxPool", "Concat")
 
 
 def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]]) -> Network:
     """Write the integer graph of a network in `folder`; return the manifest's entry that says so.
 
-    `tiles` are typical inputs, each (1, 3, H, W), normalised. The first convolution stays in floating point:
-    it sees the high-pass residuals, whose faint traces 8 bits would round away.
+    `tiles` are typical inputs, each (1, 3, H, W), normalised. The first convolution stays in floating point,
+    and so does a joint network's view of blocks: they see faint traces that 8 bits would round away.
     """
     graph_path = folder / network.graph_file
     model = onnx.load(graph_path, load_external_data=False)
     weights = safetensors.numpy.load_file(folder / network.weights_file)
     trained = {f"{name}.float32": name for name in weights}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in trained]
-    quantised = convolutions[1:]
+    quantised = [node for node in convolutions[1:] if not trained[node.input[1]].startswith(_EXACT)]
     activations = list(dict.fromkeys(node.input[0] for node in quantised))
     ranges = _measured_ranges(graph_path, activations, tiles)
 

@@ -62,13 +62,16 @@ def _read(source: Path, architecture: Architecture) -> Weights:
 
 def _shared_name(name: str) -> str:
     """The name of a tensor without the place its family keeps it: those of the encoder are ImageNet's."""
-    for prefix in ("module.", "model.", "segmentation.", "encoder."):
+    for prefix in ("module.", "model.", "trunk.segmentation.", "segmentation.", "encoder."):
         name = name.removeprefix(prefix)
     return name
 
 
 def _in_encoder(name: str) -> bool:
-    heads = ("decoder.", "segmentation_head.", "type_head.", "score_head.", "high_pass.", "fc.")
+    heads = (
+        *("decoder.", "segmentation_head.", "type_head.", "score_head.", "mask_head.", "fc."),
+        *("trunk.", "trunk_share", "blocks."),
+    )
     return not _shared_name(name).startswith(heads)
 
 

@@ -54,8 +54,8 @@ def first_life(
     if rng.random() < 0.12:
         pixels, step = shallow_focus(pixels, rng)
         steps.append(step)
-    if rng.random() < 0.7:
-        pixels, _, step = jpeg(pixels, any_encoder(rng, cameras, (68, 99)), shift=_shift(rng, 0.3))
+    if rng.random() < 0.8:
+        pixels, _, step = jpeg(pixels, any_encoder(rng, cameras, (60, 98)), shift=_shift(rng, 0.2))
         steps.append(step)
     return pixels, steps
 
@@ -73,7 +73,7 @@ def publish(
             pixels, step = change(picture.pixels, rng)
             picture = picture.after(step, pixels)
     route = rng.choice(
-        ["save", "scale", "resave", "social network", "screenshot"], p=[0.4, 0.18, 0.2, 0.12, 0.1]
+        ["save", "scale", "resave", "social network", "screenshot"], p=[0.5, 0.15, 0.15, 0.12, 0.08]
     )
     if route == "save":
         return _save(_framed(picture, rng, size), cameras, rng)
@@ -204,6 +204,10 @@ def choose_kernel(rng: np.random.Generator, *, shrinking: bool) -> tuple[str, in
 
 _Change = Callable[[Pixels, np.random.Generator], tuple[Pixels, Step]]
 _CHANGES: tuple[tuple[float, _Change], ...] = ((0.15, contrast), (0.06, blur), (0.08, sharpen), (0.06, noise))
+_GRID = 8
+# Most who forge do not crop, so that the host's blocks lie on the grid of the file to be. Here every picture
+# is cut to size; cut on the grid, it is as if it had never been.
+_UNCROPPED = 0.75
 # Of a picture's side, relative to the size of the file to be: what "scale" and a screenshot make of it.
 _FREE_SCALE = (1.0, 1.3)
 
@@ -231,6 +235,8 @@ def _framed(picture: Picture, rng: np.random.Generator, size: int) -> Picture:
     left, top = place[1], place[0]
     if picture.mask.any() and rng.random() < 0.3:  # people also crop through what they pasted
         top, left = (int(offset) for offset in rng.integers(0, side - size + 1, 2))
+    if rng.random() < _UNCROPPED:
+        top, left = top // _GRID * _GRID, left // _GRID * _GRID
     cropped = picture.cropped(top, left, size)
     return cropped.after(Step("crop", {"top": top, "left": left, "size": size}), cropped.pixels)
 

@@ -88,7 +88,7 @@ class Optimisation(_Section):
     """Gradients that are summed up before a step."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     started_rate: Rate = 2e-4
-    """Peak learning rate of the weights that `network.init` had."""
+    """Peak learning rate of the weights that `network.init` had; 0 freezes them."""
     fresh_rate: Rate = 8e-4
     """Peak learning rate of the weights that start from random values."""
     schedule: Literal["cosine", "constant"] = "cosine"

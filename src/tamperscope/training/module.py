@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import lightning
 import torch
@@ -103,10 +103,27 @@ class Training(lightning.LightningModule):
             for place in range(len(pixels))
         ]
 
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training; frozen parts keep answering as they did, batch norms and dropout included."""
+        super().train(mode)
+        if mode:
+            for name, module in self.network.named_modules():
+                names = {f"{name}.{own}".lstrip(".") for own, _ in module.named_parameters()}
+                if names and names <= self.frozen:
+                    module.eval()
+        return self
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Names of the parameters that a learning rate of 0 leaves as they are."""
+        return self.started if self.config.optimisation.started_rate == 0 else frozenset()
+
     def configure_optimizers(self) -> Optimizer:
-        """Give weights that start from random values a rate of their own."""
+        """Give weights that start from random values a rate of their own; freeze those of rate 0."""
         optimisation = self.config.optimisation
         parameters = dict(self.network.named_parameters())
+        for name in self.frozen & parameters.keys():
+            parameters.pop(name).requires_grad_(False)
         groups = [
             {"params": [parameters[name] for name in names], "peak": peak}
             for names, peak in (
@@ -120,6 +137,8 @@ class Training(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         """Start the clock of this run; one whose budget was used up before it was resumed ends at once."""
+        # Lightning switches single modules, so that the mode set before would be lost.
+        self.train()
         self._started_at = time.monotonic()
         self.trainer.should_stop = self.progress >= 1
 

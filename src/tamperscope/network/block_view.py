@@ -1,0 +1,162 @@
+"""What the 8x8 blocks of a JPEG's grid tell about where a picture's parts come from.
+
+A part that was compressed before has coefficients on a lattice: multiples of that compression's steps.
+What was pasted in has another lattice, another grid, or none; and other noise. `BlockStatistics` measures
+that for each block with fixed formulas, `BlockView` is a small network that learns what differs within a
+picture.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+BLOCK = 8
+_FREQUENCIES = 15
+"""Coefficients, in zigzag order after the mean, whose lattices are looked at: higher ones are mostly zero."""
+_STEPS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 24.0, 30.0)
+"""Quantisation steps that are tried for each of them."""
+_BANDS = (1, 3, 6, 10, 15, 21, 28, 36, 43, 49, 54, 64)
+"""Zigzag positions where one frequency band ends and the next begins."""
+_STRONGEST_EDGE = 32.0
+"""Grey levels above which an edge belongs to the scene."""
+_OPINION_SCALE = 3.0
+"""Brings logits to the size of the statistics."""
+
+
+class BlockStatistics(nn.Module):
+    """Fixed measurements of each 8x8 block of the luminance.
+
+    Takes normalised (N, 3, H, W) RGB whose upper left corner lies on the JPEG grid, H and W multiples of 8;
+    gives (N, channels, H/8, W/8):
+
+    - for 15 low frequencies and 14 steps, cos(2 pi coefficient / step): 1 on the lattice of the step's
+      multiples, on average 0 off it. Local means of it are the Fourier transform of the coefficients'
+      histogram, whose peaks betray an earlier compression (Popescu and Farid 2004; Lin et al. 2009);
+    - for the same frequencies, how large the coefficient is, as it says how much its lattice can tell;
+    - the logarithmic energy of 11 frequency bands, in which noise, focus and resampling differ (Mahdian and
+      Saic 2009);
+    - how strong the edges are at each of the grid's 8 columns and 8 rows: traces of an earlier compression
+      whose grid lay elsewhere (Li, Yuan and Yu 2009).
+    """
+
+    channels = _FREQUENCIES * (len(_STEPS) + 1) + len(_BANDS) - 1 + 2 * BLOCK
+
+    luminance: Tensor
+    basis: Tensor
+    steps: Tensor
+    bands: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        weights = torch.tensor([0.299, 0.587, 0.114])
+        scaled = weights * torch.tensor(IMAGENET_STD) * 255
+        self.register_buffer("luminance", scaled.view(1, 3, 1, 1), persistent=False)
+        self.offset = float((weights * torch.tensor(IMAGENET_MEAN)).sum() * 255 - 128)
+        self.register_buffer("basis", _cosines().view(BLOCK * BLOCK, 1, BLOCK, BLOCK), persistent=False)
+        self.register_buffer("steps", torch.tensor(_STEPS).view(1, 1, -1, 1, 1), persistent=False)
+        bands = torch.zeros(len(_BANDS) - 1, BLOCK * BLOCK)
+        for row, (first, end) in enumerate(itertools.pairwise(_BANDS)):
+            bands[row, first:end] = 1 / (end - first)
+        self.register_buffer("bands", bands.view(*bands.shape, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the measurements, each roughly within -2..4."""
+        luminance = functional.conv2d(image, self.luminance) + self.offset
+        coefficients = functional.conv2d(luminance, self.basis, stride=BLOCK)
+        low = coefficients[:, 1 : 1 + _FREQUENCIES]
+        multiple = low.unsqueeze(2) / self.steps
+        # Runtimes compute cosines of large angles in different ways.
+        lattice = torch.cos(2 * math.pi * (multiple - multiple.round())).flatten(1, 2)
+        size = torch.log1p(low.abs())
+        energy = torch.log1p(functional.conv2d(coefficients.square(), self.bands)) / 2
+        return torch.cat([lattice, size, energy, self._edges(luminance)], dim=1)
+
+    def _edges(self, luminance: Tensor) -> Tensor:
+        # The mixed difference cancels what the scene does, and leaves the corners of blocks.
+        across = luminance[..., 1:] - luminance[..., :-1]
+        mixed = functional.pad((across[..., 1:, :] - across[..., :-1, :]).abs(), (0, 1, 0, 1))
+        mixed = torch.log1p(mixed.clamp(max=_STRONGEST_EDGE))
+        columns = functional.avg_pool2d(mixed, (BLOCK, 1))
+        rows = functional.avg_pool2d(mixed, (1, BLOCK))
+        by_column = [columns[..., place::BLOCK] for place in range(BLOCK)]
+        by_row = [rows[..., place::BLOCK, :] for place in range(BLOCK)]
+        return torch.cat([*by_column, *by_row], dim=1)
+
+
+def _cosines() -> Tensor:
+    """Return the 64 basis functions of the 8x8 DCT in zigzag order, orthonormal, as ITU-T T.81 has them."""
+    place = torch.arange(BLOCK, dtype=torch.float64)
+    rows = torch.cos((2 * place + 1) * place[:, None] * math.pi / (2 * BLOCK)) * 0.5
+    rows[0] /= math.sqrt(2)
+    zigzag = sorted(
+        ((v, u) for v in range(BLOCK) for u in range(BLOCK)),
+        key=lambda at: (sum(at), at[0] if sum(at) % 2 else at[1]),
+    )
+    return torch.stack([torch.outer(rows[v], rows[u]) for v, u in zigzag]).float()
+
+
+class BlockView(nn.Module):
+    """A small network on block statistics and on what another network thinks of each place.
+
+    It sees each block's statistics, how they differ around it from the whole picture's, and the other
+    network's logits; with dilated convolutions it looks 96 pixels far, and in every layer at the whole
+    picture's mean and spread.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.statistics = BlockStatistics()
+        self.norm = nn.BatchNorm2d(self.statistics.channels)
+        self.entry = nn.Sequential(
+            nn.Conv2d(2 * self.statistics.channels + 2, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )
+        self.layers = nn.Sequential(*[_Layer(width, dilation) for dilation in (1, 2, 4, 2, 1)])
+
+    def forward(self, image: Tensor, opinion: Tensor) -> Tensor:
+        """Return (N, width, H/8, W/8) features, 0 or more.
+
+        `image` is normalised (N, 3, H, W) RGB on the JPEG grid, `opinion` (N, 1, H/4, W/4) mask logits.
+        """
+        found = self.statistics(image)
+        mean, spread = _moments(found, 1e-2)
+        unusual = functional.avg_pool2d(
+            (found - mean) / spread, 5, stride=1, padding=2, count_include_pad=False
+        )
+        pools = functional.avg_pool2d, functional.max_pool2d
+        opinions = [pool(opinion, 2) / _OPINION_SCALE for pool in pools]
+        features: Tensor = self.layers(self.entry(torch.cat([self.norm(found), unusual, *opinions], dim=1)))
+        return features
+
+
+class _Layer(nn.Module):
+    """A residual layer that knows what the whole picture looks like."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.around = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+        self.around_norm = nn.BatchNorm2d(width)
+        self.whole = nn.Linear(2 * width, width)
+        self.mix = nn.Conv2d(width, width, 1, bias=False)
+        self.mix_norm = nn.BatchNorm2d(width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        whole = self.whole(torch.cat(_moments(features, 1e-5), dim=1).flatten(1))
+        hidden = functional.relu(self.around_norm(self.around(features)) + whole[..., None, None])
+        return functional.relu(features + self.mix_norm(self.mix(hidden)))
+
+
+def _moments(features: Tensor, least: float) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation over the picture, (N, C, 1, 1); `least` adds to the variance."""
+    mean = features.mean(dim=(2, 3), keepdim=True)
+    variance = (features - mean).square().mean(dim=(2, 3), keepdim=True)
+    return mean, (variance + least).sqrt()

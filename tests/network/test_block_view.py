@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from torch import Tensor
+
+import samples
+from tamperscope.network.block_view import IMAGENET_MEAN, IMAGENET_STD, BlockStatistics, BlockView
+
+STEPS = [2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 30]
+
+
+def normalised(pixels: np.ndarray) -> Tensor:
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float()[None] / 255
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (image - mean) / std
+
+
+def compressed(pixels: np.ndarray, step: int) -> np.ndarray:
+    """The picture after a JPEG whose every quantisation step is `step`."""
+    file = BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "JPEG", qtables=[[step] * 64] * 2, subsampling="4:4:4")
+    return np.asarray(PIL.Image.open(file))
+
+
+def lattices(pixels: np.ndarray) -> Tensor:
+    """Mean over blocks and frequencies of the lattice statistic, for each step that is tried."""
+    found = BlockStatistics()(normalised(pixels))[0, : 15 * len(STEPS)]
+    return found.reshape(15, len(STEPS), -1).mean(dim=(0, 2))
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    rng = np.random.default_rng(3)
+    textured = samples.photo(128, 128, seed=1) + rng.normal(0, 25, (128, 128, 1))
+    return np.clip(textured, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("step", [5, 7, 12, 17])
+def test_an_earlier_compression_shows_at_its_own_step(photo: np.ndarray, step: int) -> None:
+    place = STEPS.index(step)
+    before, after = lattices(photo)[place], lattices(compressed(photo, step))[place]
+    assert before < 0.3
+    assert after > 0.85
+
+
+def test_a_compression_on_another_grid_does_not_show(photo: np.ndarray) -> None:
+    moved = compressed(photo, 12)[3:, 5:][:120, :120]
+    assert lattices(moved)[STEPS.index(12)] < 0.5
+
+
+def test_statistics_belong_to_the_blocks_they_lie_in(photo: np.ndarray) -> None:
+    changed = photo.copy()
+    changed[40:48, 64:72] = 128
+    before, after = (BlockStatistics()(normalised(pixels)) for pixels in (photo, changed))
+    differs = (before != after).any(dim=1)[0]
+    assert differs[5, 8]
+    # Edges reach one pixel into the neighbours above and to the left.
+    assert {tuple(place) for place in differs.nonzero().tolist()} <= {
+        (row, column) for row in (4, 5) for column in (7, 8)
+    }
+
+
+def test_the_edges_of_the_grid_are_seen_where_they_are() -> None:
+    ramp = np.add.outer(np.arange(128), 0.7 * np.arange(128)) * 1.3 % 256
+    smooth = np.repeat(np.abs(ramp - 128)[..., None] * 2, 3, axis=2).clip(0, 255).astype(np.uint8)
+    edges = BlockStatistics()(normalised(compressed(smooth, 60)))[0, -16:].mean(dim=(1, 2))
+    assert edges[:8].argmax() == 7
+    assert edges[8:].argmax() == 7
+
+
+@torch.inference_mode()
+def test_the_view_gives_features_for_each_block(photo: np.ndarray) -> None:
+    torch.manual_seed(0)
+    view = BlockView(width=16).eval()
+    features = view(normalised(photo), torch.zeros(1, 1, 32, 32))
+    assert features.shape == (1, 16, 16, 16)
+    assert features.isfinite().all()
+    assert not torch.equal(features, view(normalised(photo), torch.ones(1, 1, 32, 32)))
