@@ -24,6 +24,22 @@ def test_a_paste_of_lower_quality_has_a_ghost(image_format: str) -> None:
     assert evidence.map[~truth].mean() < 0.2
 
 
+def test_every_second_block_of_a_large_picture_shows_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = samples.scene(525, 391)
+    picture[AREA] = samples.decode(samples.encode(samples.scene(seed=1), quality=62))[AREA]
+    truth = np.zeros((391, 525), bool)
+    truth[AREA] = True
+    whole = jpeg_ghosts.measure(read_image(picture))
+    monkeypatch.setattr(jpeg_ghosts, "MOST_PIXELS", truth.size // 4)
+    sampled = jpeg_ghosts.measure(read_image(picture))
+    assert sampled.notable
+    assert sampled.map is not None
+    assert whole.map is not None
+    assert not np.array_equal(sampled.map, whole.map)
+    assert sampled.map[truth].mean() > 0.8
+    assert sampled.map[~truth].mean() < 0.2
+
+
 def test_a_never_compressed_paste_has_none_where_the_rest_has() -> None:
     picture = samples.decode(samples.encode(samples.scene(), quality=70)).copy()
     picture[AREA] = samples.scene(seed=1)[AREA]
