@@ -87,10 +87,10 @@ class Detector:
 
         `limits` say which images are refused. Images of more than `pixel_budget` pixels are scaled down to
         it. `threads` is how many CPU threads one analysis uses; None takes what the machine has. Compiled
-        networks are kept in the folder `cache`; None compiles them each time. `precision` is `f32` to leave
-        the bundle's 8-bit graph aside where it has one. Without `use_evidence` the networks alone make
-        mask and score: faster, but they hardly see copies within the image. Raises `BundleError` when the
-        bundle is missing, altered or lacks an output.
+        networks are kept in the folder `cache`; None compiles them each time. `precision` is `f32` or `bf16`
+        to leave the bundle's 8-bit graph aside where it has one. Without `use_evidence` the networks alone
+        make mask and score: faster, but they hardly see copies within the image. Raises `BundleError` when
+        the bundle is missing, altered or lacks an output.
         """
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         return cls(
