@@ -12,6 +12,7 @@ one computes the networks alone, so this one is measured without the evidence as
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -34,6 +35,8 @@ from pathlib import Path
 import click
 import numpy as np
 import PIL.Image
+
+from tamperscope.bundle import Bundle
 
 ROOT = Path(__file__).parents[1]
 SIZES = {"512 x 512": (512, 512), "1600 x 1200": (1600, 1200), "4000 x 3000": (4000, 3000)}
@@ -85,7 +88,6 @@ def main(bundle: Path, out: Path | None, quick: bool, linear: bool, memory: bool
     lines: list[str] = []
 
     def say(line: str) -> None:
-        # At once, so that a run that is cut off has lost nothing.
         click.echo(line)
         lines.append(line)
         if out:
@@ -104,7 +106,8 @@ def main(bundle: Path, out: Path | None, quick: bool, linear: bool, memory: bool
         networks = Server(
             "tamperscope, no evidence", serve_command(bundle, Path(folder), "--evidence", "off")
         )
-        report_speed(reference, (networks, ours), quick, say)
+        loaded = Bundle.load(bundle)
+        report_speed(reference, (networks, ours), quick, f"{loaded.name} {loaded.version}", say)
     return None
 
 
@@ -119,30 +122,36 @@ def serve_command(bundle: Path, folder: Path, *more: str) -> list[str]:
 
 
 def report_speed(
-    reference: Server, ours: tuple[Server, ...], quick: bool, say: Callable[[str], None]
+    reference: Server, ours: tuple[Server, ...], quick: bool, bundle: str, say: Callable[[str], None]
 ) -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in ("openvino", "torch"))
-    say(f"{processor()}, {os.cpu_count()} cores; {versions}\n")
-    plan = QUICK if quick else dict.fromkeys(SIZES, CLIENTS)
+    say(f"{processor()}, {os.cpu_count()} cores; {versions}; bundle {bundle}\n")
     with ours[0].running():
         cold = ours[0].ready_after[0]
-    rates: dict[tuple[str, int], float] = {}
-    columns = ("image", "clients", "server", "answers", "images/s", "times faster", "p50 s", "p95 s")
-    columns += ("processor s", *(f"{stage} s" for stage in STAGES))
-    say(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-    for server in (reference, *ours):
-        for size, many in plan.items():
-            for clients in many:
-                case = server.measure(
-                    jpeg(*SIZES[size]), clients, QUICK_CASE_SECONDS if quick else CASE_SECONDS
-                )
-                base = rates.setdefault((size, clients), case.rate)
+    plan = QUICK if quick else dict.fromkeys(SIZES, CLIENTS)
+    cases = [(size, clients) for size, many in plan.items() for clients in many]
+    found: dict[tuple[str, int, str], Case] = {}
+    try:
+        for server in (reference, *ours):
+            for size, clients in cases:
+                click.echo(f"{server.name}, {size}, {clients} clients", err=True)
+                seconds = QUICK_CASE_SECONDS if quick else CASE_SECONDS
+                found[size, clients, server.name] = server.measure(jpeg(*SIZES[size]), clients, seconds)
+            server.end()
+    finally:
+        # Also where somebody lost patience.
+        for server in (reference, *ours):
+            server.end()
+        columns = ("image", "clients", "server", "answers", "images/s", "times faster", "p50 s", "p95 s")
+        columns += ("processor s", *(f"{stage} s" for stage in STAGES))
+        say(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+        for (size, clients), server in itertools.product(cases, (reference, *ours)):
+            if case := found.get((size, clients, server.name)):
+                base = found[size, clients, reference.name].rate
                 say(f"| {size} | {clients} | {server.name} | {row(case, base)} |")
-        server.end()
     say("\n| server | ready after s | peak memory MB |\n|---|---|---|")
     for server in (reference, *ours):
-        ready = f"{server.ready_after[-1]:.1f}"
-        say(f"| {server.name} | {ready} | {server.peak_memory:.0f} |")
+        say(f"| {server.name} | {server.ready_after[-1]:.1f} | {server.peak_memory:.0f} |")
     say(f"\nThe first start ever, which compiles the networks: {cold:.1f} s.")
 
 
@@ -353,6 +362,7 @@ def processor() -> str:
     return found[1] if found else "unknown processor"
 
 
+@functools.cache
 def jpeg(width: int, height: int) -> bytes:
     """The sample photo in another size, with the grain that scaling takes away."""
     photo = PIL.Image.open(ROOT / "docs" / "images" / "sample.jpg").convert("RGB").resize((width, height))
