@@ -1,6 +1,6 @@
 """How fast the server answers, beside a plain one with the same weights.
 
-    python benchmarks/serving.py --out serving.md    # every case, below ten minutes on two cores
+    python benchmarks/serving.py --out serving.md    # every case, about eight minutes on two cores
     python benchmarks/serving.py --quick             # fewer clients and less patience, below four
     python benchmarks/serving.py --linear            # cost per megapixel, this server alone
     python benchmarks/serving.py --memory            # 5,000 mixed requests, this server alone
@@ -44,7 +44,7 @@ CLIENTS = (1, 4, 16)
 QUICK = {"512 x 512": (1, 4), "1600 x 1200": (1,), "4000 x 3000": (1,)}
 LINEAR = ((512, 384), (640, 480), (800, 600), (1024, 768), (1448, 1086), (2048, 1536), (2304, 1728))
 STAGES = ("decode", "inference", "encode")
-CASE_SECONDS, QUICK_CASE_SECONDS = 12.0, 4.0
+CASE_SECONDS, QUICK_CASE_SECONDS = 10.0, 4.0
 LONGEST_CASE_SECONDS = 180.0
 PATIENCE_SECONDS = 900
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -233,8 +233,11 @@ class Server:
         asked: dict[int, float] = {}
 
         def client(number: int) -> None:
-            while not over.is_set():
-                sent = asked[number] = time.perf_counter()
+            while True:
+                with lock:
+                    if over.is_set():
+                        return
+                    sent = asked[number] = time.perf_counter()
                 found, timing = post(self.port, "/segment", data)
                 now = time.perf_counter()
                 with lock:

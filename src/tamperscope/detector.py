@@ -104,8 +104,9 @@ class Detector:
         )
 
     def warm_up(self) -> None:
-        """Run the networks once on an empty tile, so that the first image does not wait for it."""
-        self._runtime.run(np.zeros((tiling.TILE, tiling.TILE, 3), np.uint8))
+        """Run the networks once, so that the first image does not wait for what they prepare then."""
+        side = 8 * tiling.STEP
+        self._runtime.run(np.zeros((side, side, 3), np.uint8))
 
     def analyze(self, source: ImageSource | Image, *, all_evidence: bool = False) -> Report:
         """Return the whole report on an image; raises an `ImageError` when it cannot be read.
