@@ -309,7 +309,10 @@ class Server:
 
     def _stages(self) -> dict[str, tuple[float, float]]:
         """Return seconds and times of each stage so far, as far as the server has figures."""
-        found, content = ask(self.port, "GET", "/metrics")
+        try:
+            found, content = ask(self.port, "GET", "/metrics")
+        except (OSError, HTTPException):
+            return {}
         lines = content.decode() if found == 200 else ""
         pattern = r'^tamperscope_stage_seconds_{}{{stage="(\w+)"}} (\S+)'
         sums, counts = (dict(re.findall(pattern.format(kind), lines, re.M)) for kind in ("sum", "count"))
