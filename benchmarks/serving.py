@@ -1,16 +1,18 @@
 """How fast the server answers, beside a plain one with the same weights.
 
-    python benchmarks/serving.py              # every case, about half an hour on two cores
-    python benchmarks/serving.py --quick      # fewer clients and images, below eight minutes
-    python benchmarks/serving.py --linear     # cost per megapixel, this server alone
-    python benchmarks/serving.py --memory     # 5,000 mixed requests, this server alone
+    python benchmarks/serving.py --out serving.md    # every case, about eight minutes on two cores
+    python benchmarks/serving.py --quick             # fewer clients and less patience, below four
+    python benchmarks/serving.py --linear            # cost per megapixel, this server alone
+    python benchmarks/serving.py --memory            # 5,000 mixed requests, this server alone
 
-Both servers run on this machine, one after the other, and answer `/segment` with all three pictures. Needs
-the extra `train` and Linux, whose /proc tells the memory of another process.
+All servers run on this machine, one after the other, and answer `/segment` with all three pictures. The plain
+one computes the networks alone, so this one is measured without the evidence as well. Needs the extra
+`train` and Linux, whose /proc tells memory and processor time of another process.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -21,11 +23,12 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
+from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 
@@ -33,10 +36,18 @@ import click
 import numpy as np
 import PIL.Image
 
+from tamperscope.bundle import Bundle
+
 ROOT = Path(__file__).parents[1]
 SIZES = {"512 x 512": (512, 512), "1600 x 1200": (1600, 1200), "4000 x 3000": (4000, 3000)}
+CLIENTS = (1, 4, 16)
+QUICK = {"512 x 512": (1, 4), "1600 x 1200": (1,), "4000 x 3000": (1,)}
+LINEAR = ((512, 384), (640, 480), (800, 600), (1024, 768), (1448, 1086), (2048, 1536), (2304, 1728))
 STAGES = ("decode", "inference", "encode")
+CASE_SECONDS, QUICK_CASE_SECONDS = 10.0, 4.0
+LONGEST_CASE_SECONDS = 180.0
 PATIENCE_SECONDS = 900
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -44,8 +55,12 @@ class Case:
     """What was measured with one server, one size of image and some clients."""
 
     seconds: float = 0.0
+    """Until the last answer that counts."""
+    processor_seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
-    refusals: int = 0
+    unanswered: list[float] = field(default_factory=list)
+    """How long those had waited who were not answered when the time was over."""
+    failures: int = 0
     stages: dict[str, float] = field(default_factory=dict)
     """Mean seconds of each stage of an answer."""
 
@@ -53,84 +68,122 @@ class Case:
     def rate(self) -> float:
         return len(self.latencies) / self.seconds if self.latencies else 0.0
 
+    def latency(self, share: float) -> str:
+        """The latency that this share of the requests keeps; `>` where it is only known to be longer."""
+        waits = sorted([(wait, "") for wait in self.latencies] + [(wait, ">") for wait in self.unanswered])
+        seconds, sign = waits[round(share * (len(waits) - 1))]
+        return f"{sign}{seconds:.2f}"
+
 
 @click.command()
 @click.option(
     "--bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), default=ROOT / "model"
 )
-@click.option("--quick", is_flag=True, help="Fewer clients and images, below eight minutes.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here as well.")
+@click.option("--quick", is_flag=True, help="Fewer clients and less patience, below four minutes.")
 @click.option("--linear", is_flag=True, help="Cost per megapixel, this server alone.")
 @click.option("--memory", is_flag=True, help="Memory over 5,000 mixed requests, this server alone.")
-def main(bundle: Path, quick: bool, linear: bool, memory: bool) -> None:
+def main(bundle: Path, out: Path | None, quick: bool, linear: bool, memory: bool) -> None:
     """Print the tables of docs/performance.md."""
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        click.echo(line)
+        lines.append(line)
+        if out:
+            out.write_text("\n".join(lines) + "\n")
+
     with tempfile.TemporaryDirectory() as folder:
-        ours = Server("tamperscope", serve_command(bundle), Path(folder))
+        ours = Server("tamperscope", serve_command(bundle, Path(folder)))
         if linear:
-            return report_linear(ours)
+            return report_linear(ours, say)
         if memory:
-            return report_memory(ours, 5000)
+            return report_memory(ours, 5000, say)
         reference = Server(
             "reference",
             [sys.executable, str(ROOT / "benchmarks" / "reference_server.py"), "{port}", str(bundle)],
         )
-        report_speed(ours, reference, quick)
+        networks = Server(
+            "tamperscope, no evidence", serve_command(bundle, Path(folder), "--evidence", "off")
+        )
+        loaded = Bundle.load(bundle)
+        report_speed(reference, (networks, ours), quick, f"{loaded.name} {loaded.version}", say)
     return None
 
 
-def serve_command(bundle: Path) -> list[str]:
+def serve_command(bundle: Path, folder: Path, *more: str) -> list[str]:
     # As many may wait as there are clients: what is measured is work, not refusals.
     options = ["--port", "{port}", "--model", str(bundle), "--queue", "32", "--timeout", "3600"]
-    return [sys.executable, "-m", "tamperscope", "serve", *options, "--log-level", "warning"]
+    own = ["--cache", str(folder / "cache"), "--database", f"sqlite:///{folder / 'analyses.db'}"]
+    return [sys.executable, "-m", "tamperscope", "serve", *options, *own, "--log-level", "warning", *more]
 
 
 # The tables
 
 
-def report_speed(ours: Server, reference: Server, quick: bool) -> None:
-    with ours.running() as (_, cold):
-        pass
-    results: dict[tuple[str, str, int], Case] = {}
-    print("| server | ready after s | peak memory MB |\n|---|---|---|")
-    for server in (reference, ours):
-        with server.running() as (process, ready):
-            for (name, size), clients in cases(quick):
-                results[server.name, name, clients] = measure(server, jpeg(*size), clients, quick)
-            note = f" (first start ever: {cold:.1f})" if server is ours else ""
-            print(f"| {server.name} | {ready:.1f}{note} | {status(process, 'VmHWM') / 1024:.0f} |")
-    columns = (
-        "image",
-        "clients",
-        "server",
-        "images/s",
-        "p50 s",
-        "p95 s",
-        *(f"{stage} s" for stage in STAGES),
-    )
-    print(f"\n| {' | '.join(columns)} | times faster |\n|{'---|' * (len(columns) + 1)}")
-    for (name, _), clients in cases(quick):
-        base = results[reference.name, name, clients].rate
-        for server in (reference, ours):
-            case = results[server.name, name, clients]
-            faster = f"{case.rate / base:.1f}" if base else "–"
-            print(f"| {name} | {clients} | {server.name} | {row(case)} | {faster} |")
+def report_speed(
+    reference: Server, ours: tuple[Server, ...], quick: bool, bundle: str, say: Callable[[str], None]
+) -> None:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("openvino", "torch"))
+    say(f"{processor()}, {os.cpu_count()} cores; {versions}; bundle {bundle}\n")
+    with ours[0].running():
+        cold = ours[0].ready_after[0]
+    plan = QUICK if quick else dict.fromkeys(SIZES, CLIENTS)
+    cases = [(size, clients) for size, many in plan.items() for clients in many]
+    found: dict[tuple[str, int, str], Case] = {}
+    try:
+        for server in (reference, *ours):
+            for size, clients in cases:
+                click.echo(f"{server.name}, {size}, {clients} clients", err=True)
+                seconds = QUICK_CASE_SECONDS if quick else CASE_SECONDS
+                found[size, clients, server.name] = server.measure(jpeg(*SIZES[size]), clients, seconds)
+            server.end()
+    finally:
+        # Also where somebody lost patience.
+        for server in (reference, *ours):
+            server.end()
+        columns = ("image", "clients", "server", "answers", "images/s", "times faster", "p50 s", "p95 s")
+        columns += ("processor s", *(f"{stage} s" for stage in STAGES))
+        say(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+        for (size, clients), server in itertools.product(cases, (reference, *ours)):
+            if case := found.get((size, clients, server.name)):
+                base = found[size, clients, reference.name].rate
+                say(f"| {size} | {clients} | {server.name} | {row(case, base)} |")
+    say("\n| server | ready after s | peak memory MB |\n|---|---|---|")
+    for server in (reference, *ours):
+        say(f"| {server.name} | {server.ready_after[-1]:.1f} | {server.peak_memory:.0f} |")
+    say(f"\nThe first start ever, which compiles the networks: {cold:.1f} s.")
 
 
-def report_linear(ours: Server) -> None:
-    print("| image | megapixels | seconds | seconds per megapixel |\n|---|---|---|---|")
-    with ours.running():
-        for width, height in ((512, 384), (1024, 768), (1448, 1086), (2048, 1536), (2304, 1728)):
-            case = measure(ours, jpeg(width, height), 1, quick=True)
-            seconds, megapixels = float(np.median(case.latencies)), width * height / 1e6
-            print(f"| {width} x {height} | {megapixels:.2f} | {seconds:.2f} | {seconds / megapixels:.2f} |")
+def row(case: Case, base: float) -> str:
+    if not case.latencies:
+        return f"0 ({case.failures} failed)" + " | –" * 8
+    stages = [f"{case.stages.get(stage, float('nan')):.2f}" for stage in STAGES]
+    faster = f"{case.rate / base:.1f}" if base else "–"
+    cells = [f"{case.rate:.2f}", faster, case.latency(0.5), case.latency(0.95)]
+    answers = f"{len(case.latencies)}" + (f" ({case.failures} failed)" if case.failures else "")
+    return " | ".join([answers, *cells, f"{case.processor_seconds / len(case.latencies):.2f}", *stages])
 
 
-def report_memory(ours: Server, requests: int) -> None:
+def report_linear(ours: Server, say: Callable[[str], None]) -> None:
+    columns = ("image", "megapixels", "seconds", "seconds per megapixel", "processor seconds per megapixel")
+    say(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for width, height in LINEAR:
+        case = ours.measure(jpeg(width, height), 1, QUICK_CASE_SECONDS)
+        seconds, megapixels = float(np.median(case.latencies)), width * height / 1e6
+        per_image = case.processor_seconds / len(case.latencies)
+        cells = f"{seconds:.2f} | {seconds / megapixels:.2f} | {per_image / megapixels:.2f}"
+        say(f"| {width} x {height} | {megapixels:.2f} | {cells} |")
+    ours.end()
+
+
+def report_memory(ours: Server, requests: int, say: Callable[[str], None]) -> None:
     mixed = [jpeg(*size) for size in ((256, 192), (96, 64), (130, 100), (64, 300))]
     mixed += [b"text", b"", mixed[0][:1000], mixed[0][:-1000]]
     turns = itertools.cycle(itertools.product(("/segment", "/classify"), mixed))
     statuses: Counter[int] = Counter()
-    print("| after requests | memory MB | threads | open files |\n|---|---|---|---|")
-    with ours.running() as (process, _), ThreadPoolExecutor(4) as threads:
+    say("| after requests | memory MB | threads | open files |\n|---|---|---|---|")
+    with ours.running() as process, ThreadPoolExecutor(4) as threads:
         done = 0
         for goal in (200, requests):
             todo = list(itertools.islice(turns, goal - done))
@@ -138,110 +191,138 @@ def report_memory(ours: Server, requests: int) -> None:
                 statuses[found] += 1
             done = goal
             files = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
-            print(
-                f"| {done} | {status(process, 'VmRSS') / 1024:.0f} | {status(process, 'Threads')} | {files} |"
-            )
-    print(f"\nAnswers by status: {dict(sorted(statuses.items()))}")
-
-
-def cases(quick: bool) -> Iterator[tuple[tuple[str, tuple[int, int]], int]]:
-    plan = (
-        {"512 x 512": (1, 4), "1600 x 1200": (1,), "4000 x 3000": (1,)}
-        if quick
-        else dict.fromkeys(SIZES, (1, 4, 16))
-    )
-    for name, size in SIZES.items():
-        for clients in plan[name]:
-            yield (name, size), clients
-
-
-def row(case: Case) -> str:
-    if not case.latencies:
-        return "0 | – | – | – | – | –"
-    p50, p95 = np.percentile(case.latencies, (50, 95))
-    stages = " | ".join(f"{case.stages.get(stage, float('nan')):.2f}" for stage in STAGES)
-    return f"{case.rate:.2f} | {p50:.2f} | {p95:.2f} | {stages}"
+            memory, running = status(process, "VmRSS") / 1024, status(process, "Threads")
+            say(f"| {done} | {memory:.0f} | {running} | {files} |")
+    say(f"\nAnswers by status: {dict(sorted(statuses.items()))}")
 
 
 # The measuring
 
 
 class Server:
-    """A server as a process of its own."""
+    """A server as a process of its own, started when it is needed."""
 
-    def __init__(self, name: str, command: list[str], cache: Path | None = None) -> None:
+    def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
         self.port = 0
+        self.ready_after: list[float] = []
+        """Seconds of each start so far."""
+        self.peak_memory = 0.0
+        """Megabytes, of all its processes so far."""
         self._command = command
-        self._environment = os.environ | ({"TAMPERSCOPE_CACHE": str(cache)} if cache else {})
+        self._process: subprocess.Popen[bytes] | None = None
 
     @contextmanager
-    def running(self) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-        """Start it; gives the process and the seconds until it was ready."""
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        try:
+            yield self._started()
+        finally:
+            self.end()
+
+    def measure(self, data: bytes, clients: int, seconds: float) -> Case:
+        """Let so many clients ask, each as soon as it is answered, until the time is over.
+
+        The case ends with the first answer after that. Whoever still waits then is not waited for: a server
+        that needs minutes for its queue is ended, and started anew for the next case.
+        """
+        process = self._started()
+        case, lock, over = Case(), threading.Lock(), threading.Event()
+        stages_before, processor_before = self._stages(), processor_seconds(process)
+        timings: Counter[str] = Counter()
+        begun = time.perf_counter()
+        asked: dict[int, float] = {}
+
+        def client(number: int) -> None:
+            while True:
+                with lock:
+                    if over.is_set():
+                        return
+                    sent = asked[number] = time.perf_counter()
+                found, timing = post(self.port, "/segment", data)
+                now = time.perf_counter()
+                with lock:
+                    if over.is_set():
+                        return
+                    del asked[number]
+                    if found != 200:
+                        case.failures += 1
+                        if found == 0:
+                            over.set()
+                        continue
+                    case.latencies.append(now - sent)
+                    case.seconds = now - begun
+                    for stage, milliseconds in re.findall(r"(\w+);dur=([\d.]+)", timing):
+                        timings[stage] += float(milliseconds) / 1000
+                    if case.seconds > seconds:
+                        over.set()
+
+        threads = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(clients)]
+        for thread in threads:
+            thread.start()
+        over.wait(LONGEST_CASE_SECONDS)
+        over.set()
+        with lock:
+            case.processor_seconds = processor_seconds(process) - processor_before
+            case.unanswered = [time.perf_counter() - sent for sent in asked.values()]
+        if timings:
+            case.stages = {stage: total / len(case.latencies) for stage, total in timings.items()}
+        else:
+            case.stages = {
+                stage: (total - stages_before[stage][0]) / max(1, count - stages_before[stage][1])
+                for stage, (total, count) in self._stages().items()
+                if stage in stages_before
+            }
+        patience = time.perf_counter() + 2
+        for thread in threads:
+            thread.join(max(0.0, patience - time.perf_counter()))
+        if any(thread.is_alive() for thread in threads):
+            self.end()
+        for thread in threads:
+            thread.join()
+        return case
+
+    def end(self) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self.peak_memory = max(self.peak_memory, status(self._process, "VmHWM") / 1024)
+            self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         begun = time.perf_counter()
-        process = subprocess.Popen(
-            [part.format(port=self.port) for part in self._command],
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            while not self._is_ready():
-                if process.poll() is not None:
-                    raise click.ClickException(
-                        f"{self.name} ended with {process.returncode} before it was ready."
-                    )
-                time.sleep(0.02)
-            yield process, time.perf_counter() - begun
-        finally:
-            process.terminate()
-            process.wait()
+        command = [part.format(port=self.port) for part in self._command]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not self._is_ready():
+            if self._process.poll() is not None:
+                raise click.ClickException(f"{self.name} ended before it was ready.")
+            time.sleep(0.02)
+        self.ready_after.append(time.perf_counter() - begun)
+        # The first of all answers is slower, on every server.
+        post(self.port, "/segment", jpeg(256, 256))
+        return self._process
 
-    def stage_sums(self) -> dict[str, float]:
-        """Return the seconds spent in each stage so far, as far as the server has figures."""
-        found, content = ask(self.port, "GET", "/metrics")
-        pattern = r'^tamperscope_stage_seconds_sum\{stage="(\w+)"\} (\S+)'
-        sums = re.findall(pattern, content.decode(), re.MULTILINE) if found == 200 else []
-        return {stage: float(value) for stage, value in sums}
+    def _stages(self) -> dict[str, tuple[float, float]]:
+        """Return seconds and times of each stage so far, as far as the server has figures."""
+        try:
+            found, content = ask(self.port, "GET", "/metrics")
+        except (OSError, HTTPException):
+            return {}
+        lines = content.decode() if found == 200 else ""
+        pattern = r'^tamperscope_stage_seconds_{}{{stage="(\w+)"}} (\S+)'
+        sums, counts = (dict(re.findall(pattern.format(kind), lines, re.M)) for kind in ("sum", "count"))
+        return {stage: (float(sums[stage]), float(counts[stage])) for stage in sums}
 
     def _is_ready(self) -> bool:
         try:
             return ask(self.port, "GET", "/ready")[0] == 200
-        except OSError:
+        except (OSError, HTTPException):
             return False
-
-
-def measure(server: Server, data: bytes, clients: int, quick: bool) -> Case:
-    """Let so many clients ask, each as soon as it is answered, until the time is over."""
-    post(server.port, "/segment", data)
-    case = Case()
-    lock = threading.Lock()
-    stages: Counter[str] = Counter()
-    before = server.stage_sums()
-    begun = time.perf_counter()
-    until = begun + (6 if quick else 30)
-
-    def client() -> None:
-        while time.perf_counter() < until:
-            sent = time.perf_counter()
-            found, timing = post(server.port, "/segment", data)
-            with lock:
-                if found == 200:
-                    case.latencies.append(time.perf_counter() - sent)
-                else:
-                    case.refusals += 1
-                for stage, milliseconds in re.findall(r"(\w+);dur=([\d.]+)", timing):
-                    stages[stage] += float(milliseconds) / 1000
-
-    with ThreadPoolExecutor(clients) as threads:
-        for each in [threads.submit(client) for _ in range(clients)]:
-            each.result()
-    case.seconds = time.perf_counter() - begun
-    sums = stages or {stage: total - before.get(stage, 0) for stage, total in server.stage_sums().items()}
-    case.stages = {stage: total / max(1, len(case.latencies)) for stage, total in sums.items()}
-    return case
 
 
 def post(port: int, path: str, data: bytes) -> tuple[int, str]:
@@ -254,7 +335,7 @@ def post(port: int, path: str, data: bytes) -> tuple[int, str]:
         response = connection.getresponse()
         response.read()
         return response.status, response.headers.get("Server-Timing", "")
-    except OSError:
+    except (OSError, HTTPException):
         return 0, ""
     finally:
         connection.close()
@@ -276,6 +357,18 @@ def status(process: subprocess.Popen[bytes], name: str) -> int:
     return int(re.search(rf"^{name}:\s+(\d+)", text, re.MULTILINE)[1])
 
 
+def processor_seconds(process: subprocess.Popen[bytes]) -> float:
+    """Return the processor time that a process took so far, in user and kernel."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def processor() -> str:
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1] if found else "unknown processor"
+
+
+@functools.cache
 def jpeg(width: int, height: int) -> bytes:
     """The sample photo in another size, with the grain that scaling takes away."""
     photo = PIL.Image.open(ROOT / "docs" / "images" / "sample.jpg").convert("RGB").resize((width, height))

@@ -150,6 +150,25 @@ def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
     return b"II*\0" + struct.pack("<L", 8 + len(pixels)) + pixels + directory + bytes(4)
 
 
+def tiff_of_tiny_tiles(width: int, height: int) -> bytes:
+    """A sound grey TIFF in which each pixel is a tile of its own, all of them the same byte of the file."""
+    count = width * height
+    start, lengths = 9, 9 + 4 * count
+    offsets = struct.pack("<L", 8) * count + struct.pack("<L", 1) * count
+    tags = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 277: 1, 322: 1, 323: 1}
+    arrays = {324: start, 325: lengths}
+    directory = struct.pack("<H", len(tags) + len(arrays))
+    for number, value in sorted((tags | arrays).items()):
+        directory += struct.pack("<HHLL", number, 4, count if number in arrays else 1, value)
+    return b"II*\0" + struct.pack("<L", 9 + len(offsets)) + b"\x7f" + offsets + directory + bytes(4)
+
+
+def tiff_of_tags(count: int) -> bytes:
+    """A directory of so many tags that mean nothing."""
+    tags = b"".join(struct.pack("<HHLL", 40_000 + number, 4, 1, 0) for number in range(count))
+    return b"II*\0" + struct.pack("<L", 8) + struct.pack("<H", count) + tags + bytes(4)
+
+
 def tiff_of_many_pages(pages: int = 5000) -> bytes:
     """A sound grey TIFF followed by a long chain of empty directories."""
     first = tiff_with(256, 64)
@@ -170,6 +189,8 @@ def laborious() -> dict[str, bytes]:
         "JPEG fill bytes": jpeg[:2] + 2**21 * b"\xff" + jpeg[2:],
         "GIF blocks": gif[:-1] + b"!\xfe" + 1_000_000 * b"\x01x" + b"\0;",
         "PNG chunks": png(64, 48, *200_000 * [(b"teSt", b"")]),
+        "TIFF tiles": tiff_of_tiny_tiles(300, 300),
+        "TIFF tags": tiff_of_tags(6000),
     }
 
 

@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 from numpy.typing import NDArray
 
+from tamperscope import detector as detector_module
 from tamperscope.bundle import Bundle
 from tamperscope.calibration import Calibration
 from tamperscope.detector import COUNTED, Detector
@@ -168,6 +169,25 @@ def test_threads_share_a_detector(detector: Detector, photo: NDArray[np.uint8]) 
     with ThreadPoolExecutor(4) as pool:
         reports = list(pool.map(detector.analyze, [photo] * 8))
     assert {fingerprint(report) for report in reports} == {fingerprint(detector.analyze(photo))}
+
+
+def test_evidence_beside_the_networks_is_the_evidence_after_them(
+    joint_bundle: Bundle, photo: NDArray[np.uint8]
+) -> None:
+    alone, beside = (Detector(joint_bundle, threads=threads).analyze(photo) for threads in (1, 2))
+    assert list(alone.evidence) == list(beside.evidence) != []
+    assert alone.to_json()["evidence"] == beside.to_json()["evidence"]
+
+
+def test_a_measurement_that_fails_fails_the_analysis(
+    joint_bundle: Bundle, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(image: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(detector_module, "MEASUREMENTS", {"clones": broken})
+    with pytest.raises(MemoryError):
+        Detector(joint_bundle, threads=2).analyze(photo)
 
 
 def test_a_pair_of_networks_analyses_as_well(pair_bundle: Bundle, photo: NDArray[np.uint8]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -28,7 +29,7 @@ from tamperscope.evidence.clones import Clone, CloneEvidence
 from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import Outline, outline
-from tamperscope.inference.runtime import Precision, Runtime
+from tamperscope.inference.runtime import Precision, Runtime, TileOutputs
 from tamperscope.report import Evidence, ManipulationType, Reason, Region, Report, Verdict
 
 PIXEL_BUDGET = 4_000_000
@@ -66,6 +67,7 @@ class Detector:
         self.bundle = bundle
         self._limits = limits
         self._pixel_budget = pixel_budget
+        self._threads = threads
         self._counted = COUNTED if use_evidence else frozenset()
         self._runtime = Runtime(bundle, threads=threads, cache=cache, precision=precision)
 
@@ -85,10 +87,10 @@ class Detector:
 
         `limits` say which images are refused. Images of more than `pixel_budget` pixels are scaled down to
         it. `threads` is how many CPU threads one analysis uses; None takes what the machine has. Compiled
-        networks are kept in the folder `cache`; None compiles them each time. `precision` is `f32` to leave
-        the bundle's 8-bit graph aside where it has one. Without `use_evidence` the networks alone make
-        mask and score: faster, but they hardly see copies within the image. Raises `BundleError` when the
-        bundle is missing, altered or lacks an output.
+        networks are kept in the folder `cache`; None compiles them each time. `precision` is `f32` or `bf16`
+        to leave the bundle's 8-bit graph aside where it has one. Without `use_evidence` the networks alone
+        make mask and score: faster, but they hardly see copies within the image. Raises `BundleError` when
+        the bundle is missing, altered or lacks an output.
         """
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         return cls(
@@ -102,8 +104,9 @@ class Detector:
         )
 
     def warm_up(self) -> None:
-        """Run the networks once on an empty tile, so that the first image does not wait for it."""
-        self._runtime.run(np.zeros((tiling.TILE, tiling.TILE, 3), np.uint8))
+        """Run the networks once, so that the first image does not wait for what they prepare then."""
+        side = 8 * tiling.STEP
+        self._runtime.run(np.zeros((side, side, 3), np.uint8))
 
     def analyze(self, source: ImageSource | Image, *, all_evidence: bool = False) -> Report:
         """Return the whole report on an image; raises an `ImageError` when it cannot be read.
@@ -144,7 +147,14 @@ class Detector:
         """Run the networks tile by tile, put their answers together, and make measurements."""
         pixels, notes = _within_budget(image.pixels, self._pixel_budget)
         tiles = tiling.plan(*pixels.shape[:2])
-        outputs = [self._runtime.run(pixels[tile.rows, tile.columns]) for tile in tiles]
+        if self._threads == 1 or not evidence:
+            measured, outputs = _measured(image, evidence), self._run(pixels, tiles)
+        else:
+            # Beside the networks: neither of the two keeps every core busy by itself.
+            with ThreadPoolExecutor(1, thread_name_prefix="tamperscope-evidence") as beside:
+                measuring = beside.submit(_measured, image, evidence)
+                outputs = self._run(pixels, tiles)
+            measured = measuring.result()
         masks = [output.mask for output in outputs if output.mask is not None]
         kinds = np.array([output.type for output in outputs])
         scores = [output.score for output in outputs if output.score is not None]
@@ -156,9 +166,12 @@ class Detector:
             heatmap=tiling.stitch(tiles, masks).clip(0, 1),
             type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
             tile_scores=np.array(scores, np.float32) if scores else None,
-            evidence={name: measure(image) for name, measure in MEASUREMENTS.items() if name in evidence},
+            evidence=measured,
             notes=notes,
         )
+
+    def _run(self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile]) -> list[TileOutputs]:
+        return [self._runtime.run(pixels[tile.rows, tile.columns]) for tile in tiles]
 
     def _judge(
         self, measurements: Mapping[str, float], seen: _Seen
@@ -201,6 +214,10 @@ class _Seen:
     evidence: Mapping[str, Evidence]
     """At the image's own resolution, as far as it was asked for."""
     notes: tuple[str, ...]
+
+
+def _measured(image: Image, names: Collection[str]) -> dict[str, Evidence]:
+    return {name: measure(image) for name, measure in MEASUREMENTS.items() if name in names}
 
 
 def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ something.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import struct
@@ -210,6 +211,8 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         _check_png_effort(data)
     elif image_format == "GIF":
         _check_gif_effort(data)
+    elif image_format == "TIFF":
+        _check_tiff_effort(data)
     elif image_format in ("HEIF", "AVIF"):
         _check_coded_sizes(data, limits)
     _ignore_metadata_warnings()
@@ -385,6 +388,47 @@ def _check_gif_effort(data: bytes) -> None:
         raise DamagedImageError("The GIF file has more data blocks than any encoder writes.")
 
 
+_TIFF_PIECES = frozenset((273, 279, 324, 325))
+"""Tags that hold a number for each strip or tile: where they begin, and how long they are."""
+_MOST_TIFF_PIECES = 2**16
+_MOST_TIFF_TAGS = 5000
+
+
+def _check_tiff_effort(data: bytes) -> None:
+    """Refuse a TIFF of more tags, strips or tiles than any encoder writes: Pillow decodes each by itself."""
+    order, _, entry_format, _ = _tiff_formats(data)
+    entry = struct.Struct(order + entry_format)
+    for entries in itertools.islice(_tiff_directories(data), 1):
+        whole = entries[: len(entries) // entry.size * entry.size]
+        if len(whole) > _MOST_TIFF_TAGS * entry.size or any(
+            tag in _TIFF_PIECES and count > _MOST_TIFF_PIECES for tag, count in entry.iter_unpack(whole)
+        ):
+            raise DamagedImageError("The TIFF file has more tags, strips or tiles than any encoder writes.")
+
+
+def _tiff_directories(data: bytes) -> Iterator[memoryview]:
+    """Yield the entries of one directory after the other, as far as their chain goes (TIFF 6.0)."""
+    order, count_format, entry_format, next_format = _tiff_formats(data)
+    seen: set[int] = set()
+    try:
+        (offset,) = struct.unpack_from(order + next_format, data, 8 if next_format == "Q" else 4)
+        while offset and offset not in seen:
+            seen.add(offset)
+            (tags,) = struct.unpack_from(order + count_format, data, offset)
+            start = offset + struct.calcsize(order + count_format)
+            end = start + tags * struct.calcsize(order + entry_format)
+            yield memoryview(data)[start:end]
+            (offset,) = struct.unpack_from(order + next_format, data, end)
+    except (struct.error, OverflowError):
+        pass
+
+
+def _tiff_formats(data: bytes) -> tuple[str, str, str, str]:
+    """Return the byte order and the formats of: number of tags; tag and its number of values; offset."""
+    order = "<" if data[:2] == b"II" else ">"
+    return (order, "Q", "H2xQ8x", "Q") if 43 in data[2:4] else (order, "H", "H2xL4x", "L")
+
+
 def _gif_table_size(data: bytes, flags_at: int) -> int:
     flags = int.from_bytes(data[flags_at : flags_at + 1])
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
@@ -465,24 +509,11 @@ _MOST_PAGES = 1000
 
 
 def _count_tiff_pages(data: bytes) -> int:
-    """Return the number of pages, at most `_MOST_PAGES`, by following the chain of directories (TIFF 6.0).
+    """Return the number of pages, at most `_MOST_PAGES`.
 
     Pillow would parse every tag of every page, and a small file can chain a great many pages of many tags.
     """
-    order = "<" if data[:2] == b"II" else ">"
-    big = 43 in data[2:4]
-    count_format, entry_size, next_format = ("Q", 20, "Q") if big else ("H", 12, "L")
-    seen: set[int] = set()
-    try:
-        (offset,) = struct.unpack_from(order + next_format, data, 8 if big else 4)
-        while offset and offset not in seen and len(seen) < _MOST_PAGES:
-            (tags,) = struct.unpack_from(order + count_format, data, offset)
-            end = offset + struct.calcsize(order + count_format) + tags * entry_size
-            seen.add(offset)
-            (offset,) = struct.unpack_from(order + next_format, data, end)
-    except (struct.error, OverflowError):
-        pass
-    return len(seen)
+    return sum(1 for _ in itertools.islice(_tiff_directories(data), _MOST_PAGES))
 
 
 # Any decoded picture to upright RGB

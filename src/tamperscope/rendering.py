@@ -5,15 +5,18 @@ Everything has the size of the upright image; colour arrays are RGB.
 
 from __future__ import annotations
 
+import struct
 from typing import cast
 
 import cv2
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
-# Encoding is the slowest step of an answer about a large picture; zlib level 1 needs less than half the
-# time of level 6 and makes the file about a tenth larger.
-_PNG_LEVEL = 1
+# Of ISA-L's deflate: files as large as those of zlib's fastest level, in a sixth of its time.
+_PNG_LEVEL = 2
+_PNG_UP = 2
+_PNG_COLOUR = {1: 0, 3: 2}
 
 
 def overlay(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -30,7 +33,7 @@ def overlay(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.ui
 
 def masked_image(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return the image inside the mask and black outside; shapes and dtypes as in `overlay`."""
-    return pixels * mask[..., np.newaxis]
+    return cast("NDArray[np.uint8]", cv2.bitwise_and(pixels, pixels, mask=mask.view(np.uint8)))
 
 
 def mask_image(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -76,6 +79,19 @@ def decode_grey_png(data: bytes) -> NDArray[np.uint8]:
 
 def encode_png(picture: NDArray[np.uint8]) -> bytes:
     """Return the PNG file of an 8-bit picture: (height, width) grey or (height, width, 3) RGB."""
-    ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
-    _, encoded = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
-    return encoded.tobytes()
+    height, width = picture.shape[:2]
+    channels = picture.size // (height * width)
+    samples = picture.reshape(height, width * channels)
+    # Each row as its difference from the one above, behind the number of that filter (PNG, clause 9).
+    rows = np.empty((height, 1 + width * channels), np.uint8)
+    rows[:, 0] = _PNG_UP
+    rows[0, 1:] = samples[0]
+    np.subtract(samples[1:], samples[:-1], out=rows[1:, 1:])
+    header = struct.pack(">LLBBBBB", width, height, 8, _PNG_COLOUR[channels], 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", isal_zlib.compress(rows, _PNG_LEVEL)), (b"IEND", b""))
+    return b"".join([b"\x89PNG\r\n\x1a\n", *(part for chunk in chunks for part in _png_chunk(*chunk))])
+
+
+def _png_chunk(kind: bytes, content: bytes) -> tuple[bytes, ...]:
+    checksum = isal_zlib.crc32(content, isal_zlib.crc32(kind))
+    return len(content).to_bytes(4), kind, content, checksum.to_bytes(4)

@@ -24,6 +24,21 @@ def test_a_paste_of_lower_quality_has_a_ghost(image_format: str) -> None:
     assert evidence.map[~truth].mean() < 0.2
 
 
+def test_every_second_block_of_a_large_picture_shows_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = samples.scene(1050, 782)
+    area = slice(192, 448), slice(256, 576)
+    picture[area] = samples.decode(samples.encode(samples.scene(1050, 782, seed=1), quality=62))[area]
+    truth = np.zeros(picture.shape[:2], bool)
+    truth[area] = True
+    monkeypatch.setattr(jpeg_ghosts, "MOST_PIXELS", truth.size // 4)
+    evidence = jpeg_ghosts.measure(read_image(picture))
+    assert evidence.notable
+    assert evidence.map is not None
+    assert evidence.map.shape == truth.shape
+    assert evidence.map[truth].mean() > 0.8
+    assert evidence.map[~truth].mean() < 0.2
+
+
 def test_a_never_compressed_paste_has_none_where_the_rest_has() -> None:
     picture = samples.decode(samples.encode(samples.scene(), quality=70)).copy()
     picture[AREA] = samples.scene(seed=1)[AREA]

@@ -40,6 +40,15 @@ def test_pixels_are_normalised_as_the_manifest_says(joint_bundle: Bundle, rng: n
     assert mask.std() > 0.02
 
 
+def test_16_bit_floats_say_nearly_the_same(joint_bundle: Bundle, rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (64, 96, 3), np.uint8)
+    exact, rounded = (
+        Runtime(joint_bundle, threads=1, precision=each).run(pixels) for each in ("f32", "bf16")
+    )
+    # Exactly the same where the processor has none; eight bits of mantissa otherwise.
+    np.testing.assert_allclose(rounded.mask, exact.mask, atol=0.05)
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (32, 32), (33, 97), (64, 64)])
 def test_any_size_gives_a_mask_of_that_size(
     runtime: Runtime, rng: np.random.Generator, height: int, width: int

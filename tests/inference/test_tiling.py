@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tamperscope.inference import tiling
 
-SIZES = [(32, 32), (512, 512), (513, 700), (40, 1500), (1111, 640), (1633, 929)]
+SIZES = [(32, 32), (640, 640), (641, 900), (40, 1500), (1311, 640), (1633, 929)]
 
 
 def blurred(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -33,19 +35,29 @@ def test_weights_sum_to_one_at_every_pixel(height: int, width: int) -> None:
     np.testing.assert_allclose(total, 1, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("height", "width"), SIZES)
-def test_tiles_are_full_size_and_end_at_the_border(height: int, width: int) -> None:
-    tiles = tiling.plan(height, width)
-    assert {tile.rows.stop - tile.rows.start for tile in tiles} == {min(512, height)}
-    assert {tile.columns.stop - tile.columns.start for tile in tiles} == {min(512, width)}
-    assert max(tile.rows.stop for tile in tiles) == height
-    assert max(tile.columns.stop for tile in tiles) == width
+@pytest.mark.parametrize("length", [32, 639, 640, 641, 700, 1024, 1732, 2309, 4001])
+def test_tiles_are_aligned_even_and_end_at_the_border(length: int) -> None:
+    spans = sorted({(tile.columns.start, tile.columns.stop) for tile in tiling.plan(100, length)})
+    sizes = [stop - start for start, stop in spans]
+    assert spans[0][0] == 0
+    assert spans[-1][1] == length
+    assert all(start % tiling.ALIGNMENT == 0 for start, _ in spans)
+    # The last one may lack some pixels to a multiple, which are padded.
+    assert len(set(sizes[:-1])) <= 1
+    assert 0 <= sizes[0] - sizes[-1] < tiling.ALIGNMENT
+    assert max(sizes) <= tiling.TILE
 
 
 def test_neighbours_share_at_least_the_overlap() -> None:
-    for length in range(513, 3000, 7):
-        starts = sorted({tile.columns.start for tile in tiling.plan(100, length)})
-        assert max(np.diff(starts)) <= 512 - tiling.OVERLAP
+    for length in range(641, 3000, 7):
+        spans = sorted({(tile.columns.start, tile.columns.stop) for tile in tiling.plan(100, length)})
+        assert all(left[1] - right[0] >= tiling.OVERLAP for left, right in itertools.pairwise(spans))
+
+
+def test_the_work_grows_with_the_pixels() -> None:
+    for height, width in itertools.product(range(512, 2400, 97), repeat=2):
+        work = sum(tile.weights.size for tile in tiling.plan(height, width))
+        assert work < 1.45 * height * width
 
 
 def test_a_tile_counts_nothing_at_inner_borders_and_fully_at_the_images() -> None:
@@ -71,5 +83,6 @@ def test_shifting_the_image_shifts_the_map(rng: np.random.Generator) -> None:
 
 
 def test_an_overlap_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="overlap"):
-        tiling.plan(100, 100, tile=64, overlap=40)
+    for overlap in (40, 48, 0):
+        with pytest.raises(ValueError, match="overlap"):
+            tiling.plan(100, 100, tile=64, overlap=overlap)

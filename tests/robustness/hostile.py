@@ -11,12 +11,14 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -24,11 +26,14 @@ from urllib.parse import urlsplit
 
 import click
 import numpy as np
+import PIL.Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import samples
 
-EXPECTED = {200, 400, 413, 415, 422}
+# The last one makes every measurement, and reads the metadata.
+PATHS = ("/classify", "/segment?include=mask", "/v1/analyses")
+EXPECTED = {200, 201, 400, 413, 415, 422}
 LIMIT_SECONDS = 20.0
 GROWTH = 1.15
 """Memory after all files, relative to what it was after the first fifth of them."""
@@ -76,10 +81,20 @@ def made_by_hand() -> list[HostileFile]:
         "PNG of deep EXIF": samples.png(
             64, 48, (b"eXIf", b"MM\0*" + 2**16 * b"\0\0\0\x08"), (b"IDAT", pixels())
         ),
+        **nested_metadata(jpeg),
+        "WebP of many frames": samples.encode(
+            PIL.Image.new("RGB", (32, 32)), "WEBP", save_all=True, append_images=frames(2000)
+        ),
+        "PNG of many frames": samples.png(
+            64, 48, (b"acTL", struct.pack(">LL", 2**31 - 1, 0)), (b"IDAT", pixels())
+        ),
         "JPEG and ZIP": jpeg + b"PK\x03\x04" + jpeg + b"PK\x05\x06" + bytes(18),
         "HTML and JPEG": b"<html><script>alert(1)</script>" + jpeg,
         "JPEG and HTML": jpeg[:2] + b"\xff\xfe\x00\x1f<script>alert(1)</script>   " + jpeg[2:],
         "PDF and PNG": b"%PDF-1.7\n" + sound["PNG"],
+        "GIF and script": sound["GIF"][:6] + b"/*" + sound["GIF"][8:] + b"*/=1;alert(1)",
+        "PNG around a JPEG": samples.png(64, 48, (b"IDAT", jpeg)),
+        "HEIC brand and JPEG": sound["HEIC"][:64] + jpeg,
         "nothing": b"",
         "one byte": b"\xff",
         "zeros": bytes(100_000),
@@ -87,6 +102,47 @@ def made_by_hand() -> list[HostileFile]:
         **{f"{name} twice": data + data for name, data in sound.items()},
     }
     return [HostileFile(name, data) for name, data in files.items()]
+
+
+def nested_metadata(jpeg: bytes) -> dict[str, bytes]:
+    """A sound JPEG or PNG with notes that refer to themselves, nest deeply, or lie about their length."""
+    itself = struct.pack(">2sHLH", b"MM", 42, 8, 2) + 2 * struct.pack(">HHLL", 0x8769, 4, 1, 8) + bytes(4)
+    xmp = b"<x:xmpmeta>" + 60_000 // 3 * b"<a>"
+    boxes = b"".join(struct.pack(">L4s", 8 * (4000 - depth), b"jumb") for depth in range(4000))
+    resources = b"Photoshop 3.0\0" + 3000 * b"8BIM\x04\x04\0\0\0\0\0\0" + b"8BIM\x04\x04\0\0\xff\xff\xff\xff"
+    return {
+        "EXIF that points to itself": with_segment(jpeg, 0xE1, b"Exif\0\0" + itself),
+        "deeply nested XMP": with_segment(jpeg, 0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp),
+        "XMP of a million elements": samples.png(
+            64, 48, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + 10**6 * b"<a>"), (b"IDAT", pixels())
+        ),
+        "deeply nested credentials": samples.png(64, 48, (b"caBX", boxes + C2PA_STORE), (b"IDAT", pixels())),
+        "credentials of no meaning": with_segment(jpeg, 0xEB, b"JP\0\1\0\0\0\1" + boxes[:8] + C2PA_STORE),
+        "IPTC of endless length": with_segment(jpeg, 0xED, resources),
+        "MPF of many pictures": with_segment(jpeg, 0xE2, b"MPF\0" + many_pictures()),
+    }
+
+
+C2PA_STORE = b"c2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
+
+
+def with_segment(jpeg: bytes, marker: int, content: bytes) -> bytes:
+    return jpeg[:2] + struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content + jpeg[2:]
+
+
+def many_pictures(count: int = 4000) -> bytes:
+    """The index of a multi-picture file (CIPA DC-007) whose pictures all lie at the same place."""
+    tags = struct.pack(">HHLL", 0xB001, 4, 1, count) + struct.pack(">HHLL", 0xB002, 7, 16 * count, 38)
+    return (
+        struct.pack(">2sHLH", b"MM", 42, 8, 2)
+        + tags
+        + bytes(4)
+        + count * struct.pack(">LLLHH", 0, 9, 0, 0, 0)
+    )
+
+
+def frames(count: int) -> list[PIL.Image.Image]:
+    return [PIL.Image.new("RGB", (32, 32), (number % 256, 0, 0)) for number in range(count)]
 
 
 @functools.cache
@@ -171,11 +227,10 @@ class Outcome:
     failures: list[str]
 
 
-def send_all(url: str, files: Iterable[HostileFile]) -> Outcome:
+def send_all(url: str, files: Iterable[HostileFile], paths: Sequence[str] = PATHS) -> Outcome:
     """Send every file to a server; an unexpected status, no answer and a late one are failures."""
     outcome = Outcome(Counter(), 0.0, [])
-    for number, file in enumerate(files):
-        path = ("/classify", "/segment?include=mask")[number % 2]
+    for path, file in zip(itertools.cycle(paths), files):
         begun = time.monotonic()
         try:
             status = post(url, path, file.data)
@@ -211,23 +266,33 @@ def post(url: str, path: str, data: bytes) -> int:
 def main(files: int, seed: int) -> None:
     """Send a corpus through a server with the default bundle; exit with 1 on a failure."""
     command = [sys.executable, "-m", "tamperscope", "serve", "--port", "0", "--log-level", "warning"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [*command, "--database", f"sqlite:///{folder}/analyses.db"], stdout=subprocess.PIPE, text=True
+        ) as server,
+    ):
         url = server.stdout.readline().split()[-1]
         by_hand = made_by_hand()
-        everything = itertools.chain(by_hand, damaged(files - len(by_hand), seed))
+        everything = damaged(files - len(by_hand), seed)
         begun = time.monotonic()
-        first = send_all(url, itertools.islice(everything, files // 5))
+        outcomes = [
+            send_all(url, by_hand, ["/v1/analyses"]),
+            send_all(url, itertools.islice(everything, files // 5)),
+        ]
         before = memory(server.pid)
-        rest = send_all(url, everything)
+        outcomes.append(send_all(url, everything))
         after = memory(server.pid)
         alive = server.poll() is None
         server.terminate()
-    statuses = first.statuses + rest.statuses
+    statuses = sum((outcome.statuses for outcome in outcomes), Counter())
     click.echo(
-        f"{statuses.total()} files in {time.monotonic() - begun:.0f} s: {dict(sorted(statuses.items()))}"
+        f"{statuses.total()} files, {len(by_hand)} of them by hand, in {time.monotonic() - begun:.0f} s: "
+        f"{dict(sorted(statuses.items()))}"
     )
-    click.echo(f"slowest answer {max(first.slowest, rest.slowest):.1f} s, memory {before} to {after} MB")
-    failures = first.failures + rest.failures
+    slowest = max(outcome.slowest for outcome in outcomes)
+    click.echo(f"slowest answer {slowest:.1f} s, memory {before} to {after} MB")
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
     failures += [] if alive else ["the server died"]
     failures += [] if after <= GROWTH * before else ["memory grew"]
     for failure in failures:

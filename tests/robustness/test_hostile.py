@@ -10,7 +10,10 @@ import pytest
 import samples
 import tamperscope.detector
 from fakes import FakeDetector
-from robustness.hostile import DAMAGES, damaged, send_all
+from robustness.hostile import DAMAGES, damaged, nested_metadata, send_all
+from tamperscope.errors import ImageError
+from tamperscope.evidence import metadata, provenance
+from tamperscope.images import read_image
 from tamperscope.server import serve
 from tamperscope.server.settings import Settings
 
@@ -44,3 +47,14 @@ def test_the_corpus_is_the_same_every_time_and_has_every_damage_of_every_format(
     kinds = Counter(tuple(name.split(", ")[:2]) for name in first)
     assert set(kinds.values()) == {2}
     assert len(kinds) == len(DAMAGES) * len(samples.every_format())
+
+
+@pytest.mark.parametrize("name", nested_metadata(b""))
+def test_notes_that_nest_or_lie_are_read_or_left(name):
+    data = nested_metadata(samples.encode(samples.photo()))[name]
+    try:
+        image = read_image(data)
+    except ImageError:
+        return
+    for measurement in (metadata, provenance):
+        assert measurement.measure(image).finding

@@ -32,7 +32,7 @@ def quantize(bundle: Path, photos: Path) -> None:
     from tamperscope.bundle import Bundle, write_manifest
     from tamperscope.errors import ImageError, MissingExtraError
     from tamperscope.images import ImageLimits, read_image
-    from tamperscope.inference.runtime import STEP
+    from tamperscope.inference.tiling import STEP
 
     try:
         from tamperscope.network.quantisation import normalised_tile, quantise

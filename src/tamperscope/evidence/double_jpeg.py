@@ -113,10 +113,14 @@ def _singly_compressed(coefficients: NDArray[np.int16], table: NDArray[np.uint16
     basis = cv2.dct(np.eye(8, dtype=np.float32), flags=cv2.DCT_ROWS).T
     steps = np.maximum(table, 1).astype(np.float32)
     rows, columns = coefficients.shape[:2]
-    blocks = np.clip(np.rint(basis.T @ (coefficients * steps) @ basis), -128, 127)
-    samples = blocks.transpose(0, 2, 1, 3).reshape(rows * 8, columns * 8)[4:-4, 4:-4]
-    shifted = samples.reshape(rows - 1, 8, columns - 1, 8).transpose(0, 2, 1, 3)
-    return np.asarray(np.abs(np.rint(basis @ shifted @ basis.T / steps)), np.int16)
+    # Of all blocks in one product, a block being a row of 64: far faster than two small ones for each.
+    transform = np.kron(basis, basis)
+    blocks = (coefficients.reshape(-1, 64) * steps.ravel()) @ transform
+    np.clip(np.rint(blocks, out=blocks), -128, 127, out=blocks)
+    samples = blocks.reshape(rows, columns, 8, 8).swapaxes(1, 2).reshape(rows * 8, columns * 8)[4:-4, 4:-4]
+    shifted = samples.reshape(rows - 1, 8, columns - 1, 8).swapaxes(1, 2).reshape(-1, 64)
+    again = np.abs(np.rint(shifted @ (transform.T / steps.ravel()))).astype(np.int16)
+    return again.reshape(rows - 1, columns - 1, 8, 8)
 
 
 def _first_compression(
@@ -182,12 +186,12 @@ def _heaviest_area(weights: NDArray[np.float32], area: NDArray[np.bool_]) -> flo
 
 def _clipped(image: Image, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Tell of each block (rows, columns) whether clipping of pixels disturbed its first compression."""
-    extreme = ((image.pixels == 0) | (image.pixels == 255)).any(axis=2).astype(np.float32)
-    stored = image.stored(extreme)
+    extreme = ~cv2.inRange(image.pixels, (1, 1, 1), (254, 254, 254)) & 1
+    stored = image.stored(np.asarray(extreme, np.uint8))
     height, width = 8 * shape[0], 8 * shape[1]
     padded = np.zeros((height, width), np.float32)
     padded[: stored.shape[0], : stored.shape[1]] = stored[:height, :width]
-    share = padded.reshape(shape[0], 8, shape[1], 8).mean(axis=(1, 3))
+    share = cv2.resize(padded, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
     return np.asarray(share > _MOST_CLIPPED)
 
 

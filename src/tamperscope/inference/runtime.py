@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tamperscope.bundle import Bundle, Network, Preprocessing
 from tamperscope.errors import BundleError
 from tamperscope.inference.compiled import CompiledModels
+from tamperscope.inference.tiling import STEP
 
 _log = logging.getLogger(__name__)
 
@@ -23,11 +24,15 @@ _log = logging.getLogger(__name__)
 # takes it away with the core, from whatever thread that happens in: the next signal then ends the process.
 _core = openvino.Core()
 
-Precision = Literal["auto", "f32"]
-"""`auto` computes in 8-bit integers where the bundle has such a graph, `f32` never does."""
+Precision = Literal["auto", "f32", "bf16"]
+"""`auto` computes in 8-bit integers where the bundle has such a graph, else as `f32` does, in 32-bit floating
+point; `bf16` does in 16-bit, where the processor has it, and rounds otherwise than another one would.
+"""
 
-STEP = 64
-"""Inputs are padded to multiples of this: few distinct sizes, as each costs OpenVINO time and memory once."""
+_KEPT_KERNELS = 1000
+"""What OpenVINO keeps for sizes it has seen: about a dozen of them. Preparing one takes a fifth of a tile's
+time, keeping it 5 MB, and by default it keeps some sixty of them.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +64,13 @@ class Runtime:
         precision: Precision = "auto",
     ) -> None:
         self._multiple = int(np.lcm(STEP, bundle.preprocessing.multiple))
-        # Full precision for what the graph leaves in floating point: reduced ones differ between
-        # processors, and a report must not.
-        settings: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        settings: dict[str, str | int] = {
+            # Full precision also for what an integer graph leaves in floating point, unless somebody asks:
+            # reduced ones differ between processors, and a report must not.
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
+        }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         compiled = CompiledModels(cache) if cache else None

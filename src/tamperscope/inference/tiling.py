@@ -19,10 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-TILE = 512
-OVERLAP = 96
+TILE = 640
+"""Longest side of a tile in pixels."""
+OVERLAP = 64
 ALIGNMENT = 16
-"""Tiles start at multiples of this where they can, as a network's strides and JPEG's blocks do."""
+"""Tiles start at multiples of this, as a network's strides and JPEG's blocks do."""
+STEP = 32
+"""Sizes of tiles are multiples of this: each further size costs OpenVINO some time and memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +46,14 @@ class Tile:
 
 
 def plan(height: int, width: int, *, tile: int = TILE, overlap: int = OVERLAP) -> tuple[Tile, ...]:
-    """Return tiles of `tile` x `tile` pixels that cover an image, row by row, overlapping by `overlap` or
-    more.
+    """Return the fewest tiles that cover an image, row by row, overlapping by `overlap` or more.
 
-    The last ones are flush with the border. A side shorter than a tile is covered by one shorter tile. Raises
-    `ValueError` unless 0 < overlap <= tile / 2.
+    They start at multiples of `ALIGNMENT`, are all of one size up to the border of the image, and no larger
+    than `overlap` makes necessary: a side of 700 pixels is two tiles of 384, not of 640, so that the work
+    grows with the pixels. A side of at most `tile` pixels is covered by one tile. Raises `ValueError` unless
+    `overlap` is positive and fits, and it and `tile` are multiples of `ALIGNMENT`.
     """
-    if not 0 < overlap <= tile / 2:
+    if not 0 < overlap <= tile / 2 or overlap % ALIGNMENT or tile % ALIGNMENT:
         raise ValueError(f"an overlap of {overlap} does not fit tiles of {tile}")
     rows, columns = (_axis(length, tile, overlap) for length in (height, width))
     return tuple(
@@ -85,10 +89,16 @@ def _axis(length: int, tile: int, overlap: int) -> list[tuple[slice, NDArray[np.
 def _spans(length: int, tile: int, overlap: int) -> list[slice]:
     if length <= tile:
         return [slice(0, length)]
-    count = math.ceil((length - overlap) / (tile - overlap))
-    step = math.ceil((length - tile) / (count - 1) / ALIGNMENT) * ALIGNMENT
-    starts = [index * min(step, tile - overlap) for index in range(count - 1)]
-    return [slice(start, start + tile) for start in (*starts, length - tile)]
+    # What the last tile lacks to a multiple is padded by whoever runs it, so that it is aligned as well.
+    aligned = _round_up(length, ALIGNMENT)
+    count = math.ceil((aligned - overlap) / (tile - overlap))
+    size = _round_up((aligned + (count - 1) * overlap) / count, STEP)
+    starts = [(aligned - size) * index // (count - 1) // ALIGNMENT * ALIGNMENT for index in range(count)]
+    return [slice(start, min(start + size, length)) for start in starts]
+
+
+def _round_up(value: float, multiple: int) -> int:
+    return math.ceil(value / multiple) * multiple
 
 
 def _ramp(length: int) -> NDArray[np.float64]:

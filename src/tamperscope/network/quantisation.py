@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from tamperscope.bundle import Network, Preprocessing
-from tamperscope.inference.runtime import STEP
-from tamperscope.inference.tiling import TILE
+from tamperscope.inference.tiling import STEP, TILE
 
 _WEIGHT_LEVEL = 127
 _ACTIVATION_LEVELS = 255

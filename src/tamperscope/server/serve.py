@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from flask import Flask
+from threadpoolctl import threadpool_limits
 from waitress import wasyncore
 from waitress.server import create_server
 
@@ -78,6 +79,8 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     Raises as `run` does. A tunnel that cannot be opened is said, and the server keeps running without.
     """
     listener = _bind(settings)
+    # NumPy's products of matrices are small here, and its threads would keep the networks' cores busy.
+    threadpool_limits(1, user_api="blas")
     try:
         store = settings.open_store()
         app = application.create_app(settings, settings.load_detector, store)

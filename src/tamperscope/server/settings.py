@@ -20,7 +20,7 @@ is its name with dashes, and the nearer one wins:
 | `TAMPERSCOPE_TIMEOUT`      | 60          | seconds that an image may wait for a worker |
 | `TAMPERSCOPE_THREADS`      | none        | CPU threads of one analysis instead of all cores |
 | `TAMPERSCOPE_CACHE`        | the user's  | folder of compiled models; `none` compiles at each start |
-| `TAMPERSCOPE_PRECISION`    | auto        | `f32` leaves a bundle's 8-bit graph aside |
+| `TAMPERSCOPE_PRECISION`    | auto        | `f32` and `bf16` leave a bundle's 8-bit graph aside |
 | `TAMPERSCOPE_EVIDENCE`     | on          | `off` lets the networks alone decide: faster, finds less |
 | `TAMPERSCOPE_DATABASE`     | the user's  | URL of the database of analyses: SQLite or PostgreSQL |
 | `TAMPERSCOPE_RETENTION`    | 90          | days that an analysis is kept; `none` keeps it for ever |
@@ -73,7 +73,7 @@ class Settings:
     timeout: int = 60
     threads: int | None = None
     cache: Path | None = platformdirs.user_cache_path("tamperscope")  # noqa: RUF009
-    precision: Literal["auto", "f32"] = "auto"
+    precision: Literal["auto", "f32", "bf16"] = "auto"
     evidence: Literal["on", "off"] = "on"
     # It may hold a password.
     database: str = field(default_factory=_users_database, repr=False)
@@ -230,8 +230,8 @@ TABLE = (
     Setting("cache", "Folder of compiled models; 'none' compiles at each start.", _or_none(Path)),
     Setting(
         "precision",
-        "Arithmetic: auto takes a bundle's 8-bit graph where it has one, f32 never does.",
-        _one_of("auto", "f32"),
+        "Arithmetic: auto (8-bit integers where the bundle has such a graph, else f32), f32, or bf16.",
+        _one_of("auto", "f32", "bf16"),
     ),
     Setting(
         "evidence",
