@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 import samples
-from tamperscope.network.block_view import IMAGENET_MEAN, IMAGENET_STD, BlockStatistics, BlockView
+from tamperscope.network.block_view import BlockStatistics, BlockView
+from tamperscope.network.high_pass import IMAGENET_MEAN, IMAGENET_STD
 
 STEPS = [2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 30]
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from tamperscope.network.joint import HighPass, JointNetwork
+from tamperscope.network.high_pass import HighPass
+from tamperscope.network.joint import JointNetwork
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from tamperscope.network.high_pass import IMAGENET_MEAN, IMAGENET_STD, DetailEncoder
 
 BLOCK = 8
 _FREQUENCIES = 15
@@ -29,6 +28,8 @@ _STRONGEST_EDGE = 32.0
 """Grey levels above which an edge belongs to the scene."""
 _OPINION_SCALE = 3.0
 """Brings logits to the size of the statistics."""
+_DETAIL = 48
+"""Features of the fine detail."""
 
 
 class BlockStatistics(nn.Module):
@@ -104,19 +105,20 @@ def _cosines() -> Tensor:
 
 
 class BlockView(nn.Module):
-    """A small network on block statistics and on what another network thinks of each place.
+    """A small network on block statistics, fine detail, and what another network thinks of each place.
 
-    It sees each block's statistics, how they differ around it from the whole picture's, and the other
-    network's logits; with dilated convolutions it looks 96 pixels far, and in every layer at the whole
-    picture's mean and spread.
+    It sees each block's statistics, how they differ around it from the whole picture's, its residuals'
+    features, and the other network's logits; with dilated convolutions it looks 96 pixels far, and in every
+    layer at the whole picture's mean and spread.
     """
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.statistics = BlockStatistics()
         self.norm = nn.BatchNorm2d(self.statistics.channels)
+        self.detail = DetailEncoder(_DETAIL)
         self.entry = nn.Sequential(
-            nn.Conv2d(2 * self.statistics.channels + 2, width, 1, bias=False),
+            nn.Conv2d(2 * self.statistics.channels + 2 + _DETAIL, width, 1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
         )
@@ -134,7 +136,8 @@ class BlockView(nn.Module):
         )
         pools = functional.avg_pool2d, functional.max_pool2d
         opinions = [pool(opinion, 2) / _OPINION_SCALE for pool in pools]
-        features: Tensor = self.layers(self.entry(torch.cat([self.norm(found), unusual, *opinions], dim=1)))
+        seen = torch.cat([self.norm(found), unusual, *opinions, self.detail(image)], dim=1)
+        features: Tensor = self.layers(self.entry(seen))
         return features
 
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tamperscope.network._torchvision import smp
-from tamperscope.network.block_view import IMAGENET_STD, BlockView
+from tamperscope.network.block_view import BlockView
+from tamperscope.network.high_pass import HighPass
 
 
 class JointLogits(NamedTuple):
@@ -88,45 +89,3 @@ def _pooled(features: Tensor, weight: Tensor) -> Tensor:
     """Return (N, 2C): features averaged over the image, and averaged with a weight per place."""
     marked = (features * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
     return torch.cat([features.mean(dim=(2, 3)), marked], dim=1)
-
-
-class HighPass(nn.Module):
-    """Three fixed high-pass residuals of the luminance (spatial rich model, Fridrich and Kodovsky 2012).
-
-    They take the scene away and leave noise and compression traces, which differ where something was pasted.
-    Takes normalised (N, 3, H, W) RGB, gives (N, 3, H, W) residuals, truncated at 6 grey levels and scaled
-    to -2..2.
-    """
-
-    channels = 3
-    truncation = 6.0
-
-    kernels: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        second_order = torch.zeros(5, 5)
-        second_order[2, 1:4] = torch.tensor([1.0, -2.0, 1.0]) / 2
-        square3 = torch.zeros(5, 5)
-        square3[1:4, 1:4] = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
-        square5 = (
-            torch.tensor(
-                [
-                    [-1.0, 2, -2, 2, -1],
-                    [2, -6, 8, -6, 2],
-                    [-2, 8, -12, 8, -2],
-                    [2, -6, 8, -6, 2],
-                    [-1, 2, -2, 2, -1],
-                ]
-            )
-            / 12
-        )
-        luminance = torch.tensor([0.299, 0.587, 0.114]) * torch.tensor(IMAGENET_STD) * 255
-        filters = torch.stack([second_order, square3, square5])
-        self.register_buffer("kernels", filters[:, None] * luminance[None, :, None, None])
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return the residuals of normalised (N, 3, H, W) RGB."""
-        padded = functional.pad(image, (2, 2, 2, 2), mode="replicate")
-        residuals = functional.conv2d(padded, self.kernels)
-        return residuals.clamp(-self.truncation, self.truncation) * (2 / self.truncation)

@@ -25,7 +25,7 @@ from tamperscope.inference.tiling import STEP, TILE
 
 _WEIGHT_LEVEL = 127
 _ACTIVATION_LEVELS = 255
-_EXACT = ("blocks.", "mask_head.")
+_EXACT = ("blocks.detail.layers.0.", "blocks.entry.", "blocks.layers.", "mask_head.")
 _QUANTISED_CONSUMERS = ("Conv", "Add", "MaxPool", "Concat")
 
 
@@ -33,7 +33,7 @@ def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]
     """Write the integer graph of a network in `folder`; return the manifest's entry that says so.
 
     `tiles` are typical inputs, each (1, 3, H, W), normalised. The first convolution stays in floating point,
-    and so does a joint network's view of blocks: they see faint traces that 8 bits would round away.
+    and so does what a joint network makes of blocks: they see faint traces that 8 bits would round away.
     """
     graph_path = folder / network.graph_file
     model = onnx.load(graph_path, load_external_data=False)

@@ -1,0 +1,75 @@
+"""What is left of a picture without its scene, and a small network that reads that at full resolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class HighPass(nn.Module):
+    """Three fixed high-pass residuals of the luminance (spatial rich model, Fridrich and Kodovsky 2012).
+
+    They take the scene away and leave noise and compression traces, which differ where something was pasted.
+    Takes normalised (N, 3, H, W) RGB, gives (N, 3, H, W) residuals, truncated at 6 grey levels and scaled
+    to -2..2.
+    """
+
+    channels = 3
+    truncation = 6.0
+
+    kernels: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        second_order = torch.zeros(5, 5)
+        second_order[2, 1:4] = torch.tensor([1.0, -2.0, 1.0]) / 2
+        square3 = torch.zeros(5, 5)
+        square3[1:4, 1:4] = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
+        square5 = (
+            torch.tensor(
+                [
+                    [-1.0, 2, -2, 2, -1],
+                    [2, -6, 8, -6, 2],
+                    [-2, 8, -12, 8, -2],
+                    [2, -6, 8, -6, 2],
+                    [-1, 2, -2, 2, -1],
+                ]
+            )
+            / 12
+        )
+        luminance = torch.tensor([0.299, 0.587, 0.114]) * torch.tensor(IMAGENET_STD) * 255
+        filters = torch.stack([second_order, square3, square5])
+        self.register_buffer("kernels", filters[:, None] * luminance[None, :, None, None])
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the residuals of normalised (N, 3, H, W) RGB."""
+        padded = functional.pad(image, (2, 2, 2, 2), mode="replicate")
+        residuals = functional.conv2d(padded, self.kernels)
+        return residuals.clamp(-self.truncation, self.truncation) * (2 / self.truncation)
+
+
+class DetailEncoder(nn.Module):
+    """A light convolutional network on the residuals: it reads noise, resampling and cuts, not the scene.
+
+    Takes normalised (N, 3, H, W) RGB, H and W multiples of 8; gives (N, `width`, H/8, W/8), 0 or more.
+    """
+
+    def __init__(self, width: int = 48) -> None:
+        super().__init__()
+        self.high_pass = HighPass()
+        plan = ((16, 1), (32, 2), (32, 1), (48, 2), (48, 1), (width, 2))
+        layers: list[nn.Module] = []
+        channels = HighPass.channels
+        for out, stride in plan:
+            layers += [nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+            channels = out
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the features of normalised (N, 3, H, W) RGB."""
+        features: Tensor = self.layers(self.high_pass(image))
+        return features
