@@ -272,6 +272,8 @@ class SummaryAnswer(Answer):
     id: str
     created: datetime
     verdict: Verdict
+    headline: str
+    """The verdict in words."""
     score: Probability
     type: ManipulationType
     image: ImageAnswer
@@ -324,5 +326,13 @@ class Index(Answer):
     """What this server is and what it answers."""
 
     name: str
+    version: str
     description: str
+    keys: bool
+    """Whether it asks for a key."""
+    max_bytes: int
+    """Of an image file."""
+    max_pixels: int
+    retention_days: int | None
+    """How long it keeps an analysis; null for ever."""
     endpoints: tuple[Endpoint, ...]

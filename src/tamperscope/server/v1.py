@@ -284,6 +284,7 @@ def _line(summary: Summary) -> dict[str, Any]:
         "id": summary.id,
         "created": summary.created,
         "verdict": summary.verdict,
+        "headline": wording.HEADLINES[Verdict(summary.verdict)],
         "score": summary.score,
         "type": summary.type,
         "image": {**summary.image, "kept": summary.kept},
