@@ -1,7 +1,7 @@
 """What `/` answers: to people the web page, to programs what they can ask.
 
-The page is the plain files in `web/`, which take nothing from elsewhere. Its scripts read the API like any other
-client.
+The page is the plain files in `web/`, which take nothing from elsewhere. Its scripts read the API like any
+other client.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ function explained(status) {
     403: ["Not allowed", "This key may not do that. Ask the server's operator."],
     404: ["Not here", ""],
     413: ["Too large", "Save the picture smaller, or cut out the part in question without saving it anew as JPEG."],
-    415: ["Not a picture we read", "It reads JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC and AVIF."],
+    415: ["Not a picture we read", ""],
     422: ["Cannot be read", "The file may have been cut off on its way. Get it once more from where it came from."],
     429: ["Too fast", "This server limits how often one may ask."],
     503: ["The server is busy", "Nothing is wrong with the picture."],

@@ -17,7 +17,7 @@ export function row({ id, created, verdict, headline, score, image }, onDelete) 
       h(
         "span",
         { class: "what" },
-        h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, ` ${score.toFixed(2)}`)),
+        h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, `score ${score.toFixed(2)}`)),
         h("span", {}, name ? h("bdi", {}, name) : `${image.format}, ${image.width} × ${image.height}`),
         h("span", { class: "note" }, moment(created), `, ${bytes(image.byte_count)}${image.kept ? ", picture kept" : ""}`),
       ),

@@ -168,7 +168,7 @@ class Stage {
       h(
         "div",
         { class: "controls card" },
-        h("label", { class: "field", for: "layer" }, h("span", {}, "Layer"), this.layer),
+        field("Layer", this.layer),
         field("Compare", this.compare),
         field("Opacity", this.opacity),
         field("Threshold", this.threshold, h("span", { class: "reading" }, this.marked, this.reset)),
@@ -281,7 +281,7 @@ function missing(file) {
 }
 
 function field(label, input, ...rest) {
-  return h("label", { class: "field", for: input.id }, h("span", {}, label), input, ...rest);
+  return h("div", { class: "field" }, h("label", { for: input.id }, label), input, ...rest);
 }
 
 function range(id, min, max, value, act) {
