@@ -39,6 +39,11 @@ export function announce(text) {
   document.getElementById("status").textContent = text;
 }
 
+/** What to call a picture whose name nobody told. */
+export function described({ format, width, height }) {
+  return `${format}, ${width} × ${height}`;
+}
+
 export function percent(share) {
   const value = 100 * share;
   const digits = value === 0 || value >= 9.95 ? 0 : 1;

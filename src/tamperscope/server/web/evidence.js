@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
+import { isEmpty } from "./layers.js";
 
 /** Return the panel of an analysis' evidence. `onShow` hears the name of a map to lay over the picture. */
 export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
@@ -121,7 +122,12 @@ async function load(panel) {
     const { map } = image.dataset;
     delete image.dataset.map;
     try {
-      image.src = URL.createObjectURL(await api.file(map));
+      const file = await api.file(map);
+      if (await isEmpty(file)) {
+        image.closest("figure").replaceWith(h("p", { class: "note" }, "Its map shows nothing in this picture."));
+        continue;
+      }
+      image.src = URL.createObjectURL(file);
       image.onload = () => URL.revokeObjectURL(image.src);
     } catch (problem) {
       image.replaceWith(h("p", { class: "wrong" }, `The map cannot be shown. ${problem.message}`));

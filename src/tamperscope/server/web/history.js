@@ -1,7 +1,7 @@
 // Analyses that the server has, as rows.
 
 import * as api from "./api.js";
-import { bytes, h, icon, ICONS, moment } from "./dom.js";
+import { bytes, described, h, icon, ICONS, moment } from "./dom.js";
 import { remembered } from "./session.js";
 
 /** Return the row of one analysis; `onDelete` is asked with its id. */
@@ -18,7 +18,7 @@ export function row({ id, created, verdict, headline, score, image }, onDelete) 
         "span",
         { class: "what" },
         h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, `score ${score.toFixed(2)}`)),
-        h("span", {}, name ? h("bdi", {}, name) : `${image.format}, ${image.width} × ${image.height}`),
+        h("bdi", {}, name ?? described(image)),
         h("span", { class: "note" }, moment(created), `, ${bytes(image.byte_count)}${image.kept ? ", picture kept" : ""}`),
       ),
     ),

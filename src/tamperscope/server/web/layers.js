@@ -25,6 +25,13 @@ export async function levelsOf(blob) {
   return { width, height, levels, pixels };
 }
 
+/** Whether a coloured map is 0 everywhere. */
+export async function isEmpty(blob) {
+  const { pixels } = await levelsOf(blob);
+  const lowest = packed(...colours[0], 255);
+  return new Uint32Array(pixels.buffer).every((pixel) => pixel === lowest);
+}
+
 /** The server's mask, as large as `map`. */
 export async function maskOf(blob, map) {
   const size = { resizeWidth: map.width, resizeHeight: map.height, resizeQuality: "medium" };

@@ -1,7 +1,7 @@
 // The result of one analysis, from the verdict to the limits of the method.
 
 import * as api from "./api.js";
-import { announce, bytes, h, icon, ICONS, moment, percent } from "./dom.js";
+import { announce, bytes, described, h, icon, ICONS, moment, percent } from "./dom.js";
 import { evidencePanel, scale, table } from "./evidence.js";
 import * as layers from "./layers.js";
 import { Viewer } from "./viewer.js";
@@ -22,7 +22,7 @@ export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
     h(
       "div",
       { class: "titled" },
-      h("p", { class: "name" }, name ? h("bdi", {}, name) : "Picture", " ", h("span", { class: "note" }, moment(analysis.created))),
+      h("p", { class: "name" }, h("bdi", {}, name ?? described(analysis.image)), " ", h("span", { class: "note" }, moment(analysis.created))),
     ),
     h(
       "div",
@@ -309,7 +309,12 @@ function downloads({ analysis, stage, keepButton, remove }) {
   return h(
     "section",
     { class: "downloads card", "aria-labelledby": "downloads-title" },
-    h("h2", { id: "downloads-title" }, "Take it along"),
+    h(
+      "div",
+      { class: "titled" },
+      h("h2", { id: "downloads-title" }, "Take it along"),
+      h("button", { type: "button", class: "small quiet", click: remove }, "Delete this analysis"),
+    ),
     h(
       "div",
       { class: "buttons" },
@@ -321,7 +326,7 @@ function downloads({ analysis, stage, keepButton, remove }) {
       button("Heatmap", "-heatmap.png", () => api.file(links.heatmap)),
     ),
     said,
-    h("p", { class: "note kept" }, kept, " ", analysis.image.kept ? null : keepButton(), h("button", { type: "button", class: "small quiet", click: remove }, "Delete this analysis")),
+    h("p", { class: "note kept" }, kept, analysis.image.kept ? null : keepButton()),
   );
 }
 
