@@ -3,7 +3,7 @@
     python docs/images/make_sample.py photos/clothing/0536.jpg
 
 The photo (under CC0) is among those that the default bundle was trained on. Copies within an image are found
-without training, so the sample shows them fairly; what the network makes of it says little about other pictures.
+without training, so the sample shows them fairly. The network's part says little about other pictures.
 """
 
 import sys
