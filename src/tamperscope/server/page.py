@@ -6,6 +6,8 @@ other client.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import PurePosixPath
 
@@ -71,7 +73,8 @@ def blueprint(settings: Settings) -> Blueprint:
     return pages
 
 
-def _files() -> dict[str, bytes]:
+@functools.cache
+def _files() -> Mapping[str, bytes]:
     package = resources.files("tamperscope")
     web = {file.name: file.read_bytes() for file in (package / "server" / "web").iterdir()}
     fonts = {name: (package / "reporting" / "fonts" / name).read_bytes() for name in _FONTS}

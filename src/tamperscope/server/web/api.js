@@ -26,9 +26,15 @@ function explained(status) {
     401: ["A key is needed", "Enter the key that the server's operator gave you."],
     403: ["Not allowed", "This key may not do that. Ask the server's operator."],
     404: ["Not here", ""],
-    413: ["Too large", "Save the picture smaller, or cut out the part in question without saving it anew as JPEG."],
+    413: [
+      "Too large",
+      "Save the picture smaller, or cut out the part in question without saving it anew as JPEG.",
+    ],
     415: ["Not a picture we read", ""],
-    422: ["Cannot be read", "The file may have been cut off on its way. Get it once more from where it came from."],
+    422: [
+      "Cannot be read",
+      "The file may have been cut off on its way. Get it once more from where it came from.",
+    ],
     429: ["Too fast", "This server limits how often one may ask."],
     503: ["The server is busy", "Nothing is wrong with the picture."],
   };
@@ -43,7 +49,8 @@ async function ask(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "");
   }
-  if (!response.ok) throw problem(response.status, await response.text(), response.headers.get("Retry-After"));
+  if (!response.ok)
+    throw problem(response.status, await response.text(), response.headers.get("Retry-After"));
   return response;
 }
 

@@ -10,7 +10,9 @@ import { Work } from "./work.js";
 
 const at = (id) => document.getElementById(id);
 const work = new Work();
-const history = new History(at("history"), removeAnalysis, (problem, place) => place.replaceChildren(problemCard(problem)));
+const history = new History(at("history"), removeAnalysis, (problem, place) =>
+  place.replaceChildren(problemCard(problem)),
+);
 let facts = null; // What the server says about itself.
 let shown = null; // The result on the screen.
 
@@ -47,7 +49,7 @@ document.addEventListener("dragenter", (event) => {
 document.addEventListener("dragleave", (event) => {
   if (!draggingFiles(event)) return;
   inside = Math.max(0, inside - 1);
-  at("veil").hidden = inside > 0 ? at("veil").hidden : true;
+  if (!inside) at("veil").hidden = true;
 });
 document.addEventListener("dragover", (event) => draggingFiles(event) && event.preventDefault());
 document.addEventListener("drop", (event) => {
@@ -86,7 +88,9 @@ async function openStart() {
   if (facts?.keys && !key()) return;
   try {
     const { analyses } = await api.history("v1/analyses?limit=4");
-    at("recent").querySelector(".rows").replaceChildren(...analyses.map((each) => row(each)));
+    at("recent")
+      .querySelector(".rows")
+      .replaceChildren(...analyses.map((each) => row(each)));
     at("recent").hidden = !analyses.length;
   } catch {
     // Who wants the history opens it, and is told there.
@@ -115,6 +119,7 @@ async function openAnalysis(id) {
     const analysis = item?.analysis ?? (await api.analysis(id));
     if (location.hash !== `#/analyses/${id}`) return;
     const { name, thumbnail } = item ?? remembered(id) ?? {};
+    close();
     shown = resultView({
       analysis,
       name,
@@ -148,12 +153,16 @@ function showStrip(current) {
           "aria-current": item === current ? "true" : null,
           "data-verdict": item.analysis?.verdict ?? item.stage,
         },
-        item.thumbnail ? h("img", { src: item.thumbnail, alt: "", width: 40, height: 40 }) : h("span", { class: "blank" }, icon(ICONS.picture)),
+        item.thumbnail
+          ? h("img", { src: item.thumbnail, alt: "", width: 40, height: 40 })
+          : h("span", { class: "blank" }, icon(ICONS.picture)),
         h("span", {}, h("bdi", {}, item.name), h("span", { class: "note" }, standing(item))),
       ),
     ),
   );
-  at("strip").querySelector("ol").replaceChildren(...entries);
+  at("strip")
+    .querySelector("ol")
+    .replaceChildren(...entries);
 }
 
 function standing(item) {
@@ -167,18 +176,32 @@ function showProgress(item) {
     at("current").replaceChildren(problemCard(item.problem, () => work.retry(item), item.name));
     return;
   }
-  const ahead = work.items.filter((other) => other.number < item.number && !other.analysis && other.stage !== "failed");
+  const ahead = work.items.filter(
+    (other) => other.number < item.number && !other.analysis && other.stage !== "failed",
+  );
   const step = (stage, label, detail) => {
     const order = ["waiting", "sending", "analysing"];
-    const state = order.indexOf(stage) < order.indexOf(item.stage) ? "over" : stage === item.stage ? "now" : "ahead";
-    return h("li", { "data-state": state, "aria-current": state === "now" ? "step" : null }, h("b", {}, label), h("span", { class: "note" }, state === "ahead" ? "" : detail));
+    const state =
+      order.indexOf(stage) < order.indexOf(item.stage) ? "over" : stage === item.stage ? "now" : "ahead";
+    return h(
+      "li",
+      { "data-state": state, "aria-current": state === "now" ? "step" : null },
+      h("b", {}, label),
+      h("span", { class: "note" }, state === "ahead" ? "" : detail),
+    );
   };
-  const bar = h("progress", { max: 1, "aria-label": "Sent", value: item.stage === "analysing" ? null : item.sent });
+  const bar = h("progress", {
+    max: 1,
+    "aria-label": "Sent",
+    value: item.stage === "analysing" ? null : item.sent,
+  });
   at("current").replaceChildren(
     h(
       "section",
       { class: "progress card" },
-      item.thumbnail ? h("img", { src: item.thumbnail, alt: "", width: 112, height: 112 }) : h("span", { class: "blank" }, icon(ICONS.picture)),
+      item.thumbnail
+        ? h("img", { src: item.thumbnail, alt: "", width: 112, height: 112 })
+        : h("span", { class: "blank" }, icon(ICONS.picture)),
       h(
         "div",
         {},
@@ -214,9 +237,20 @@ function cancel(item) {
 }
 
 function problemCard(problem, retry = null, name = null) {
-  const act = problem.status === 401
-    ? h("button", { type: "button", class: "primary", click: async () => (await askForKey(Boolean(key()))) && (retry ?? route)() }, "Enter a key")
-    : problem.passing && retry && h("button", { type: "button", class: "primary", click: retry }, "Try again");
+  const act =
+    problem.status === 401
+      ? h(
+          "button",
+          {
+            type: "button",
+            class: "primary",
+            click: async () => (await askForKey(Boolean(key()))) && (retry ?? route)(),
+          },
+          "Enter a key",
+        )
+      : problem.passing &&
+        retry &&
+        h("button", { type: "button", class: "primary", click: retry }, "Try again");
   return h(
     "section",
     { class: "problem card", role: "alert" },
@@ -236,13 +270,16 @@ function problemCard(problem, retry = null, name = null) {
 
 work.addEventListener("change", ({ detail: item }) => {
   const [, page, which] = location.hash.split("/");
-  const current = page === "pictures" ? work.items.find((each) => each.number === Number(which)) : work.find(which);
+  const current =
+    page === "pictures" ? work.items.find((each) => each.number === Number(which)) : work.find(which);
   if (page === "pictures" || page === "analyses") showStrip(current);
-  if (item.stage === "done") announce(`${item.name}: ${item.analysis.words.headline}`);
-  if (item.stage === "failed") announce(`${item.name}: ${item.problem.title}`);
   if (page !== "pictures" || !current) return;
   if (current.analysis) location.replace(`#/analyses/${current.analysis.id}`);
   else if (current === item || current.stage === "waiting") showProgress(current);
+});
+
+work.addEventListener("end", ({ detail: item }) => {
+  announce(`${item.name}: ${item.problem?.title ?? item.analysis.words.headline}`);
 });
 
 // Keys and questions.
@@ -255,14 +292,18 @@ function askForKey(refused = false) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      const given = at("key").value.trim();
-      at("key").value = "";
-      if (dialog.returnValue !== "use" || !given) return resolve(false);
-      useKey(given);
-      showKey();
-      return resolve(true);
-    }, { once: true });
+    dialog.addEventListener(
+      "close",
+      () => {
+        const given = at("key").value.trim();
+        at("key").value = "";
+        if (dialog.returnValue !== "use" || !given) return resolve(false);
+        useKey(given);
+        showKey();
+        return resolve(true);
+      },
+      { once: true },
+    );
   });
 }
 

@@ -18,16 +18,20 @@ function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined) continue;
     if (typeof value === "function") element.addEventListener(name, value);
-    else if (typeof value !== "boolean" || /^(aria|data)-/.test(name)) element.setAttribute(name, String(value));
+    else if (typeof value !== "boolean" || /^(aria|data)-/.test(name))
+      element.setAttribute(name, String(value));
     else element.toggleAttribute(name, value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
 export const ICONS = {
   manipulated: "M12 3 2 20.5h20L12 3Zm0 6.5v5m0 2.6v.4",
-  inconclusive: "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM9 9.4a3 3 0 1 1 4.4 2.7c-.9.5-1.4 1-1.4 2.2m0 2.8v.4",
+  inconclusive:
+    "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM9 9.4a3 3 0 1 1 4.4 2.7c-.9.5-1.4 1-1.4 2.2m0 2.8v.4",
   authentic: "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM7.8 12.3l2.9 2.9 5.6-6",
   failed: "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM8.5 8.5l7 7m0-7-7 7",
   picture: "M4 5h16v14H4zM4 16l5-5 4 4 2.5-2.5L20 17M15.5 9.2v.1",

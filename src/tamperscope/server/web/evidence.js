@@ -12,9 +12,15 @@ export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
     h(
       "button",
       {
-        type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`,
-        "aria-selected": i === 0, tabindex: i === 0 ? 0 : -1, "data-notable": found.notable,
-        "data-inapplicable": !found.applicable, click: () => choose(i, false),
+        type: "button",
+        role: "tab",
+        id: `tab-${name}`,
+        "aria-controls": `panel-${name}`,
+        "aria-selected": i === 0,
+        tabindex: i === 0 ? 0 : -1,
+        "data-notable": found.notable,
+        "data-inapplicable": !found.applicable,
+        click: () => choose(i, false),
       },
       h("span", {}, found.title),
       h("span", { class: "rating" }, found.rating ?? "not applicable"),
@@ -27,7 +33,11 @@ export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
       ...contents(name, found, { thumbnail, keepButton, onShow }),
     ),
   );
-  const list = h("div", { role: "tablist", "aria-label": "Measurements", "aria-orientation": "vertical", keydown: steer }, tabs);
+  const list = h(
+    "div",
+    { role: "tablist", "aria-label": "Measurements", "aria-orientation": "vertical", keydown: steer },
+    tabs,
+  );
 
   function choose(chosen, focused) {
     tabs.forEach((tab, i) => {
@@ -42,7 +52,14 @@ export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
   function steer(event) {
     const at = tabs.indexOf(document.activeElement);
     const last = tabs.length - 1;
-    const next = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: last };
+    const next = {
+      ArrowDown: at + 1,
+      ArrowRight: at + 1,
+      ArrowUp: at - 1,
+      ArrowLeft: at - 1,
+      Home: 0,
+      End: last,
+    };
     if (at < 0 || !(event.key in next)) return;
     event.preventDefault();
     choose((next[event.key] + tabs.length) % tabs.length, true);
@@ -65,7 +82,13 @@ function weight(found) {
 function contents(name, found, { thumbnail, keepButton, onShow }) {
   const explained = found.explanation;
   return [
-    h("h3", {}, found.title, " ", h("span", { class: "rating", "data-notable": found.notable }, found.rating ?? "not applicable")),
+    h(
+      "h3",
+      {},
+      found.title,
+      " ",
+      h("span", { class: "rating", "data-notable": found.notable }, found.rating ?? "not applicable"),
+    ),
     h("p", { class: "finding" }, found.finding),
     h(
       "div",
@@ -91,7 +114,16 @@ function figures(name, found, { thumbnail, keepButton, onShow }) {
         "figure",
         {},
         h("img", { alt: `Map of ${found.title}`, "data-map": found.map }),
-        h("figcaption", {}, scale(), h("button", { type: "button", class: "small", click: () => onShow(name) }, "Lay it over the picture")),
+        h(
+          "figcaption",
+          {},
+          scale(),
+          h(
+            "button",
+            { type: "button", class: "small", click: () => onShow(name) },
+            "Lay it over the picture",
+          ),
+        ),
       ),
     );
   }
@@ -103,15 +135,33 @@ function figures(name, found, { thumbnail, keepButton, onShow }) {
 /** The small picture that a file carries of itself, beside the picture. */
 function previews(preview, thumbnail, keepButton) {
   if (!preview.picture) {
-    return [h("p", { class: "note" }, "The file carries a small preview. It is stored only where the picture is. ", keepButton())];
+    return [
+      h(
+        "p",
+        { class: "note" },
+        "The file carries a small preview. It is stored only where the picture is. ",
+        keepButton(),
+      ),
+    ];
   }
   const size = { width: preview.width, height: preview.height };
   return [
     h(
       "div",
       { class: "pair" },
-      h("figure", {}, h("img", { src: preview.picture, alt: "The preview inside the file", ...size }), h("figcaption", {}, "Preview inside the file")),
-      thumbnail && h("figure", {}, h("img", { src: thumbnail, alt: "The picture, cut square" }), h("figcaption", {}, "The picture, cut square")),
+      h(
+        "figure",
+        {},
+        h("img", { src: preview.picture, alt: "The preview inside the file", ...size }),
+        h("figcaption", {}, "Preview inside the file"),
+      ),
+      thumbnail &&
+        h(
+          "figure",
+          {},
+          h("img", { src: thumbnail, alt: "The picture, cut square" }),
+          h("figcaption", {}, "The picture, cut square"),
+        ),
     ),
   ];
 }
@@ -124,7 +174,9 @@ async function load(panel) {
     try {
       const file = await api.file(map);
       if (await isEmpty(file)) {
-        image.closest("figure").replaceWith(h("p", { class: "note" }, "Its map shows nothing in this picture."));
+        image
+          .closest("figure")
+          .replaceWith(h("p", { class: "note" }, "Its map shows nothing in this picture."));
         continue;
       }
       image.src = URL.createObjectURL(file);
@@ -136,7 +188,13 @@ async function load(panel) {
 }
 
 export function scale() {
-  return h("span", { class: "scale" }, "0", h("img", { src: "page/colours.png", alt: "Colours from 0, dark, to 1, bright" }), "1");
+  return h(
+    "span",
+    { class: "scale" },
+    "0",
+    h("img", { src: "page/colours.png", alt: "Colours from 0, dark, to 1, bright" }),
+    "1",
+  );
 }
 
 export function table(facts, caption) {
@@ -147,7 +205,13 @@ export function table(facts, caption) {
       "table",
       { class: "facts" },
       h("caption", { class: "unseen" }, caption),
-      h("tbody", {}, facts.map(({ label, value }) => h("tr", {}, h("th", { scope: "row" }, h("bdi", {}, label)), h("td", {}, h("bdi", {}, value))))),
+      h(
+        "tbody",
+        {},
+        facts.map(({ label, value }) =>
+          h("tr", {}, h("th", { scope: "row" }, h("bdi", {}, label)), h("td", {}, h("bdi", {}, value))),
+        ),
+      ),
     ),
   );
 }

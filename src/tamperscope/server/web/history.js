@@ -13,16 +13,33 @@ export function row({ id, created, verdict, headline, score, image }, onDelete) 
     h(
       "a",
       { href: `#/analyses/${id}` },
-      thumbnail ? h("img", { src: thumbnail, alt: "", width: 56, height: 56 }) : h("span", { class: "blank" }, icon(ICONS.picture)),
+      thumbnail
+        ? h("img", { src: thumbnail, alt: "", width: 56, height: 56 })
+        : h("span", { class: "blank" }, icon(ICONS.picture)),
       h(
         "span",
         { class: "what" },
         h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, `score ${score.toFixed(2)}`)),
         h("bdi", {}, name ?? described(image)),
-        h("span", { class: "note" }, moment(created), `, ${bytes(image.byte_count)}${image.kept ? ", picture kept" : ""}`),
+        h(
+          "span",
+          { class: "note" },
+          moment(created),
+          `, ${bytes(image.byte_count)}${image.kept ? ", picture kept" : ""}`,
+        ),
       ),
     ),
-    onDelete && h("button", { type: "button", class: "small quiet", "aria-label": `Delete the analysis of ${name ?? image.sha256.slice(0, 8)}`, click: () => onDelete(id) }, "Delete"),
+    onDelete &&
+      h(
+        "button",
+        {
+          type: "button",
+          class: "small quiet",
+          "aria-label": `Delete the analysis of ${name ?? image.sha256.slice(0, 8)}`,
+          click: () => onDelete(id),
+        },
+        "Delete",
+      ),
   );
 }
 

@@ -7,40 +7,28 @@ let colours = null;
 
 /** Read the 256 colours of the scale, the same that the server draws heatmaps in. */
 export async function loadColours() {
-  const scale = await levelsOf(await (await fetch("page/colours.png")).blob());
-  const row = scale.pixels.subarray(0, 4 * scale.width);
-  colours = Array.from({ length: 256 }, (_, level) => row.subarray(4 * level, 4 * level + 3));
+  const { data } = await pixelsOf(await (await fetch("page/colours.png")).blob());
+  colours = Array.from({ length: 256 }, (_, level) => data.subarray(4 * level, 4 * level + 3));
 }
 
 /** A map out of a grey PNG: `{width, height, levels}`. */
 export async function levelsOf(blob) {
-  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-  const { width, height } = bitmap;
-  const context = canvas(width, height).getContext("2d", { willReadFrequently: true });
-  context.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  const pixels = context.getImageData(0, 0, width, height).data;
-  const levels = new Uint8Array(width * height);
-  for (let i = 0; i < levels.length; i++) levels[i] = pixels[4 * i];
-  return { width, height, levels, pixels };
+  const { width, height, data } = await pixelsOf(blob);
+  return { width, height, levels: Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]) };
 }
 
 /** Whether a coloured map is 0 everywhere. */
 export async function isEmpty(blob) {
-  const { pixels } = await levelsOf(blob);
+  const { data } = await pixelsOf(blob);
   const lowest = packed(...colours[0], 255);
-  return new Uint32Array(pixels.buffer).every((pixel) => pixel === lowest);
+  return new Uint32Array(data.buffer).every((pixel) => pixel === lowest);
 }
 
 /** The server's mask, as large as `map`. */
 export async function maskOf(blob, map) {
   const size = { resizeWidth: map.width, resizeHeight: map.height, resizeQuality: "medium" };
-  const bitmap = await createImageBitmap(blob, { ...size, colorSpaceConversion: "none" });
-  const context = canvas(map.width, map.height).getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  const pixels = context.getImageData(0, 0, map.width, map.height).data;
-  return Uint8Array.from({ length: map.levels.length }, (_, i) => (pixels[4 * i] > 127 ? 1 : 0));
+  const { data } = await pixelsOf(blob, size);
+  return Uint8Array.from({ length: map.levels.length }, (_, i) => (data[4 * i] > 127 ? 1 : 0));
 }
 
 /** Pixels of a map from a threshold (0 to 1) on. */
@@ -109,7 +97,17 @@ export async function thumbnailOf(blob, side = 112) {
     const small = canvas(side, side);
     const context = small.getContext("2d");
     context.imageSmoothingQuality = "high";
-    context.drawImage(bitmap, (bitmap.width - cut) / 2, (bitmap.height - cut) / 2, cut, cut, 0, 0, side, side);
+    context.drawImage(
+      bitmap,
+      (bitmap.width - cut) / 2,
+      (bitmap.height - cut) / 2,
+      cut,
+      cut,
+      0,
+      0,
+      side,
+      side,
+    );
     bitmap.close();
     return small.toDataURL("image/jpeg", 0.8);
   } catch {
@@ -117,24 +115,29 @@ export async function thumbnailOf(blob, side = 112) {
   }
 }
 
-/** The picture with the mask in green as a PNG, as the server draws it. */
-export async function overlayFile(picture, maskFile) {
-  const mask = await createImageBitmap(maskFile, { colorSpaceConversion: "none" });
-  const { width, height } = mask;
-  const sheet = canvas(width, height);
-  const context = sheet.getContext("2d");
-  context.drawImage(picture, 0, 0, width, height);
-  const image = context.getImageData(0, 0, width, height);
-  context.drawImage(mask, 0, 0);
-  const marks = context.getImageData(0, 0, width, height).data;
+/** The picture with the mask in green as a PNG, as the server draws it; null where it is too large for that. */
+export async function overlayFile(pictureFile, maskFile) {
+  const { data: marks } = await pixelsOf(maskFile);
+  const image = await pixelsOf(pictureFile);
   for (let i = 0; i < marks.length; i += 4) {
     if (marks[i] < 128) continue;
     image.data[i] >>= 1;
     image.data[i + 1] = (image.data[i + 1] >> 1) + 128;
     image.data[i + 2] >>= 1;
   }
-  context.putImageData(image, 0, 0);
+  const sheet = canvas(image.width, image.height);
+  sheet.getContext("2d").putImageData(image, 0, 0);
   return new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
+}
+
+/** The pixels of a file as they are, without colour management. */
+async function pixelsOf(blob, size = {}) {
+  const bitmap = await createImageBitmap(blob, { ...size, colorSpaceConversion: "none" });
+  const { width, height } = bitmap;
+  const context = canvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, width, height);
 }
 
 function canvas(width, height) {

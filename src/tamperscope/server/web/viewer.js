@@ -11,7 +11,7 @@ export class Viewer {
   #context;
   #content = { picture: null, width: 1, height: 1, regions: [] };
   #layer = null;
-  #opacity = 0.75;
+  #opacity = 1;
   #split = 0; // Share of the width, from the left, without the layer.
   #outlined = true;
   #selected = null;
@@ -32,7 +32,8 @@ export class Viewer {
     this.#observer.observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#moved(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => this.#up(event));
+    for (const end of ["pointerup", "pointercancel"])
+      canvas.addEventListener(end, (event) => this.#up(event));
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("dblclick", (event) => this.#zoomAt(2, ...this.#place(event)));
@@ -75,10 +76,9 @@ export class Viewer {
     this.#draw();
   }
 
-  /** Show one region large; null shows all alike. */
-  select(number) {
+  /** The number of the region that stands out; null shows all alike. */
+  set selected(number) {
     this.#selected = number;
-    if (number !== null) this.#reveal(this.#content.regions[number].box);
     this.#draw();
   }
 
@@ -124,7 +124,13 @@ export class Viewer {
     this.#settle();
   }
 
-  #reveal({ x, y, width, height }) {
+  /** Show one region large; null shows the whole picture. */
+  reveal(number) {
+    if (number === null) {
+      this.fit();
+      return;
+    }
+    const { x, y, width, height } = this.#content.regions[number].box;
     const [across, down] = this.#size();
     const fitting = Math.min(across / this.#content.width, down / this.#content.height);
     const scale = Math.min(Math.max(fitting, 0.5 * Math.min(across / width, down / height)), 4 * fitting);
@@ -188,7 +194,10 @@ export class Viewer {
     context.globalAlpha = this.#selected === null || this.#selected === number ? 1 : 0.35;
     context.lineJoin = context.lineCap = "round";
     const stroke = (path, colour) => {
-      for (const [width, style] of [[4.5, EDGE], [this.#selected === number ? 3 : 2, colour]]) {
+      for (const [width, style] of [
+        [4.5, EDGE],
+        [this.#selected === number ? 3 : 2, colour],
+      ]) {
         context.lineWidth = width / scale;
         context.strokeStyle = style;
         context.stroke(path);
@@ -205,7 +214,10 @@ export class Viewer {
     const [across, down] = this.#size();
     const inside = (at, room) => Math.min(Math.max(at, 13), room - 13);
     const { scale, x, y } = this.#view;
-    const [left, top] = [inside(region.corner[0] * scale + x, across), inside(region.corner[1] * scale + y, down)];
+    const [left, top] = [
+      inside(region.corner[0] * scale + x, across),
+      inside(region.corner[1] * scale + y, down),
+    ];
     context.beginPath();
     context.arc(left, top, 11, 0, 2 * Math.PI);
     context.fillStyle = this.#selected === number ? "#fff" : AREA;
@@ -274,7 +286,13 @@ export class Viewer {
     const [x, y] = this.#place(event);
     if (!this.#pointers.has(event.pointerId)) {
       const onLine = this.#content.picture && this.#layer && Math.abs(x - this.#line()) < GRIP;
-      this.#canvas.style.cursor = onLine ? "ew-resize" : this.#at(x, y) !== null ? "pointer" : this.#fitted ? "" : "grab";
+      this.#canvas.style.cursor = onLine
+        ? "ew-resize"
+        : this.#at(x, y) !== null
+          ? "pointer"
+          : this.#fitted
+            ? ""
+            : "grab";
       return;
     }
     const before = [...this.#pointers.values()];
@@ -299,7 +317,8 @@ export class Viewer {
 
   #up(event) {
     if (!this.#pointers.delete(event.pointerId)) return;
-    if (this.#gesture === "press" && event.type === "pointerup") this.onSelect(this.#at(...this.#place(event)));
+    if (this.#gesture === "press" && event.type === "pointerup")
+      this.onSelect(this.#at(...this.#place(event)));
     this.#gesture = this.#pointers.size ? "pan" : null;
   }
 

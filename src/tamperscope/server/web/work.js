@@ -13,7 +13,7 @@ export class Work extends EventTarget {
   #count = 0;
   #running = false;
 
-  /** Take files in and return their items; each change of one is told by the event `change`. */
+  /** Take files in and return their items; `change` tells of each change of one, `end` of what became of it. */
   add(files, keep) {
     const added = Array.from(files, (file) => ({
       number: ++this.#count,
@@ -64,7 +64,7 @@ export class Work extends EventTarget {
   async #run() {
     if (this.#running) return;
     this.#running = true;
-    for (let item; (item = this.items.find((each) => each.stage === "waiting")); ) await this.#analyse(item);
+    for (let item; (item = this.items.find((each) => each.stage === "waiting"));) await this.#analyse(item);
     this.#running = false;
   }
 
@@ -75,14 +75,17 @@ export class Work extends EventTarget {
         const sizes = `The file has ${bytes(item.file.size)}, and this server takes ${bytes(this.limit)}.`;
         throw new api.Problem(413, sizes);
       }
+      await readable(item.file);
       item.analysis = await this.#ask(item, item.keep);
       remember(item.analysis.id, item.name, item.thumbnail);
       this.#enter(item, "done");
+      this.#tell(item, "end");
     } catch (error) {
       if (error.name === "AbortError") return;
       if (!(error instanceof api.Problem)) throw error;
       item.problem = error;
       this.#enter(item, "failed");
+      this.#tell(item, "end");
     }
   }
 
@@ -90,8 +93,9 @@ export class Work extends EventTarget {
     const control = new AbortController();
     item.abort = () => control.abort();
     const onSent = (share) => {
+      if (item.stage !== "sending") return;
       item.sent = share;
-      if (share === 1 && item.stage === "sending") this.#enter(item, "analysing");
+      if (share === 1) this.#enter(item, "analysing");
       else this.#tell(item);
     };
     return api.analyse(item.file, { keep, onSent, signal: control.signal });
@@ -102,7 +106,16 @@ export class Work extends EventTarget {
     this.#tell(item);
   }
 
-  #tell(item) {
-    this.dispatchEvent(new CustomEvent("change", { detail: item }));
+  #tell(item, what = "change") {
+    this.dispatchEvent(new CustomEvent(what, { detail: item }));
+  }
+}
+
+/** Tell a folder, or a file that is gone by now, from a server that does not answer. */
+async function readable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new api.Problem(400, "This cannot be read: it is a folder, or was moved or deleted.");
   }
 }
