@@ -15,7 +15,7 @@ from tamperscope.server import serve
 from tamperscope.server.settings import Settings
 
 FOLDER = Path(__file__).parent
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 900}
+DESK, PHONE = {"width": 1280, "height": 960}, {"width": 390, "height": 960}
 GAP = 24
 
 
@@ -61,6 +61,7 @@ def _result(
 
 
 def _shot(page: Page) -> PIL.Image.Image:
+    page.mouse.move(0, 0)
     # The first frame after the last change.
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return PIL.Image.open(BytesIO(page.screenshot())).convert("RGB")

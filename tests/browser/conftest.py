@@ -22,7 +22,7 @@ _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "-
 
 
 # Long enough for an analysis on a busy machine; nothing waits longer than it must.
-_PATIENCE_MILLISECONDS = 12_000
+_PATIENCE_MILLISECONDS = 60_000
 expect.set_options(timeout=_PATIENCE_MILLISECONDS)
 
 
