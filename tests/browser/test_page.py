@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +13,7 @@ from threading import Thread
 import numpy as np
 import PIL.Image
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 import samples
 from fakes import FakeDetector, fake_app
@@ -45,6 +46,10 @@ def download(page: Page, label: str) -> bytes:
 
 def set_range(page: Page, label: str, value: int) -> None:
     page.get_by_label(label, exact=True).fill(str(value))
+
+
+def answering(status: int, body: str) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(status=status, body=body)
 
 
 def pixel(page: Page, x: float, y: float) -> tuple[int, int, int]:
@@ -213,7 +218,7 @@ class TestWhatGoesWrong:
         ):
             # A proxy in front answers in HTML, which is not repeated.
             body = "<h1>Bad gateway</h1>" if status == 502 else json.dumps({"detail": f"Refused: {status}."})
-            page.route("**/v1/analyses", lambda route, s=status, b=body: route.fulfill(status=s, body=b))
+            page.route("**/v1/analyses", answering(status, body))
             choose(page, file(photo_png))
 
             alert = page.get_by_role("alert")

@@ -380,6 +380,7 @@ class TestHistory:
 
         assert [line["id"] for line in listed] == [analysis["id"] for analysis in reversed(created)]
         for line, analysis in zip(listed, reversed(created), strict=True):
+            assert line.pop("headline") == analysis["words"]["headline"]
             assert {key: analysis[key] for key in line if key != "links"} == {
                 key: value for key, value in line.items() if key != "links"
             }
