@@ -234,12 +234,13 @@ export class Viewer {
 
   #grip() {
     const context = this.#context;
-    const [, down] = this.#size();
-    const at = this.#line();
+    const [across, down] = this.#size();
     context.fillStyle = "#fff";
     context.shadowColor = "rgb(0 0 0 / 60%)";
     context.shadowBlur = 6;
-    context.fillRect(at - 1, 0, 2, down);
+    context.fillRect(this.#line() - 1, 0, 2, down);
+    // The handle stays whole where the line is at the very edge.
+    const at = Math.min(Math.max(this.#line(), 16), across - 16);
     context.beginPath();
     context.arc(at, down / 2, 15, 0, 2 * Math.PI);
     context.fill();
