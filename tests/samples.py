@@ -64,6 +64,20 @@ def several(image_format: str, **options: Any) -> bytes:
     return encode(first, image_format, save_all=True, append_images=others, **options)
 
 
+def with_preview(thumbnail: np.ndarray, orientation: int = 1, picture: np.ndarray | None = None) -> bytes:
+    """A JPEG of the picture, `photo(120, 80)` unless told, whose EXIF carries the thumbnail."""
+    small = encode(thumbnail)
+    main = struct.pack("<HHHLHHL", 1, 0x0112, 3, 1, orientation, 0, 26)
+    first = (
+        struct.pack("<H", 2)
+        + struct.pack("<HHLL", 0x0201, 4, 1, 56)
+        + struct.pack("<HHLL", 0x0202, 4, 1, len(small))
+    )
+    block = b"II*\0" + struct.pack("<L", 8) + main + first + bytes(4) + small
+    picture = photo(120, 80) if picture is None else picture
+    return encode(picture, exif=b"Exif\0\0" + block)
+
+
 def exif_orientation(orientation: int) -> PIL.Image.Exif:
     """EXIF that says nothing but how to turn the picture."""
     exif = PIL.Image.Exif()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import json
-import struct
 
 import numpy as np
 import PIL.Image
@@ -26,20 +25,6 @@ def exif(main: dict[int, str] | None = None, capture: dict[int, object] | None =
 def measured(picture: np.ndarray | None = None, image_format: str = "JPEG", **options: object) -> Evidence:
     picture = samples.photo(120, 80) if picture is None else picture
     return metadata.measure(read_image(samples.encode(picture, image_format, **options)))
-
-
-def with_preview(thumbnail: np.ndarray, orientation: int = 1, picture: np.ndarray | None = None) -> bytes:
-    """A JPEG of the picture, `photo(120, 80)` unless told, whose EXIF carries the thumbnail."""
-    small = samples.encode(thumbnail)
-    main = struct.pack("<HHHLHHL", 1, 0x0112, 3, 1, orientation, 0, 26)
-    first = (
-        struct.pack("<H", 2)
-        + struct.pack("<HHLL", 0x0201, 4, 1, 56)
-        + struct.pack("<HHLL", 0x0202, 4, 1, len(small))
-    )
-    block = b"II*\0" + struct.pack("<L", 8) + main + first + bytes(4) + small
-    picture = samples.photo(120, 80) if picture is None else picture
-    return samples.encode(picture, exif=b"Exif\0\0" + block)
 
 
 def test_a_file_without_metadata_says_so() -> None:
@@ -83,14 +68,14 @@ def test_a_declared_generated_picture_is_notable() -> None:
 
 
 def test_a_preview_of_another_picture_is_notable() -> None:
-    evidence = metadata.measure(read_image(with_preview(samples.photo(60, 40, seed=1))))
+    evidence = metadata.measure(read_image(samples.with_preview(samples.photo(60, 40, seed=1))))
     assert evidence.notable
     assert "preview shows another picture" in evidence.finding
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_a_preview_of_the_picture_itself_is_not(orientation: int) -> None:
-    image = read_image(with_preview(samples.photo(60, 40), orientation))
+    image = read_image(samples.with_preview(samples.photo(60, 40), orientation))
     assert not metadata.measure(image).notable
     found = metadata.preview(image)
     assert found is not None
@@ -100,19 +85,19 @@ def test_a_preview_of_the_picture_itself_is_not(orientation: int) -> None:
 def test_black_bars_of_a_preview_do_not_matter() -> None:
     barred = np.zeros((45, 60, 3), np.uint8)
     barred[2:42] = samples.photo(60, 40)
-    assert not metadata.measure(read_image(with_preview(barred))).notable
+    assert not metadata.measure(read_image(samples.with_preview(barred))).notable
 
 
 def test_a_cut_preview_does_not_matter() -> None:
     cut = np.ascontiguousarray(samples.photo(60, 40)[:, 4:56])
-    assert not metadata.measure(read_image(with_preview(cut))).notable
+    assert not metadata.measure(read_image(samples.with_preview(cut))).notable
 
 
 def test_what_the_preview_still_shows_is_marked_in_the_picture() -> None:
     picture = samples.scene(480, 320)
     small = np.asarray(PIL.Image.fromarray(picture).resize((96, 64), PIL.Image.Resampling.BICUBIC))
     picture[100:160, 200:260] = 190
-    evidence = metadata.measure(read_image(with_preview(small, picture=picture)))
+    evidence = metadata.measure(read_image(samples.with_preview(small, picture=picture)))
     assert evidence.notable
     assert "preview shows something else in" in evidence.finding
     assert evidence.map is not None
@@ -121,14 +106,14 @@ def test_what_the_preview_still_shows_is_marked_in_the_picture() -> None:
 
 
 def test_the_preview_is_there_to_be_shown_beside_the_picture() -> None:
-    told = metadata.measure(read_image(with_preview(samples.photo(60, 40)))).details["preview"]
+    told = metadata.measure(read_image(samples.with_preview(samples.photo(60, 40)))).details["preview"]
     assert (told["width"], told["height"], told["differs"]) == (60, 40, False)
     png = base64.b64decode(told["picture"].removeprefix("data:image/png;base64,"))
     assert samples.decode(png).shape == (40, 60, 3)
 
 
 def test_a_preview_that_is_a_bomb_counts_as_none() -> None:
-    assert metadata.preview(read_image(with_preview(np.zeros((2100, 1100, 3), np.uint8)))) is None
+    assert metadata.preview(read_image(samples.with_preview(np.zeros((2100, 1100, 3), np.uint8)))) is None
 
 
 def test_the_fields_can_be_shown_as_a_table() -> None:

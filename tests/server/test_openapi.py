@@ -32,7 +32,10 @@ def test_the_copy_in_the_repository_is_up_to_date(client):
 
 
 def test_it_describes_what_the_index_lists(client, described):
-    listed = {(entry["method"].lower(), entry["path"]) for entry in client.get("/").get_json()["endpoints"]}
+    listed = {
+        (entry["method"].lower(), entry["path"])
+        for entry in client.get("/", headers={"Accept": "application/json"}).get_json()["endpoints"]
+    }
 
     assert {(method, path) for path, item in described["paths"].items() for method in item} == listed
 

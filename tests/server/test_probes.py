@@ -27,7 +27,10 @@ def test_ready_only_once_the_model_is_loaded():
 
 
 def test_the_index_lists_what_can_be_asked(client):
-    listed = {(entry["method"], entry["path"]) for entry in client.get("/").get_json()["endpoints"]}
+    listed = {
+        (entry["method"], entry["path"])
+        for entry in client.get("/", headers={"Accept": "application/json"}).get_json()["endpoints"]
+    }
 
     assert listed >= {("POST", "/segment"), ("POST", "/classify"), ("GET", "/health"), ("GET", "/ready")}
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
+from datetime import date, datetime
 from io import BytesIO
+from threading import Thread
 
 import jsonschema
 import numpy as np
 import PIL.Image
+import pypdf
 import pytest
 from werkzeug.test import TestResponse
 
 import samples
 from fakes import FakeDetector, fake_app
-from tamperscope import rendering
+from reports import NOON
+from tamperscope import Detector, rendering
 from tamperscope.images import read_image
+from tamperscope.reporting import ReportDocument
 from tamperscope.server.app import RELOAD
 from tamperscope.server.keys import create_key
 from tamperscope.server.settings import Settings
@@ -24,6 +28,7 @@ from tamperscope.server.settings import Settings
 PATH = "/v1/analyses"
 NOBODYS = f"{PATH}/{'0' * 32}"
 PICTURES = ("mask.png", "heatmap.png", "overlay.png", "image.png", "evidence/error_level.png")
+REPORTS = ("report.json", "report.html", "report.pdf")
 
 
 @pytest.fixture
@@ -67,13 +72,33 @@ class TestTheAnswer:
     def test_it_holds_the_whole_report(self, analysis, photo_png):
         report = FakeDetector().analyze(photo_png, all_evidence=True).to_json()
 
-        evidence = {name: {**found, "map": None} for name, found in report.pop("evidence").items()}
-        evidence["error_level"]["map"] = f"/v1/analyses/{analysis['id']}/evidence/error_level.png"
-        assert analysis["evidence"] == evidence
+        for name, found in report.pop("evidence").items():
+            assert analysis["evidence"][name].items() >= found.items()
         assert list(analysis["evidence"]) == ["metadata", "jpeg_grid", "error_level"]
+        assert analysis["evidence"]["error_level"]["map"] == (
+            f"/v1/analyses/{analysis['id']}/evidence/error_level.png"
+        )
+        assert analysis["evidence"]["metadata"]["map"] is None
         assert analysis["image"] == {**report.pop("image"), "kept": False}
+        (region,) = report.pop("regions")
+        assert analysis["regions"] == [{**region, "place": "upper left"}]
         assert {key: analysis[key] for key in report} == report
-        assert set(analysis) - set(report) == {"id", "created", "image", "evidence", "links"}
+        assert set(analysis) - set(report) == {
+            "id", "created", "words", "regions", "image", "evidence", "links",
+        }  # fmt: skip
+
+    def test_it_says_in_words_what_the_reports_say(self, analysis, photo_png):
+        document = ReportDocument.of(FakeDetector().analyze(photo_png, all_evidence=True), made_at=NOON)
+
+        words, evidence = analysis["words"], analysis["evidence"]
+        assert (words["headline"], words["meaning"]) == (document.headline, document.meaning)
+        assert (words["limits"], words["strengths"]) == (list(document.limits), document.strengths)
+        assert words["types"]["copymove"]["name"] == "Copy-move"
+        titles = {found["title"]: found["rating"] for found in evidence.values()}
+        assert titles == {
+            **{section.title: section.strength for section in document.evidence},
+            "JPEG grid": None,
+        }
 
     def test_it_is_as_described(self, client, analysis, kept):
         described = client.get("/openapi.json").get_json()
@@ -200,6 +225,106 @@ class TestThePictures:
         assert "`raw`" in assert_problem(client.get(analysis["links"]["heatmap"] + "?raw=maybe"), 400)
 
 
+class TestTheReports:
+    def test_the_page_shows_the_image_where_it_was_kept(self, client, create, photo_png):
+        without = create(photo_png).get_json()
+        blind = client.get(without["links"]["report_html"])
+        create(photo_png, keep="true")
+        seeing = client.get(without["links"]["report_html"])
+
+        for page in (blind, seeing):
+            assert (page.status_code, page.mimetype) == (200, "text/html")
+            assert "<h1>Manipulated</h1>" in page.text
+            assert without["image"]["sha256"] in page.text
+        assert "The picture itself was not kept." in blind.text
+        assert "As it was analysed, upright." not in blind.text
+        assert "The picture itself was not kept." not in seeing.text
+        assert "As it was analysed, upright." in seeing.text
+
+    def test_the_page_can_neither_run_nor_ask(self, client, analysis):
+        policy = client.get(analysis["links"]["report_html"]).headers["Content-Security-Policy"]
+
+        assert {"default-src 'none'", "sandbox", "frame-ancestors 'none'"} <= set(policy.split("; "))
+        assert "script" not in policy
+
+    @pytest.mark.parametrize("keep", ["true", "false"])
+    def test_the_pdf_says_the_same(self, client, create, photo_png, keep):
+        analysis = create(photo_png, keep=keep).get_json()
+        response = client.get(analysis["links"]["report_pdf"])
+        file = pypdf.PdfReader(BytesIO(response.data))
+        text = " ".join(" ".join(page.extract_text() for page in file.pages).split())
+
+        assert (response.status_code, response.mimetype) == (200, "application/pdf")
+        assert response.headers["Content-Disposition"] == (
+            f'attachment; filename="tamperscope-{analysis["id"]}.pdf"'
+        )
+        assert "Brighter to the right." in text
+        assert ("The picture itself was not kept." in text) == (keep == "false")
+
+    def test_it_is_dated_by_the_analysis_and_stays_the_same(self, client, analysis):
+        made = datetime.fromisoformat(analysis["created"])
+
+        for link in ("report_html", "report_pdf"):
+            first, again = (client.get(analysis["links"][link]).data for _ in range(2))
+            assert first == again
+        assert f"{made:%Y-%m-%d %H:%M:%S} UTC" in client.get(analysis["links"]["report_html"]).text
+
+    def test_drawing_one_waits_for_a_place_as_analysing_does(self, store, create, photo_png):
+        detector = FakeDetector()
+        client = fake_app(Settings(workers=1, queue=0), detector, store).test_client()
+        analysis = create(photo_png, via=client).get_json()
+        assert detector.entered.acquire(timeout=30)
+        detector.release.clear()
+        other = Thread(target=create, args=(samples.encode(samples.photo(seed=1)),), kwargs={"via": client})
+        other.start()
+        assert detector.entered.acquire(timeout=30)
+
+        busy = client.get(analysis["links"]["report_pdf"])
+        detector.release.set()
+        other.join()
+
+        assert "try again" in assert_problem(busy, 503)
+        assert client.get(analysis["links"]["report_pdf"]).status_code == 200
+
+
+class TestThePreviewInsideAFile:
+    """A file's metadata can carry a small picture of it, which is no less private than the picture."""
+
+    @pytest.fixture
+    def detector(self, joint_bundle):
+        return Detector(joint_bundle)
+
+    @pytest.fixture
+    def client(self, detector):
+        return fake_app(detector=detector).test_client()
+
+    @pytest.fixture
+    def carrying(self):
+        return samples.with_preview(samples.photo(60, 40), picture=samples.photo(120, 80))
+
+    @staticmethod
+    def preview(analysis):
+        return analysis["evidence"]["metadata"]["details"]["preview"]
+
+    def test_it_is_kept_with_the_image_and_only_then(self, client, create, carrying):
+        first, kept = (create(carrying, via=client, keep=keep).get_json() for keep in ("false", "true"))
+
+        assert self.preview(first) == {**self.preview(kept), "picture": None}
+        assert self.preview(kept)["picture"].startswith("data:image/png;base64,")
+        assert kept["image"]["kept"]
+
+    def test_kept_at_once_or_later_is_the_same(self, client, create, carrying, detector):
+        at_once = create(carrying, via=client, keep="true").get_json()
+        other = fake_app(detector=detector).test_client()
+        create(carrying, via=other)
+        later = create(carrying, via=other, keep="true").get_json()
+
+        assert later["evidence"] == {
+            name: {**found, "map": found["map"] and found["map"].replace(at_once["id"], later["id"])}
+            for name, found in at_once["evidence"].items()
+        }
+
+
 class TestKeepingTheImage:
     @pytest.mark.parametrize("how", [{"query": "?keep=true"}, {"keep": "true"}, {"keep": "1"}], ids=str)
     def test_it_is_kept_when_asked(self, client, create, photo, photo_png, how):
@@ -255,6 +380,7 @@ class TestHistory:
 
         assert [line["id"] for line in listed] == [analysis["id"] for analysis in reversed(created)]
         for line, analysis in zip(listed, reversed(created), strict=True):
+            assert line.pop("headline") == analysis["words"]["headline"]
             assert {key: analysis[key] for key in line if key != "links"} == {
                 key: value for key, value in line.items() if key != "links"
             }
@@ -270,7 +396,7 @@ class TestDeleting:
         deleted = client.delete(kept["links"]["self"])
 
         assert (deleted.status_code, deleted.data) == (204, b"")
-        for address in ("", "/report.json", *(f"/{picture}" for picture in PICTURES)):
+        for address in ("", *(f"/{part}" for part in (*REPORTS, *PICTURES))):
             assert "no such analysis" in assert_problem(client.get(kept["links"]["self"] + address), 404)
         assert_problem(client.delete(kept["links"]["self"]), 404)
         assert client.get(PATH).get_json()["analyses"] == []
@@ -305,7 +431,7 @@ class TestKeys:
         address = mine.headers["Location"]
 
         for other in ("claims", "operator"):
-            for path in ("", "/report.json", *(f"/{picture}" for picture in PICTURES)):
+            for path in ("", *(f"/{part}" for part in (*REPORTS, *PICTURES))):
                 assert ask(other, address + path).status_code == 404, (other, path)
             assert ask(other, address, "DELETE").status_code == 404
             assert ask(other, PATH).get_json()["analyses"] == []

@@ -144,11 +144,12 @@ def test_nothing_follows_an_id_that_is_not_the_owners(store):
 def test_an_image_is_kept_once_it_is_asked_for(store):
     stored, _ = store.add(SUBJECT, DOCUMENT, {})
 
-    store.keep(stored.id, PHOTO)
-    store.keep(stored.id, Picture("image/png", b"other"))
-    store.keep("0" * 32, PHOTO)
+    store.keep(stored.id, PHOTO, {**stored.document, "more": 1})
+    store.keep(stored.id, Picture("image/png", b"other"), {})
+    store.keep("0" * 32, PHOTO, {})
 
-    assert store.get(stored.id, owner="").kept
+    found = store.get(stored.id, owner="")
+    assert (found.kept, found.document) == (True, {**DOCUMENT, "more": 1})
     assert store.picture(stored.id, IMAGE, owner="") == PHOTO
 
 

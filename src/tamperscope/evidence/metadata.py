@@ -111,7 +111,7 @@ def measure(image: Image) -> Evidence:
 
     The map marks where picture and preview differ; there is none where they do not. The details are
     `{"fields": [{"name", "value"}], "located": bool, "preview": {"differs", "width", "height", "picture"}}`.
-    `located` says that there is a GPS position, which is not told; `picture` is a PNG as a data URI;
+    `located` says that there is a GPS position, which is not told; `picture` is what `picture_of` gives;
     `preview` is None without one.
     """
     notes = _read(image)
@@ -175,6 +175,12 @@ def _from_programs(notes: _Notes) -> Iterator[_Finding]:
         yield _Finding("Declared as made by, or with, an image generator.", _GENERATED)
     if editors:
         yield _Finding(f"Saved by the image editor {', '.join(editors)}.", _EDITED)
+
+
+def picture_of(small: Preview) -> str:
+    """Return a preview as a PNG in a data URI."""
+    _, png = cv2.imencode(".png", small.pixels[:, :, ::-1])
+    return f"data:image/png;base64,{b64encode(png.tobytes()).decode()}"
 
 
 def _from_preview(small: Preview | None) -> Iterator[_Finding]:
@@ -276,12 +282,11 @@ def _changed(picture: NDArray[np.float32], other: NDArray[np.float32]) -> NDArra
 
 
 def _told(small: Preview) -> dict[str, Any]:
-    _, png = cv2.imencode(".png", small.pixels[:, :, ::-1])
     return {
         "differs": small.differs,
         "width": small.pixels.shape[1],
         "height": small.pixels.shape[0],
-        "picture": f"data:image/png;base64,{b64encode(png.tobytes()).decode()}",
+        "picture": picture_of(small),
     }
 
 

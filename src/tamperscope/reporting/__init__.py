@@ -7,9 +7,9 @@
 Both say what `ReportDocument` holds and nothing else. Equal documents become equal bytes.
 """
 
-from tamperscope.reporting.document import ReportDocument
+from tamperscope.reporting.document import ReportDocument, facts_of
 from tamperscope.reporting.figures import Maps
 from tamperscope.reporting.html import render_html
 from tamperscope.reporting.pdf import render_pdf
 
-__all__ = ["Maps", "ReportDocument", "render_html", "render_pdf"]
+__all__ = ["Maps", "ReportDocument", "facts_of", "render_html", "render_pdf"]

@@ -178,6 +178,11 @@ class ReportDocument:
         )
 
 
+def facts_of(details: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """Return what a measurement found as a table; every text has been through `shown`."""
+    return tuple(islice(_details(details), MOST_FACTS))
+
+
 def _kinds(scores: Mapping[str, float]) -> tuple[Kind, ...]:
     kinds = (Kind(*wording.KINDS[ManipulationType(name)], share) for name, share in scores.items())
     return tuple(sorted(kinds, key=lambda kind: -kind.share))
@@ -237,7 +242,7 @@ def _section(name: str, evidence: Mapping[str, Any], values: NDArray[np.float32]
         notable=evidence["notable"],
         finding=shown(evidence["finding"], 2000),
         figures=tuple(_section_figures(title, values, details)),
-        facts=tuple(islice(_details(details), MOST_FACTS)),
+        facts=facts_of(details),
         **evidence["explanation"],
     )
 

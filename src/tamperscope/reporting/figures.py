@@ -60,7 +60,7 @@ class Maps:
     ) -> Maps:
         """Read them back from 8-bit grey images, in which 255 stands for True and for 1."""
         maps = {name: _shares(data) for name, data in evidence.items()}
-        return cls(_shares(mask) > 0.5, _shares(heatmap), maps, picture)
+        return cls(rendering.decode_grey_png(mask) > 127, _shares(heatmap), maps, picture)
 
 
 @dataclass(frozen=True)
@@ -199,5 +199,4 @@ def _encoded(pixels: NDArray[np.uint8], file_format: str, **options: int) -> Pic
 
 
 def _shares(data: bytes) -> NDArray[np.float32]:
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    return np.asarray(levels, np.float32) / np.float32(255)
+    return rendering.decode_grey_png(data).astype(np.float32) / np.float32(255)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope import __version__, rendering
+from tamperscope.evidence import metadata
+from tamperscope.images import Image
 from tamperscope.report import Report
 from tamperscope.server.analysis import AnalysisService
 from tamperscope.server.settings import Settings
@@ -53,7 +56,9 @@ class Analyses:
         if stored is None:
             stored, new = self._analyzed(data, owner, keep, gone)
         if keep and not stored.kept:
-            self.store.keep(stored.id, _image(data, stored.document["image"]["format"]))
+            with self._service.decoded(data, gone) as image:
+                document = _with_preview(stored.document, image)
+            self.store.keep(stored.id, _image(data, document["image"]["format"]), document)
             stored = self.store.get(stored.id, owner=owner) or stored
         return stored, new
 
@@ -66,9 +71,10 @@ class Analyses:
                 pictures = dict(_pictures(report))
         if keep:
             pictures[IMAGE] = _image(data, report.image.format)
+        document = report.to_json() if keep else _without_preview(report.to_json())
         # Of the bundle that was used: it may have been swapped meanwhile.
         subject = Subject(owner, report.image.sha256, report.bundle.sha256, self._method)
-        return self.store.add(subject, report.to_json(), pictures)
+        return self.store.add(subject, document, pictures)
 
 
 def _pictures(report: Report) -> Iterator[tuple[str, Picture]]:
@@ -76,6 +82,30 @@ def _pictures(report: Report) -> Iterator[tuple[str, Picture]]:
     maps = {EVIDENCE + name: found.map for name, found in report.evidence.items() if found.map is not None}
     for name, values in {HEATMAP: report.heatmap, **maps}.items():
         yield name, _png(rendering.levels(rendering.scaled_down(values, LONGEST_MAP_SIDE)))
+
+
+def _without_preview(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the small picture that a file carries of itself: it shows what nobody asked to keep."""
+    return _previewing(document, None) if _preview(document) else document
+
+
+def _with_preview(document: Mapping[str, Any], image: Image) -> Mapping[str, Any]:
+    small = metadata.preview(image) if _preview(document) else None
+    return _previewing(document, metadata.picture_of(small)) if small else document
+
+
+def _preview(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = (
+        document["evidence"].get(metadata.NAME, {}).get("details", {}).get("preview")
+    )
+    return found
+
+
+def _previewing(document: Mapping[str, Any], picture: str | None) -> Mapping[str, Any]:
+    evidence = document["evidence"]
+    found = evidence[metadata.NAME]
+    details = {**found["details"], "preview": {**found["details"]["preview"], "picture": picture}}
+    return {**document, "evidence": {**evidence, metadata.NAME: {**found, "details": details}}}
 
 
 def _png(picture: NDArray[np.uint8]) -> Picture:

@@ -74,13 +74,19 @@ class AnalysisService:
         `gone` says whether nobody waits for the answer any more. Raises `ImageError` for the image,
         `BusyError` for a full queue, and `ClientDisconnected` when the client went while its image waited.
         """
+        with self.place(gone):
+            with self.metrics.stage("decode"):
+                image = read_image(data, self._limits)
+            yield image
+
+    @contextmanager
+    def place(self, gone: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Hold a worker's place for other work; raises as `decoded` does, but for the image."""
         with self._gate.enter() as waited:
             self.metrics.waited(waited)
             if gone():
                 raise ClientDisconnected
-            with self.metrics.stage("decode"):
-                image = read_image(data, self._limits)
-            yield image
+            yield
 
     @property
     def bundle(self) -> BundleIdentity:

@@ -113,6 +113,8 @@ class RegionAnswer(Answer):
     """How this area was probably manipulated."""
     source: SourceAnswer | None
     """Where it was copied from, if a copy was verified."""
+    place: str
+    """In which ninth of the image its middle lies, such as `upper left`."""
 
 
 class ExplanationAnswer(Answer):
@@ -123,9 +125,19 @@ class ExplanationAnswer(Answer):
     what_it_cannot: str
 
 
+class FactAnswer(Answer):
+    """One line of a table."""
+
+    label: str
+    value: str
+
+
 class EvidenceAnswer(Answer):
     """One independent forensic measurement."""
 
+    title: str
+    rating: str | None
+    """The strength in words, such as `unusual`; null where the measurement does not apply."""
     finding: str
     """What was found in this image; the reason, where the measurement does not apply."""
     strength: Probability | None
@@ -136,6 +148,8 @@ class EvidenceAnswer(Answer):
     explanation: ExplanationAnswer
     details: dict[str, Any]
     """What else this kind of measurement found."""
+    facts: tuple[FactAnswer, ...]
+    """The details as a table to read, in which nothing of foreign origin acts unseen."""
     map: str | None
     """Address of the map, null where the measurement says nothing about places."""
 
@@ -166,6 +180,9 @@ class LinksAnswer(Answer):
     image: str | None
     """The upright image; null where it was not kept."""
     report_json: str
+    report_html: str
+    """A page to read and hand on, with nothing beside itself."""
+    report_pdf: str
 
 
 class ReasonAnswer(Answer):
@@ -189,11 +206,34 @@ class OperatingPointsAnswer(Answer):
     manipulated_images: int
 
 
+class TypeWordsAnswer(Answer):
+    """A manipulation type for a reader."""
+
+    name: str
+    meaning: str
+
+
+class WordsAnswer(Answer):
+    """What to tell a reader, as it stands in the HTML and PDF reports."""
+
+    headline: str
+    """The verdict."""
+    meaning: str
+    """What the verdict rests on, and how often it is wrong."""
+    types: dict[ManipulationType, TypeWordsAnswer]
+    types_caveat: str
+    strengths: str
+    """What the strengths of the evidence mean."""
+    limits: tuple[str, ...]
+    """What to know before acting on the verdict."""
+
+
 class AnalysisAnswer(Answer):
     """Everything that was found out about one image."""
 
     id: str
     created: datetime
+    words: WordsAnswer
     verdict: Verdict
     score: Probability
     """Calibrated probability that the image was manipulated at all."""
@@ -232,6 +272,8 @@ class SummaryAnswer(Answer):
     id: str
     created: datetime
     verdict: Verdict
+    headline: str
+    """The verdict in words."""
     score: Probability
     type: ManipulationType
     image: ImageAnswer
@@ -284,5 +326,13 @@ class Index(Answer):
     """What this server is and what it answers."""
 
     name: str
+    version: str
     description: str
+    keys: bool
+    """Whether it asks for a key."""
+    max_bytes: int
+    """Of an image file."""
+    max_pixels: int
+    retention_days: int | None
+    """How long it keeps an analysis; null for ever."""
     endpoints: tuple[Endpoint, ...]

@@ -11,7 +11,7 @@ from flask_cors import CORS
 
 from tamperscope.detector import Detector
 from tamperscope.report import BundleIdentity
-from tamperscope.server import admin, contract, metrics, openapi, probes, problems, request_log, v1
+from tamperscope.server import admin, contract, metrics, openapi, page, probes, problems, request_log, v1
 from tamperscope.server.access import Access, read_keys
 from tamperscope.server.analyses import Analyses
 from tamperscope.server.analysis import AnalysisService
@@ -56,6 +56,7 @@ def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -
     problems.register(app)
     app.after_request(_harden)
     for blueprint in (
+        page.blueprint(settings),
         probes.blueprint(service),
         contract.blueprint(service),
         v1.blueprint(service, Analyses(service, store, settings)),

@@ -5,12 +5,16 @@ With API keys, an analysis belongs to the key that asked for it; for all others 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import BadRequest, NotFound
 
 from tamperscope import rendering
+from tamperscope.report import Box, OperatingPoints, Verdict
+from tamperscope.reporting import Maps, ReportDocument, facts_of, render_html, render_pdf, wording
 from tamperscope.server.analyses import EVIDENCE, HEATMAP, MASK, Analyses
 from tamperscope.server.analysis import AnalysisService
 from tamperscope.server.answers import AnalysisAnswer, HistoryAnswer
@@ -39,6 +43,12 @@ _PNG = {"image/png": None}
 _STORED = (404, 503)
 # The image is decoded for these.
 _RENDERED = (404, 413, 422, 503)
+# The report's page brings its styles and pictures with it; whatever stands in it can neither run nor ask.
+_REPORT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+)
+
+_Rendered = TypeVar("_Rendered")
 
 
 def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
@@ -97,6 +107,23 @@ def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
         response.headers["Content-Disposition"] = f'attachment; filename="tamperscope-{id}.json"'
         return response
 
+    @v1.get(f"{_PATH}/<id>/report.html")
+    @operation({"text/html": None}, problems=_RENDERED, parameters=(_ID,))
+    def analysis_report_html(id: str) -> Response:
+        """Return a stored analysis as a page to read and hand on; it shows the image where that was kept."""
+        response = Response(rendered(id, render_html), content_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = _REPORT_POLICY
+        response.headers["Content-Disposition"] = f'inline; filename="tamperscope-{id}.html"'
+        return response
+
+    @v1.get(f"{_PATH}/<id>/report.pdf")
+    @operation({"application/pdf": None}, problems=_RENDERED, parameters=(_ID,))
+    def analysis_report_pdf(id: str) -> Response:
+        """Return a stored analysis as PDF, for A4; it shows the image where that was kept."""
+        response = Response(rendered(id, render_pdf), content_type="application/pdf")
+        response.headers["Content-Disposition"] = f'attachment; filename="tamperscope-{id}.pdf"'
+        return response
+
     @v1.get(f"{_PATH}/<id>/mask.png")
     @operation(_PNG, problems=_STORED, parameters=(_ID,))
     def analysis_mask(id: str) -> Response:
@@ -146,6 +173,21 @@ def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
             raise NotFound(missing)
         return found
 
+    def rendered(id: str, render: Callable[[ReportDocument], _Rendered]) -> _Rendered:
+        """Return the report of a stored analysis; drawing it takes a worker's place, as analysing does."""
+        found = stored(id)
+        files = {name: picture(id, name).data for name in found.pictures}
+        kept = files.pop(IMAGE, None)
+        leaves = gone(request)
+        with service.decoded(kept, leaves) if kept else service.place(leaves) as image:
+            maps = Maps.from_files(
+                mask=files.pop(MASK),
+                heatmap=files.pop(HEATMAP),
+                evidence={name.removeprefix(EVIDENCE): data for name, data in files.items()},
+                picture=image.pixels if image else None,
+            )
+            return render(ReportDocument.from_json(found.document, maps, made_at=found.created))
+
     def kept_image(id: str) -> bytes:
         return picture(
             id, IMAGE, "The image of this analysis was not kept; send it again with keep=true to see it here."
@@ -185,10 +227,21 @@ def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
     def link(name: str, path: str) -> str | None:
         return f"{address}/{path}" if name in stored.pictures else None
 
+    image = document["image"]
     evidence = {
-        name: {**found, "map": link(EVIDENCE + name, f"evidence/{name}.png")}
+        name: {
+            **found,
+            "title": wording.measurement(name),
+            "rating": None if found["strength"] is None else wording.strength(found["strength"]),
+            "facts": [asdict(fact) for fact in facts_of(found["details"])],
+            "map": link(EVIDENCE + name, f"evidence/{name}.png"),
+        }
         for name, found in document["evidence"].items()
     }
+    regions = [
+        {**region, "place": wording.place(Box(**region["box"]), image["width"], image["height"])}
+        for region in document["regions"]
+    ]
     links = {
         "self": address,
         "mask": link(MASK, "mask.png"),
@@ -196,17 +249,34 @@ def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
         "overlay": link(IMAGE, "overlay.png"),
         "image": link(IMAGE, "image.png"),
         "report_json": f"{address}/report.json",
+        "report_html": f"{address}/report.html",
+        "report_pdf": f"{address}/report.pdf",
     }
     return AnalysisAnswer.model_validate(
         {
             **document,
             "id": stored.id,
             "created": stored.created,
-            "image": {**document["image"], "kept": stored.kept},
+            "words": _words(document),
+            "regions": regions,
+            "image": {**image, "kept": stored.kept},
             "evidence": evidence,
             "links": links,
         }
     )
+
+
+def _words(document: Mapping[str, Any]) -> dict[str, Any]:
+    verdict = Verdict(document["verdict"])
+    points = OperatingPoints(**found) if (found := document["operating_points"]) else None
+    return {
+        "headline": wording.HEADLINES[verdict],
+        "meaning": wording.meaning(verdict, document["score"], points),
+        "types": {kind: {"name": name, "meaning": means} for kind, (name, means) in wording.KINDS.items()},
+        "types_caveat": wording.KINDS_CAVEAT,
+        "strengths": wording.STRENGTHS,
+        "limits": wording.limits(points),
+    }
 
 
 def _line(summary: Summary) -> dict[str, Any]:
@@ -214,6 +284,7 @@ def _line(summary: Summary) -> dict[str, Any]:
         "id": summary.id,
         "created": summary.created,
         "verdict": summary.verdict,
+        "headline": wording.HEADLINES[Verdict(summary.verdict)],
         "score": summary.score,
         "type": summary.type,
         "image": {**summary.image, "kept": summary.kept},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, select, tuple_
+from sqlalchemy import Select, delete, exists, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -166,11 +166,17 @@ class Store:
                 query = query.where(place < tuple_(last.created, last.id))
             return [Summary(*row) for row in session.execute(query)]
 
-    def keep(self, id: str, image: Picture) -> None:
-        """Keep the image of an analysis as well, where it is not kept yet and the analysis still exists."""
+    def keep(self, id: str, image: Picture, document: Mapping[str, Any]) -> None:
+        """Keep the image of an analysis as well, where it is not kept yet and the analysis still exists.
+
+        `document` is what the analysis says from now on.
+        """
         try:
             with self._database.transaction() as session:
                 session.add(_picture_row(id, IMAGE, image))
+                session.execute(
+                    update(AnalysisRow).where(AnalysisRow.id == id).values(document=dict(document))
+                )
         except IntegrityError:
             return
 

@@ -1,0 +1,67 @@
+// Making elements, and speaking to who listens instead of looking.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Return an element; `attributes` that are functions listen, those that are null are left out. */
+export function h(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+/** Return an SVG element that is only to look at. */
+export function icon(path, box = 24) {
+  const shape = filled(document.createElementNS(SVG, "path"), { d: path }, []);
+  const attributes = { viewBox: `0 0 ${box} ${box}`, "aria-hidden": "true", class: "icon" };
+  return filled(document.createElementNS(SVG, "svg"), attributes, [shape]);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined) continue;
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (typeof value !== "boolean" || /^(aria|data)-/.test(name))
+      element.setAttribute(name, String(value));
+    else element.toggleAttribute(name, value);
+  }
+  element.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
+  return element;
+}
+
+export const ICONS = {
+  manipulated: "M12 3 2 20.5h20L12 3Zm0 6.5v5m0 2.6v.4",
+  inconclusive:
+    "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM9 9.4a3 3 0 1 1 4.4 2.7c-.9.5-1.4 1-1.4 2.2m0 2.8v.4",
+  authentic: "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM7.8 12.3l2.9 2.9 5.6-6",
+  failed: "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM8.5 8.5l7 7m0-7-7 7",
+  picture: "M4 5h16v14H4zM4 16l5-5 4 4 2.5-2.5L20 17M15.5 9.2v.1",
+  download: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 19.5h14",
+};
+
+/** Say something to screen readers without moving anybody's focus. */
+export function announce(text) {
+  document.getElementById("status").textContent = text;
+}
+
+/** What to call a picture whose name nobody told. */
+export function described({ format, width, height }) {
+  return `${format}, ${width} × ${height}`;
+}
+
+export function percent(share) {
+  const value = 100 * share;
+  const digits = value === 0 || value >= 9.95 ? 0 : 1;
+  return `${value.toFixed(digits).replace(/\.0$/, "")}\u00a0%`;
+}
+
+export function bytes(count) {
+  if (count < 1000) return `${count}\u00a0bytes`;
+  const [amount, unit] = count < 999_500 ? [count / 1e3, "kB"] : [count / 1e6, "MB"];
+  return `${Number(amount.toPrecision(3))}\u00a0${unit}`;
+}
+
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+export function moment(text) {
+  return h("time", { datetime: text }, MOMENT.format(new Date(text)));
+}

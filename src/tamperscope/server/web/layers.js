@@ -1,0 +1,145 @@
+// Pictures to lay over the picture, made of maps: 8-bit levels, of which 255 stands for 1.
+
+export const MASK_COLOUR = [0, 224, 110];
+const LONGEST_PICTURE = 4096;
+
+let colours = null;
+
+/** Read the 256 colours of the scale, the same that the server draws heatmaps in. */
+export async function loadColours() {
+  const { data } = await pixelsOf(await (await fetch("page/colours.png")).blob());
+  colours = Array.from({ length: 256 }, (_, level) => data.subarray(4 * level, 4 * level + 3));
+}
+
+/** A map out of a grey PNG: `{width, height, levels}`. */
+export async function levelsOf(blob) {
+  const { width, height, data } = await pixelsOf(blob);
+  return { width, height, levels: Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]) };
+}
+
+/** Whether a coloured map is 0 everywhere. */
+export async function isEmpty(blob) {
+  const { data } = await pixelsOf(blob);
+  const lowest = packed(...colours[0], 255);
+  return new Uint32Array(data.buffer).every((pixel) => pixel === lowest);
+}
+
+/** The server's mask, as large as `map`. */
+export async function maskOf(blob, map) {
+  const size = { resizeWidth: map.width, resizeHeight: map.height, resizeQuality: "medium" };
+  const { data } = await pixelsOf(blob, size);
+  return Uint8Array.from({ length: map.levels.length }, (_, i) => (data[4 * i] > 127 ? 1 : 0));
+}
+
+/** Pixels of a map from a threshold (0 to 1) on. */
+export function maskAt(map, threshold) {
+  const lowest = Math.max(1, Math.round(255 * threshold));
+  return map.levels.map((level) => (level >= lowest ? 1 : 0));
+}
+
+export function share(mask) {
+  let count = 0;
+  for (const marked of mask) count += marked;
+  return count / mask.length;
+}
+
+/** A map in colours; over a picture, what is low lets the picture through. */
+export function heatLayer(map, overPicture) {
+  const palette = colours.map(([red, green, blue], level) =>
+    packed(red, green, blue, overPicture ? Math.min(255, 20 + 2.6 * level) : 255),
+  );
+  return painted(map, (i) => palette[map.levels[i]]);
+}
+
+export function maskLayer(map, mask, overPicture) {
+  const marked = packed(...MASK_COLOUR, overPicture ? 150 : 255);
+  const rest = overPicture ? packed(0, 0, 0, 110) : packed(38, 46, 56, 255);
+  return painted(map, (i) => (mask[i] ? marked : rest));
+}
+
+/** One pixel as image data has it in memory. */
+function packed(...channels) {
+  return new Uint32Array(Uint8ClampedArray.from(channels).buffer)[0];
+}
+
+function painted({ width, height, levels }, pixelOf) {
+  const layer = canvas(width, height);
+  const context = layer.getContext("2d");
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < levels.length; i++) pixels[i] = pixelOf(i);
+  context.putImageData(image, 0, 0);
+  return layer;
+}
+
+/** The upright picture of an analysis out of a file; null where this browser cannot show what was analysed. */
+export async function pictureOf(blob, { width, height }) {
+  const longest = Math.max(width, height);
+  const scale = Math.min(1, LONGEST_PICTURE / longest);
+  try {
+    const whole = await createImageBitmap(blob);
+    if (Math.abs(whole.width / whole.height - width / height) > 0.01 * (width / height)) return null;
+    if (scale === 1) return whole;
+    const size = { resizeWidth: Math.round(width * scale), resizeHeight: Math.round(height * scale) };
+    const smaller = await createImageBitmap(whole, { ...size, resizeQuality: "high" });
+    whole.close();
+    return smaller;
+  } catch {
+    return null;
+  }
+}
+
+/** A small square of a picture as a data address; null where the browser cannot read the file. */
+export async function thumbnailOf(blob, side = 112) {
+  try {
+    const bitmap = await createImageBitmap(blob);
+    const cut = Math.min(bitmap.width, bitmap.height);
+    const small = canvas(side, side);
+    const context = small.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(
+      bitmap,
+      (bitmap.width - cut) / 2,
+      (bitmap.height - cut) / 2,
+      cut,
+      cut,
+      0,
+      0,
+      side,
+      side,
+    );
+    bitmap.close();
+    return small.toDataURL("image/jpeg", 0.8);
+  } catch {
+    return null;
+  }
+}
+
+/** The picture with the mask in green as a PNG, as the server draws it; null where it is too large for that. */
+export async function overlayFile(pictureFile, maskFile) {
+  const { data: marks } = await pixelsOf(maskFile);
+  const image = await pixelsOf(pictureFile);
+  for (let i = 0; i < marks.length; i += 4) {
+    if (marks[i] < 128) continue;
+    image.data[i] >>= 1;
+    image.data[i + 1] = (image.data[i + 1] >> 1) + 128;
+    image.data[i + 2] >>= 1;
+  }
+  const sheet = canvas(image.width, image.height);
+  sheet.getContext("2d").putImageData(image, 0, 0);
+  return new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
+}
+
+/** The pixels of a file as they are, without colour management. */
+async function pixelsOf(blob, size = {}) {
+  const bitmap = await createImageBitmap(blob, { ...size, colorSpaceConversion: "none" });
+  const { width, height } = bitmap;
+  const context = canvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, width, height);
+}
+
+function canvas(width, height) {
+  return Object.assign(document.createElement("canvas"), { width, height });
+}

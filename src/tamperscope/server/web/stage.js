@@ -1,0 +1,230 @@
+// The picture on its screen, with the controls below.
+
+import * as api from "./api.js";
+import { h, percent } from "./dom.js";
+import { scale } from "./evidence.js";
+import * as layers from "./layers.js";
+import { Viewer } from "./viewer.js";
+
+const OPACITY = 0.75;
+
+/** The picture with its controls. */
+export class Stage {
+  selected = null;
+  onSelected = () => {};
+  picture = null;
+  #analysis;
+  #map = null;
+  #serverMask = null;
+  #maps = new Map();
+  #viewer;
+  #closed = false;
+
+  constructor(analysis, file) {
+    this.#analysis = analysis;
+    this.canvas = h("canvas", {
+      tabindex: 0,
+      role: "img",
+      "aria-label": `The picture with ${analysis.regions.length} marked areas. Plus and minus zoom, arrows move, 0 shows all.`,
+    });
+    this.#viewer = new Viewer(this.canvas, {
+      onSelect: (number) => this.select(number),
+      onSplit: (share) => (this.compare.value = Math.round(100 * share)),
+    });
+    this.#viewer.opacity = OPACITY;
+    this.notice = h("p", { class: "notice", role: "status" }, "Fetching the maps…");
+    this.compare = range("compare", 0, 100, 0, (value) => (this.#viewer.split = value / 100));
+    this.opacity = range(
+      "opacity",
+      0,
+      100,
+      Math.round(100 * OPACITY),
+      (value) => (this.#viewer.opacity = value / 100),
+    );
+    const cut = Math.round(100 * analysis.threshold);
+    this.threshold = range("threshold", 1, 99, cut, () => this.#cut());
+    this.layer = h(
+      "select",
+      { id: "layer", change: () => this.#show() },
+      h("option", { value: "heatmap" }, "Heatmap"),
+      h("option", { value: "mask" }, "Mask"),
+      h("option", { value: "none" }, "Picture alone"),
+      Object.entries(analysis.evidence)
+        .filter(([, found]) => found.map)
+        .map(([name, { title }]) => h("option", { value: name }, `Evidence: ${title}`)),
+    );
+    this.marked = h("output", { id: "marked", for: "threshold" });
+    this.reset = h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        hidden: true,
+        click: () => ((this.threshold.value = cut), this.#cut()),
+      },
+      `Back to ${analysis.threshold.toFixed(2)}`,
+    );
+    const outlines = h("input", {
+      type: "checkbox",
+      checked: true,
+      change: () => (this.#viewer.outlined = outlines.checked),
+    });
+    const zoom = (label, name, act) =>
+      h("button", { type: "button", class: "tool", "aria-label": name, title: name, click: act }, label);
+    this.legend = h("div", { class: "legend" }, scale());
+    this.element = h(
+      "section",
+      { class: "stage", "aria-label": "Picture" },
+      h(
+        "div",
+        { class: "screen" },
+        this.canvas,
+        this.notice,
+        h(
+          "div",
+          { class: "tools" },
+          zoom("+", "Zoom in", () => this.#viewer.zoom(1.5)),
+          zoom("−", "Zoom out", () => this.#viewer.zoom(1 / 1.5)),
+          zoom("⤢", "Show all", () => this.show(null)),
+        ),
+      ),
+      h(
+        "div",
+        { class: "controls card" },
+        field("Layer", this.layer),
+        field("Compare", this.compare),
+        field("Opacity", this.opacity),
+        field("Threshold", this.threshold, h("span", { class: "reading" }, this.marked, this.reset)),
+        h("label", { class: "check" }, outlines, "Outlines"),
+        this.legend,
+      ),
+    );
+    this.#fit();
+    this.#load(file);
+  }
+
+  select(number) {
+    this.selected = number;
+    this.#viewer.selected = number;
+    this.onSelected(number);
+  }
+
+  /** Choose a region and show it large; null shows the whole picture. */
+  show(number) {
+    this.select(number);
+    this.#viewer.reveal(number);
+  }
+
+  showMap(name) {
+    this.layer.value = name;
+    this.#show();
+    this.element.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+  }
+
+  close() {
+    this.#closed = true;
+    this.#viewer.close();
+    this.picture?.close();
+  }
+
+  /** The screen has the picture's proportions, within limits, so that little of it stays empty. */
+  #fit() {
+    const { width, height } = this.#analysis.image;
+    this.element.style.setProperty("--proportions", Math.min(2.2, Math.max(0.8, width / height)));
+  }
+
+  async #load(file) {
+    const { links, image, regions } = this.#analysis;
+    try {
+      const [heat, mask, picture] = await Promise.all([
+        api.file(`${links.heatmap}?raw=true`),
+        api.file(links.mask),
+        file ?? (links.image ? api.file(links.image) : null),
+      ]);
+      this.#map = await layers.levelsOf(heat);
+      this.#serverMask = await layers.maskOf(mask, this.#map);
+      this.picture = picture && (await layers.pictureOf(picture, image));
+      if (!this.picture && file && links.image) {
+        this.picture = await layers.pictureOf(await api.file(links.image), image);
+      }
+    } catch (problem) {
+      if (!(problem instanceof api.Problem)) throw problem;
+      this.notice.textContent = `${problem.title}. ${problem.message} ${problem.advice}`;
+      return;
+    }
+    if (this.#closed) return;
+    this.#viewer.show({ picture: this.picture, width: image.width, height: image.height, regions });
+    this.notice.textContent = this.picture ? "" : missing(file);
+    this.notice.hidden = Boolean(this.picture);
+    this.compare.disabled = this.opacity.disabled = !this.picture;
+    this.#show();
+    this.element.dataset.ready = "";
+  }
+
+  #cut() {
+    this.layer.value = "mask";
+    this.#show();
+  }
+
+  #mask() {
+    const chosen = this.threshold.value / 100;
+    // The server's own mask lacks specks that are too small to mean anything.
+    const untouched = Math.round(100 * this.#analysis.threshold) === Number(this.threshold.value);
+    this.reset.hidden = untouched;
+    const mask = untouched ? this.#serverMask : layers.maskAt(this.#map, chosen);
+    const from = untouched ? this.#analysis.threshold : chosen;
+    this.marked.textContent = `${percent(layers.share(mask))} marked from ${from.toFixed(2)} on`;
+    return mask;
+  }
+
+  async #show() {
+    if (!this.#map) return;
+    const chosen = this.layer.value;
+    const over = Boolean(this.picture);
+    const mask = this.#mask();
+    this.legend.hidden = chosen === "mask" || chosen === "none";
+    if (chosen === "none") this.#viewer.layer = null;
+    else if (chosen === "mask") this.#viewer.layer = layers.maskLayer(this.#map, mask, over);
+    else if (chosen === "heatmap") this.#viewer.layer = layers.heatLayer(this.#map, over);
+    else await this.#evidence(chosen, over);
+  }
+
+  async #evidence(name, over) {
+    try {
+      if (!this.#maps.has(name)) {
+        const map = await layers.levelsOf(await api.file(`${this.#analysis.evidence[name].map}?raw=true`));
+        this.#maps.set(name, layers.heatLayer(map, over));
+      }
+      if (this.layer.value === name) this.#viewer.layer = this.#maps.get(name);
+    } catch (problem) {
+      if (!(problem instanceof api.Problem)) throw problem;
+      this.notice.hidden = false;
+      this.notice.textContent = `${problem.title}. ${problem.message}`;
+    }
+  }
+}
+
+function missing(file) {
+  if (file)
+    return "This browser cannot show this kind of file. Keep the picture on the server to see it here.";
+  return "The picture was not kept. Drop the same file on this page to see it: nothing is analysed twice.";
+}
+
+function field(label, input, ...rest) {
+  return h("div", { class: "field" }, h("label", { for: input.id }, label), input, ...rest);
+}
+
+function range(id, min, max, value, act) {
+  return h("input", {
+    type: "range",
+    id,
+    min,
+    max,
+    value,
+    input: (event) => act(Number(event.target.value)),
+  });
+}
+
+function calm() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}

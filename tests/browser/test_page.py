@@ -1,0 +1,546 @@
+"""What somebody sees and does on the page, from dropping a picture to handing a report on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import PIL.Image
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+import samples
+from fakes import FakeDetector, fake_app
+from tamperscope import Detector, rendering
+from tamperscope.images import read_image
+from tamperscope.server.keys import create_key
+from tamperscope.server.settings import Settings
+
+PHONE = 360
+
+
+def file(data: bytes, name: str = "beach.png", kind: str = "image/png") -> dict[str, object]:
+    return {"name": name, "mimeType": kind, "buffer": data}
+
+
+def choose(page: Page, *files: dict[str, object]) -> None:
+    page.set_input_files("#files", list(files))
+
+
+def verdict(page: Page, text: str = "Manipulated") -> None:
+    expect(page.locator(".verdict h1")).to_have_text(text)
+    expect(page.locator(".stage[data-ready]")).to_be_visible()
+
+
+def download(page: Page, label: str) -> bytes:
+    with page.expect_download() as started:
+        page.get_by_role("button", name=label, exact=True).click()
+    return Path(started.value.path()).read_bytes()
+
+
+def set_range(page: Page, label: str, value: int) -> None:
+    page.get_by_label(label, exact=True).fill(str(value))
+
+
+def answering(status: int, body: str) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(status=status, body=body)
+
+
+def pixel(page: Page, x: float, y: float) -> tuple[int, int, int]:
+    """The colour at a place of the canvas, given as shares of its width and height, after it was drawn."""
+    script = """([x, y]) => new Promise((tell) => requestAnimationFrame(() => requestAnimationFrame(() => {
+        const canvas = document.querySelector("canvas");
+        const at = [Math.round(x * canvas.width), Math.round(y * canvas.height)];
+        tell([...canvas.getContext("2d").getImageData(...at, 1, 1).data.slice(0, 3)]);
+    })))"""
+    red, green, blue = page.evaluate(script, [x, y])
+    return red, green, blue
+
+
+def transfer(page: Page, event: str, data: bytes) -> None:
+    """Drop or paste a file, as the browser would hand it over."""
+    page.evaluate(
+        """([event, bytes]) => {
+            const files = new DataTransfer();
+            files.items.add(new File([new Uint8Array(bytes)], "beach.png", {type: "image/png"}));
+            const made = {
+                drop: () => new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true}),
+                paste: () => new ClipboardEvent("paste", {clipboardData: files, bubbles: true}),
+            };
+            document.body.dispatchEvent(made[event]());
+        }""",
+        [event, list(data)],
+    )
+
+
+class TestFromPictureToReport:
+    def test_a_chosen_picture_gets_its_verdict_in_words(self, visit, photo_png):
+        page = visit()
+        choose(page, file(photo_png))
+
+        verdict(page)
+        expect(page.locator(".name")).to_contain_text("beach.png")
+        expect(page.locator(".verdict")).to_contain_text("Nobody has measured how often this model is wrong")
+        expect(page.get_by_label("Score 0.90 on a scale from 0 to 1")).to_be_visible()
+        expect(page.locator(".doubts")).to_contain_text("found by a fake")
+        expect(page.locator(".regions button")).to_have_text(re.compile("Upper left: copy-move"))
+        expect(page.locator(".facts").last).to_contain_text(read_image(photo_png).facts().sha256)
+        expect(page.locator(".background")).to_contain_text("It is a lead for a person who judges")
+
+    @pytest.mark.parametrize("event", ["drop", "paste"])
+    def test_a_picture_can_be_dropped_and_pasted(self, visit, photo_png, event):
+        page = visit()
+        transfer(page, event, photo_png)
+
+        verdict(page)
+
+    def test_several_are_analysed_one_after_the_other(self, visit):
+        page = visit()
+        grey = samples.encode(np.zeros((60, 80, 3), np.uint8), "PNG")
+        choose(page, file(samples.encode(samples.photo(seed=1), "PNG"), "one.png"), file(grey, "two.png"))
+
+        strip = page.get_by_label("Pictures of this visit").get_by_role("link")
+        expect(strip).to_have_text([re.compile("one.pngManipulated"), re.compile("two.pngNo manipulation")])
+        strip.nth(1).click()
+        verdict(page, "No manipulation found")
+        expect(page.locator(".regions")).to_contain_text("None.")
+
+    def test_the_sample_is_one_click_away(self, visit):
+        page = visit()
+        page.get_by_role("button", name="Try a sample").click()
+
+        verdict(page)
+
+    def test_everything_can_be_taken_along(self, visit, photo_png):
+        page = visit()
+        choose(page, file(photo_png))
+        verdict(page)
+        report = FakeDetector().analyze(photo_png)
+
+        assert download(page, "Report, PDF").startswith(b"%PDF-")
+        assert b"<h1>Manipulated</h1>" in download(page, "Report, HTML")
+        assert json.loads(download(page, "Report, JSON"))["image"]["sha256"] == report.image.sha256
+        assert download(page, "Mask") == rendering.encode_png(rendering.mask_image(report.mask))
+        assert samples.decode(download(page, "Heatmap")).shape == (120, 160, 3)
+        overlay = np.asarray(PIL.Image.open(BytesIO(download(page, "Overlay"))).convert("RGB"))
+        assert np.array_equal(overlay, rendering.overlay(read_image(photo_png).pixels, report.mask))
+
+    def test_the_default_bundle_finds_the_third_clog(self, visit):
+        detector = Detector.load()
+        page = visit(fake_app(detector=detector))
+        page.get_by_role("button", name="Try a sample").click()
+
+        verdict(page)
+        expect(page.locator(".regions button").first).to_contain_text("copy-move")
+        expect(page.locator(".regions button").first).to_contain_text("copied from the area outlined in blue")
+        expect(page.get_by_role("tab").first).to_have_text("Clonesvery unusual")
+        expect(page.get_by_role("tabpanel")).to_contain_text("turned by")
+
+
+class TestProgress:
+    def test_each_stage_is_shown_while_it_lasts_and_can_be_cancelled(self, visit, photo_png):
+        detector = FakeDetector(holding=True)
+        page = visit(fake_app(detector=detector))
+        choose(page, file(photo_png), file(photo_png, "second.png"))
+
+        expect(page.locator("[aria-current='step']")).to_contain_text("Analysing")
+        expect(page.locator(".progress")).to_contain_text("100 % of")
+        page.get_by_label("Pictures of this visit").get_by_role("link").nth(1).click()
+        expect(page.locator("[aria-current='step']")).to_have_text("Waiting1 before it")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("heading", name="Has this picture been altered?")).to_be_visible()
+        detector.release.set()
+
+
+class TestWhatGoesWrong:
+    def test_a_bad_file_is_said_to_be_one(self, visit):
+        page = visit()
+        for data, title, sentence in (
+            (b"", "Nothing to analyse", "is empty"),
+            (b"just text", "Not a picture we read", "JPEG, PNG"),
+            (b"\x89PNG\r\n\x1a\n", "Cannot be read", "damaged"),
+        ):
+            choose(page, file(data, "notes.png"))
+
+            alert = page.get_by_role("alert")
+            expect(alert.get_by_role("heading")).to_have_text(title)
+            expect(alert).to_contain_text("notes.png")
+            expect(alert).to_contain_text(sentence)
+            expect(alert.get_by_role("button")).to_have_count(0)
+            alert.get_by_role("link", name="Choose another picture").click()
+            expect(page.get_by_role("button", name="Choose pictures")).to_be_visible()
+
+    def test_a_file_beyond_the_limit_is_not_even_sent(self, visit, photo_png):
+        page = visit(fake_app(Settings(max_bytes=1000)))
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.method))
+        choose(page, file(photo_png))
+
+        expect(page.get_by_role("alert")).to_contain_text("this server takes 1 kB")
+        assert "POST" not in sent
+
+    def test_a_busy_server_is_asked_again_by_a_click(self, visit, serve, photo_png):
+        detector = FakeDetector(holding=True)
+        app = fake_app(Settings(workers=1, queue=0), detector)
+        other = Thread(
+            target=app.test_client().post,
+            args=("/classify",),
+            kwargs={"data": {"image": (BytesIO(photo_png), "a")}},
+        )
+        other.start()
+        assert detector.entered.acquire(timeout=30)
+        page = visit(app)
+        choose(page, file(photo_png))
+
+        alert = page.get_by_role("alert")
+        expect(alert.get_by_role("heading")).to_have_text("The server is busy")
+        expect(alert).to_contain_text("suggests waiting 5 seconds")
+        detector.release.set()
+        other.join()
+        page.get_by_role("button", name="Try again").click()
+        verdict(page)
+
+    def test_every_other_refusal_has_its_words(self, visit, photo_png):
+        page = visit()
+        for status, title in (
+            (400, "Nothing to analyse"),
+            (403, "Not allowed"),
+            (413, "Too large"),
+            (429, "Too fast"),
+            (500, "Something went wrong"),
+            (502, "Something went wrong"),
+        ):
+            # A proxy in front answers in HTML, which is not repeated.
+            body = "<h1>Bad gateway</h1>" if status == 502 else json.dumps({"detail": f"Refused: {status}."})
+            page.route("**/v1/analyses", answering(status, body))
+            choose(page, file(photo_png))
+
+            alert = page.get_by_role("alert")
+            expect(alert.get_by_role("heading")).to_have_text(title)
+            expect(alert).to_contain_text(
+                "The server's log says more." if status == 502 else f"Refused: {status}."
+            )
+            page.unroute("**/v1/analyses")
+
+    def test_a_server_that_is_gone(self, visit, photo_png):
+        page = visit()
+        page.route("**/v1/analyses", lambda route: route.abort())
+        choose(page, file(photo_png))
+
+        expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+
+    def test_an_address_of_nothing(self, visit):
+        page = visit()
+        page.evaluate("location.hash = '#/analyses/" + "0" * 32 + "'")
+
+        expect(page.get_by_role("alert")).to_contain_text("There is no such analysis here")
+
+
+class TestLookingClosely:
+    @pytest.fixture
+    def page(self, visit, photo_png):
+        page = visit()
+        choose(page, file(photo_png))
+        verdict(page)
+        return page
+
+    def test_the_line_parts_the_picture_from_the_heatmap(self, page):
+        page.get_by_label("Outlines").uncheck()
+        set_range(page, "Opacity", 100)
+        covered = pixel(page, 0.3, 0.4)
+        set_range(page, "Compare", 60)
+        bare = pixel(page, 0.3, 0.4)
+        set_range(page, "Opacity", 0)
+        set_range(page, "Compare", 0)
+
+        assert covered != bare
+        assert pixel(page, 0.3, 0.4) == bare
+
+    def test_the_line_can_be_dragged(self, page):
+        canvas = page.locator("canvas").bounding_box()
+        middle = canvas["x"] + canvas["width"] / 2
+        height = canvas["y"] + canvas["height"] / 2
+        # The picture, four to three, stands in the middle of the canvas, and the line at its left edge.
+        page.mouse.move(middle - canvas["height"] * 4 / 3 / 2 + 1, height)
+        page.mouse.down()
+        page.mouse.move(middle, height, steps=4)
+        page.mouse.up()
+
+        expect(page.get_by_label("Compare", exact=True)).to_have_value("50")
+
+    def test_the_threshold_redraws_the_mask_without_the_server(self, page, photo_png):
+        share = FakeDetector().analyze(photo_png).mask.mean()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/v1/" in request.url else None)
+        expect(page.locator("#marked")).to_have_text(
+            re.compile(rf"^{100 * share:.0f}\s% marked from 0.50 on$")
+        )
+        set_range(page, "Threshold", 80)
+        none = pixel(page, 0.3, 0.4)
+        expect(page.locator("#marked")).to_have_text(re.compile(r"^0\s% marked from 0.80 on$"))
+        expect(page.get_by_label("Layer")).to_have_value("mask")
+        page.get_by_role("button", name="Back to 0.50").click()
+
+        assert pixel(page, 0.3, 0.4)[1] > none[1]
+        expect(page.locator("#marked")).to_contain_text("from 0.50 on")
+        assert asked == []
+
+    def test_evidence_can_be_laid_over_the_picture(self, page):
+        page.get_by_label("Outlines").uncheck()
+        before = pixel(page, 0.9, 0.9)
+        page.get_by_role("button", name="Lay it over the picture").click()
+        expect(page.get_by_label("Layer")).to_have_value("error_level")
+
+        page.wait_for_function(
+            """before => {
+                const canvas = document.querySelector("canvas");
+                const at = [Math.round(0.9 * canvas.width), Math.round(0.9 * canvas.height)];
+                return String(canvas.getContext("2d").getImageData(...at, 1, 1).data.slice(0, 3)) !== before;
+            }""",
+            arg=",".join(map(str, before)),
+        )
+
+    def test_zooming_and_moving(self, page):
+        page.get_by_label("Layer").select_option("none")
+        page.get_by_label("Outlines").uncheck()
+        whole = pixel(page, 0.1, 0.1)
+        for _ in range(3):
+            page.get_by_role("button", name="Zoom in").click()
+        closer = pixel(page, 0.1, 0.1)
+        box = page.locator("canvas").bounding_box()
+        page.mouse.move(box["x"] + 200, box["y"] + 200)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 400, box["y"] + 330, steps=4)
+        page.mouse.up()
+        moved = pixel(page, 0.1, 0.1)
+        page.get_by_role("button", name="Show all").click()
+
+        assert len({whole, closer, moved}) == 3
+        assert pixel(page, 0.1, 0.1) == whole
+
+    def test_an_area_is_chosen_in_the_picture_and_in_the_list(self, page):
+        entry = page.locator(".regions button")
+        box = page.locator("canvas").bounding_box()
+        # Within the fake's triangle, whose right angle is at an eighth of the picture.
+        page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+        expect(entry).to_have_attribute("aria-pressed", "true")
+        entry.click()
+        expect(entry).to_have_attribute("aria-pressed", "false")
+
+    def test_each_measurement_has_a_tab_with_its_help(self, page):
+        tabs = page.get_by_role("tab")
+        expect(tabs).to_have_text(
+            ["Error levelvery unusual", "Metadataslightly unusual", "JPEG gridnot applicable"]
+        )
+        expect(page.get_by_role("tabpanel").get_by_role("img", name="Map of Error level")).to_be_visible()
+        tabs.nth(2).click()
+        panel = page.get_by_role("tabpanel")
+        expect(panel).to_contain_text("Not a JPEG.")
+        expect(panel).to_contain_text("what it cannot")
+
+
+def test_a_file_that_browsers_cannot_show_is_shown_once_the_server_keeps_it(visit):
+    page = visit()
+    choose(page, file(samples.encode(samples.photo(160, 120), "TIFF"), "scan.tif", "image/tiff"))
+    verdict(page)
+    expect(page.locator(".notice")).to_contain_text("This browser cannot show this kind of file.")
+    page.locator(".kept").get_by_role("button", name="Keep the picture on the server").click()
+
+    expect(page.locator(".kept")).to_contain_text("The server keeps the picture")
+    verdict(page)
+    expect(page.locator(".notice")).to_be_hidden()
+
+
+def test_a_map_with_nothing_on_it_is_not_shown(visit, joint_bundle):
+    page = visit(fake_app(detector=Detector(joint_bundle)))
+    choose(page, file(samples.encode(samples.scene(160, 120), "PNG")))
+    page.get_by_role("tab", name="Clones").click()
+    panel = page.get_by_role("tabpanel")
+
+    expect(panel).to_contain_text("Its map shows nothing in this picture.")
+    expect(panel.get_by_role("img")).to_have_count(0)
+
+
+def test_the_preview_inside_a_file_stands_beside_the_picture_where_that_is_kept(visit, joint_bundle):
+    page = visit(fake_app(detector=Detector(joint_bundle)))
+    carrying = samples.with_preview(samples.photo(60, 40, seed=1), picture=samples.photo(120, 80))
+    choose(page, file(carrying, "phone.jpg", "image/jpeg"))
+    page.get_by_role("tab", name="Metadata").click()
+    panel = page.get_by_role("tabpanel")
+    expect(panel).to_contain_text("It is stored only where the picture is.")
+    panel.get_by_role("button", name="Keep the picture on the server").click()
+    expect(page.locator(".kept")).to_contain_text("The server keeps the picture")
+    page.get_by_role("tab", name="Metadata").click()
+
+    expect(
+        page.get_by_role("tabpanel").get_by_role("img", name="The preview inside the file")
+    ).to_be_visible()
+    expect(page.get_by_role("tabpanel").get_by_role("img", name="The picture, cut square")).to_be_visible()
+
+
+class TestHistory:
+    def test_earlier_analyses_are_listed_opened_and_deleted(self, visit, serve, photo_png):
+        address = serve(fake_app())
+        first = visit(address)
+        choose(first, file(photo_png))
+        verdict(first)
+        first.get_by_role("link", name="History").click()
+        expect(first.locator("#history .rows li")).to_contain_text("beach.png")
+
+        other = visit(address)
+        other.get_by_role("link", name="History").click()
+        expect(other.locator("#history .rows li")).to_have_count(1)
+        expect(other.locator("#history")).not_to_contain_text("beach.png")
+        other.locator("#history .rows a").click()
+        verdict(other)
+        expect(other.locator(".notice")).to_contain_text("The picture was not kept.")
+        other.get_by_role("button", name="Delete this analysis").click()
+        other.get_by_role("button", name="Delete", exact=True).click()
+        other.get_by_role("link", name="History").click()
+        expect(other.locator("#history .empty")).to_contain_text("Nothing here yet.")
+
+    def test_a_kept_picture_is_shown_to_who_comes_later(self, visit, serve, photo_png):
+        address = serve(fake_app())
+        first = visit(address)
+        first.get_by_label("Keep the pictures on this server too").check()
+        choose(first, file(photo_png))
+        verdict(first)
+
+        other = visit(address)
+        other.locator("#recent a").last.click()
+        verdict(other)
+        expect(other.locator(".notice")).to_be_hidden()
+        expect(other.locator(".kept")).to_contain_text("The server keeps the picture")
+
+    def test_more_of_it_is_fetched_when_asked_for(self, visit, photo_png):
+        app = fake_app()
+        for seed in range(23):
+            picture = samples.encode(samples.photo(seed=seed), "PNG")
+            app.test_client().post("/v1/analyses", data={"image": (BytesIO(picture), "a")})
+        page = visit(app)
+        page.get_by_role("link", name="History").click()
+        expect(page.locator("#history .rows li")).to_have_count(20)
+        page.get_by_role("button", name="Show more").click()
+
+        expect(page.locator("#history .rows li")).to_have_count(23)
+        expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+class TestKeys:
+    @pytest.fixture
+    def key(self, tmp_path):
+        return create_key(tmp_path / "keys.json", "newsroom", admin=False, today=date(2026, 1, 31))
+
+    @pytest.fixture
+    def address(self, serve, key, tmp_path):
+        return serve(fake_app(Settings(keys=tmp_path / "keys.json")))
+
+    @staticmethod
+    def enter(page: Page, key: str) -> None:
+        page.get_by_label("Key", exact=True).fill(key)
+        page.get_by_role("button", name="Use this key").click()
+
+    def test_it_is_asked_for_and_everything_works_with_it(self, visit, address, key, photo_png):
+        page = visit(address)
+        choose(page, file(photo_png))
+        self.enter(page, key)
+
+        verdict(page)
+        assert download(page, "Report, PDF").startswith(b"%PDF-")
+        page.get_by_role("link", name="History").click()
+        expect(page.locator("#history .rows li")).to_have_count(1)
+
+    def test_a_wrong_one_is_said_to_be_wrong(self, visit, address, key, photo_png):
+        page = visit(address)
+        choose(page, file(photo_png))
+        self.enter(page, "tsk_wrong")
+        expect(page.get_by_role("alert")).to_contain_text("This key is not valid here.")
+        page.get_by_role("button", name="Enter a key").click()
+        self.enter(page, key)
+
+        verdict(page)
+
+    def test_only_this_tab_remembers_it(self, visit, address, key):
+        page = visit(address)
+        page.get_by_role("button", name="Enter key").click()
+        self.enter(page, key)
+        expect(page.get_by_role("button", name="Change key")).to_be_visible()
+
+        assert key in page.evaluate("Object.values(sessionStorage)")
+        assert page.evaluate("localStorage.length + document.cookie.length") == 0
+        assert page.context.cookies() == []
+        expect(visit(address).get_by_role("button", name="Enter key")).to_be_visible()
+        page.get_by_role("button", name="Change key").click()
+        page.get_by_role("button", name="Forget the key").click()
+        assert page.evaluate("sessionStorage.length") == 0
+
+
+class TestKeyboardOnly:
+    def test_from_the_sample_to_an_area_and_an_evidence(self, visit):
+        page = visit()
+        self.reach(page, "Try a sample")
+        page.keyboard.press("Enter")
+        verdict(page)
+        expect(page.locator(".verdict h1")).to_be_focused()
+        self.reach(page, "Upper left")
+        page.keyboard.press("Space")
+        expect(page.locator(".regions button")).to_have_attribute("aria-pressed", "true")
+        self.reach(page, "Error level")
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_role("tab", name="Metadata")).to_be_focused()
+        expect(page.get_by_role("tabpanel")).to_contain_text("Nothing odd.")
+        page.keyboard.press("End")
+        expect(page.get_by_role("tab", name="JPEG grid")).to_have_attribute("aria-selected", "true")
+
+    def test_the_picture_is_zoomed_and_moved(self, visit, photo_png):
+        page = visit()
+        choose(page, file(photo_png))
+        verdict(page)
+        page.get_by_label("Layer").select_option("none")
+        page.get_by_label("Outlines").uncheck()
+        page.locator("canvas").focus()
+        whole = pixel(page, 0.1, 0.1)
+        for key in ("+", "+", "+", "ArrowRight"):
+            page.keyboard.press(key)
+        closer = pixel(page, 0.1, 0.1)
+        page.keyboard.press("0")
+
+        assert closer != whole
+        assert pixel(page, 0.1, 0.1) == whole
+
+    @staticmethod
+    def reach(page: Page, text: str) -> None:
+        """Press Tab until the focus is on an element with this text."""
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if text in page.evaluate("document.activeElement.textContent.trim().slice(0, 20)"):
+                return
+        raise AssertionError(f"Tab never reaches {text!r}")
+
+
+class TestOnAPhone:
+    def test_nothing_is_wider_than_the_screen(self, visit, photo_png):
+        page = visit(width=PHONE)
+        states = {"start": lambda: None}
+        states["result"] = lambda: (choose(page, file(photo_png)), verdict(page))
+        states["history"] = lambda: page.get_by_role("link", name="History").click()
+        for name, enter in states.items():
+            enter()
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, name
+
+    def test_the_verdict_comes_first_and_the_picture_next(self, visit, photo_png):
+        page = visit(width=PHONE)
+        choose(page, file(photo_png))
+        verdict(page)
+        tops = [
+            page.locator(part).bounding_box()["y"]
+            for part in (".verdict", ".stage", ".regions", ".downloads")
+        ]
+
+        assert tops == sorted(tops)
