@@ -50,31 +50,28 @@ LARGEST_SKEW = 1.6
 
 @dataclass(frozen=True, eq=False)
 class Repetition:
-    """Two parts of an image with matching keypoints; either may be a copy of the other."""
+    """Two parts of an image that look alike in many places; either may be a copy of the other."""
 
     transform: NDArray[np.float64]
     """(2, 3) affine: takes (x, y, 1) of the one part to (x, y) of the other."""
     source: Points
-    """(matches, 2): x and y of the one part's keypoints."""
+    """(matches, 2): x and y of the places in the one part."""
     target: Points
-    """(matches, 2): x and y of the other part's keypoints."""
+    """(matches, 2): x and y of the places in the other part."""
     likeness: float
     """Median correlation, up to 1, of the fine detail around the matches."""
+    by_keypoints: bool = True
+    """Whether the places are keypoints, which few things have many of, or stand in line, as many as fit."""
 
     @property
     def matches(self) -> int:
-        """How many keypoints agree on the transform."""
+        """How many places agree on the transform."""
         return len(self.source)
 
     @property
     def weight(self) -> float:
         """How much speaks for it: Fisher's z-transform of the likeness, in standard errors."""
         return fisher_z(self.likeness) * float(np.sqrt(self.matches))
-
-    @property
-    def scale(self) -> float:
-        """How large the target is in units of the source, by length."""
-        return float(np.sqrt(abs(np.linalg.det(self.transform[:, :2]))))
 
     @property
     def whole_pixels(self) -> bool:
@@ -185,7 +182,9 @@ def _nearest(keypoints: _Keypoints, mirrored: bool) -> NDArray[np.intp]:
     Several neighbours of one keypoint may be copies of it, so each is held against the first that is none
     (the generalised two-nearest-neighbours test of Amerini et al. 2011, with a fixed number).
     """
-    query, neighbour, distance = (np.concatenate(part) for part in zip(*_near(keypoints, mirrored), strict=True))
+    query, neighbour, distance = (
+        np.concatenate(part) for part in zip(*_near(keypoints, mirrored), strict=True)
+    )
     apart = np.square(keypoints.positions[query] - keypoints.positions[neighbour]).sum(1) >= NEAREST_COPY**2
     query, neighbour, distance = query[apart], neighbour[apart], distance[apart]
     order = np.lexsort((neighbour, distance, query))
