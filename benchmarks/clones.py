@@ -72,7 +72,8 @@ def main(data: Path, names: tuple[str, ...], match: str, each: bool) -> None:
     print_line("all", rows)
     seconds = [row.seconds / row.megapixels for row in rows]
     print(
-        f"CPU seconds per megapixel: median {np.median(seconds):.2f}, 95 % below {np.quantile(seconds, 0.95):.2f}"
+        f"CPU seconds per megapixel: median {np.median(seconds):.2f}, "
+        f"95 % below {np.quantile(seconds, 0.95):.2f}"
     )
 
 

@@ -77,9 +77,14 @@ class Clone:
     """Probability, 0.5 to 1, that the target is the copy, and not the source."""
 
     @property
+    def decided(self) -> bool:
+        """Whether it is certain enough that the target is the copy."""
+        return self.certainty >= DECIDED
+
+    @property
     def marked(self) -> Mask:
-        """(height, width): the copy, where it is certain enough which one it is, else both areas."""
-        return self.target_mask if self.certainty >= DECIDED else self.source_mask | self.target_mask
+        """(height, width): the copy, or both areas where it is not certain enough which one it is."""
+        return self.target_mask if self.decided else self.source_mask | self.target_mask
 
     def to_json(self) -> dict[str, Any]:
         """Return the clone with outlines in place of its masks, in types that `json.dumps` takes."""

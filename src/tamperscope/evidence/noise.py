@@ -29,7 +29,7 @@ EXPLANATION = Explanation(
     "noise than the rest without any forgery. Compression and scaling wipe noise out, in pasted areas and "
     "all others alike; then this says nothing.",
 )
-NOTABLE_AT = 12.0
+NOTABLE_AT = 30.0
 """Deviation of an area in standard errors from which evidence is notable."""
 
 _BLOCK = 16

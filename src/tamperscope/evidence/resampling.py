@@ -28,7 +28,7 @@ EXPLANATION = Explanation(
     "textures, such as fabric, grilles and screens, have periods of their own. A picture that was scaled as "
     "a whole shows the same period everywhere, which is no manipulation and is not marked.",
 )
-NOTABLE_AT = 12.0
+NOTABLE_AT = 62.0
 """Power of a window's period above what others have at that frequency, from which evidence is notable."""
 
 _WINDOW = 128
@@ -39,7 +39,13 @@ _LOWEST_FREQUENCY = 10
 """Cycles per window below which the scene itself varies."""
 _NEIGHBOURHOOD = 11
 """Frequencies on whose median a peak stands."""
-_LOWEST_QUALITY_STEP = 6
+_PERIODIC = 10.0
+"""Power from which a window probably has a period."""
+_COMMON = 0.4
+"""Share of the windows with a period, from which it is the picture's own."""
+_TIMES_USUAL = 8.0
+"""How much of the usual power at a frequency chance explains."""
+_LARGEST_STEP = 6
 """Mean quantisation step of the lower frequencies, beyond which a JPEG shows no other period than its own."""
 
 
@@ -54,17 +60,16 @@ class _Windows(NamedTuple):
 
 def measure(image: Image) -> Evidence:
     """Look for windows with a period that the others lack; the map is how strong it is."""
-    if image.jpeg is not None and image.jpeg.quantisation_tables[0][:4, :4].mean() > _LOWEST_QUALITY_STEP:
+    if image.jpeg is not None and image.jpeg.quantisation_tables[0][:4, :4].mean() > _LARGEST_STEP:
         return _not_applicable("The picture is compressed too strongly for the period of an interpolation.")
     corners = tuple(np.arange(0, side - _WINDOW + 1, _STEP) for side in (image.height, image.width))
     if len(corners[0]) * len(corners[1]) < _FEWEST_WINDOWS:
         return _not_applicable("The picture is too small to compare the periods of its areas.")
     luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     windows = _Windows((corners[0], corners[1]), _power(_unpredicted(luminance), corners[0], corners[1]))
-    usual = np.median(windows.power, axis=(0, 1))
-    excess = (windows.power - 2 * usual).max(axis=2)
+    excess = _excess(windows.power)
     peak = excess.max(axis=2)
-    found = strength(max(float(peak.max()), 0.0), NOTABLE_AT)
+    found = strength(float(peak.max()), NOTABLE_AT)
     return Evidence(NAME, EXPLANATION, _finding(found, excess), found, _pixel_map(peak, windows, image))
 
 
@@ -108,6 +113,17 @@ def _power(
     return np.asarray(power, np.float32)
 
 
+def _excess(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (down, across, frequencies): the power of each window beyond what the others have.
+
+    A period that many windows have, and the frequencies beside it, are the picture's own.
+    """
+    common = (power > _PERIODIC).mean(axis=(0, 1)) > _COMMON
+    common = cv2.dilate(common.astype(np.uint8), np.ones((1, 3), np.uint8)) > 0
+    beyond = np.where(common, 0, power - _TIMES_USUAL * np.median(power, axis=(0, 1)))
+    return np.asarray(np.maximum(beyond, 0).max(axis=2), np.float32)
+
+
 def _finding(found: float, excess: NDArray[np.float32]) -> str:
     if found < NOTABLE:
         return "No area shows a period of interpolation that the rest of the picture lacks."
@@ -125,6 +141,6 @@ def _pixel_map(peak: NDArray[np.float32], windows: _Windows, image: Image) -> ND
     for row, line in zip(windows.corners[0], peak, strict=True):
         for column, value in zip(windows.corners[1], line, strict=True):
             area = np.s_[row : row + _WINDOW, column : column + _WINDOW]
-            total[area] += strength(max(float(value), 0.0), NOTABLE_AT)
+            total[area] += strength(float(value), NOTABLE_AT)
             count[area] += 1
     return np.asarray(total / np.maximum(count, 1), np.float32)
