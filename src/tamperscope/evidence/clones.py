@@ -41,6 +41,10 @@ DECIDED = 0.7
 """Probability from which the likelier copy alone is marked. Below it, marking both areas costs less: of two
 equally large areas, both have an F1 of 2/3 whichever is the copy."""
 
+STRENGTH_TERMS = ("likeness", "log matches", "whole pixels", "no keypoints", "solidity", "log length")
+_WEIGHTS = (1.22, 2.03, 0.56, -3.27, -3.15, -3.73)
+_INTERCEPT = 2.32
+
 EXPLANATION = Explanation(
     what_you_see=(
         "Pairs of areas that repeat one another down to the fine detail. In each pair, one is marked as the "
@@ -117,7 +121,7 @@ def measure(image: Image) -> CloneEvidence:
             strength=None,
         )
     gray, scale = _within_budget(image.pixels)
-    verified = [verify(gray, repetition) for repetition in _repetitions(gray)]
+    verified = [verify(gray, repetition) for repetition in repetitions(gray)]
     repeated = sorted((areas for areas in verified if areas is not None), key=_strength, reverse=True)
     strength = _strength(repeated[0]) if repeated else 0.0
     certain = _unlike_patterns([areas for areas in repeated if _strength(areas) >= NOTABLE])
@@ -126,6 +130,12 @@ def measure(image: Image) -> CloneEvidence:
     for clone in reversed(clones):
         strength_map[clone.source_mask | clone.target_mask] = clone.strength
     return _evidence(_finding(clones), strength, strength_map, clones)
+
+
+def repetitions(gray: Gray) -> list[Repetition]:
+    """Return what may be repeated in `gray` (height, width; 0 to 255), not verified yet."""
+    shifts = sorted(find_shifts(gray), key=lambda repetition: -repetition.weight)
+    return shifts[:MOST_VERIFIED] + find_repetitions(gray)[:MOST_VERIFIED]
 
 
 def _evidence(
@@ -171,28 +181,27 @@ def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
     return gray, scale
 
 
-def _repetitions(gray: Gray) -> list[Repetition]:
-    shifts = sorted(find_shifts(gray), key=lambda repetition: -repetition.weight)
-    return shifts[:MOST_VERIFIED] + find_repetitions(gray)[:MOST_VERIFIED]
-
-
 def _strength(areas: RepeatedAreas) -> float:
     """Return 0 to 1, `NOTABLE` where authentic photos hardly ever get.
 
-    A logistic regression of copies against lookalikes, both in synthesised images, printed by
+    A logistic regression of copies against lookalikes, both in synthesised images, as printed by
     `benchmarks/fit_clones.py`; its intercept is lowered so that 2 % of authentic photos are notable.
     """
-    repetition, outline = areas.repetition, areas.outline
-    score = (
-        1.22 * fisher_z(repetition.likeness)
-        + 2.03 * np.log(repetition.matches)
-        + 0.56 * repetition.whole_pixels
-        - 3.27 * (not repetition.by_keypoints)
-        - 3.15 * outline.solidity
-        - 3.73 * np.log(outline.length)
-        + 2.32
-    )
+    score = float(np.dot(_WEIGHTS, strength_terms(areas))) + _INTERCEPT
     return float(1 / (1 + np.exp(-score)))
+
+
+def strength_terms(areas: RepeatedAreas) -> tuple[float, ...]:
+    """Return what the strength of a pair is weighed from, as `STRENGTH_TERMS` names it."""
+    repetition, outline = areas.repetition, areas.outline
+    return (
+        fisher_z(repetition.likeness),
+        float(np.log(repetition.matches)),
+        float(repetition.whole_pixels),
+        float(not repetition.by_keypoints),
+        outline.solidity,
+        float(np.log(outline.length)),
+    )
 
 
 def _unlike_patterns(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
