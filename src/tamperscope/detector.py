@@ -221,10 +221,10 @@ def _measured(image: Image, names: Collection[str]) -> dict[str, Evidence]:
 
 
 def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:
-    """Add to a heatmap what is certain without networks: copies, where they are probably pasted, ghosts."""
+    """Add to a heatmap what is certain without networks: copies, where they were probably pasted, ghosts."""
     joined = heatmap.copy()
     for clone in _clones(evidence):
-        joined[clone.target_mask] = np.maximum(joined[clone.target_mask], clone.strength)
+        joined[clone.marked] = np.maximum(joined[clone.marked], clone.strength)
     ghosts = evidence.get(jpeg_ghosts.NAME)
     if ghosts is not None and ghosts.notable and ghosts.strength is not None and ghosts.map is not None:
         ghost = ghosts.map > _GHOST
@@ -239,8 +239,12 @@ def _explained(region: Region, found: Sequence[Clone]) -> Region:
     corners = tuple((x - box.x, y - box.y) for x, y in region.polygon)
     area = filled(corners, (box.height, box.width))
     for clone in found:
-        if (clone.target_mask[window] & area).sum() > 0.5 * area.sum():
-            return replace(region, type=ManipulationType.COPYMOVE, source=polygon(clone.source_mask))
+        copies = [(clone.target_mask, clone.source_mask)]
+        if not clone.decided:
+            copies.append((clone.source_mask, clone.target_mask))
+        for copy, source in copies:
+            if (copy[window] & area).sum() > 0.5 * area.sum():
+                return replace(region, type=ManipulationType.COPYMOVE, source=polygon(source))
     return region
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from samples import encode
+from samples import decode, encode
 from tamperscope.evidence import clones
+from tamperscope.evidence._plain_shifts import find_shifts
 from tamperscope.evidence.clones import Clone
 from tamperscope.images import read_image
 
@@ -53,7 +54,7 @@ def with_copy(
 
 
 def assert_covers(clone: Clone, source: NDArray[np.bool_], target: NDArray[np.bool_]) -> None:
-    """The two areas are found; which of them is the copy may be guessed wrong."""
+    """The two areas are found, whichever is taken for the copy."""
     found = clone.source_mask | clone.target_mask
     truth = source | target
     assert (found & truth).sum() / (found | truth).sum() > 0.8
@@ -77,6 +78,44 @@ def test_a_copy_is_found_and_what_was_done_to_it(change: dict[str, Any], words: 
     assert len(evidence.clones) == 1
     assert_covers(evidence.clones[0], disc(SOURCE), disc(TARGET, RADIUS * change.get("scale", 1)))
     assert words in evidence.finding
+
+
+@pytest.mark.parametrize("change", [{}, {"degrees": 30}, {"scale": 1.2}, {"mirrored": True}])
+def test_the_copy_is_told_from_where_it_came_from(change: dict[str, Any]) -> None:
+    (clone,) = clones.measure(read_image(with_copy(scenery(), **change))).clones
+    assert clone.certainty > 0.9
+    assert clone.target_mask[TARGET[::-1]]
+    assert not clone.marked[SOURCE[::-1]]
+
+
+def test_both_areas_are_marked_where_nothing_tells_them_apart() -> None:
+    # The same piece twice on an empty ground: neither place says more than the other.
+    piece, empty = scenery(), np.full((SIDE, SIDE, 3), 128, np.uint8)
+    picture = with_copy(np.where(disc(SOURCE)[..., None], piece, empty))
+    (clone,) = clones.measure(read_image(picture)).clones
+    assert clone.certainty < 0.7
+    assert clone.marked[SOURCE[::-1]]
+    assert clone.marked[TARGET[::-1]]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_shift_of_a_compressed_copy_of_mere_grain_stands_out(mirrored: bool) -> None:
+    rng = np.random.default_rng(4)
+    grain = cv2.GaussianBlur(rng.normal(0, 1, (SIDE, SIDE)).astype(np.float32), (0, 0), 1)
+    picture = np.repeat(np.rint(128 + 50 * grain)[..., None], 3, 2).clip(0, 255).astype(np.uint8)
+    compressed = decode(encode(with_copy(picture, mirrored=mirrored), quality=95))
+    shifts = find_shifts(compressed[..., 0].astype(np.float32))
+    likeliest = max(shifts, key=lambda repetition: repetition.weight).transform
+    places = sorted([SOURCE, TARGET], reverse=bool(likeliest[1, 2] < 0))
+    np.testing.assert_array_equal(likeliest @ [*places[0], 1], places[1])
+
+
+def test_in_a_pattern_only_the_exact_copy_counts() -> None:
+    rng = np.random.default_rng(2)
+    tile = scenery()[:80, :80].astype(np.float64)
+    fabric = np.tile(tile, (4, 4, 1)) + rng.normal(0, 9, (SIDE, SIDE, 1))
+    (clone,) = clones.measure(read_image(with_copy(fabric.clip(0, 255).astype(np.uint8)))).clones
+    assert_covers(clone, disc(SOURCE), disc(TARGET))
 
 
 def test_the_map_marks_both_areas() -> None:

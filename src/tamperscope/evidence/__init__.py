@@ -17,8 +17,10 @@ from tamperscope.evidence import (
     jpeg_ghosts,
     jpeg_grid,
     metadata,
+    noise,
     provenance,
     quantisation,
+    resampling,
 )
 from tamperscope.images import Image
 from tamperscope.report import Evidence
@@ -34,6 +36,8 @@ MEASUREMENTS: Mapping[str, Callable[[Image], Evidence]] = MappingProxyType(
             jpeg_grid,
             double_jpeg,
             jpeg_ghosts,
+            noise,
+            resampling,
             error_level,
         )
     }

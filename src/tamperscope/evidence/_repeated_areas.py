@@ -8,6 +8,7 @@ matching").
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,11 +20,23 @@ Mask = NDArray[np.bool_]
 
 CORRELATED = 0.8
 """Correlation from which two windows count as the same."""
+LOOSELY_CORRELATED = 0.7
+"""The same for what hangs together with such windows."""
 SMALLEST_AREA = 50
 """Pixels."""
 LARGEST_OVERLAP = 0.1
 """Share of the target that may lie in the source: what lies on itself is a pattern."""
 _WINDOW = 9
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The shape of the largest part of an area: people cut along simple lines, lookalikes fray."""
+
+    solidity: float
+    """Share of the convex hull that it fills, 0 to 1."""
+    length: float
+    """Its outline's, in units of the square root of its area: 3.5 for a disc, 4 for a square."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +49,17 @@ class RepeatedAreas:
     """(height, width)"""
     repetition: Repetition
     """What maps the source onto the target."""
-    detail: float
-    """Median local correlation, up to 1, of what a high-pass filter leaves of both areas."""
+
+    @property
+    def outline(self) -> Outline:
+        """The shape of the target."""
+        contours, _ = cv2.findContours(self.target.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        largest = max(contours, key=cv2.contourArea)
+        area = cv2.contourArea(largest) + 1
+        return Outline(
+            solidity=float(area / (cv2.contourArea(cv2.convexHull(largest)) + 1)),
+            length=float(cv2.arcLength(largest, closed=True) / np.sqrt(area)),
+        )
 
 
 def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
@@ -49,23 +71,43 @@ def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
     left, top = np.maximum(np.floor(low - margin), 0).astype(int)
     right, bottom = np.minimum(np.ceil(high + margin) + 1, (width, height)).astype(int)
     copy = gray[top:bottom, left:right]
-    original, inside = _brought(gray, transform, (left, top), copy.shape)
-    similar = (_correlation(copy, original) > CORRELATED) & inside
-    similar = _closed(_opened(similar, 3), 7) & inside
+    original, inside = brought(gray, transform, (left, top), copy.shape)
+    correlation = _correlation(copy, original)
     seeds = np.rint(repetition.target - (left, top)).astype(int)
-    area = _connected_to(similar, seeds)
+    certain = _connected_to(_closed(_opened((correlation > CORRELATED) & inside, 3), 7) & inside, seeds)
+    # What a strong compression spoilt here and there is the copy's as well, if it hangs together.
+    area = _closed(_opened((correlation > LOOSELY_CORRELATED) & inside, 5) | certain, 7) & inside
+    area = _connected_to(area, np.argwhere(certain)[:, ::-1])
     if area.sum() < SMALLEST_AREA:
         return None
-    fine = _correlation(high_pass(copy), high_pass(original))
-    detail = float(np.median(fine[area]))
     area = _grown(area, copy, original) & inside
     target = np.zeros(gray.shape, bool)
     target[top:bottom, left:right] = area
     inverse = cv2.invertAffineTransform(transform)
     source = cv2.warpAffine(target.astype(np.uint8), inverse, (width, height), flags=cv2.INTER_NEAREST) > 0
+    if min(source.sum(), target.sum()) < SMALLEST_AREA:
+        return None
     if (source & target).sum() > LARGEST_OVERLAP * target.sum():
         return None
-    return RepeatedAreas(source, target, repetition, detail)
+    return RepeatedAreas(source, target, repetition)
+
+
+def brought(
+    image: NDArray[Any], transform: NDArray[np.float64], corner: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[NDArray[Any], Mask]:
+    """Return what `transform` brings into the window at `corner`, x and y, and where that lies inside.
+
+    `image` is (height, width) or (height, width, channels), and the result of the same type.
+    """
+    linear = transform[:, :2]
+    shrinking = float(1 / np.sqrt(abs(np.linalg.det(linear))))
+    whole = np.ones(image.shape[:2], np.uint8)
+    if shrinking > 1.2:
+        image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(shrinking**2 - 1))
+    local = np.column_stack([linear, transform[:, 2] - corner])
+    size = shape[1], shape[0]
+    inside = cv2.warpAffine(whole, local, size, flags=cv2.INTER_NEAREST) > 0
+    return cv2.warpAffine(image, local, size, flags=cv2.INTER_CUBIC), inside
 
 
 def high_pass(image: Gray) -> Gray:
@@ -82,20 +124,6 @@ def eroded(area: Mask, diameter: int) -> Mask:
     """Return the pixels whose disc of `diameter` pixels, odd, lies in the area; all of a very thin area."""
     inner = cv2.erode(area.astype(np.uint8), _disc(diameter)) > 0
     return np.asarray(inner) if inner.any() else area
-
-
-def _brought(
-    gray: Gray, transform: NDArray[np.float64], corner: tuple[int, int], shape: tuple[int, ...]
-) -> tuple[Gray, Mask]:
-    """Return what `transform` brings into the window at `corner`, and where that lies inside the image."""
-    linear = transform[:, :2]
-    shrinking = float(1 / np.sqrt(abs(np.linalg.det(linear))))
-    if shrinking > 1.2:
-        gray = cv2.GaussianBlur(gray, (0, 0), 0.5 * np.sqrt(shrinking**2 - 1))
-    local = np.column_stack([linear, transform[:, 2] - corner])
-    size = shape[1], shape[0]
-    inside = cv2.warpAffine(np.ones(gray.shape, np.uint8), local, size, flags=cv2.INTER_NEAREST) > 0
-    return cv2.warpAffine(gray, local, size, flags=cv2.INTER_CUBIC), inside
 
 
 def _correlation(first: Gray, second: Gray) -> Gray:

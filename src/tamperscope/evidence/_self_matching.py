@@ -41,6 +41,8 @@ CERTAINLY_ALIKE = 0.7
 FEWEST_MATCHES = 3
 _QUERIES_AT_ONCE = 256
 """Few enough for their distances to stay in the processor's cache."""
+_MOST_NEAR = 64
+"""How many near descriptors of one keypoint are looked at, on average."""
 LARGEST_SCALE = 3.0
 LARGEST_SKEW = 1.6
 """Ratio of the largest to the smallest scale that a transform may have."""
@@ -48,31 +50,28 @@ LARGEST_SKEW = 1.6
 
 @dataclass(frozen=True, eq=False)
 class Repetition:
-    """Two parts of an image with matching keypoints; either may be a copy of the other."""
+    """Two parts of an image that look alike in many places; either may be a copy of the other."""
 
     transform: NDArray[np.float64]
     """(2, 3) affine: takes (x, y, 1) of the one part to (x, y) of the other."""
     source: Points
-    """(matches, 2): x and y of the one part's keypoints."""
+    """(matches, 2): x and y of the places in the one part."""
     target: Points
-    """(matches, 2): x and y of the other part's keypoints."""
+    """(matches, 2): x and y of the places in the other part."""
     likeness: float
     """Median correlation, up to 1, of the fine detail around the matches."""
+    by_keypoints: bool = True
+    """Whether the places are keypoints, which few things have many of, or stand in line, as many as fit."""
 
     @property
     def matches(self) -> int:
-        """How many keypoints agree on the transform."""
+        """How many places agree on the transform."""
         return len(self.source)
 
     @property
     def weight(self) -> float:
         """How much speaks for it: Fisher's z-transform of the likeness, in standard errors."""
         return fisher_z(self.likeness) * float(np.sqrt(self.matches))
-
-    @property
-    def scale(self) -> float:
-        """How large the target is in units of the source, by length."""
-        return float(np.sqrt(abs(np.linalg.det(self.transform[:, :2]))))
 
     @property
     def whole_pixels(self) -> bool:
@@ -163,7 +162,7 @@ class _Matches:
 
 
 def _match(keypoints: _Keypoints, detail: _Detail, mirrored: bool) -> _Matches:
-    pairs = np.concatenate(list(_nearest(keypoints, mirrored)))
+    pairs = _nearest(keypoints, mirrored)
     # A copy is scaled down for comparison, never up: detail that was lost cannot be compared.
     pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
     source, target = pairs.T
@@ -177,34 +176,49 @@ def _match(keypoints: _Keypoints, detail: _Detail, mirrored: bool) -> _Matches:
     return matches.take(best_first[likeness[best_first] > ALIKE])
 
 
-def _nearest(keypoints: _Keypoints, mirrored: bool) -> Iterator[NDArray[np.intp]]:
-    """Yield (pairs, 2) indices of keypoints and their nearest neighbours by descriptor, some way off.
+def _nearest(keypoints: _Keypoints, mirrored: bool) -> NDArray[np.intp]:
+    """Return (pairs, 2) indices of keypoints and their nearest neighbours by descriptor, some way off.
 
     Several neighbours of one keypoint may be copies of it, so each is held against the first that is none
     (the generalised two-nearest-neighbours test of Amerini et al. 2011, with a fixed number).
     """
-    x, y = keypoints.positions.T
+    query, neighbour, distance = (
+        np.concatenate(part) for part in zip(*_near(keypoints, mirrored), strict=True)
+    )
+    apart = np.square(keypoints.positions[query] - keypoints.positions[neighbour]).sum(1) >= NEAREST_COPY**2
+    query, neighbour, distance = query[apart], neighbour[apart], distance[apart]
+    order = np.lexsort((neighbour, distance, query))
+    query, neighbour, distance = query[order], neighbour[order], distance[order]
+    rank = np.arange(len(query)) - np.searchsorted(query, query)
+    furthest = np.full(len(keypoints.positions), np.inf, np.float32)
+    furthest[query[rank == NEIGHBOURS]] = distance[rank == NEIGHBOURS]
+    kept = (rank < NEIGHBOURS) & (distance < DISTINCT**2 * furthest[query]) & (distance < LARGEST_DISTANCE**2)
+    return np.stack([query[kept], neighbour[kept]], 1)
+
+
+def _near(
+    keypoints: _Keypoints, mirrored: bool
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
+    """Yield keypoints, others with descriptors near theirs, and the squared distances, for some at a time.
+
+    What is further off than the farthest match divided by `DISTINCT` makes no difference to any test.
+    """
     candidates = _reflected(keypoints.descriptors) if mirrored else keypoints.descriptors
     norms = (candidates * candidates).sum(1)
     # One product gives squared distances but for the query's own norm.
     queries = np.column_stack([-2 * keypoints.descriptors, np.ones_like(norms)])
     candidates = np.ascontiguousarray(np.column_stack([candidates, norms]).T)
-    for start in range(0, len(y), _QUERIES_AT_ONCE):
-        block = slice(start, start + _QUERIES_AT_ONCE)
-        rows = np.arange(len(y[block]))
-        distances = queries[block] @ candidates
-        band = slice(*np.searchsorted(y, [y[block][0] - NEAREST_COPY, y[block][-1] + NEAREST_COPY]))
-        close = (x[block, None] - x[band]) ** 2 + (y[block, None] - y[band]) ** 2 < NEAREST_COPY**2
-        distances[:, band][close] = np.inf
-        nearest = []
-        for _ in range(NEIGHBOURS + 1):
-            column = distances.argmin(1)
-            nearest.append((column, distances[rows, column] + norms[block]))
-            distances[rows, column] = np.inf
-        furthest = nearest[-1][1]
-        for column, distance in nearest[:-1]:
-            kept = (distance < DISTINCT**2 * furthest) & (distance < LARGEST_DISTANCE**2)
-            yield np.stack([rows[kept] + start, column[kept]], 1)
+    limit = (LARGEST_DISTANCE / DISTINCT) ** 2
+    for start in range(0, len(queries), _QUERIES_AT_ONCE):
+        distances = queries[start : start + _QUERIES_AT_ONCE] @ candidates
+        distances += norms[start : start + _QUERIES_AT_ONCE, None]
+        near = np.flatnonzero(distances < limit)
+        if len(near) > _MOST_NEAR * len(distances):
+            # Patterns that repeat everywhere: the nearest of each will do.
+            furthest = np.partition(distances, _MOST_NEAR, axis=1)[:, _MOST_NEAR, None]
+            near = np.flatnonzero(distances < np.minimum(furthest, limit))
+        query, neighbour = np.divmod(near, distances.shape[1])
+        yield query + start, neighbour, distances.ravel()[near]
 
 
 def _similarities(

@@ -3,9 +3,11 @@
     evidence = clones.measure(image)
     evidence.clones[0].source_mask, evidence.clones[0].target_mask, evidence.clones[0].transform
 
-Keypoints are matched within the image (`_self_matching`), and what they suggest is verified pixel by pixel
-(`_repeated_areas`). What merely looks alike, such as windows and fences, is told from copies by how well fine
-detail and noise repeat, and by how many keypoints agree.
+Keypoints are matched within the image (`_self_matching`), peaks of its autocorrelation show plain shifts
+(`_plain_shifts`), and what they suggest is verified pixel by pixel (`_repeated_areas`). What merely looks
+alike, such as windows and fences, is told from copies by how well fine detail and noise repeat, by how many
+places agree, and by its outline. Which of the two areas is the copy is weighed by how each sits in its
+surroundings, and by traces of interpolation (`_direction`).
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.contours import polygon
-from tamperscope.evidence._repeated_areas import Mask, RepeatedAreas, dilated, eroded, high_pass, verify
-from tamperscope.evidence._self_matching import Gray, find_repetitions, fisher_z
+from tamperscope.evidence._direction import compare, pasted_log_odds
+from tamperscope.evidence._plain_shifts import find_shifts
+from tamperscope.evidence._repeated_areas import Mask, RepeatedAreas, verify
+from tamperscope.evidence._self_matching import Gray, Repetition, find_repetitions, fisher_z
 from tamperscope.images import Image
 from tamperscope.report import NOTABLE, Box, Evidence, Explanation
 
@@ -30,7 +34,16 @@ MOST_PIXELS = 2_000_000
 SMALLEST_SIDE = 64
 """Pixels; below it, too few keypoints are found to say anything."""
 MOST_VERIFIED = 8
-"""How many of the most certain repetitions are verified pixel by pixel."""
+"""How many of the most certain repetitions of either kind are verified pixel by pixel."""
+LEAST_LIKE = 0.7
+"""How alike a pair must be, by Fisher's z, in units of the image's best: the rest is the pattern's own."""
+DECIDED = 0.7
+"""Probability from which the likelier copy alone is marked. Below it, marking both areas costs less: of two
+equally large areas, both have an F1 of 2/3 whichever is the copy."""
+
+STRENGTH_TERMS = ("likeness", "log matches", "whole pixels", "no keypoints", "solidity", "log length")
+_WEIGHTS = (1.22, 2.03, 0.56, -3.27, -3.15, -3.73)
+_INTERCEPT = 2.32
 
 EXPLANATION = Explanation(
     what_you_see=(
@@ -42,8 +55,9 @@ EXPLANATION = Explanation(
         "Two things that merely look alike differ in their detail and noise."
     ),
     what_it_cannot=(
-        "Which of the two areas is the copy is a guess from their surroundings. Prints, logos and "
-        "machine-made patterns can repeat by themselves. Copies of small or featureless areas, and copies "
+        "Which of the two areas is the copy is a guess; where it is not certain enough, both are marked. "
+        "Prints, logos and machine-made patterns can repeat by themselves. Copies of small or featureless "
+        "areas, and copies "
         "that were distorted or strongly compressed, are missed."
     ),
 )
@@ -60,9 +74,21 @@ class Clone:
     transform: NDArray[np.float64]
     """(2, 3) affine: takes (x, y, 1) in the source to (x, y) in the target, in pixels of the image."""
     matches: int
-    """How many keypoints agree on the transform."""
+    """How many places agree on the transform."""
     strength: float
     """`NOTABLE` to 1, as in `Evidence`."""
+    certainty: float
+    """Probability, 0.5 to 1, that the target is the copy, and not the source."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is certain enough that the target is the copy."""
+        return self.certainty >= DECIDED
+
+    @property
+    def marked(self) -> Mask:
+        """(height, width): the copy, or both areas where it is not certain enough which one it is."""
+        return self.target_mask if self.decided else self.source_mask | self.target_mask
 
     def to_json(self) -> dict[str, Any]:
         """Return the clone with outlines in place of its masks, in types that `json.dumps` takes."""
@@ -73,6 +99,7 @@ class Clone:
             "change": _manner(self),
             "matches": self.matches,
             "strength": round(self.strength, 4),
+            "certainty": round(self.certainty, 4),
         }
 
 
@@ -94,18 +121,21 @@ def measure(image: Image) -> CloneEvidence:
             strength=None,
         )
     gray, scale = _within_budget(image.pixels)
-    verified = [verify(gray, repetition) for repetition in find_repetitions(gray)[:MOST_VERIFIED]]
+    verified = [verify(gray, repetition) for repetition in repetitions(gray)]
     repeated = sorted((areas for areas in verified if areas is not None), key=_strength, reverse=True)
     strength = _strength(repeated[0]) if repeated else 0.0
-    clones = tuple(
-        _clone(areas, gray, scale, image.pixels.shape[:2])
-        for areas in _distinct(repeated)
-        if _strength(areas) >= NOTABLE
-    )
+    certain = _unlike_patterns([areas for areas in repeated if _strength(areas) >= NOTABLE])
+    clones = tuple(_clone(areas, image.pixels, scale) for areas in _distinct(certain))
     strength_map = np.zeros(image.pixels.shape[:2], np.float32)
     for clone in reversed(clones):
         strength_map[clone.source_mask | clone.target_mask] = clone.strength
     return _evidence(_finding(clones), strength, strength_map, clones)
+
+
+def repetitions(gray: Gray) -> list[Repetition]:
+    """Return what may be repeated in `gray` (height, width; 0 to 255), not verified yet."""
+    shifts = sorted(find_shifts(gray), key=lambda repetition: -repetition.weight)
+    return shifts[:MOST_VERIFIED] + find_repetitions(gray)[:MOST_VERIFIED]
 
 
 def _evidence(
@@ -154,20 +184,30 @@ def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
 def _strength(areas: RepeatedAreas) -> float:
     """Return 0 to 1, `NOTABLE` where authentic photos hardly ever get.
 
-    A logistic regression of 30 synthesised copies against 381 lookalikes in 190 authentic photos, of which
-    2 % are notable. `benchmarks/clones.py` measures it on others.
+    A logistic regression of copies against lookalikes, both in synthesised images, as printed by
+    `benchmarks/fit_clones.py`; its intercept is lowered so that 2 % of authentic photos are notable.
     """
-    repetition = areas.repetition
-    score = (
-        1.8 * fisher_z(repetition.likeness)
-        + 2.4 * np.log(repetition.matches)
-        + 1.1 * repetition.whole_pixels
-        + 0.6 * fisher_z(areas.detail)
-        # Lookalikes, such as windows of one house, are mostly equally large.
-        + 0.6 * abs(np.log2(repetition.scale))
-        - 10.3
-    )
+    score = float(np.dot(_WEIGHTS, strength_terms(areas))) + _INTERCEPT
     return float(1 / (1 + np.exp(-score)))
+
+
+def strength_terms(areas: RepeatedAreas) -> tuple[float, ...]:
+    """Return what the strength of a pair is weighed from, as `STRENGTH_TERMS` names it."""
+    repetition, outline = areas.repetition, areas.outline
+    return (
+        fisher_z(repetition.likeness),
+        float(np.log(repetition.matches)),
+        float(repetition.whole_pixels),
+        float(not repetition.by_keypoints),
+        outline.solidity,
+        float(np.log(outline.length)),
+    )
+
+
+def _unlike_patterns(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
+    """Drop the areas that are alike as the image's pattern is, where another pair is more alike than that."""
+    likeness = [fisher_z(areas.repetition.likeness) for areas in repeated]
+    return [areas for areas, z in zip(repeated, likeness, strict=True) if z >= LEAST_LIKE * max(likeness)]
 
 
 def _distinct(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
@@ -189,29 +229,22 @@ def _shared(area: Mask, other: Mask) -> float:
     return float((area & other).sum() / area.sum())
 
 
-def _clone(areas: RepeatedAreas, gray: Gray, scale: float, shape: tuple[int, ...]) -> Clone:
+def _clone(areas: RepeatedAreas, pixels: NDArray[np.uint8], scale: float) -> Clone:
     """Put the pair into the image's own resolution, the likelier copy as its target."""
-    source, target, transform = areas.source, areas.target, areas.repetition.transform
-    if _looks_pasted(gray, source) > _looks_pasted(gray, target):
+    source, target = (_resized(area, pixels.shape) for area in (areas.source, areas.target))
+    transform = areas.repetition.transform
+    transform = np.column_stack([transform[:, :2], transform[:, 2] / scale])
+    log_odds = pasted_log_odds(compare(pixels, source, target, transform))
+    if log_odds < 0:
         source, target, transform = target, source, cv2.invertAffineTransform(transform)
     return Clone(
-        source_mask=_resized(source, shape),
-        target_mask=_resized(target, shape),
-        transform=np.column_stack([transform[:, :2], transform[:, 2] / scale]),
+        source_mask=source,
+        target_mask=target,
+        transform=transform,
         matches=areas.repetition.matches,
         strength=_strength(areas),
+        certainty=float(1 / (1 + np.exp(-abs(log_odds)))),
     )
-
-
-def _looks_pasted(gray: Gray, area: Mask) -> float:
-    """Return by how much the surroundings of an area exceed it in fine detail.
-
-    Turning, scaling and feathering a piece cost it detail, and its new outline adds some just outside.
-    """
-    detail = np.abs(high_pass(gray))
-    inside = eroded(area, 5)
-    around = dilated(area, 13) & ~dilated(area, 3)
-    return float(np.log(detail[around].mean() + 0.1) - np.log(detail[inside].mean() + 0.1))
 
 
 def _outlined(mask: Mask) -> dict[str, Any]:

@@ -1,0 +1,159 @@
+"""Noise inconsistency: areas noisier or cleaner than the rest, for their brightness and texture.
+
+The noise of each block is estimated from a Laplacian residual that cancels straight structure (Immerkaer,
+"Fast noise variance estimation", CVIU 64, 1996) and held against that of the picture's other blocks, as
+Mahdian and Saic do ("Using noise inconsistencies for blind image forensics", Image and Vision Computing 27,
+2009). A camera's noise depends on brightness (Liu et al., "Noise estimation from a single image", CVPR 2006),
+and no filter is blind to texture, so both are regressed out first: what is left is compared.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.evidence.strength import strength
+from tamperscope.images import Image
+from tamperscope.report import NOTABLE, Evidence, Explanation
+
+NAME = "noise"
+EXPLANATION = Explanation(
+    what_you_see="How much the noise of each area departs from what the rest of the picture has at the same "
+    "brightness and texture.",
+    what_it_can_mean="The area comes from another camera or another setting of it, was smoothed or "
+    "sharpened, or was made by a program that adds no noise.",
+    what_it_cannot="What is out of focus, in motion, or treated by a phone's own noise reduction has less "
+    "noise than the rest without any forgery. Compression and scaling wipe noise out, in pasted areas and "
+    "all others alike; then this says nothing.",
+)
+NOTABLE_AT = 30.0
+"""Deviation of an area in standard errors from which evidence is notable."""
+
+_BLOCK = 16
+"""Side in pixels of the squares whose noise is estimated; a multiple of JPEG's 8."""
+_FEWEST_BLOCKS = 100
+_LEAST_NOISE = 0.35
+"""Standard deviation, of 255 levels, below which rounding and compression have replaced the noise."""
+_DARKEST, _BRIGHTEST = 12.0, 243.0
+"""Mean levels beyond which noise is clipped."""
+_DEVIATING = 2.0
+"""Standard deviations from which a block counts as part of a deviating area."""
+_LARGEST_SHARE = 0.5
+"""Of the blocks: what is more common than this is the rule, not the exception."""
+
+
+class _Blocks(NamedTuple):
+    """What is known of each block, all (blocks down, blocks across)."""
+
+    noise: NDArray[np.float32]
+    """Standard deviation."""
+    brightness: NDArray[np.float32]
+    texture: NDArray[np.float32]
+    """Standard deviation of what is coarser than noise and finer than a block."""
+
+
+def measure(image: Image) -> Evidence:
+    """Look for areas with more or less noise than the rest; the map is their deviation."""
+    if (image.height // _BLOCK) * (image.width // _BLOCK) < _FEWEST_BLOCKS:
+        return _not_applicable("The picture is too small to compare the noise of its areas.")
+    blocks = _estimate(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32))
+    usable = (
+        (blocks.noise > _LEAST_NOISE / 4) & (blocks.brightness > _DARKEST) & (blocks.brightness < _BRIGHTEST)
+    )
+    if usable.sum() < _FEWEST_BLOCKS or np.median(blocks.noise[usable]) < _LEAST_NOISE:
+        return _not_applicable("Compression or smoothing has left no noise to compare.")
+    deviation = _deviation(blocks, usable)
+    area, significance = _heaviest_area(deviation, usable)
+    found = strength(significance, NOTABLE_AT)
+    level = float(np.median(blocks.noise[usable]))
+    finding = f"The picture's noise has a standard deviation of about {level:.1f} of 255 levels; "
+    if found >= NOTABLE:
+        kind = "more" if deviation[area].mean() > 0 else "less"
+        finding += f"{area.mean():.1%} of it has clearly {kind} than its brightness and texture explain."
+    else:
+        finding += "no area departs from it by more than authentic photos do."
+    return Evidence(NAME, EXPLANATION, finding, found, _pixel_map(deviation, image))
+
+
+def _not_applicable(reason: str) -> Evidence:
+    return Evidence(NAME, EXPLANATION, reason, None)
+
+
+def _estimate(luminance: NDArray[np.float32]) -> _Blocks:
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    residual = cv2.filter2D(luminance, -1, kernel)
+    band = cv2.GaussianBlur(luminance, (0, 0), 1.5) - cv2.GaussianBlur(luminance, (0, 0), 4)
+    return _Blocks(
+        np.sqrt(_quietest(residual * residual)),
+        _block_means(luminance),
+        np.sqrt(_block_means(band * band)),
+    )
+
+
+def _quietest(energy: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return of each block the mean of its two quieter quarters, without the borders of JPEG's blocks."""
+    down, across = (side // _BLOCK for side in energy.shape)
+    whole = energy[: down * _BLOCK, : across * _BLOCK].reshape(2 * down, _BLOCK // 2, 2 * across, _BLOCK // 2)
+    quarters = whole[:, 1:-1, :, 1:-1].mean(axis=(1, 3)).reshape(down, 2, across, 2)
+    ordered = np.sort(quarters.transpose(0, 2, 1, 3).reshape(down, across, 4), axis=2)
+    return np.asarray(ordered[:, :, :2].mean(axis=2), np.float32)
+
+
+def _block_means(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    down, across = (side // _BLOCK for side in plane.shape)
+    whole = plane[: down * _BLOCK, : across * _BLOCK]
+    return np.asarray(cv2.resize(whole, (across, down), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _deviation(blocks: _Blocks, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return each block's log noise beyond what brightness and texture explain, in standard deviations.
+
+    The regression is robust: weights fall off with the deviation (Huber), so that an area that is different
+    hardly bends the picture's own curve.
+    """
+    level = blocks.brightness / 255
+    texture = np.log(blocks.texture + 0.3)
+    terms = np.stack([np.ones_like(level), level, level**2, texture, texture**2, level * texture], axis=-1)
+    explained, noise = terms[usable].astype(np.float64), np.log(blocks.noise[usable]).astype(np.float64)
+    weights = np.ones(len(noise))
+    residual, scale = noise, 1.0
+    for _ in range(8):
+        root = np.sqrt(weights)
+        coefficients = np.linalg.lstsq(explained * root[:, None], noise * root, rcond=None)[0]
+        residual = noise - explained @ coefficients
+        scale = max(1.4826 * float(np.median(np.abs(residual - np.median(residual)))), 0.05)
+        weights = 1.5 / np.maximum(np.abs(residual / scale), 1.5)
+    deviation = np.zeros(usable.shape, np.float32)
+    deviation[usable] = residual / scale
+    return deviation
+
+
+def _heaviest_area(
+    deviation: NDArray[np.float32], usable: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], float]:
+    """Return the connected area that departs most, and by how many standard errors of its mean."""
+    smooth = cv2.blur(deviation, (3, 3)) / np.maximum(cv2.blur(usable.astype(np.float32), (3, 3)), 1 / 9)
+    best, heaviest = np.zeros(deviation.shape, bool), 0.0
+    for sign in (1, -1):
+        deviating = usable & (sign * smooth > _DEVIATING)
+        if deviating.sum() > _LARGEST_SHARE * usable.sum():
+            continue
+        _, labels = cv2.connectedComponents(deviating.astype(np.uint8))
+        sums = np.bincount(labels[deviating], np.abs(deviation[deviating]))
+        if not len(sums):
+            continue
+        label = int(sums.argmax())
+        weight = float(sums[label] / np.sqrt((labels == label).sum()))
+        if weight > heaviest:
+            best, heaviest = labels == label, weight
+    return best, heaviest
+
+
+def _pixel_map(deviation: NDArray[np.float32], image: Image) -> NDArray[np.float32]:
+    size = deviation.shape[1] * _BLOCK, deviation.shape[0] * _BLOCK
+    shown = np.minimum(np.abs(cv2.blur(deviation, (3, 3))) / (2 * _DEVIATING), 1)
+    covered = cv2.resize(shown.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
+    return np.pad(covered, ((0, image.height - size[1]), (0, image.width - size[0])))

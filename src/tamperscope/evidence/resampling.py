@@ -1,0 +1,146 @@
+"""Resampling: areas that were scaled on their own, from the period that interpolation leaves.
+
+Interpolated pixels are linear combinations of their neighbours at regular places. What a fixed linear
+predictor gets wrong (Kirchner, "Fast and reliable resampling detection by spectral analysis of fixed linear
+predictor residue", ACM MM&Sec 2008, after Popescu and Farid 2005) is therefore periodic along rows and
+columns, which averaging over a window brings out (Gallagher, "Detection of linear and cubic interpolation in
+JPEG compressed images", CRV 2005). A picture that was scaled as a whole has the same period everywhere: only
+a period that other windows lack counts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.evidence.strength import strength
+from tamperscope.images import Image
+from tamperscope.report import NOTABLE, Evidence, Explanation
+
+NAME = "resampling"
+EXPLANATION = Explanation(
+    what_you_see="Areas whose pixels were interpolated at a period that the rest of the picture lacks.",
+    what_it_can_mean="The area was scaled before it was put there.",
+    what_it_cannot="Scaling down by much, and compression after scaling, wipe the period out. Regular "
+    "textures, such as fabric, grilles and screens, have periods of their own. A picture that was scaled as "
+    "a whole shows the same period everywhere, which is no manipulation and is not marked.",
+)
+NOTABLE_AT = 62.0
+"""Power of a window's period above what others have at that frequency, from which evidence is notable."""
+
+_WINDOW = 128
+"""Side in pixels of the windows; a multiple of 8, so that JPEG's period is a whole number of frequencies."""
+_STEP = 32
+_FEWEST_WINDOWS = 9
+_LOWEST_FREQUENCY = 10
+"""Cycles per window below which the scene itself varies."""
+_NEIGHBOURHOOD = 11
+"""Frequencies on whose median a peak stands."""
+_PERIODIC = 10.0
+"""Power from which a window probably has a period."""
+_COMMON = 0.4
+"""Share of the windows with a period, from which it is the picture's own."""
+_TIMES_USUAL = 8.0
+"""How much of the usual power at a frequency chance explains."""
+_LARGEST_STEP = 6
+"""Mean quantisation step of the lower frequencies, beyond which a JPEG shows no other period than its own."""
+
+
+class _Windows(NamedTuple):
+    """The overlapping windows of a picture."""
+
+    corners: tuple[NDArray[np.intp], NDArray[np.intp]]
+    """Rows and columns where they begin."""
+    power: NDArray[np.float32]
+    """(down, across, 2, frequencies): along the rows, along the columns; 1 is the usual."""
+
+
+def measure(image: Image) -> Evidence:
+    """Look for windows with a period that the others lack; the map is how strong it is."""
+    if image.jpeg is not None and image.jpeg.quantisation_tables[0][:4, :4].mean() > _LARGEST_STEP:
+        return _not_applicable("The picture is compressed too strongly for the period of an interpolation.")
+    corners = tuple(np.arange(0, side - _WINDOW + 1, _STEP) for side in (image.height, image.width))
+    if len(corners[0]) * len(corners[1]) < _FEWEST_WINDOWS:
+        return _not_applicable("The picture is too small to compare the periods of its areas.")
+    luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    windows = _Windows((corners[0], corners[1]), _power(_unpredicted(luminance), corners[0], corners[1]))
+    excess = _excess(windows.power)
+    peak = excess.max(axis=2)
+    found = strength(float(peak.max()), NOTABLE_AT)
+    return Evidence(NAME, EXPLANATION, _finding(found, excess), found, _pixel_map(peak, windows, image))
+
+
+def _not_applicable(reason: str) -> Evidence:
+    return Evidence(NAME, EXPLANATION, reason, None)
+
+
+def _unpredicted(luminance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how well each pixel is predicted from its neighbours, 0 to 1 (Kirchner's p-map)."""
+    predictor = np.array([[-0.25, 0.5, -0.25], [0.5, 0, 0.5], [-0.25, 0.5, -0.25]], np.float32)
+    error = luminance - cv2.filter2D(luminance, -1, predictor)
+    return np.asarray(np.exp(-np.square(error / 4)), np.float32)
+
+
+def _power(
+    plane: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Return the power of each window's mean row and mean column, relative to neighbouring frequencies."""
+    profiles = np.stack(
+        [
+            [
+                (
+                    plane[row : row + _WINDOW, column : column + _WINDOW].mean(0),
+                    plane[row : row + _WINDOW, column : column + _WINDOW].mean(1),
+                )
+                for column in columns
+            ]
+            for row in rows
+        ]
+    )
+    smooth = cv2.blur(profiles.reshape(-1, _WINDOW), (5, 1)).reshape(profiles.shape)
+    spectrum = np.abs(np.fft.rfft((profiles - smooth) * np.hanning(_WINDOW), axis=-1)) ** 2
+    reach = _NEIGHBOURHOOD // 2
+    padded = np.pad(spectrum, [(0, 0)] * 3 + [(reach, reach)], mode="reflect")
+    around = np.lib.stride_tricks.sliding_window_view(padded, _NEIGHBOURHOOD, axis=-1)
+    power = spectrum / (np.median(around, axis=-1) + 1e-9)
+    power[..., :_LOWEST_FREQUENCY] = 0
+    grid = np.arange(0, _WINDOW // 2 + 1, _WINDOW // 8)
+    for offset in (-1, 0, 1):  # JPEG's own period, and that of 2x2 colour filters and samples
+        power[..., np.clip(grid + offset, 0, _WINDOW // 2)] = 0
+    return np.asarray(power, np.float32)
+
+
+def _excess(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (down, across, frequencies): the power of each window beyond what the others have.
+
+    A period that many windows have, and the frequencies beside it, are the picture's own.
+    """
+    common = (power > _PERIODIC).mean(axis=(0, 1)) > _COMMON
+    common = cv2.dilate(common.astype(np.uint8), np.ones((1, 3), np.uint8)) > 0
+    beyond = np.where(common, 0, power - _TIMES_USUAL * np.median(power, axis=(0, 1)))
+    return np.asarray(np.maximum(beyond, 0).max(axis=2), np.float32)
+
+
+def _finding(found: float, excess: NDArray[np.float32]) -> str:
+    if found < NOTABLE:
+        return "No area shows a period of interpolation that the rest of the picture lacks."
+    frequency = int(excess.max(axis=(0, 1)).argmax()) / _WINDOW
+    share = (excess.max(axis=2) > NOTABLE_AT).mean()
+    return (
+        f"{share:.1%} of the picture repeats with a period of {1 / frequency:.2f} pixels, as interpolation "
+        "leaves it, and the rest does not."
+    )
+
+
+def _pixel_map(peak: NDArray[np.float32], windows: _Windows, image: Image) -> NDArray[np.float32]:
+    """Return of each pixel the mean strength of the windows that it lies in."""
+    total, count = (np.zeros((image.height, image.width), np.float32) for _ in range(2))
+    for row, line in zip(windows.corners[0], peak, strict=True):
+        for column, value in zip(windows.corners[1], line, strict=True):
+            area = np.s_[row : row + _WINDOW, column : column + _WINDOW]
+            total[area] += strength(float(value), NOTABLE_AT)
+            count[area] += 1
+    return np.asarray(total / np.maximum(count, 1), np.float32)
