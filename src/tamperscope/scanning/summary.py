@@ -19,7 +19,7 @@ import numpy as np
 from tamperscope.errors import ImageError, ScanError, UnreadableError
 from tamperscope.images import ImageLimits, read_image
 from tamperscope.report import NOTABLE, BundleIdentity
-from tamperscope.scanning.files import read
+from tamperscope.scanning.files import printable, read
 from tamperscope.scanning.journal import Journal, Row
 
 _MOST = 100
@@ -43,7 +43,7 @@ def write_summary(
     page = environment.get_template("summary.html").render(
         tally=journal.tally(),
         findings=[
-            (row.path, row.finding, _notable(row), picture)
+            (printable(row.path), row.finding, _notable(row), picture)
             for row, picture in zip(rows, pictures, strict=True)
         ],
         bundle=bundle,
