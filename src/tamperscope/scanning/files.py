@@ -2,8 +2,8 @@
 
 Nothing here holds more than one folder's names in memory.
 
-A name on disk is bytes. Where they are no UTF-8, Python's `surrogateescape` carries them through the scan, and
-`printable` is what results show.
+A name on disk is bytes. Where they are no UTF-8, Python's `surrogateescape` carries them through the scan,
+and `printable` is what results show.
 """
 
 from __future__ import annotations
