@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from examiners import FailingLoad, LoggedLoad
+from examiners import KILLER, LARGEST, FailingLoad, LoggedLoad, scan_here
 from fakes import FakeDetector
 from tamperscope.errors import BundleError
 from tamperscope.scanning.files import Found, Skipped, find, read
@@ -19,8 +21,6 @@ from tamperscope.scanning.finding import Examination, Examiner, Outcome
 from tamperscope.scanning.journal import Journal, Row
 from tamperscope.scanning.local import LocalPool
 from tamperscope.scanning.scan import Fetched, Pool, scan
-
-LARGEST = 1_000_000
 
 
 class MemoryPool:
@@ -85,13 +85,7 @@ def test_equal_files_are_examined_once_even_side_by_side(tmp_path: Path, rng: np
 
     assert len(pool.examined) == 1
     assert len(rows) == 10
-    assert len({row.finding for row in map(_without_mappings, rows)}) == 1
-
-
-def _without_mappings(row: Row) -> Row:
-    from dataclasses import replace
-
-    return replace(row, finding=replace(row.finding, regions=None, evidence=None))
+    assert all(row.finding == rows[0].finding for row in rows)
 
 
 def test_a_scan_that_was_stopped_goes_on_without_doing_work_twice(
@@ -124,21 +118,32 @@ def test_a_name_that_is_no_utf8_is_read(tmp_path: Path, rng: np.random.Generator
 
 
 def test_a_file_that_ends_its_process_costs_that_file(photos: Path, tmp_path: Path) -> None:
-    loads = tmp_path / "loads"
-    loads.mkdir()
+    load = LoggedLoad(tmp_path / "log")
 
-    async def work() -> list[Row]:
-        with Journal.open(tmp_path / "journal", {}) as journal:
-            async with LocalPool(LoggedLoad(loads), workers=1, largest=LARGEST) as pool:
-                await scan(iter(everything(photos)), pool, journal)
-            return list(journal.rows())
-
-    errors = {Path(row.path).name: row.finding.error for row in asyncio.run(work())}
+    errors = {Path(row.path).name: row.finding.error for row in scan_here(load, photos, tmp_path / "journal")}
 
     assert len(errors) == 16
     assert {name for name, error in errors.items() if error} == {"broken.png", "poison.jpg"}
     assert errors["poison.jpg"] == "The analysis ended its process."
-    assert len(list(loads.iterdir())) == 2
+    assert load.loads == 2
+
+
+def test_a_scan_that_was_killed_goes_on_without_doing_work_twice(photos: Path, tmp_path: Path) -> None:
+    (photos / "05b.png").write_bytes(KILLER)
+    load = LoggedLoad(tmp_path / "log")
+
+    killed = multiprocessing.get_context("spawn").Process(
+        target=scan_here, args=(load, photos, tmp_path / "journal")
+    )
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    before = len(load.examined)
+    rows = scan_here(load, photos, tmp_path / "journal")
+
+    assert rows == scan_here(LoggedLoad(tmp_path / "whole"), photos, tmp_path / "whole.journal")
+    # One worker: what killed the scan was in work, and nothing else.
+    assert 0 < before < len(load.examined) == len(set(load.examined)) + 1
 
 
 def test_a_pool_that_cannot_load_says_why(tmp_path: Path) -> None:
