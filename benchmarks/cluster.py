@@ -58,9 +58,8 @@ def main(files: int) -> None:
                     f"| {examined} | {contents} |",
                     flush=True,
                 )
-    print(
-        f"\nHighest memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB."
-    )
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"\nHighest memory of this process: {highest:.0f} MB.")
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,12 @@ def _run(way: Callable[..., None], files: Path, log: Path, kill_at: int | None) 
 
 
 def _ours(address: str, files: Path, log: Path, watch: Callable[[int], None]) -> None:
+    # By its name, and not as what runs: other processes look its classes up.
+    import cluster as this
+
     async def work() -> None:
         with Journal.open(log.with_suffix(".journal"), {}) as journal:
-            async with ClusterPool(address, _Load(log), _LARGEST, workers=2) as pool:
+            async with ClusterPool(address, this._Load(log), _LARGEST, workers=2) as pool:
                 await scan(
                     find([str(files)], (), Skipped()), pool, journal, watch=lambda done, *_: watch(done)
                 )

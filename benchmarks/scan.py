@@ -82,7 +82,7 @@ def memory(files: int, side: int) -> None:
 @main.command()
 @click.option("--files", default=20_000)
 def bookkeeping(files: int) -> None:
-    """Print memory and rate of a scan whose examiner does nothing: listing, reading, hashing, writing down."""
+    """Print memory and rate of a scan whose examiner does nothing."""
     _print_memory(files, 16, _Idle)
 
 
@@ -124,9 +124,8 @@ def _print_memory(files: int, side: int, load: Callable[[], Examiner]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _make_pictures(folder / "photos", files, side)
-        print(
-            "| files done | scan, MB | workers, MB | files/s so far | CPU ms per file |\n|---|---|---|---|---|"
-        )
+        print("| files done | scan, MB | workers, MB | files/s so far | CPU ms per file |")
+        print("|---|---|---|---|---|")
         began, cpu = time.perf_counter(), _cpu_seconds()
         steps = {round(files * share) for share in (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1)}
 

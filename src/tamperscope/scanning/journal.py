@@ -207,6 +207,15 @@ class Journal:
         )
         return [_row(row) for row in rows]
 
+    def failures(self, limit: int) -> list[Row]:
+        """Return the first results, by path, that say why there is no report."""
+        rows = self._connection.execute(
+            "SELECT path, sha256, error, finding FROM done "
+            "WHERE NOT no_image AND verdict IS NULL ORDER BY path LIMIT ?",
+            (limit,),
+        )
+        return [_row(row) for row in rows]
+
     def tally(self) -> Tally:
         """Return what the scan has come to by now."""
         verdicts: Counter[str] = Counter()
