@@ -1,4 +1,7 @@
-"""Scans with examiners that need no networks, which pools open in processes of their own."""
+"""Scans with an examiner that needs no networks, which pools open in processes of their own.
+
+Nothing else is imported here: each of those processes imports it all.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,15 @@ import asyncio
 import hashlib
 import os
 import signal
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fakes import FakeDetector
-from tamperscope.errors import BundleError
+from tamperscope.errors import BundleError, ImageError
+from tamperscope.images import read_image
 from tamperscope.scanning.cluster import ClusterPool
 from tamperscope.scanning.files import Skipped, find
-from tamperscope.scanning.finding import Examination, Examiner, Outcome
+from tamperscope.scanning.finding import Examiner, Finding, Outcome
 from tamperscope.scanning.journal import Journal, Row
 from tamperscope.scanning.local import LocalPool
 from tamperscope.scanning.scan import Watch, scan
@@ -24,22 +28,30 @@ KILLER = b"ends the whole scan, the first time"
 
 
 class FakeExaminer(Examiner):
-    """Examines with the fake detector and notes it in `log`; see POISON and KILLER."""
+    """Decodes, and takes the score from the first pixel; with `log`, notes in that folder what it examined.
 
-    def __init__(self, log: Path) -> None:
-        super().__init__(FakeDetector(), Examination(masks=True))
+    See POISON and KILLER.
+    """
+
+    def __init__(self, log: Path | None = None) -> None:
         self._log = log
 
     def examine(self, data: bytes) -> Outcome:
-        number = len(list(self._log.iterdir()))
-        (self._log / f"{number}-{hashlib.sha256(data).hexdigest()[:8]}-{os.getpid()}").touch()
+        if self._log:
+            handle, _ = tempfile.mkstemp(prefix=f"{hashlib.sha256(data).hexdigest()}-", dir=self._log)
+            os.close(handle)
         if data == POISON:
             os._exit(1)
-        if data == KILLER and not (self._log / "killed").exists():
-            (self._log / "killed").touch()
+        if data == KILLER and self._log and not (self._log.parent / "killed").exists():
+            (self._log.parent / "killed").touch()
             os.kill(os.getppid(), signal.SIGKILL)
             os._exit(1)
-        return super().examine(data)
+        try:
+            image = read_image(data)
+        except ImageError as error:
+            return Outcome(Finding.failed(str(error)))
+        score = float(image.pixels[0, 0, 0]) / 255
+        return Outcome(Finding(verdict="inconclusive", score=score, width=image.width, height=image.height))
 
 
 @dataclass(frozen=True)
@@ -55,9 +67,8 @@ class LoggedLoad:
 
     @property
     def examined(self) -> list[str]:
-        """The beginnings of the digests of all that was examined, in no order; twice, what was so twice."""
-        names = [file.name for file in self._made("examinations").iterdir()]
-        return [name.split("-")[1] for name in names if name != "killed"]
+        """The digests of all that was examined, in no order; twice, what was so twice."""
+        return [file.name.partition("-")[0] for file in self._made("examinations").iterdir()]
 
     def __call__(self) -> Examiner:
         (self._made("loads") / str(os.getpid())).touch()
