@@ -143,8 +143,8 @@ def _on_disk(source: str, skipped: Skipped, exclusion: Exclusion) -> Iterator[Fo
 
 def _below(folder: str, skipped: Skipped, exclusion: Exclusion) -> Iterator[Found]:
     closed: list[OSError] = []
-    for parent, inner, names in os.walk(folder, onerror=closed.append):
-        inner[:] = [name for name in inner if not exclusion.covers(os.path.join(parent, name))]  # noqa: PTH118
+    for parent, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = [name for name in folders if not exclusion.covers(os.path.join(parent, name))]  # noqa: PTH118
         for name in names:
             yield from _judged(os.path.join(parent, name), skipped)  # noqa: PTH118
     for error in closed:
@@ -168,11 +168,13 @@ def _in_store(url: str, skipped: Skipped, exclusion: Exclusion) -> Iterator[Foun
 
 
 def _below_in_store(store: Any, inside: str, exclusion: Exclusion) -> Iterator[str]:
-    for parent, inner, names in store.walk(inside, on_error="raise"):
+    for parent, folders, names in store.walk(inside, on_error="raise"):
         # The walk goes on through what is left of this.
-        for name in [name for name in inner if exclusion.covers(f"{parent}/{name}")]:
-            del inner[name]
-        yield from (f"{parent}/{name}" for name in names)
+        folders[:] = [
+            name for name in folders if not exclusion.covers(store.unstrip_protocol(f"{parent}/{name}"))
+        ]
+        # An object can have the folder's own name, which is then empty.
+        yield from (f"{parent}/{name}" for name in names if name)
 
 
 def _judged(path: str, skipped: Skipped) -> Iterator[Found]:
