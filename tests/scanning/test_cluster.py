@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from ray.cluster_utils import Cluster
 
 from examiners import LARGEST, FailingLoad, LoggedLoad, scan_folder, scan_here
 from tamperscope.errors import BundleError, ScanError
 from tamperscope.scanning.cluster import ClusterPool
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
 
 # Ray leaves its sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -18,11 +20,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A machine that only leads, and two with one core each: all of them are this one."""
-    started = Cluster(initialize_head=True, head_node_args=_node(cores=0))
-    for _ in range(2):
-        started.add_node(**_node(cores=1))
-    yield started
-    started.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray reads this when it is imported: without it, it takes 127.0.0.1 for the machine's other address.
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        from ray.cluster_utils import Cluster
+
+        started = Cluster(initialize_head=True, head_node_args=_node(cores=0))
+        for _ in range(2):
+            started.add_node(**_node(cores=1))
+        yield started
+        started.shutdown()
 
 
 def _node(cores: int) -> dict[str, Any]:

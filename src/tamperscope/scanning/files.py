@@ -206,6 +206,8 @@ def _store(url: str) -> tuple[Any, str]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "There is no such file."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror.rstrip('.').capitalize()}."
     # What a vendor's package says may quote addresses and credentials; its class says enough.
