@@ -91,9 +91,10 @@ class ClusterPool:
             _fetch
         )
         actor = ray.remote(num_cpus=1, max_restarts=-1)(_Actor)
-        load = ray.put(self._load)
+        # Kept for as long as the pool is there: an actor that starts again asks for it.
+        self._stored_load = ray.put(self._load)
         for _ in range(self._workers):
-            self._admit_when_ready(actor.remote(load, __version__))
+            self._admit_when_ready(actor.remote(self._stored_load, __version__))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -92,10 +92,7 @@ def read(path: str, limit: int) -> bytes:
                 raise UnreadableError("This is not a file.")
             with Path(path).open("rb") as file:
                 return file.read(limit + 1)
-        store, inside = _store(path)
-        with store.open(inside, "rb") as file:
-            content: bytes = file.read(limit + 1)
-            return content
+        return _read_stored(*_store(path), limit)
     except (MissingExtraError, ScanError, UnreadableError):
         raise
     except ValueError:
@@ -175,6 +172,18 @@ def _below_in_store(store: Any, inside: str, exclusion: Exclusion) -> Iterator[s
         ]
         # An object can have the folder's own name, which is then empty.
         yield from (f"{parent}/{name}" for name in names if name)
+
+
+def _read_stored(store: Any, inside: str, limit: int) -> bytes:
+    content: bytes
+    try:
+        # One request; opening a file costs another one, which asks for its size.
+        content = store.cat_file(inside, start=0, end=limit + 1)
+    except OSError:
+        # Such as an empty object, which has no part to ask for.
+        with store.open(inside, "rb") as file:
+            content = file.read(limit + 1)
+    return content
 
 
 def _judged(path: str, skipped: Skipped) -> Iterator[Found]:
