@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tamperscope.commands.options import settings_options
 from tamperscope.commands.output import FINDING, INTERRUPTED, UNREADABLE, complain, table
 from tamperscope.errors import ScanError
 from tamperscope.report import Verdict
@@ -51,7 +52,17 @@ _SHOWN = 10
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a page with the most suspicious images first.",
 )
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out files and folders whose name or whole path matches; may be given more than once.",
+)
+@click.option(
+    "-0", "--null", is_flag=True, help="Names on stdin end with a null byte, as find -print0 ends them."
+)
 @click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: what comes along]")
+@settings_options({"max_bytes", "max_pixels", "pixel_budget", "precision", "evidence"})
 @click.option(
     "--all-evidence", is_flag=True, help="Make every measurement: slower, and the score stays the same."
 )
@@ -77,36 +88,41 @@ def scan(
     out: Path,
     masks: Path | None,
     summary: Path | None,
+    exclude: Sequence[str],
+    null: bool,
     model: Path | None,
     all_evidence: bool,
     workers: int | None,
     cluster: str | None,
     fail_on: Sequence[str],
     as_json: bool,
+    **options: str | None,
 ) -> None:
     """Analyse every image in folders and object stores, and write one table.
 
     PATH is a file, a folder at any depth, a pattern in quotes, a URL (s3://, gs://, az://; needs the extra
     `cloud`), or - for a list of files on stdin. In folders, files whose names are not an image's are passed
     over. Equal files are analysed once. A scan that was stopped or killed goes on when the same command is
-    given again.
+    given again; what it knows by then is in a file beside OUT, whose name ends in .journal.
 
     \b
     Example:
       tamperscope scan photos --out results.parquet --summary summary.html
-      find /archive -name '*.jpg' -newer last | tamperscope scan - --out new.jsonl --fail-on manipulated
+      tamperscope scan photos --exclude thumbnails --exclude '*.gif' --out results.parquet
+      find /archive -newer last -print0 | tamperscope scan -0 - --out new.jsonl --fail-on manipulated
       tamperscope scan s3://bucket/uploads --out results.parquet --cluster auto
 
-    An image that cannot be read has its reason in the column `error`, and the exit code is 3.
+    An image that cannot be read or analysed has its reason in the column `error`, and the exit code is 3.
+    Otherwise it is 1 where --fail-on says so, and 0.
     """
     from tamperscope.bundle import Bundle
-    from tamperscope.scanning.files import Skipped, find
+    from tamperscope.scanning.files import Exclusion, Skipped, find
     from tamperscope.scanning.finding import Examination
     from tamperscope.scanning.results import check_output, write_results
     from tamperscope.scanning.summary import write_summary
 
     check_output(out)
-    settings = Settings.read(os.environ)
+    settings = Settings.read(os.environ, options)
     bundle = Bundle.load(model or settings.model)
     examination = Examination(
         limits=settings.limits,
@@ -117,7 +133,10 @@ def scan(
         masks=masks is not None,
     )
     skipped = Skipped()
-    found = find([path for path in paths if path != "-"], _listed() if "-" in paths else (), skipped)
+    # Masks would be found as images, and get masks, and so on for ever.
+    exclusion = Exclusion(tuple(exclude), (str(masks),) if masks else ())
+    listed = _listed("\0" if null else "\n") if "-" in paths else ()
+    found = find([path for path in paths if path != "-"], listed, skipped, exclusion)
     with _journal(out, examination.identity(bundle)) as journal:
         if masks:
             _make(masks)
@@ -200,10 +219,14 @@ def _work(
     return (done - done_before) / (time.monotonic() - began)
 
 
-def _listed() -> Iterator[str]:
-    for line in sys.stdin:
-        if name := line.rstrip("\r\n"):
-            yield name
+def _listed(end: str) -> Iterator[str]:
+    """Yield the names on stdin, as they come; `end` is what each of them ends with."""
+    left = b""
+    while block := sys.stdin.buffer.read1():
+        *lines, left = (left + block).split(end.encode())
+        yield from (os.fsdecode(line) for name in lines if (line := name.rstrip(b"\r")))
+    if left:
+        yield os.fsdecode(left)
 
 
 @contextmanager
@@ -237,6 +260,8 @@ def _progress(done_before: int) -> Iterator[Watch]:
 
 
 def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Path, *, as_json: bool) -> None:
+    from tamperscope.scanning.files import printable
+
     if as_json:
         click.echo(
             json.dumps(
@@ -255,7 +280,7 @@ def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Pa
     table(
         ("File", "Verdict", "Score", "Type"),
         [
-            (row.path, finding.verdict, f"{finding.score:.2f}", finding.type)
+            (printable(row.path), finding.verdict, f"{finding.score:.2f}", finding.type)
             for row in journal.most_suspicious(_SHOWN)
             if (finding := row.finding).verdict and finding.type
         ],

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import click
 
-from tamperscope.server.settings import TABLE, Settings
-
-
-def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each setting that is not a secret."""
-    for setting in reversed(TABLE):
-        if setting.secret_in:
-            continue
-        sources = f"[env var: {setting.variables[0]}; default: {setting.default or 'none'}]"
-        command = click.option(
-            setting.option, setting.name, metavar="VALUE", help=f"{setting.help} {sources}"
-        )(command)
-    return command
+from tamperscope.commands.options import settings_options
+from tamperscope.server.settings import Settings
 
 
 @click.command()
-@_settings_options
+@settings_options()
 def serve(**options: str | None) -> None:
     """Answer over HTTP until Ctrl-C or SIGTERM.
 

@@ -3,6 +3,9 @@
 Files are read by tasks on any machine and examined by actors, one core each, that load the networks once. The
 machine that runs the scan only sees digests and findings; contents stay in the cluster's object store. The
 bundle travels with the scan, so the machines need this package and nothing else.
+
+A file that ends its process is the actor's affair, as it is on one machine; whatever Ray reports is then a
+machine or an actor that is lost, never the fault of an image.
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ from tamperscope._extra import require
 from tamperscope.bundle import Bundle
 from tamperscope.errors import ScanError, TamperscopeError
 from tamperscope.scanning.files import is_url, read
-from tamperscope.scanning.finding import Examination, Examiner, Finding, Outcome, open_examiner
+from tamperscope.scanning.finding import Examination, Examiner, Outcome, open_examiner
+from tamperscope.scanning.process import ExaminerProcess
 from tamperscope.scanning.scan import Fetched
 
 # One image is examined and the next one waits beside it, so that an actor is never idle.
 _CALLS_PER_ACTOR = 2
-_ATTEMPTS = 3
+# An image whose machines were lost as often says that the cluster is dissolving.
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,10 @@ class ClusterPool:
             _fetch
         )
         actor = ray.remote(num_cpus=1, max_restarts=-1)(_Actor)
-        load = ray.put(self._load)
+        # Kept for as long as the pool is there: an actor that starts again asks for it.
+        self._stored_load = ray.put(self._load)
         for _ in range(self._workers):
-            self._admit_when_ready(actor.remote(load, __version__))
+            self._admit_when_ready(actor.remote(self._stored_load, __version__))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -107,20 +113,24 @@ class ClusterPool:
             raise _cause(error) from None
 
     async def examine(self, fetched: Fetched[Any]) -> Outcome:
-        """Return what there is to say about a content; one that ends three processes gets an error."""
+        """Return what there is to say about a content; raises `ScanError` when the cluster falls apart."""
+        errors = _ray().exceptions
         for _ in range(_ATTEMPTS):
             actor = await self._next_actor()
             try:
                 outcome: Outcome = await actor.examine.remote(fetched.content)
-            except _ray().exceptions.RayTaskError as error:
+            except errors.RayTaskError as error:
                 raise _cause(error) from None
-            except _ray().exceptions.RayError:
+            except errors.RayActorError:
                 # Its machine or its process is gone. Ray starts it again where there is room.
                 self._admit_when_ready(actor, calls=1)
+            except errors.RayError:
+                # The content was lost with its machine, and is being read again.
+                self._free.put_nowait(actor)
             else:
                 self._free.put_nowait(actor)
                 return outcome
-        return Outcome(Finding.failed("The analysis ended its process."))
+        raise ScanError(f"The cluster lost an image {_ATTEMPTS} times; the same command goes on from here.")
 
     async def _next_actor(self) -> Any:
         """Return an actor that is ready; raises what prevented one from getting there."""
@@ -152,12 +162,12 @@ class ClusterPool:
 
 
 class _Actor:
-    """An examiner in a process of the cluster."""
+    """An examiner on a core of the cluster."""
 
     def __init__(self, load: Callable[[], Examiner], version: str) -> None:
         self._load = load
         self._version = version
-        self._examiner: Examiner | None = None
+        self._process: ExaminerProcess | None = None
 
     def ready(self) -> None:
         # Here and not on construction, where Ray turns an error into the end of the actor.
@@ -165,12 +175,15 @@ class _Actor:
             raise ScanError(
                 f"A machine of the cluster has tamperscope {__version__}, this one has {self._version}."
             )
-        self._examiner = self._examiner or self._load()
+        if self._process is None:
+            process = ExaminerProcess(self._load)
+            process.wait_until_ready()
+            self._process = process
 
     def examine(self, content: bytes) -> Outcome:
         self.ready()
-        assert self._examiner
-        return self._examiner.examine(content)
+        assert self._process
+        return self._process.examine(content)
 
 
 def _fetch(path: str, largest: int) -> tuple[str, bytes]:
@@ -184,7 +197,9 @@ def _connect(address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         _ray().init(address=address, configure_logging=False, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError):
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if "mismatch" in str(error):
+            raise ScanError(f"The cluster at {address} has another version of Ray or Python.") from None
         raise ScanError(f"There is no Ray cluster at {address}.") from None
 
 

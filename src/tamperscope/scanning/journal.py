@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -95,6 +96,8 @@ class Journal:
         try:
             # Each statement is its own transaction, except inside `with`.
             connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+            # Names on disk are bytes, and need not be UTF-8.
+            connection.text_factory = os.fsdecode
             for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.executescript(_SCHEMA)
@@ -137,8 +140,8 @@ class Journal:
         before = self._connection.total_changes
         self._connection.execute("BEGIN")
         self._connection.executemany(
-            "INSERT OR IGNORE INTO images (path, expected) VALUES (?, ?)",
-            ((file.path, file.expected) for file in found),
+            "INSERT OR IGNORE INTO images (path, expected) VALUES (CAST(? AS TEXT), ?)",
+            ((os.fsencode(file.path), file.expected) for file in found),
         )
         self._connection.execute("COMMIT")
         return self._connection.total_changes - before
@@ -200,6 +203,15 @@ class Journal:
             "             ORDER BY score DESC, sha256 LIMIT ?) "
             "SELECT MIN(path), top.sha256, NULL, finding FROM top JOIN images USING (sha256) "
             "GROUP BY top.sha256 ORDER BY top.score DESC, top.sha256",
+            (limit,),
+        )
+        return [_row(row) for row in rows]
+
+    def failures(self, limit: int) -> list[Row]:
+        """Return the first results, by path, that say why there is no report."""
+        rows = self._connection.execute(
+            "SELECT path, sha256, error, finding FROM done "
+            "WHERE NOT no_image AND verdict IS NULL ORDER BY path LIMIT ?",
             (limit,),
         )
         return [_row(row) for row in rows]

@@ -13,6 +13,7 @@ from tamperscope._extra import require
 from tamperscope.errors import ScanError
 from tamperscope.evidence import MEASUREMENTS
 from tamperscope.report import BundleIdentity
+from tamperscope.scanning.files import printable
 from tamperscope.scanning.journal import Row
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ def to_json(row: Row, bundle: BundleIdentity) -> dict[str, Any]:
     """Return a row as one JSON object, with every key in every row."""
     finding = dataclasses.asdict(row.finding)
     del finding["recognised"]
-    return {"path": row.path, "sha256": row.sha256, **finding, "bundle": dataclasses.asdict(bundle)}
+    return {
+        "path": printable(row.path),
+        "sha256": row.sha256,
+        **finding,
+        "bundle": dataclasses.asdict(bundle),
+    }
 
 
 def _write_parquet(documents: Iterator[dict[str, Any]], part: Path) -> None:

@@ -19,8 +19,9 @@ import numpy as np
 from tamperscope.errors import ImageError, ScanError, UnreadableError
 from tamperscope.images import ImageLimits, read_image
 from tamperscope.report import NOTABLE, BundleIdentity
-from tamperscope.scanning.files import read
+from tamperscope.scanning.files import printable, read
 from tamperscope.scanning.journal import Journal, Row
+from tamperscope.scanning.local import cores
 
 _MOST = 100
 _SIDE = 320
@@ -33,7 +34,8 @@ def write_summary(
 ) -> None:
     """Write the page to `out`. Images are read once more; raises `ScanError` when it cannot be written."""
     rows = journal.most_suspicious(_MOST)
-    with ThreadPoolExecutor() as threads:
+    # No more at a time than a scan has in work: decoded, large images fill the memory.
+    with ThreadPoolExecutor(cores()) as threads:
         pictures = list(threads.map(partial(_picture, limits), rows))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tamperscope.scanning", "."),
@@ -43,9 +45,10 @@ def write_summary(
     page = environment.get_template("summary.html").render(
         tally=journal.tally(),
         findings=[
-            (row.path, row.finding, _notable(row), picture)
+            (printable(row.path), row.finding, _notable(row), picture)
             for row, picture in zip(rows, pictures, strict=True)
         ],
+        failures=[(printable(row.path), row.finding.error) for row in journal.failures(_MOST)],
         bundle=bundle,
         finished=finished,
     )
@@ -57,7 +60,11 @@ def write_summary(
 
 def _notable(row: Row) -> list[str]:
     evidence = row.finding.evidence or {}
-    return [name for name, strength in evidence.items() if strength is not None and strength >= NOTABLE]
+    return [
+        name.replace("_", " ")
+        for name, strength in evidence.items()
+        if strength is not None and strength >= NOTABLE
+    ]
 
 
 def _picture(limits: ImageLimits, row: Row) -> str | None:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tamperscope.errors import UnreadableError
+from tamperscope.scanning.files import Exclusion, Skipped, find, printable, read
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in (
+        "a.jpg",
+        "b.PNG",
+        "notes.txt",
+        "inner/c.webp",
+        "inner/deep/d.jpg",
+        "thumbs/a.jpg",
+        "unnamed",
+    ):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"content")
+    return tmp_path
+
+
+def paths(folder: Path, sources: Iterable[str | Path], *excluded: str) -> list[str]:
+    found = find(map(str, sources), (), Skipped(), Exclusion(excluded))
+    return sorted(os.path.relpath(file.path, folder) for file in found)
+
+
+def test_a_folder_is_searched_at_any_depth(folder: Path) -> None:
+    skipped = Skipped()
+    found = list(find([str(folder)], (), skipped))
+    assert {Path(file.path).name for file in found if file.expected} == {"a.jpg", "b.PNG", "c.webp", "d.jpg"}
+    assert [Path(file.path).name for file in found if not file.expected] == ["unnamed"]
+    assert skipped.count == 1
+
+
+def test_folders_and_files_are_left_out_by_name_and_by_path(folder: Path) -> None:
+    assert paths(folder, [folder], "thumbs", "*.PNG") == [
+        "a.jpg",
+        "inner/c.webp",
+        "inner/deep/d.jpg",
+        "unnamed",
+    ]
+    assert paths(folder, [folder], f"{folder}/inner/*", "unnamed") == ["a.jpg", "b.PNG", "thumbs/a.jpg"]
+
+
+def test_a_pattern_leaves_out_the_same_folders(folder: Path) -> None:
+    assert paths(folder, [f"{folder}/**/*.jpg"], "thumbs") == ["a.jpg", "inner/deep/d.jpg"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder: Path) -> None:
+    (folder / "[1].jpg").write_bytes(b"content")
+    assert paths(folder, [folder / "[1].jpg"]) == ["[1].jpg"]
+
+
+def test_a_folder_that_cannot_be_listed_costs_no_other_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("inner"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    assert paths(folder, [folder]) == ["a.jpg", "b.PNG", "inner", "thumbs/a.jpg", "unnamed"]
+
+
+def test_a_pipe_is_said_to_be_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UnreadableError, match="not a file"):
+        read(str(tmp_path / "pipe.jpg"), 10)
+
+
+def test_of_a_large_file_only_as_much_is_read_as_tells_that_it_is(folder: Path) -> None:
+    assert read(str(folder / "a.jpg"), 3) == b"cont"
+
+
+def test_names_that_are_no_utf8_can_be_shown() -> None:
+    assert printable(os.fsdecode(b"caf\xe9.jpg")) == "caf\\xe9.jpg"
+    assert printable("café.jpg") == "café.jpg"
