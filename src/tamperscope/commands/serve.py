@@ -1,29 +1,56 @@
-"""`tamperscope serve`."""
+"""`tamperscope serve` and `tamperscope worker`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import click
 
-from tamperscope.server.settings import TABLE, Settings
+from tamperscope.server.settings import TABLE, Setting, Settings
+
+# What a server and a worker must agree on, and what a worker has of its own.
+_OF_WORKERS = frozenset(
+    (
+        "host",
+        "model",
+        "max_bytes",
+        "max_pixels",
+        "pixel_budget",
+        "workers",
+        "threads",
+        "cache",
+        "precision",
+        "evidence",
+        "database",
+        "redis",
+        "job_lease",
+        "metrics_port",
+        "webhooks",
+        "log_level",
+        "log_format",
+    )
+)
 
 
-def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each setting that is not a secret."""
-    for setting in reversed(TABLE):
-        if setting.secret_in:
-            continue
-        sources = f"[env var: {setting.variables[0]}; default: {setting.default or 'none'}]"
-        command = click.option(
-            setting.option, setting.name, metavar="VALUE", help=f"{setting.help} {sources}"
-        )(command)
-    return command
+def _settings_options(settings: Iterable[Setting]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each of the settings that is not a secret."""
+
+    def give(command: Callable[..., None]) -> Callable[..., None]:
+        for setting in reversed(tuple(settings)):
+            if setting.secret_in:
+                continue
+            sources = f"[env var: {setting.variables[0]}; default: {setting.default or 'none'}]"
+            command = click.option(
+                setting.option, setting.name, metavar="VALUE", help=f"{setting.help} {sources}"
+            )(command)
+        return command
+
+    return give
 
 
 @click.command()
-@_settings_options
+@_settings_options(setting for setting in TABLE if setting.name != "metrics_port")
 def serve(**options: str | None) -> None:
     """Answer over HTTP until Ctrl-C or SIGTERM.
 
@@ -36,5 +63,25 @@ def serve(**options: str | None) -> None:
     from the environment variable NGROK_TOKEN.
     """
     from tamperscope.server.serve import run
+
+    run(Settings.read(os.environ, options), say=click.echo)
+
+
+@click.command()
+@_settings_options(setting for setting in TABLE if setting.name in _OF_WORKERS)
+def worker(**options: str | None) -> None:
+    """Work on the jobs of servers that use the same Redis and database.
+
+    \b
+    Example:
+      export TAMPERSCOPE_REDIS=redis://127.0.0.1:6379/0
+      export TAMPERSCOPE_DATABASE=postgresql://tamperscope@127.0.0.1/tamperscope
+      tamperscope serve
+      tamperscope worker    # in other terminals, on other machines, as many as there is work for
+
+    Ctrl-C or SIGTERM let it finish the image in work. A worker that is killed loses nothing: its image is
+    analysed by another one.
+    """
+    from tamperscope.server.worker import run
 
     run(Settings.read(os.environ, options), say=click.echo)

@@ -18,7 +18,7 @@ class Gate:
     well: behind most front ends nobody is there any more to hear the answer.
 
     Who is patient is never turned away, takes no place in the queue, and gets in only while nobody else
-    waits: nobody hears 503 because of them. A thread that is inside may enter again, at once.
+    waits: nobody hears 503 because of them. A thread that is inside patiently may enter again, at once.
     """
 
     def __init__(self, workers: int, queue: int, timeout: float) -> None:
@@ -39,7 +39,7 @@ class Gate:
 
         Raises `BusyError` for a full queue and for too long a wait, unless `patient`.
         """
-        if getattr(self._of_thread, "inside", False):
+        if getattr(self._of_thread, "patient", False):
             yield 0.0
             return
         begun = time.monotonic()
@@ -50,11 +50,11 @@ class Gate:
                 self._queue_up()
             self._inside += 1
             self._patient_inside += patient
-        self._of_thread.inside = True
+        self._of_thread.patient = patient
         try:
             yield time.monotonic() - begun
         finally:
-            self._of_thread.inside = False
+            self._of_thread.patient = False
             with self._lock:
                 self._inside -= 1
                 self._patient_inside -= patient

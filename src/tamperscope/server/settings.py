@@ -29,6 +29,7 @@ is its name with dashes, and the nearer one wins:
 | `TAMPERSCOPE_JOB_IMAGES`   | 1000        | most images of a job |
 | `TAMPERSCOPE_JOB_BYTES`    | 268435456   | most bytes of a job's images together |
 | `TAMPERSCOPE_JOB_LEASE`    | 60          | seconds after which a silent worker is taken for dead |
+| `TAMPERSCOPE_METRICS_PORT` | none        | port on which a worker shows its figures to Prometheus |
 | `TAMPERSCOPE_WEBHOOKS`     | public      | which addresses webhooks may have: `public`, `any`, `none` |
 | `TAMPERSCOPE_KEYS`         | none        | file of API keys; without one nobody needs a key |
 | `TAMPERSCOPE_RATE_LIMIT`   | none        | requests a minute from one key, or address without keys |
@@ -91,6 +92,7 @@ class Settings:
     job_images: int = 1000
     job_bytes: int = 256 * 2**20
     job_lease: int = 60
+    metrics_port: int | None = None
     webhooks: Literal["public", "any", "none"] = "public"
     keys: Path | None = None
     rate_limit: int | None = None
@@ -282,6 +284,7 @@ TABLE = (
     Setting(
         "job_lease", "Seconds after which a worker that says nothing is taken for dead.", _count(2, 3600)
     ),
+    Setting("metrics_port", "Port on which a worker shows its figures to Prometheus.", _count(1, 65535)),
     Setting(
         "webhooks",
         "Addresses that jobs' webhooks may have: public, any (also within private networks) or none.",

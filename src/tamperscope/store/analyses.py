@@ -85,6 +85,11 @@ class Store:
         self._database = database
         self._now = now
 
+    @property
+    def database(self) -> Database:
+        """Where the analyses are."""
+        return self._database
+
     def add(
         self, subject: Subject, document: Mapping[str, Any], pictures: Mapping[str, Picture]
     ) -> tuple[StoredAnalysis, bool]:

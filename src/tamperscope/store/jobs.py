@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from tamperscope.errors import TooManyJobsError
 from tamperscope.store.analyses import Summary, delete_rows, summaries
 from tamperscope.store.database import Database
 from tamperscope.store.tables import AnalysisRow, JobFileRow, JobImageRow, JobRow, WebhookRow
@@ -215,8 +216,12 @@ class JobStore:
         self._now = now
         self.lease = lease
 
-    def submit(self, submission: Submission, images: Iterable[SubmittedImage]) -> tuple[Job, bool]:
+    def submit(
+        self, submission: Submission, images: Iterable[SubmittedImage], *, most: int | None = None
+    ) -> tuple[Job, bool]:
         """Keep a job with its images; return it and True, or the one of the same key and False.
+
+        Raises `TooManyJobsError` when its owner would have more than `most` unfinished ones.
 
         `images` is read while it is written, so no more than one is in memory. When reading raises, nothing
         is kept. The job that is returned for a key may be one that other things were asked of: compare its
@@ -226,6 +231,7 @@ class JobStore:
         try:
             with self._database.transaction() as session:
                 _insert_job(session, id, now, submission)
+                _check_number(session, submission.owner, most)
                 total = failed = 0
                 digest = _digest(submission)
                 for number, image in enumerate(images):
@@ -279,11 +285,6 @@ class JobStore:
                     return []
                 query = query.where(tuple_(JobRow.created, JobRow.id) < tuple_(last.created, last.id))
             return [_as_job(*row) for row in session.execute(query)]
-
-    def unfinished(self, *, owner: str) -> int:
-        """Return how many jobs of an owner wait or run."""
-        with self._database.transaction() as session:
-            return _count(session, JobRow, JobRow.owner == owner, JobRow.finished.is_(None))
 
     def results(
         self, id: str, *, limit: int, after: int = 0, state: ImageState | None = None
@@ -442,7 +443,7 @@ class JobStore:
     def load(self) -> Load:
         """Return how much there is to do."""
         with self._database.transaction() as session:
-            jobs = session.execute(select(JobRow.state, func.count()).group_by(JobRow.state)).tuples()
+            jobs = session.execute(select(JobRow.state, func.count()).group_by(JobRow.state))
             oldest = session.scalar(select(func.min(JobRow.created)).where(JobRow.finished.is_(None)))
             return Load(
                 jobs={JobState(state): count for state, count in jobs},
@@ -568,6 +569,12 @@ def _insert_job(session: Session, id: str, now: datetime, submission: Submission
                 attempts=0,
             )
         )
+
+
+def _check_number(session: Session, owner: str, most: int | None) -> None:
+    unfinished = _count(session, JobRow, JobRow.owner == owner, JobRow.finished.is_(None))
+    if most is not None and unfinished > most:
+        raise TooManyJobsError(f"{most} jobs wait or run already; send the next when one of them has ended.")
 
 
 def _insert_image(session: Session, id: str, number: int, image: SubmittedImage, failed: int) -> None:
