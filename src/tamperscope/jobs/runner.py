@@ -14,7 +14,7 @@ from tamperscope.jobs.webhooks import Postman
 from tamperscope.store import Claim, Failure, JobStore
 
 INTERVAL_SECONDS = 5.0
-"""How often a process looks whether leases ran out, messages are missing or webhooks are due."""
+"""How often at least a process looks whether leases ran out, messages are missing or webhooks are due."""
 LONGEST_ANALYSIS_SECONDS = 600.0
 """A worker that takes longer for one image hangs: it no longer holds the image."""
 
@@ -54,7 +54,11 @@ class JobRunner:
         self._postman = postman
         self._place = place
         self._stopping = threading.Event()
-        self._rounds = (_Round("jobs", self.look_after), _Round("webhooks", postman.deliver_all))
+        interval = min(INTERVAL_SECONDS, jobs.lease.total_seconds() / 4)
+        self._rounds = (
+            _Round("jobs", self.look_after, interval),
+            _Round("webhooks", postman.deliver_all, interval),
+        )
 
     def start(self) -> None:
         """Work in the background from now on."""
@@ -135,8 +139,9 @@ class JobRunner:
 class _Round:
     """Does something every few seconds in a thread of its own, and when it is nudged."""
 
-    def __init__(self, name: str, do: Callable[[], None]) -> None:
+    def __init__(self, name: str, do: Callable[[], None], interval: float) -> None:
         self._do = do
+        self._interval = interval
         self._nudged = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name=f"tamperscope-{name}", daemon=True)
@@ -160,5 +165,5 @@ class _Round:
                 pass
             except Exception:
                 _log.exception("unexpected error in %s", self._thread.name)
-            self._nudged.wait(INTERVAL_SECONDS)
+            self._nudged.wait(self._interval)
             self._nudged.clear()
