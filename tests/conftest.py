@@ -49,6 +49,13 @@ def postgresql() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture
+def redis() -> Iterator[str]:
+    """The address of a running, empty Redis."""
+    with services.redis() as address:
+        yield address
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database of each kind."""
