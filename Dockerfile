@@ -21,7 +21,7 @@ ENV PATH=/opt/tamperscope/bin:$PATH \
     TAMPERSCOPE_CACHE=/var/cache/tamperscope \
     TAMPERSCOPE_DATABASE=sqlite:////var/lib/tamperscope/analyses.db \
     TAMPERSCOPE_LOG_FORMAT=json
-USER tamperscope
+USER 10001
 # Analyses, and compiled models. All else may be read-only, but for /tmp, where large uploads wait.
 VOLUME ["/var/lib/tamperscope", "/var/cache/tamperscope"]
 EXPOSE 5000

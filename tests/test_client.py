@@ -100,7 +100,7 @@ def test_a_job_is_followed_to_its_end(serving, photo, tmp_path):
     results = {result.number: result for result in client.results(job.id)}
 
     assert {number: result.name for number, result in results.items()} == {
-        0: "my %22photo%22.jpg",
+        0: 'my "photo".jpg',
         1: "1",
         2: "2",
     }

@@ -79,7 +79,7 @@ def test_compose_reads_its_file():
     assert PASSWORD in text
 
 
-@pytest.mark.parametrize("container", containers(), ids=lambda container: container["name"])
+@pytest.mark.parametrize("container", list(containers()), ids=lambda container: container["name"])
 def test_containers_of_kubernetes_can_write_nowhere_but_in_their_volumes(container):
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -111,6 +111,8 @@ def test_systemd_reads_its_units(unit, tmp_path):
     copy = tmp_path / unit.name.replace("@", "@1")
     copy.write_text(text)
 
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True
+    )
 
     assert str(copy.name) not in done.stderr, done.stderr

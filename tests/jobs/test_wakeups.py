@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -30,10 +30,22 @@ def address(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-def wakeups(address: str | None) -> Iterator[Wakeups]:
-    wakeups = Wakeups(address)
-    yield wakeups
-    wakeups.stop(30)
+def make() -> Iterator[Callable[[str | None], Wakeups]]:
+    """Makes some that are stopped at the end."""
+    made: list[Wakeups] = []
+
+    def make(address: str | None) -> Wakeups:
+        made.append(Wakeups(address))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop(30)
+
+
+@pytest.fixture
+def wakeups(make: Callable[[str | None], Wakeups], address: str | None) -> Wakeups:
+    return make(address)
 
 
 def test_one_call_for_each_image(wakeups):
@@ -45,8 +57,7 @@ def test_one_call_for_each_image(wakeups):
     assert work.was_called(3)
 
 
-def test_what_is_on_its_way_is_not_sent_again(address):
-    wakeups = Wakeups(address)
+def test_what_is_on_its_way_is_not_sent_again(wakeups):
     wakeups.top_up(3)
     wakeups.top_up(3)
     wakeups.top_up(2)
@@ -67,8 +78,8 @@ def test_work_that_fails_does_not_end_the_worker(wakeups, caplog):
     assert work.was_called(2)
 
 
-def test_several_processes_share_the_work(redis):
-    sender, first, second = Wakeups(redis), Wakeups(redis), Wakeups(redis)
+def test_several_processes_share_the_work(make, redis):
+    sender, first, second = make(redis), make(redis), make(redis)
     work = Work()
     barrier = threading.Barrier(2)
 
@@ -81,12 +92,10 @@ def test_several_processes_share_the_work(redis):
     sender.top_up(2)
 
     assert work.was_called(2), "one process alone would wait at the barrier"
-    first.stop(30)
-    second.stop(30)
 
 
-def test_redis_is_told_no_code(redis):
-    wakeups = Wakeups(redis)
+def test_redis_is_told_no_code(make, redis):
+    wakeups = make(redis)
     wakeups.top_up(1)
 
     [message] = wakeups._huey.storage.enqueued_items()
@@ -94,8 +103,8 @@ def test_redis_is_told_no_code(redis):
     assert b"take_image" in message
 
 
-def test_a_redis_that_is_away_is_a_warning(tmp_path, caplog):
-    wakeups = Wakeups(f"unix://{tmp_path / 'nobody'}")
+def test_a_redis_that_is_away_is_a_warning(make, tmp_path, caplog):
+    wakeups = make(f"unix://{tmp_path / 'nobody'}")
 
     wakeups.top_up(3)
 

@@ -322,7 +322,12 @@ class TestTls:
 class TestTargets:
     @pytest.mark.parametrize(
         "url",
-        ["https://news.example/hook", "http://news.example:8080/?a=b", f"https://{PUBLIC}/", "https://[2606:2800:220:1::1]/"],
+        [
+            "https://news.example/hook",
+            "http://news.example:8080/?a=b",
+            f"https://{PUBLIC}/",
+            "https://[2606:2800:220:1::1]/",
+        ],
     )
     def test_what_may_be_called(self, url):
         check_target(Target(url, SECRET))
@@ -351,13 +356,17 @@ class TestTargets:
         with pytest.raises(WebhookError, match="is a URL such as"):
             check_target(Target(url, SECRET), private=True)
 
-    @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.1.2.3", "169.254.169.254", "[::ffff:10.0.0.1]"])
+    @pytest.mark.parametrize(
+        "host", ["127.0.0.1", "[::1]", "10.1.2.3", "169.254.169.254", "[::ffff:10.0.0.1]"]
+    )
     def test_a_private_address_is_refused_at_once_unless_allowed(self, host):
         with pytest.raises(WebhookError, match="public addresses only"):
             check_target(Target(f"http://{host}/", SECRET))
         check_target(Target(f"http://{host}/", SECRET), private=True)
 
-    @pytest.mark.parametrize("secret", ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 200, "whsec_ä"])
+    @pytest.mark.parametrize(
+        "secret", ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 200, "whsec_ä"]
+    )
     def test_a_secret_that_does_not_do(self, secret):
         with pytest.raises(WebhookError, match="24 to 64 random bytes"):
             check_target(Target("https://news.example/", secret))

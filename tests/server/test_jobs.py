@@ -141,7 +141,7 @@ class TestSubmitting:
     @pytest.mark.parametrize(
         ("data", "status", "says"),
         [
-            ({}, 400, "form"),
+            ({}, 400, "no images"),
             ({"image": "text"}, 400, "no images"),
             ({"keep": "true"}, 400, "no images"),
             (form(b"x", keep="maybe"), 400, "`keep`"),
@@ -155,18 +155,23 @@ class TestSubmitting:
     def test_what_is_refused(self, data, status, says):
         client = fake_app(Settings(max_bytes=1024, job_images=3, job_bytes=2000)).test_client()
 
-        assert says in problem(client.post(PATH, data=data), status)
+        refused = client.post(PATH, data=data, content_type="multipart/form-data")
+
+        assert says in problem(refused, status)
         assert client.get(PATH).get_json()["jobs"] == []
 
-    def test_more_bytes_than_an_analysis_may_have(self):
-        client = fake_app(Settings(max_bytes=2**16, job_bytes=2**20)).test_client()
-        images = [bytes(2**16)] * 10
+    def test_a_request_may_be_larger_than_one_for_an_analysis(self):
+        client = fake_app(Settings(max_bytes=2**13, job_bytes=2**17, job_images=16)).test_client()
 
-        assert client.post(PATH, data=form(*images)).status_code == 202
-        assert client.post("/classify", data=form(bytes(2**18))).status_code == 413
-        assert "larger than this server accepts" in problem(
-            client.post(PATH, data=form(*[bytes(2**16)] * 40)), 413
-        )
+        accepted = client.post(PATH, data=form(*[bytes(2**13)] * 12))
+        too_large = client.post(PATH, data=form(*[bytes(2**14)] * 14))
+
+        assert accepted.status_code == 202
+        assert "larger than this server accepts" in problem(too_large, 413)
+        assert client.post("/classify", data=form(bytes(12 * 2**13))).status_code == 413
+
+    def test_something_else_than_a_form(self, client):
+        assert "multipart/form-data" in problem(client.post(PATH, json={"image": "a.jpg"}), 400)
 
     def test_one_caller_has_so_many_unfinished_ones(self, photos):
         client = fake_app(Settings(jobs=1)).test_client()

@@ -54,7 +54,9 @@ tamperscope.detector.Detector = types.SimpleNamespace(load=lambda *args, **kwarg
 
 
 @contextmanager
-def process(kind: str, settings: dict[str, object], *, holds: bool = False) -> Iterator[subprocess.Popen[str]]:
+def process(
+    kind: str, settings: dict[str, object], *, holds: bool = False
+) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
     if holds:
         environment["HOLDS"] = "1"
@@ -64,8 +66,10 @@ def process(kind: str, settings: dict[str, object], *, holds: bool = False) -> I
         env=environment,
         text=True,
     ) as running:
-        yield running
-        running.kill()
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def until(running: subprocess.Popen[str], word: str) -> str:
@@ -127,8 +131,7 @@ def test_a_job_survives_a_worker_that_is_killed_and_an_image_that_kills_workers(
     analyses = [result.analysis.id for result in results if result.analysis]
     assert len(analyses) == len(set(analyses)) == len(images) - 1
     assert (ended.state, ended.images.done, ended.images.failed) == ("completed", len(images) - 1, 1)
-    # The image that kills was tried by three workers, and whoever was left ended by SIGTERM.
-    assert sorted(exits)[:MOST_ATTEMPTS] == [-signal.SIGKILL] * MOST_ATTEMPTS
+    assert exits.count(-signal.SIGKILL) == MOST_ATTEMPTS
     store = Store(Database(database_url))
     assert {line.id for line in store.list(owner="", limit=100)} == set(analyses)
     store.close()
@@ -146,7 +149,7 @@ def test_a_worker_finishes_the_image_in_work_and_shows_its_figures(redis, tmp_pa
         job, _ = jobs.submit(Submission(owner=""), [SubmittedImage("a.jpg", photo)] * 2)
         until(running, "analysing")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as figures:
-            assert b"tamperscope_job_images_waiting" in figures.read()
+            assert b"tamperscope_stage_seconds" in figures.read()
 
         running.terminate()
 

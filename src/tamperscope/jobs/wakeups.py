@@ -37,10 +37,10 @@ class Wakeups:
 
     def __init__(self, redis: str | None) -> None:
         options: dict[str, Any] = {"results": False, "serializer": _Json()}
-        self._shared = redis is not None
+        self._redis = _pool(redis) if redis else None
         self._huey = (
-            RedisHuey(_QUEUE, connection_pool=_pool(redis), **options)
-            if redis
+            RedisHuey(_QUEUE, connection_pool=self._redis, **options)
+            if self._redis
             else MemoryHuey(_QUEUE, **options)
         )
         self._work: Callable[[], object] = lambda: None
@@ -64,7 +64,7 @@ class Wakeups:
             workers=threads,
             periodic=False,
             scheduler_interval=60,
-            max_delay=_LONGEST_SLEEP_REDIS if self._shared else _LONGEST_SLEEP,
+            max_delay=_LONGEST_SLEEP_REDIS if self._redis else _LONGEST_SLEEP,
         )
         self._consumer.start()
 
@@ -73,6 +73,8 @@ class Wakeups:
         if self._consumer:
             self._consumer.shutdown_timeout = seconds
             self._consumer.stop(graceful=True)
+        if self._redis:
+            self._redis.disconnect()
 
     def _taken(self) -> None:
         self._work()
