@@ -53,7 +53,7 @@ $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[train,scan,cluster,tunnel,postgres,dev]'
+	$(INSTALL) --editable '.[train,scan,cluster,tunnel,postgres,redis,dev]'
 	@touch $@ $(VENV)/.serve.stamp
 
 $(BIN)/python:

@@ -49,18 +49,23 @@ def postgresql() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture
+def redis() -> Iterator[str]:
+    """The address of a running, empty Redis."""
+    with services.redis() as address:
+        yield address
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'analyses.db'}"
-    address: str = request.getfixturevalue("postgresql")
+    address: str = request.getfixturevalue("postgresql").format(database="postgres")
+    # A schema of its own for each test: making and removing a whole database takes longer than most tests.
     name = f"test_{next(_numbers)}"
-    engine = sqlalchemy.create_engine(
-        address.format(database="postgres").replace("postgresql:", "postgresql+psycopg:"),
-        isolation_level="AUTOCOMMIT",
-    )
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine = sqlalchemy.create_engine(address.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {name}")
     engine.dispose()
-    return address.format(database=name)
+    return f"{address}&options=-csearch_path%3D{name}"

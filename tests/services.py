@@ -47,6 +47,27 @@ def postgresql() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def redis() -> Iterator[str]:
+    """Run a Redis of its own on a Unix socket; gives its address. Skips where Redis is not installed."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("Redis' server is not installed: apt-get install redis-server")
+    with tempfile.TemporaryDirectory(prefix="tamperscope-redis-") as folder:
+        socket = Path(folder) / "socket"
+        options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
+        with subprocess.Popen(
+            [program, *options, "--loglevel", "notice"], stdout=subprocess.PIPE, cwd=folder, text=True
+        ) as server:
+            assert server.stdout is not None
+            # It says so when it can be reached.
+            assert any("ready to accept connections" in line.lower() for line in server.stdout), "it ended"
+            try:
+                yield f"unix://{socket}"
+            finally:
+                server.kill()
+
+
 def _version(initdb: Path) -> int:
     return int(initdb.parts[-3])
 

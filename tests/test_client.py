@@ -91,6 +91,39 @@ def test_an_analysis_is_stored_and_read_again(serving, photo):
         client.analysis("../../metrics")
 
 
+def test_a_job_is_followed_to_its_end(serving, photo, tmp_path):
+    client = Client(serving(FakeDetector()), sleep=lambda _: None)
+    named = tmp_path / 'my "photo".jpg'
+    named.write_bytes(photo)
+
+    job = client.submit([named, b"text", photo], keep=True, idempotency_key="mine")
+    results = {result.number: result for result in client.results(job.id)}
+
+    assert {number: result.name for number, result in results.items()} == {
+        0: 'my "photo".jpg',
+        1: "1",
+        2: "2",
+    }
+    assert results[0].analysis == results[2].analysis
+    assert results[0].analysis.image.kept
+    assert results[1].problem.type.endswith("unsupported-image")
+    assert client.job(job.id).state == "completed"
+    assert client.cancel(job.id) == client.job(job.id)
+    assert client.submit([named, b"text", photo], keep=True, idempotency_key="mine").id == job.id
+    with pytest.raises(RefusedError, match="no such job"):
+        client.job("0" * 32)
+
+
+def test_a_jobs_webhook_is_sent_along(serving, photo):
+    secret = "whsec_" + "c2VjcmV0" * 4
+
+    job = Client(serving(FakeDetector())).submit(
+        [photo], webhook="https://news.example/hook", webhook_secret=secret
+    )
+
+    assert job.webhook.url == "https://news.example/hook"
+
+
 def test_a_refusal_is_the_servers_sentence(serving):
     with pytest.raises(RefusedError, match="not an image") as refusal:
         Client(serving(FakeDetector()), sleep=pytest.fail).classify(b"text")

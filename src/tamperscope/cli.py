@@ -22,7 +22,7 @@ from tamperscope.commands.output import WRONG_USE, complain
 from tamperscope.commands.quantize import quantize
 from tamperscope.commands.release import release
 from tamperscope.commands.scan import scan
-from tamperscope.commands.serve import serve
+from tamperscope.commands.serve import serve, worker
 from tamperscope.commands.synthesize import synthesize
 from tamperscope.commands.train import train
 from tamperscope.errors import TamperscopeError
@@ -47,6 +47,7 @@ def main() -> None:
 
 for _command in (
     serve,
+    worker,
     analyze,
     scan,
     synthesize,

@@ -5,6 +5,10 @@
     answer.verdict, answer.manipulation_score
     Path("mask.png").write_bytes(answer.mask)
 
+    job = client.submit(["a.jpg", "b.jpg"])
+    for result in client.results(job.id):    # as they come, until the job has ended
+        result.name, result.analysis or result.problem
+
 A busy server (503) and one that asks to slow down (429) are asked again, when they say so.
 """
 
@@ -15,17 +19,28 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import ValidationError
 
 from tamperscope.errors import RefusedError, UnreachableError
-from tamperscope.server.answers import AnalysisAnswer, Answer, ClassifyAnswer, Problem, SegmentAnswer
+from tamperscope.server.answers import (
+    AnalysisAnswer,
+    Answer,
+    ClassifyAnswer,
+    ImageResultAnswer,
+    ImageResultsAnswer,
+    JobAnswer,
+    Problem,
+    SegmentAnswer,
+)
 
 Picture = Literal["mask", "overlay", "masked_image"]
 _PICTURES: tuple[Picture, ...] = ("mask", "overlay", "masked_image")
@@ -85,16 +100,75 @@ class Client:
 
     def analysis(self, id: str) -> AnalysisAnswer:
         """Return a stored analysis; raises `RefusedError` (404) where there is none, else as `segment`."""
-        request = urllib.request.Request(  # noqa: S310 (the scheme was checked)
-            f"{self._url}/v1/analyses/{quote(id, safe='')}", headers=self._headers
+        return self._got(f"/v1/analyses/{quote(id, safe='')}", AnalysisAnswer)
+
+    def submit(
+        self,
+        images: Iterable[bytes | str | PathLike[str]],
+        *,
+        keep: bool = False,
+        webhook: str | None = None,
+        webhook_secret: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> JobAnswer:
+        """Let the server analyse image files (their bytes or their paths) one after the other.
+
+        `keep` lets it keep the images as well. `webhook` is a URL that is told when the job has ended, by a
+        message that is signed with `webhook_secret`. Sent again with the same `idempotency_key`, a job is not
+        made twice. Raises as `segment` does.
+        """
+        parts = [_image_part(image, number) for number, image in enumerate(images)]
+        texts = {"webhook": webhook, "webhook_secret": webhook_secret}
+        parts += [_Part(name, None, text.encode()) for name, text in texts.items() if text]
+        return self._sent_form(
+            f"/v1/jobs?keep={str(keep).lower()}",
+            parts,
+            JobAnswer,
+            {"Idempotency-Key": idempotency_key} if idempotency_key else {},
         )
-        return _parsed(self._sent(request), AnalysisAnswer)
+
+    def job(self, id: str) -> JobAnswer:
+        """Return how far a job is; raises `RefusedError` (404) where there is none, else as `segment`."""
+        return self._got(_job_path(id), JobAnswer)
+
+    def results(self, id: str, *, poll: float = 1.0) -> Iterator[ImageResultAnswer]:
+        """Give what becomes of a job's images, as it is known, until the job has ended.
+
+        Asks every `poll` seconds while there is nothing new; raises as `job` does.
+        """
+        path: str | None = f"{_job_path(id)}/results?limit=100"
+        while path:
+            page = self._got(path, ImageResultsAnswer)
+            yield from page.results
+            path = page.next
+            if path and not page.results:
+                self._sleep(poll)
+
+    def cancel(self, id: str) -> JobAnswer:
+        """Let the server analyse no further image of a job; raises as `job` does."""
+        request = urllib.request.Request(  # noqa: S310 (the scheme was checked)
+            f"{self._url}{_job_path(id)}/cancel", b"", self._headers
+        )
+        return _parsed(self._sent(request), JobAnswer)
 
     def _ask(self, path: str, image: bytes | str | PathLike[str], answer: type[_Answer]) -> _Answer:
-        body, content_type = _form(image if isinstance(image, bytes) else Path(image).read_bytes())
+        return self._sent_form(path, [_image_part(image, 0)], answer)
+
+    def _sent_form(
+        self,
+        path: str,
+        parts: Collection[_Part],
+        answer: type[_Answer],
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> _Answer:
+        body, content_type = _form(parts)
         request = urllib.request.Request(  # noqa: S310 (the scheme was checked)
-            self._url + path, body, {**self._headers, "Content-Type": content_type}
+            self._url + path, body, {**self._headers, **headers, "Content-Type": content_type}
         )
+        return _parsed(self._sent(request), answer)
+
+    def _got(self, path: str, answer: type[_Answer]) -> _Answer:
+        request = urllib.request.Request(self._url + path, headers=self._headers)  # noqa: S310 (checked)
         return _parsed(self._sent(request), answer)
 
     def _sent(self, request: urllib.request.Request) -> bytes:
@@ -117,13 +191,37 @@ class Client:
         raise ValueError("a client needs at least one attempt")
 
 
-def _form(data: bytes) -> tuple[bytes, str]:
+@dataclass(frozen=True)
+class _Part:
+    """One field of a form."""
+
+    name: str
+    filename: str | None
+    data: bytes
+
+
+def _image_part(image: bytes | str | PathLike[str], number: int) -> _Part:
+    if isinstance(image, bytes):
+        return _Part("image", str(number), image)
+    return _Part("image", Path(image).name, Path(image).read_bytes())
+
+
+def _form(parts: Collection[_Part]) -> tuple[bytes, str]:
     boundary = uuid.uuid4().hex
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="image"\r\n\r\n'
-    return (
-        b"".join([head.encode(), data, f"\r\n--{boundary}--\r\n".encode()]),
-        f"multipart/form-data; boundary={boundary}",
-    )
+    pieces: list[bytes] = []
+    for part in parts:
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{part.name}"'
+        if part.filename is not None:
+            # As browsers do; a file's name may hold anything.
+            harmless = part.filename.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+            head += f'; filename="{harmless}"'
+        pieces += [f"{head}\r\n\r\n".encode(errors="replace"), part.data, b"\r\n"]
+    pieces.append(f"--{boundary}--\r\n".encode())
+    return b"".join(pieces), f"multipart/form-data; boundary={boundary}"
+
+
+def _job_path(id: str) -> str:
+    return f"/v1/jobs/{quote(id, safe='')}"
 
 
 def _parsed(content: bytes, answer: type[_Answer]) -> _Answer:

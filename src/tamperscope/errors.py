@@ -22,6 +22,13 @@
     ├── BusyError                   the queue in front of inference is full
     ├── NotReadyError               the server has not loaded its model yet
     ├── StoreError                  the database of analyses cannot be used
+    ├── JobError                    a job cannot be taken
+    │   ├── EmptyJobError           it has no images
+    │   ├── JobTooLargeError        it has more images or bytes than the limits allow
+    │   ├── ArchiveError            its zip archive cannot be read
+    │   ├── TooManyJobsError        its owner has as many unfinished ones as the limits allow
+    │   ├── ReusedKeyError          its idempotency key belongs to a job that is another one
+    │   └── WebhookError            its webhook cannot be called
     ├── UnreachableError            a client cannot reach its server
     └── RefusedError                a server refused what a client asked for
 
@@ -116,6 +123,34 @@ class NotReadyError(TamperscopeError):
 
 class StoreError(TamperscopeError):
     """The database of analyses cannot be used, or was written by a newer version."""
+
+
+class JobError(TamperscopeError):
+    """A job cannot be taken."""
+
+
+class EmptyJobError(JobError):
+    """The job has no images."""
+
+
+class JobTooLargeError(JobError):
+    """The job has more images or more bytes than the limits allow."""
+
+
+class ArchiveError(JobError):
+    """The job's zip archive cannot be read."""
+
+
+class TooManyJobsError(JobError):
+    """The owner of the job has as many unfinished ones as the limits allow."""
+
+
+class ReusedKeyError(JobError):
+    """The idempotency key of the job belongs to one that asked for something else."""
+
+
+class WebhookError(JobError):
+    """The webhook of the job cannot be called."""
 
 
 class UnreachableError(TamperscopeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -67,6 +68,51 @@ def test_whoever_waits_too_long_is_turned_away_and_the_queue_moves_on():
     with gate.enter() as waited:
         assert waited >= 0
     assert (gate.inside, gate.waiting) == (0, 0)
+
+
+class TestThePatient:
+    def test_they_get_in_when_nobody_else_waits(self):
+        gate = Gate(workers=1, queue=2, timeout=30)
+        order, moment = [], threading.Event()
+
+        def enter(name: str, patient: bool) -> None:
+            with gate.enter(patient=patient):
+                order.append(name)
+
+        with ThreadPoolExecutor(3) as pool:
+            with gate.enter():
+                waiting = [pool.submit(enter, "patient", True)]
+                waiting += [pool.submit(enter, name, False) for name in ("first", "second")]
+                while gate.waiting < 2:
+                    moment.wait(0.001)
+            for each in waiting:
+                each.result(timeout=30)
+
+        assert order[-1] == "patient"
+
+    def test_they_take_no_place_in_the_queue(self):
+        gate = Gate(workers=1, queue=0, timeout=30)
+        entered = threading.Event()
+
+        def person() -> None:
+            with gate.enter():
+                entered.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            with gate.enter(patient=True):
+                waiting = pool.submit(person)
+            waiting.result(timeout=30)
+        assert entered.is_set()
+
+    def test_whoever_is_inside_patiently_enters_again_at_once(self):
+        gate = Gate(workers=1, queue=0, timeout=0.01)
+
+        with gate.enter(patient=True):
+            with gate.enter() as waited:
+                assert (waited, gate.inside) == (0.0, 1)
+            with gate.enter(patient=True):
+                assert gate.inside == 1
+        assert gate.inside == 0
 
 
 def test_an_image_whose_sender_is_gone_is_not_analysed(photo_png):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -21,21 +21,6 @@ DOCUMENT = {
 }
 MASK = Picture("image/png", b"\x89PNG mask \x00\xff")
 PHOTO = Picture("image/jpeg", b"\xff\xd8 photo")
-
-
-class Clock:
-    """Says the same time until it is told another."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

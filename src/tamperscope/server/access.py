@@ -37,6 +37,12 @@ def is_public(view: Callable[..., Any]) -> bool:
     return getattr(view, "public", False)
 
 
+def owner() -> str:
+    """Return whose request this is: the key's name, empty where the server asks for no keys."""
+    name: str = g.get("key", "")
+    return name
+
+
 def read_keys(settings: Settings) -> KeyRing | None:
     """Return the keys of a server, None when it asks for none; raises `SettingsError` for a broken file."""
     return KeyRing.read(settings.keys) if settings.keys else None

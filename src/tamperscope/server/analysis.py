@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from werkzeug.exceptions import ClientDisconnected
@@ -87,6 +87,10 @@ class AnalysisService:
             if gone():
                 raise ClientDisconnected
             yield
+
+    def patiently(self) -> AbstractContextManager[object]:
+        """Hold a worker's place that nobody else waits for; `analyze` and `decoded` inside take no other."""
+        return self._gate.enter(patient=True)
 
     @property
     def bundle(self) -> BundleIdentity:

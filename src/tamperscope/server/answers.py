@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from tamperscope.report import ManipulationType, Verdict
+from tamperscope.store import JobState, WebhookState
 
 
 class Answer(BaseModel):
@@ -286,6 +287,85 @@ class HistoryAnswer(Answer):
     analyses: tuple[SummaryAnswer, ...]
     next: str | None
     """Address of the next page, null on the last one."""
+
+
+class JobImagesAnswer(Answer):
+    """How many images a job has, and how many of them are through."""
+
+    total: int
+    done: int
+    failed: int
+
+
+class WebhookAnswer(Answer):
+    """How the message about a job's end fares."""
+
+    url: str
+    state: WebhookState
+    attempts: int
+    error: str | None
+    """Why the last attempt failed."""
+
+
+class JobLinksAnswer(Answer):
+    """Addresses of what belongs to a job."""
+
+    self: str
+    results: str
+    cancel: str | None
+    """Null once the job has ended."""
+
+
+class JobAnswer(Answer):
+    """Many images that are analysed one after the other."""
+
+    id: str
+    created: datetime
+    finished: datetime | None
+    state: JobState
+    """`completed` as well when images failed: each says why."""
+    keep: bool
+    """Whether the images are kept with their analyses."""
+    images: JobImagesAnswer
+    webhook: WebhookAnswer | None
+    links: JobLinksAnswer
+
+
+class JobsAnswer(Answer):
+    """Jobs, newest first."""
+
+    jobs: tuple[JobAnswer, ...]
+    next: str | None
+    """Address of the next page, null on the last one."""
+
+
+class ImageProblem(Answer):
+    """Why an image has no analysis."""
+
+    type: str
+    """What went wrong, as a URI that stays the same."""
+    detail: str
+    """One or two sentences that say what to do about it."""
+
+
+class ImageResultAnswer(Answer):
+    """What became of one image of a job."""
+
+    number: int
+    """Its place among the job's images, from 0."""
+    name: str
+    """The file's name as it was sent, without what could do harm."""
+    analysis: SummaryAnswer | None
+    """Null where there is a problem, and where the analysis was deleted since."""
+    problem: ImageProblem | None
+
+
+class ImageResultsAnswer(Answer):
+    """Results of a job, in the order in which they came."""
+
+    results: tuple[ImageResultAnswer, ...]
+    next: str | None
+    """Address of what comes after these, now or later; null when these are the last ones."""
 
 
 class Problem(Answer):

@@ -11,14 +11,27 @@ from flask_cors import CORS
 
 from tamperscope.detector import Detector
 from tamperscope.report import BundleIdentity
-from tamperscope.server import admin, contract, metrics, openapi, page, probes, problems, request_log, v1
+from tamperscope.server import (
+    admin,
+    contract,
+    jobs,
+    metrics,
+    openapi,
+    page,
+    probes,
+    problems,
+    request_log,
+    v1,
+)
 from tamperscope.server.access import Access, read_keys
 from tamperscope.server.analyses import Analyses
 from tamperscope.server.analysis import AnalysisService
 from tamperscope.server.settings import ANY_ORIGIN, Settings
+from tamperscope.server.work import job_runner, job_store
 from tamperscope.store import Store
 
 RELOAD = "tamperscope"
+JOBS = "tamperscope.jobs"
 
 # What a multipart form adds around one file: boundaries, headers, a few small fields.
 _FORM_BYTES = 64 * 1024
@@ -30,9 +43,10 @@ def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -
 
     `app.extensions[RELOAD]` is a function that reads the keys and, by `load`, the bundle: called once before
     anything is answered but 503, and again to swap in what is there now. It raises `SettingsError` or
-    `BundleError`, and everything stays as it was.
+    `BundleError`, and everything stays as it was. `app.extensions[JOBS]` is the `JobRunner` of its jobs, to
+    be started when the bundle is there.
 
-    Raises `SettingsError` when the keys file cannot be read.
+    Raises `SettingsError` when the keys file or Redis cannot be used, `MissingExtraError` without its driver.
     """
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
@@ -49,7 +63,15 @@ def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -
         access.keys = keys
         return identity
 
+    analyses = Analyses(service, store, settings)
+    submitted = job_store(settings, store.database)
+    service.metrics.watch(submitted)
+    # With Redis, the jobs are for worker processes.
+    runner = job_runner(
+        settings, service, analyses, submitted, threads=0 if settings.redis else settings.workers
+    )
     app.extensions[RELOAD] = reload
+    app.extensions[JOBS] = runner
     request_log.register(app)
     metrics.register(app, service.metrics)
     access.register(app)
@@ -59,7 +81,8 @@ def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -
         page.blueprint(settings),
         probes.blueprint(service),
         contract.blueprint(service),
-        v1.blueprint(service, Analyses(service, store, settings)),
+        v1.blueprint(service, analyses),
+        jobs.blueprint(submitted, runner, settings),
         admin.blueprint(reload),
         openapi.blueprint(),
     ):

@@ -16,6 +16,8 @@ def configure(level: str, log_format: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler(log_format, sys.stderr)])
     # It tells at level info of every client that closes its connection first, as curl does.
     logging.getLogger("waitress").setLevel(logging.WARNING)
+    # And this one of every message.
+    logging.getLogger("huey").setLevel(logging.WARNING)
 
 
 def handler(log_format: str, stream: TextIO) -> logging.Handler:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
 
+from tamperscope.errors import StoreError
 from tamperscope.report import BundleIdentity
 from tamperscope.server.gate import Gate
 from tamperscope.server.openapi import operation
+from tamperscope.store import JobState, JobStore
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
 
@@ -56,6 +61,21 @@ class Metrics:
         inside = Gauge("tamperscope_analyses_running", "Images being analysed.", registry=self.registry)
         inside.set_function(lambda: gate.inside)
 
+        self._job_images = Counter(
+            "tamperscope_job_images",
+            "Images of jobs that this process is through with, by outcome: done or failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
+
+    def job_image(self, outcome: str) -> None:
+        """Count an image of a job."""
+        self._job_images.labels(outcome).inc()
+
+    def watch(self, jobs: JobStore) -> None:
+        """Show how much there is to do in all jobs of the database, whoever does it."""
+        self.registry.register(_JobFigures(jobs))
+
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Measure the time inside a `with` as one step of an analysis."""
         return self._stages.labels(name).time()
@@ -75,6 +95,31 @@ class Metrics:
         self._seconds.labels(endpoint).observe(seconds)
         if refusal:
             self._refusals.labels(refusal).inc()
+
+
+class _JobFigures(Collector):
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask the database, at each scrape."""
+        try:
+            load = self._jobs.load()
+        except StoreError:
+            # Prometheus sees that they are missing, and goes on watching the rest.
+            return
+        states = GaugeMetricFamily("tamperscope_jobs", "Jobs that are kept, by state.", labels=["state"])
+        for state in JobState:
+            states.add_metric([state], load.jobs.get(state, 0))
+        yield states
+        for name, help, value in (
+            ("waiting", "Images of jobs that wait for a worker.", load.waiting),
+            ("running", "Images of jobs that a worker has.", load.running),
+        ):
+            yield GaugeMetricFamily(f"tamperscope_job_images_{name}", help, value)
+        yield GaugeMetricFamily(
+            "tamperscope_job_age_seconds", "Age of the oldest unfinished job.", load.oldest_seconds
+        )
 
 
 def register(app: Flask, metrics: Metrics) -> None:

@@ -31,6 +31,7 @@ _ACCESS_PROBLEMS = (401, 403, 429)
 _STYLES: dict[str, dict[str, Any]] = {
     "query": {"style": "form", "explode": False},
     "path": {"required": True},
+    "header": {},
 }
 _REFERENCES = "#/components/schemas/{model}"
 
@@ -39,13 +40,13 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of the query string or the path."""
+    """One parameter of the query string, the path or the headers."""
 
     name: str
     description: str
     schema: Mapping[str, Any]
     """JSON Schema; an array is given as values with commas between."""
-    place: Literal["query", "path"] = "query"
+    place: Literal["query", "path", "header"] = "query"
 
 
 @dataclass(frozen=True)

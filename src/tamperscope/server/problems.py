@@ -17,6 +17,7 @@ from tamperscope.server.responses import respond
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+UNEXPECTED = "unexpected"
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,12 @@ _KINDS: dict[type[BaseException], _Kind] = {
     errors.BusyError: _Kind(503, "Too busy", "busy"),
     errors.NotReadyError: _Kind(503, "Not ready", "not-ready"),
     errors.StoreError: _Kind(503, "No database", "store"),
+    errors.EmptyJobError: _Kind(400, "No image", "no-image"),
+    errors.JobTooLargeError: _Kind(413, "Job too large", "job-too-large"),
+    errors.ArchiveError: _Kind(415, "Not an archive we read", "unsupported-archive"),
+    errors.TooManyJobsError: _Kind(429, "Too many jobs", "too-many-jobs"),
+    errors.ReusedKeyError: _Kind(422, "Idempotency key reused", "idempotency-key"),
+    errors.WebhookError: _Kind(400, "Webhook refused", "webhook"),
 }
 
 
@@ -49,13 +56,28 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _from_unexpected)
 
 
+def uri(slug: str) -> str:
+    """Return the `type` of a problem."""
+    return f"urn:tamperscope:problem:{slug}"
+
+
+def slug_of(error: errors.TamperscopeError) -> str:
+    """Return the reason of a problem in one word."""
+    kind = _kind(error)
+    return kind.slug if kind else UNEXPECTED
+
+
+def _kind(error: errors.TamperscopeError) -> _Kind | None:
+    return next((_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS), None)
+
+
 def _from_ours(error: errors.TamperscopeError) -> Response:
-    kind = next((_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS), None)
+    kind = _kind(error)
     if kind is None:
         return _from_unexpected(error)
     g.problem = kind.slug
-    response = _respond(kind.status, kind.title, str(error), f"urn:tamperscope:problem:{kind.slug}")
-    if kind.status == 503:
+    response = _respond(kind.status, kind.title, str(error), uri(kind.slug))
+    if kind.status in (429, 503):
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
@@ -72,7 +94,7 @@ def _from_http(error: HTTPException) -> Response:
 
 
 def _from_unexpected(error: Exception) -> Response:
-    g.problem = "unexpected"
+    g.problem = UNEXPECTED
     _log.error("unexpected error", exc_info=error)
     return _respond(500, InternalServerError().name, "The server failed at this request; its log says why.")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -17,26 +17,30 @@ from typing import Any
 from flask import Flask
 from threadpoolctl import threadpool_limits
 from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
 
-from tamperscope.errors import SettingsError, StoreError, TamperscopeError, TunnelError
+from tamperscope.errors import SettingsError, StoreError, TunnelError
+from tamperscope.jobs import JobRunner
 from tamperscope.report import BundleIdentity
 from tamperscope.server import app as application
-from tamperscope.server import logs
+from tamperscope.server import jobs, logs, process
 from tamperscope.server.settings import Settings
 from tamperscope.server.tunnel import Tunnel, open_tunnel
-from tamperscope.store import Store
+from tamperscope.store import JobStore, Store
 
 # Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
 _SPARE_THREADS = 4
 _DRAIN_SECONDS = 30.0
 _IDLE_SECONDS = 30
-# 50 MB at 3.5 Mbit/s.
+# For a request or an answer; what a job sends gets more, at 3.5 Mbit/s.
 _TRANSFER_SECONDS = 120.0
+_SLOWEST_BYTES_PER_SECOND = 437_500
 # Below the 1024 files that a process may usually have open.
 _MOST_CONNECTIONS = 500
 _EXPIRY_SECONDS = 3600.0
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _say = partial(print, flush=True)
 
 _log = logging.getLogger(__name__)
@@ -51,26 +55,7 @@ def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
     cannot, and `BundleError` when the bundle cannot.
     """
     logs.configure(settings.log_level, settings.log_format)
-    # Both end the wait below in the same way, even while the model is loading, and even where a shell
-    # started us with SIGINT ignored.
-    for number in _ENDING_SIGNALS:
-        signal.signal(number, _end)
-    hangup = threading.Event()
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, lambda *_: hangup.set())
-    running = None
-    try:
-        running = start(settings, say)
-        # Not in the signal's own frame: loading takes seconds, in which no other signal would be heard.
-        threading.Thread(
-            target=_reload_on, args=(hangup, running), name="tamperscope-reload", daemon=True
-        ).start()
-        running.wait()
-    except KeyboardInterrupt:
-        say("Stopping when the running requests are answered.")
-    finally:
-        if running:
-            running.stop()
+    process.run(lambda: start(settings, say), say, "Stopping when the running requests are answered.")
 
 
 def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServer:
@@ -90,7 +75,12 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
         raise
     url = _url(settings.host, listener.getsockname()[1])
     running = RunningServer(
-        url, tunnel=None, _loop=loop, _reload=app.extensions[application.RELOAD], _store=store
+        url,
+        tunnel=None,
+        _loop=loop,
+        _reload=app.extensions[application.RELOAD],
+        _runner=app.extensions[application.JOBS],
+        _store=store,
     )
     if settings.retention:
         threading.Thread(
@@ -101,6 +91,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
         ).start()
     try:
         running.reload()
+        running.begin_jobs()
         say(f"tamperscope answers on {running.url}")
         return _with_tunnel(running, settings, say)
     except BaseException:
@@ -118,6 +109,7 @@ class RunningServer:
     """Its public address, if one was asked for and could be opened."""
     _loop: _Loop
     _reload: Callable[[], BundleIdentity]
+    _runner: JobRunner
     _store: Store
 
     def reload(self) -> BundleIdentity:
@@ -128,44 +120,35 @@ class RunningServer:
         """
         return self._reload()
 
+    def begin_jobs(self) -> None:
+        """Work on the jobs that are there, and on those that come, unless worker processes do."""
+        self._runner.start()
+
     def wait(self) -> None:
         """Return when the server has ended."""
         self._loop.wait()
 
     def stop(self) -> None:
-        """Take no further requests, answer those that are running, and end. May be called twice."""
+        """Take no further requests or images of jobs, finish those that are running, and end.
+
+        May be called twice.
+        """
         if self.tunnel:
             self.tunnel.close()
         self._loop.stop()
+        self._runner.stop(_DRAIN_SECONDS)
         self._store.close()
 
 
-def _end(*_: Any) -> None:
-    # Whoever stops `make serve` may signal make, which passes it on, and us as well: the second one must not
-    # cut off the answers that the first one waits for.
-    for number in _ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _reload_on(hangup: threading.Event, running: RunningServer) -> None:
-    while hangup.wait():
-        hangup.clear()
-        try:
-            identity = running.reload()
-        except TamperscopeError as error:
-            _log.error("The reload failed, and everything stays as it was: %s", error)
-        else:
-            _log.info("reloaded: bundle %s %s %s", identity.name, identity.version, identity.sha256)
-
-
 def _expire_now_and_then(store: Store, age: timedelta, loop: _Loop) -> None:
+    jobs = JobStore(store.database)
     while True:
         try:
-            if expired := store.expire(age):
-                _log.info("deleted %d analyses older than %d days", expired, age.days)
+            for kept, name in ((store, "analyses"), (jobs, "jobs")):
+                if expired := kept.expire(age):
+                    _log.info("deleted %d %s older than %d days", expired, name, age.days)
         except StoreError:
-            _log.warning("analyses older than %d days could not be deleted; trying again later", age.days)
+            _log.warning("what is older than %d days could not be deleted; trying again later", age.days)
         if loop.ends_within(_EXPIRY_SECONDS):
             return
 
@@ -215,9 +198,7 @@ class _Loop:
             map=self._sockets,
             sockets=[listener],
             threads=settings.workers + settings.queue + _SPARE_THREADS,
-            # Waitress refuses in plain text, the application in a problem; what is just over the limit is
-            # the case that deserves the better answer, a flood is not.
-            max_request_body_size=2 * application.request_limit(settings),
+            max_request_body_size=_most_bytes(application.request_limit(settings)),
             connection_limit=_MOST_CONNECTIONS,
             channel_timeout=_IDLE_SECONDS,
             # Reading on while a request waits shows whether its client is still there.
@@ -227,6 +208,7 @@ class _Loop:
             ident=None,
             **_trust(settings.trusted_proxy),
         )
+        self._server.channel_class = _channel_class(_most_bytes(jobs.request_limit(settings)))
         self._transfers: dict[wasyncore.dispatcher, float] = {}
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -282,11 +264,36 @@ class _Loop:
         }
         self._transfers = {channel: self._transfers.get(channel, now) for channel in moving}
         for channel, begun in self._transfers.items():
-            if now - begun > _TRANSFER_SECONDS:
+            declared = channel.request.content_length if channel.request is not None else 0
+            if now - begun > _TRANSFER_SECONDS + declared / _SLOWEST_BYTES_PER_SECOND:
                 channel.handle_close()
 
     def _step(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
+
+
+def _most_bytes(limit: int) -> int:
+    # Waitress refuses in plain text, the application in a problem; what is just over the limit is the case
+    # that deserves the better answer, a flood is not.
+    return 2 * limit
+
+
+def _channel_class(most_job_bytes: int) -> type[HTTPChannel]:
+    """Return connections that take more bytes for a job than for anything else."""
+
+    class Parser(HTTPRequestParser):
+        adj: Adjustments
+
+        def parse_header(self, header_plus: bytes) -> None:
+            super().parse_header(header_plus)
+            if self.path == jobs.PATH:
+                self.adj = copy(self.adj)
+                self.adj.max_request_body_size = max(self.adj.max_request_body_size, most_job_bytes)
+
+    class Channel(HTTPChannel):
+        parser_class = Parser
+
+    return Channel
 
 
 def _trust(proxy: str | None) -> dict[str, Any]:

@@ -23,7 +23,14 @@ is its name with dashes, and the nearer one wins:
 | `TAMPERSCOPE_PRECISION`    | auto        | `f32` and `bf16` leave a bundle's 8-bit graph aside |
 | `TAMPERSCOPE_EVIDENCE`     | on          | `off` lets the networks alone decide: faster, finds less |
 | `TAMPERSCOPE_DATABASE`     | the user's  | URL of the database of analyses: SQLite or PostgreSQL |
-| `TAMPERSCOPE_RETENTION`    | 90          | days that an analysis is kept; `none` keeps it for ever |
+| `TAMPERSCOPE_RETENTION`    | 90          | days that an analysis or an ended job is kept, or `none` |
+| `TAMPERSCOPE_REDIS`        | none        | Redis that jobs go through to `tamperscope worker` processes |
+| `TAMPERSCOPE_JOBS`         | 20          | unfinished jobs that one key may have |
+| `TAMPERSCOPE_JOB_IMAGES`   | 1000        | most images of a job |
+| `TAMPERSCOPE_JOB_BYTES`    | 268435456   | most bytes of a job's images together |
+| `TAMPERSCOPE_JOB_LEASE`    | 60          | seconds after which a silent worker is taken for dead |
+| `TAMPERSCOPE_METRICS_PORT` | none        | port on which a worker shows its figures to Prometheus |
+| `TAMPERSCOPE_WEBHOOKS`     | public      | which addresses webhooks may have: `public`, `any`, `none` |
 | `TAMPERSCOPE_KEYS`         | none        | file of API keys; without one nobody needs a key |
 | `TAMPERSCOPE_RATE_LIMIT`   | none        | requests a minute from one key, or address without keys |
 | `TAMPERSCOPE_TRUSTED_PROXY`| none        | address of the proxy whose `X-Forwarded-For` is believed |
@@ -48,6 +55,7 @@ from tamperscope.images import ImageLimits
 
 if TYPE_CHECKING:
     from tamperscope.detector import Detector
+    from tamperscope.jobs import JobLimits
     from tamperscope.store import Store
 
 ANY_ORIGIN = "*"
@@ -78,6 +86,14 @@ class Settings:
     # It may hold a password.
     database: str = field(default_factory=_users_database, repr=False)
     retention: int | None = 90
+    # It may hold a password as well.
+    redis: str | None = field(default=None, repr=False)
+    jobs: int = 20
+    job_images: int = 1000
+    job_bytes: int = 256 * 2**20
+    job_lease: int = 60
+    metrics_port: int | None = None
+    webhooks: Literal["public", "any", "none"] = "public"
     keys: Path | None = None
     rate_limit: int | None = None
     trusted_proxy: str | None = None
@@ -141,6 +157,13 @@ class Settings:
         database = Database(self.database)
         database.migrate()
         return Store(database)
+
+    @property
+    def job_limits(self) -> JobLimits:
+        """The limits that every job must keep."""
+        from tamperscope.jobs import JobLimits
+
+        return JobLimits(images=self.job_images, bytes=self.job_bytes, image_bytes=self.max_bytes)
 
 
 @dataclass(frozen=True)
@@ -244,7 +267,29 @@ TABLE = (
         "give a password by the environment only.",
         str,
     ),
-    Setting("retention", "Days that an analysis is kept, or 'none'.", _or_none(_count(1, 36_500))),
+    Setting(
+        "retention", "Days that an analysis or an ended job is kept, or 'none'.", _or_none(_count(1, 36_500))
+    ),
+    Setting(
+        "redis",
+        "Redis that jobs go through, such as redis://host:6379/0: the server leaves them to "
+        "'tamperscope worker'; give a password by the environment only.",
+        str,
+    ),
+    Setting(
+        "jobs", "Unfinished jobs that one key may have; beyond, the answer is 429.", _count(1, 1_000_000)
+    ),
+    Setting("job_images", "Refuse jobs with more images.", _count(1, 60_000)),
+    Setting("job_bytes", "Refuse jobs whose images have more bytes together.", _count(1024, 2**32 - 1)),
+    Setting(
+        "job_lease", "Seconds after which a worker that says nothing is taken for dead.", _count(2, 3600)
+    ),
+    Setting("metrics_port", "Port on which a worker shows its figures to Prometheus.", _count(1, 65535)),
+    Setting(
+        "webhooks",
+        "Addresses that jobs' webhooks may have: public, any (also within private networks) or none.",
+        _one_of("public", "any", "none"),
+    ),
     Setting("keys", "File of API keys, made by: tamperscope keys create.", Path),
     Setting(
         "rate_limit",

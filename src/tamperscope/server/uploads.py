@@ -7,6 +7,7 @@ from typing import Annotated
 
 from flask import Request
 from pydantic import BaseModel, Field, WithJsonSchema
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from tamperscope.errors import EmptyImageError, ImageTooLargeError
@@ -38,23 +39,45 @@ class AnalysisForm(ImageForm):
     ] = False
 
 
+class JobForm(BaseModel):
+    """The form of a job: either images or an archive."""
+
+    image: Annotated[
+        list[bytes],
+        WithJsonSchema(
+            {
+                "type": "array",
+                "items": {"type": "string", "format": "binary"},
+                "description": "The images, each in a field of this name.",
+            }
+        ),
+    ] = []
+    archive: Annotated[
+        bytes | None,
+        WithJsonSchema(
+            {"type": "string", "format": "binary", "description": "A zip archive of images instead."}
+        ),
+    ] = None
+    keep: Annotated[
+        bool, Field(description="Keep the images with their analyses; may also stand in the query.")
+    ] = False
+    webhook: Annotated[
+        str | None,
+        Field(description="A URL that is told when the job has ended, in the way of Standard Webhooks."),
+    ] = None
+    webhook_secret: Annotated[
+        str | None,
+        Field(description="What the webhook is signed with: whsec_ and the base64 of 24 to 64 random bytes."),
+    ] = None
+
+
 def uploaded_image(request: Request) -> bytes:
     """Return the bytes of the form field `image`; its file name and declared type are not looked at.
 
     Raises `BadRequest` when the request has another shape, `EmptyImageError` when the field is empty and
     `ImageTooLargeError` when the request is larger than the server takes.
     """
-    if request.mimetype != "multipart/form-data":
-        found = repr(request.mimetype[:80]) if request.mimetype else "nothing"
-        raise BadRequest(
-            f"Send a form (multipart/form-data) with the image as a file in the field {FIELD!r}; "
-            f"this request declares {found}."
-        )
-    try:
-        files, texts = request.files, request.form
-    except RequestEntityTooLarge:
-        raise ImageTooLargeError("The request is larger than this server accepts.") from None
-
+    files, texts = form_of(request)
     if FIELD not in files:
         if FIELD in texts:
             raise BadRequest(f"The form field {FIELD!r} holds text, but it must hold a file.")
@@ -66,6 +89,24 @@ def uploaded_image(request: Request) -> bytes:
     if not data:
         raise EmptyImageError(f"The file in the form field {FIELD!r} is empty.")
     return data
+
+
+def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[str, str]]:
+    """Return the files and the texts of a form.
+
+    Raises `BadRequest` when the request is none, and `ImageTooLargeError` when it is larger than the server
+    takes.
+    """
+    if request.mimetype != "multipart/form-data":
+        found = repr(request.mimetype[:80]) if request.mimetype else "nothing"
+        raise BadRequest(
+            f"Send a form (multipart/form-data) with the image as a file in the field {FIELD!r}; "
+            f"this request declares {found}."
+        )
+    try:
+        return request.files, request.form
+    except RequestEntityTooLarge:
+        raise ImageTooLargeError("The request is larger than this server accepts.") from None
 
 
 def flag(text: str | None, name: str) -> bool:

@@ -9,33 +9,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, g, request
-from werkzeug.exceptions import BadRequest, NotFound
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import NotFound
 
 from tamperscope import rendering
 from tamperscope.report import Box, OperatingPoints, Verdict
 from tamperscope.reporting import Maps, ReportDocument, facts_of, render_html, render_pdf, wording
+from tamperscope.server.access import owner
 from tamperscope.server.analyses import EVIDENCE, HEATMAP, MASK, Analyses
 from tamperscope.server.analysis import AnalysisService
 from tamperscope.server.answers import AnalysisAnswer, HistoryAnswer
 from tamperscope.server.openapi import Parameter, operation
+from tamperscope.server.paging import AFTER, LIMIT, page_size
 from tamperscope.server.responses import respond
 from tamperscope.server.uploads import AnalysisForm, flag, gone, uploaded_image
 from tamperscope.store import IMAGE, Picture, StoredAnalysis, Summary
 
 _PATH = "/v1/analyses"
-_MOST_LISTED = 100
-_USUALLY_LISTED = 20
 
 _ID = Parameter("id", "The analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
 _NAME = Parameter("name", "The measurement, such as `clones`.", {"type": "string"}, place="path")
 _KEEP = Parameter("keep", "The same as the form's `keep`.", {"type": "boolean"})
-_LIMIT = Parameter(
-    "limit",
-    f"How many to list; {_USUALLY_LISTED} when left out.",
-    {"type": "integer", "minimum": 1, "maximum": _MOST_LISTED},
-)
-_AFTER = Parameter("after", "The id that the list goes on after.", {"type": "string"})
 _RAW = Parameter(
     "raw", "`true` for 8-bit grey, whose values divided by 255 are 0 to 1, not colours.", {"type": "boolean"}
 )
@@ -68,21 +62,21 @@ def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
         """Analyse an image and store the result: 201; 200 where that was done before."""
         data = uploaded_image(request)
         keep = flag(request.form.get("keep", request.args.get("keep")), "keep")
-        stored, new = analyses.analyze(data, owner=_owner(), keep=keep, gone=gone(request))
+        stored, new = analyses.analyze(data, owner=owner(), keep=keep, gone=gone(request))
         response = respond(_answer(stored), 201 if new else 200)
         response.headers["Location"] = _address(stored.id)
         return response
 
     @v1.get(_PATH)
-    @operation(HistoryAnswer, problems=(400, 503), parameters=(_LIMIT, _AFTER))
+    @operation(HistoryAnswer, problems=(400, 503), parameters=(LIMIT, AFTER))
     def list_analyses() -> Response:
         """Return the stored analyses, newest first."""
-        limit = _limit(request.args.get("limit"))
-        found = store.list(owner=_owner(), limit=limit + 1, after=request.args.get("after"))
+        limit = page_size(request.args.get("limit"))
+        found = store.list(owner=owner(), limit=limit + 1, after=request.args.get("after"))
         listed = found[:limit]
         more = f"{_PATH}?limit={limit}&after={listed[-1].id}" if len(found) > limit else None
         return respond(
-            HistoryAnswer.model_validate({"analyses": [_line(each) for each in listed], "next": more})
+            HistoryAnswer.model_validate({"analyses": [line(each) for each in listed], "next": more})
         )
 
     @v1.get(f"{_PATH}/<id>")
@@ -95,7 +89,7 @@ def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
     @operation({}, statuses=(204,), problems=_STORED, parameters=(_ID,))
     def delete_analysis(id: str) -> Response:
         """Delete an analysis and everything that was stored with it."""
-        if not store.delete(id, owner=_owner()):
+        if not store.delete(id, owner=owner()):
             raise _unknown()
         return Response(status=204)
 
@@ -161,13 +155,13 @@ def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
             return _png(rendering.encode_png(image.pixels))
 
     def stored(id: str) -> StoredAnalysis:
-        found = store.get(id, owner=_owner())
+        found = store.get(id, owner=owner())
         if found is None:
             raise _unknown()
         return found
 
     def picture(id: str, name: str, missing: str = "There is no such picture.") -> Picture:
-        found = store.picture(id, name, owner=_owner())
+        found = store.picture(id, name, owner=owner())
         if found is None:
             stored(id)
             raise NotFound(missing)
@@ -196,24 +190,11 @@ def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
     return v1
 
 
-def _owner() -> str:
-    owner: str = g.get("key", "")
-    return owner
-
-
 def _unknown() -> NotFound:
     return NotFound(
         "There is no such analysis here: it was deleted, is older than this server keeps them, belongs to "
         "another key, or never was."
     )
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return _USUALLY_LISTED
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= _MOST_LISTED):
-        raise BadRequest(f"`limit` is a whole number from 1 to {_MOST_LISTED}.")
-    return int(text)
 
 
 def _address(id: str) -> str:
@@ -279,7 +260,8 @@ def _words(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _line(summary: Summary) -> dict[str, Any]:
+def line(summary: Summary) -> dict[str, Any]:
+    """Return an analysis in short, as `SummaryAnswer` has it."""
     return {
         "id": summary.id,
         "created": summary.created,

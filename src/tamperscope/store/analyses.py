@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, exists, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tamperscope.store.database import Database
-from tamperscope.store.tables import AnalysisRow, PictureRow
+from tamperscope.store.tables import AnalysisRow, Base, PictureRow
 
 IMAGE = "image"
 """Name of the picture that is the analysed file itself, there only if somebody asked to keep it."""
@@ -85,6 +85,11 @@ class Store:
         self._database = database
         self._now = now
 
+    @property
+    def database(self) -> Database:
+        """Where the analyses are."""
+        return self._database
+
     def add(
         self, subject: Subject, document: Mapping[str, Any], pictures: Mapping[str, Picture]
     ) -> tuple[StoredAnalysis, bool]:
@@ -141,30 +146,15 @@ class Store:
 
         Nothing follows an id that the owner has no analysis of.
         """
-        kept = exists().where(PictureRow.analysis_id == AnalysisRow.id, PictureRow.name == IMAGE)
-        document = AnalysisRow.document
-        place = tuple_(AnalysisRow.created, AnalysisRow.id)
-        query = (
-            select(
-                AnalysisRow.id,
-                AnalysisRow.created,
-                document["verdict"].as_string(),
-                document["score"].as_float(),
-                document["type"].as_string(),
-                document["image"],
-                kept,
-            )
-            .where(AnalysisRow.owner == owner)
-            .order_by(AnalysisRow.created.desc(), AnalysisRow.id.desc())
-            .limit(limit)
-        )
         with self._database.transaction() as session:
+            place = None
             if after is not None:
                 last = session.get(AnalysisRow, after)
                 if last is None or last.owner != owner:
                     return []
-                query = query.where(place < tuple_(last.created, last.id))
-            return [Summary(*row) for row in session.execute(query)]
+                place = tuple_(AnalysisRow.created, AnalysisRow.id) < tuple_(last.created, last.id)
+            conditions = [AnalysisRow.owner == owner, *([] if place is None else [place])]
+            return summaries(session, *conditions, limit=limit)
 
     def keep(self, id: str, image: Picture, document: Mapping[str, Any]) -> None:
         """Keep the image of an analysis as well, where it is not kept yet and the analysis still exists.
@@ -182,11 +172,11 @@ class Store:
 
     def delete(self, id: str, *, owner: str) -> bool:
         """Delete an owner's analysis with its pictures; return whether there was one."""
-        return self._delete(AnalysisRow.id == id, AnalysisRow.owner == owner) > 0
+        return delete_rows(self._database, AnalysisRow, AnalysisRow.id == id, AnalysisRow.owner == owner) > 0
 
     def expire(self, age: timedelta) -> int:
         """Delete the analyses of all owners that are older than `age`; return how many there were."""
-        return self._delete(AnalysisRow.created < self._now() - age)
+        return delete_rows(self._database, AnalysisRow, AnalysisRow.created < self._now() - age)
 
     def close(self) -> None:
         """Close the connections to the database."""
@@ -199,13 +189,35 @@ class Store:
                 return None
             return StoredAnalysis(row.id, row.created, row.document, _names(session, row.id))
 
-    def _delete(self, *conditions: Any) -> int:
-        with self._database.transaction() as session:
-            # The database deletes the pictures along with it.
-            deleted = session.execute(
-                delete(AnalysisRow).where(*conditions), execution_options={"synchronize_session": False}
-            )
-            return int(deleted.rowcount)  # type: ignore[attr-defined]
+
+def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Summary]:
+    """Return the analyses of these conditions in short, newest first."""
+    document = AnalysisRow.document
+    query = (
+        select(
+            AnalysisRow.id,
+            AnalysisRow.created,
+            document["verdict"].as_string(),
+            document["score"].as_float(),
+            document["type"].as_string(),
+            document["image"],
+            exists().where(PictureRow.analysis_id == AnalysisRow.id, PictureRow.name == IMAGE),
+        )
+        .where(*conditions)
+        .order_by(AnalysisRow.created.desc(), AnalysisRow.id.desc())
+        .limit(limit)
+    )
+    return [Summary(*row) for row in session.execute(query)]
+
+
+def delete_rows(database: Database, table: type[Base], *conditions: ColumnElement[bool]) -> int:
+    """Delete the rows of these conditions, and with them what belongs to them; return how many there were."""
+    with database.transaction() as session:
+        # The database deletes what belongs to them along with them.
+        deleted = session.execute(
+            delete(table).where(*conditions), execution_options={"synchronize_session": False}
+        )
+        return int(deleted.rowcount)  # type: ignore[attr-defined]
 
 
 def _picture_row(id: str, name: str, picture: Picture) -> PictureRow:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     MetaData,
@@ -82,3 +83,87 @@ class PictureRow(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     media_type: Mapped[str] = mapped_column(String(64))
     data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class JobRow(Base):
+    """Many images to be analysed, and how far that is."""
+
+    __tablename__ = "job"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    owner: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    keep: Mapped[bool]
+    """Whether the images are kept with their analyses."""
+    total: Mapped[int]
+    done: Mapped[int]
+    failed: Mapped[int]
+    served: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When an image of it was last taken: jobs take turns."""
+    finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    idempotency_key: Mapped[str | None] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """Digest of what was asked for."""
+
+    __table_args__ = (
+        UniqueConstraint(owner, idempotency_key),
+        Index(None, owner, created, id),
+    )
+
+
+class JobImageRow(Base):
+    """One image of a job, and what became of it."""
+
+    __tablename__ = "job_image"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey(JobRow.id, ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Its place among the job's images, from 0."""
+    name: Mapped[str] = mapped_column(Text)
+    """What its owner calls it."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    lease: Mapped[str | None] = mapped_column(String(32))
+    """Whoever has it in work knows this; nobody else can say what became of it."""
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    settled: Mapped[int | None] = mapped_column()
+    """How many images of the job were through, this one included, when it was."""
+    analysis_id: Mapped[str | None] = mapped_column(String(32))
+    """Not a foreign key: an analysis may be deleted at any moment, and what names it then says so."""
+    error_kind: Mapped[str | None] = mapped_column(String(64))
+    error: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint(job_id, settled),
+        Index(None, state, leased_until),
+    )
+
+
+class JobFileRow(Base):
+    """The file of an image that is still to be analysed."""
+
+    __tablename__ = "job_file"
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        ForeignKeyConstraint([job_id, number], [JobImageRow.job_id, JobImageRow.number], ondelete="CASCADE"),
+    )
+
+
+class WebhookRow(Base):
+    """An address that is told when a job ends."""
+
+    __tablename__ = "webhook"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey(JobRow.id, ondelete="CASCADE"), primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    secret: Mapped[str] = mapped_column(Text)
+    """What its messages are signed with; empty once nothing is left to sign."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    due: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    error: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+# The server and the worker, without PyTorch: docker build -t tamperscope .
+
+FROM python:3.11-slim-bookworm AS build
+RUN python -m venv /opt/tamperscope
+WORKDIR /source
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY src src
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/tamperscope/bin/pip install --disable-pip-version-check -c constraints.txt '.[postgres,redis]'
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /var/lib/tamperscope tamperscope \
+    && install -d -o tamperscope -g tamperscope -m 700 /var/lib/tamperscope /var/cache/tamperscope
+COPY --from=build /opt/tamperscope /opt/tamperscope
+COPY model /opt/tamperscope/model
+ENV PATH=/opt/tamperscope/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    TAMPERSCOPE_HOST=0.0.0.0 \
+    TAMPERSCOPE_MODEL=/opt/tamperscope/model \
+    TAMPERSCOPE_CACHE=/var/cache/tamperscope \
+    TAMPERSCOPE_DATABASE=sqlite:////var/lib/tamperscope/analyses.db \
+    TAMPERSCOPE_LOG_FORMAT=json
+USER 10001
+# Analyses, and compiled models. All else may be read-only, but for /tmp, where large uploads wait.
+VOLUME ["/var/lib/tamperscope", "/var/cache/tamperscope"]
+EXPOSE 5000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD \
+    ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
+ENTRYPOINT ["tamperscope"]
+CMD ["serve"]

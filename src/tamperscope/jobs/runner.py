@@ -1,0 +1,169 @@
+"""Whoever works on jobs: claims an image, analyses it, says what became of it, and again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tamperscope.errors import StoreError
+from tamperscope.jobs.wakeups import Wakeups
+from tamperscope.jobs.webhooks import Postman
+from tamperscope.store import Claim, Failure, JobStore
+
+INTERVAL_SECONDS = 5.0
+"""How often at least a process looks whether leases ran out, messages are missing or webhooks are due."""
+LONGEST_ANALYSIS_SECONDS = 600.0
+"""A worker that takes longer for one image hangs: it no longer holds the image."""
+
+_WORKER_DIED = Failure(
+    "worker-died",
+    "Each worker that took this image ended or hung before it was through, so it was left out; please report "
+    "it together with the image.",
+)
+
+_log = logging.getLogger(__name__)
+
+Analyze = Callable[[Claim], str | Failure]
+"""Returns the id of an image's stored analysis, or why there is none; raises `StoreError` alone."""
+
+
+class JobRunner:
+    """The part of a process that works on jobs.
+
+    With no threads it leaves the images to other processes and only does the rest: wakes workers, gives up on
+    images that workers die with, delivers webhooks. `place` is held while an image is worked on.
+    """
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        analyze: Analyze,
+        wakeups: Wakeups,
+        *,
+        threads: int,
+        postman: Postman,
+        place: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        self._jobs = jobs
+        self._analyze = analyze
+        self._wakeups = wakeups
+        self._threads = threads
+        self._postman = postman
+        self._place = place
+        self._stopping = threading.Event()
+        interval = min(INTERVAL_SECONDS, jobs.lease.total_seconds() / 4)
+        self._rounds = (
+            _Round("jobs", self.look_after, interval),
+            _Round("webhooks", postman.deliver_all, interval),
+        )
+
+    def start(self) -> None:
+        """Work in the background from now on."""
+        if self._threads:
+            self._wakeups.start(self.work, self._threads)
+        for each in self._rounds:
+            each.start()
+
+    def stop(self, seconds: float) -> None:
+        """Take no further image and return when those in work are through, or after so many seconds."""
+        self._stopping.set()
+        for each in self._rounds:
+            each.stop()
+        self._wakeups.stop(seconds)
+
+    def nudge(self) -> None:
+        """Say that there is a new job: do not wait for the next round."""
+        self._rounds[0].nudge()
+
+    def work(self) -> bool:
+        """Take one image and analyse it; return whether there was one."""
+        with self._place():
+            if self._stopping.is_set():
+                return False
+            claim = self._jobs.claim()
+            if claim is None:
+                return False
+            with self._held(claim):
+                self._settle(claim)
+        # It may have been the last one of its job.
+        self._rounds[1].nudge()
+        return True
+
+    def look_after(self) -> None:
+        """Give up on images that workers died with, and wake a worker for each image that waits."""
+        if given_up := self._jobs.give_up(_WORKER_DIED):
+            _log.error("jobs: gave up on %d images that workers died with", given_up)
+            self._rounds[1].nudge()
+        self._wakeups.top_up(self._jobs.claimable())
+
+    def _settle(self, claim: Claim) -> None:
+        if claim.attempt > 1:
+            _log.warning("job %s: image %d is tried again", claim.job_id, claim.number)
+        try:
+            outcome = self._analyze(claim)
+            if isinstance(outcome, Failure):
+                self._jobs.fail(claim, outcome)
+            else:
+                self._jobs.finish(claim, outcome)
+        except StoreError:
+            # It is not the image's fault.
+            self._jobs.release(claim)
+            raise
+
+    @contextmanager
+    def _held(self, claim: Claim) -> Iterator[None]:
+        """Renew the lease of an image now and then."""
+        through = threading.Event()
+        threading.Thread(
+            target=self._renew, args=(claim, through), name="tamperscope-lease", daemon=True
+        ).start()
+        try:
+            yield
+        finally:
+            through.set()
+
+    def _renew(self, claim: Claim, through: threading.Event) -> None:
+        deadline = time.monotonic() + LONGEST_ANALYSIS_SECONDS
+        while not through.wait(self._jobs.lease.total_seconds() / 3) and time.monotonic() < deadline:
+            try:
+                if not self._jobs.renew(claim):
+                    return
+            except StoreError:
+                # The log has the reason. The lease goes on for two more of these.
+                continue
+
+
+class _Round:
+    """Does something every few seconds in a thread of its own, and when it is nudged."""
+
+    def __init__(self, name: str, do: Callable[[], None], interval: float) -> None:
+        self._do = do
+        self._interval = interval
+        self._nudged = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=f"tamperscope-{name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def nudge(self) -> None:
+        self._nudged.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._nudged.set()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            try:
+                self._do()
+            except StoreError:
+                # Said in the log where it happened; the next round may find the database again.
+                pass
+            except Exception:
+                _log.exception("unexpected error in %s", self._thread.name)
+            self._nudged.wait(self._interval)
+            self._nudged.clear()

@@ -1,0 +1,207 @@
+"""Telling somebody's server that a job has ended: signed, tried again, and never inside our own network.
+
+A message is what Standard Webhooks (https://www.standardwebhooks.com) describes: the headers `webhook-id`,
+`webhook-timestamp` and `webhook-signature`, the last being `v1,` and the base64 of the HMAC-SHA256 of
+`{id}.{timestamp}.{body}` with the bytes that the secret is the base64 of, after `whsec_`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import logging
+import re
+import socket
+import ssl
+import threading
+import time
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import SplitResult, urlsplit
+
+from tamperscope import __version__
+from tamperscope.errors import WebhookError
+from tamperscope.store import Delivery, Job, JobStore, Target
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105
+_SECRET_BYTES = range(24, 65)
+_LONGEST_URL = 2000
+_STEP_SECONDS = 10.0
+_WHOLE_SECONDS = 20.0
+# NAT64: the last 32 bits are an IPv4 address.
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+
+_log = logging.getLogger(__name__)
+
+
+def check_target(target: Target, *, private: bool = False) -> None:
+    """Raise `WebhookError` unless a message could be signed and sent to `target`.
+
+    A host's addresses are checked when there is something to send, because they may be others by then; one
+    that is an address itself is checked at once, unless `private` ones are allowed.
+    """
+    url = _parsed(target.url)
+    _key(target.secret)
+    with suppress(ValueError):
+        address = ipaddress.ip_address(url.hostname or "")
+        if not private and not _is_public(str(address)):
+            raise WebhookError("This server sends webhooks to public addresses only.")
+
+
+class Postman:
+    """Delivers the messages about jobs that ended, with retries.
+
+    Addresses within private networks, of this machine and the like are refused unless `private`. Redirects
+    are not followed, because they could lead there, and proxies of the environment are not used.
+    """
+
+    def __init__(
+        self, jobs: JobStore, *, private: bool = False, now: Callable[[], float] = time.time
+    ) -> None:
+        self._jobs = jobs
+        self._private = private
+        self._now = now
+
+    def deliver_all(self) -> None:
+        """Deliver every message that is due, or plan the next attempt."""
+        while delivery := self._jobs.next_delivery():
+            reason = self._deliver(delivery)
+            if reason is None:
+                self._jobs.delivered(delivery)
+            else:
+                # Without the address, which is the owner's.
+                _log.warning("job %s: webhook, attempt %d: %s", delivery.job.id, delivery.attempt, reason)
+                self._jobs.not_delivered(delivery, reason)
+
+    def _deliver(self, delivery: Delivery) -> str | None:
+        """Return None, or why the message did not arrive."""
+        body = message(delivery.job)
+        try:
+            status = _post(_parsed(delivery.target.url), body, self._headers(delivery, body), self._private)
+        except (OSError, HTTPException, ValueError, WebhookError):
+            # In detail this would tell a stranger what there is in our network.
+            return "The address cannot be reached."
+        return None if 200 <= status < 300 else f"The address answered with status {status}."
+
+    def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+        id, timestamp = f"job_{delivery.job.id}", int(self._now())
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": f"tamperscope/{__version__}",
+            "webhook-id": id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(delivery.target.secret, id, timestamp, body),
+        }
+
+
+def message(job: Job) -> bytes:
+    """Return the body of the message that a job has ended."""
+    return json.dumps(
+        {
+            "type": "job.finished",
+            "timestamp": job.finished.isoformat() if job.finished else None,
+            "data": {
+                "id": job.id,
+                "state": job.state,
+                "images": {"total": job.total, "done": job.done, "failed": job.failed},
+                "links": {"self": f"/v1/jobs/{job.id}", "results": f"/v1/jobs/{job.id}/results"},
+            },
+        }
+    ).encode()
+
+
+def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:
+    """Return the signature of a message; `timestamp` is in seconds since 1970."""
+    signed = f"{id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()
+
+
+def _key(secret: str) -> bytes:
+    try:
+        key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+    except (Base64Error, ValueError):
+        key = b""
+    if len(key) not in _SECRET_BYTES:
+        raise WebhookError(
+            "A webhook needs a secret to be signed with: whsec_ and the base64 of 24 to 64 random bytes."
+        )
+    return key
+
+
+def _parsed(text: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        port_is_valid = url.port != 0
+    except ValueError:
+        raise WebhookError(_NO_URL) from None
+    if (
+        url.scheme not in ("http", "https")
+        or not url.hostname
+        or url.username is not None
+        or url.fragment
+        or not port_is_valid
+        or len(text) > _LONGEST_URL
+        # Anything else could end the request line, or is no URL.
+        or not re.fullmatch(r"[!-~]+", text)
+    ):
+        raise WebhookError(_NO_URL)
+    return url
+
+
+_NO_URL = "A webhook's address is a URL such as https://news.example/tamperscope, without a user or password."
+
+
+def _post(url: SplitResult, body: bytes, headers: dict[str, str], private: bool) -> int:
+    """Send a message and return the status of the answer, whose body is not read."""
+    secure = url.scheme == "https"
+    host = url.hostname or ""
+    port = url.port or (443 if secure else 80)
+    connection = HTTPConnection(host, port, timeout=_STEP_SECONDS)
+    # Connected here and not by the connection, to the very address that was checked: asked for a second
+    # time, the name's owner could answer with another one.
+    connection.sock = _connect(host, port, private)
+    # Each step has its time, but who answers byte by byte takes very many steps.
+    alarm = threading.Timer(_WHOLE_SECONDS, _cut, (connection,))
+    alarm.start()
+    try:
+        if secure:
+            connection.sock = ssl.create_default_context().wrap_socket(
+                connection.sock, server_hostname=host, do_handshake_on_connect=False
+            )
+            connection.sock.do_handshake()
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        connection.request("POST", path, body, {**headers, "Host": url.netloc, "Connection": "close"})
+        return connection.getresponse().status
+    finally:
+        alarm.cancel()
+        connection.close()
+
+
+def _connect(host: str, port: int, private: bool) -> socket.socket:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(address[0]) for *_, address in found]
+    # One that is not public is enough: a name that has such an address is not meant for us.
+    if not private and not all(_is_public(address) for address in addresses):
+        raise WebhookError("The address is not a public one.")
+    return socket.create_connection((addresses[0], port), timeout=_STEP_SECONDS)
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped or address in _TRANSLATED:
+            return _is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
+        if address.sixtofour or address.teredo:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _cut(connection: HTTPConnection) -> None:
+    with suppress(OSError):
+        # Of the connection below TLS, whose own shutdown is not for other threads.
+        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)

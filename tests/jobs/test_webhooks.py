@@ -1,0 +1,372 @@
+"""Messages about jobs that have ended: that they arrive, can be trusted, and go nowhere they must not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tamperscope.errors import WebhookError
+from tamperscope.jobs import Postman, check_target, webhooks
+from tamperscope.store import Job, JobStore, Submission, SubmittedImage, Target, WebhookState
+
+KEY = bytes(range(32))
+SECRET = "whsec_" + base64.b64encode(KEY).decode()
+NOW = 1_790_000_000
+PUBLIC = "93.184.216.34"
+
+
+class Receiver(HTTPServer):
+    """Remembers what it is sent, and answers with these statuses, 200 in the end."""
+
+    def __init__(self, *statuses: int, context: ssl.SSLContext | None = None) -> None:
+        self.statuses = list(statuses)
+        self.received: list[tuple[str, dict[str, str], bytes]] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing about a client that went away."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.shutdown()
+    receiver.server_close()
+
+
+def end_a_job(jobs: JobStore, url: str) -> Job:
+    submission = Submission(owner="", webhook=Target(url, SECRET))
+    job, _ = jobs.submit(submission, [SubmittedImage("a.jpg", b"1")])
+    claim = jobs.claim()
+    assert claim
+    jobs.finish(claim, "a" * 32)
+    return job
+
+
+def postman(jobs: JobStore, *, private: bool = True) -> Postman:
+    return Postman(jobs, private=private, now=lambda: NOW)
+
+
+def webhook(jobs: JobStore, job: Job):
+    found = jobs.get(job.id, owner="")
+    assert found
+    return found.webhook
+
+
+def address(receiver: Receiver, path: str = "/hook?a=b") -> str:
+    return f"http://127.0.0.1:{receiver.server_port}{path}"
+
+
+def test_a_receiver_can_check_that_it_comes_from_here(jobs, receiver):
+    job = end_a_job(jobs, address(receiver))
+
+    postman(jobs).deliver_all()
+
+    [(path, headers, body)] = receiver.received
+    assert path == "/hook?a=b"
+    assert (headers["webhook-id"], headers["webhook-timestamp"]) == (f"job_{job.id}", str(NOW))
+    signed = b"job_%s.%d.%s" % (job.id.encode(), NOW, body)
+    expected = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    assert headers["content-type"] == "application/json"
+    assert json.loads(body) == {
+        "type": "job.finished",
+        "timestamp": "2026-01-31T12:00:00.250000+00:00",
+        "data": {
+            "id": job.id,
+            "state": "completed",
+            "images": {"total": 1, "done": 1, "failed": 0},
+            "links": {"self": f"/v1/jobs/{job.id}", "results": f"/v1/jobs/{job.id}/results"},
+        },
+    }
+    assert webhook(jobs, job).state is WebhookState.DELIVERED
+
+
+def test_the_signature_is_the_one_of_the_standard():
+    # The example that the specification of Standard Webhooks gives.
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    body = b'{"test": 2432232314}'
+
+    signature = webhooks.sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_it_is_tried_again_until_it_arrives_under_the_same_id(jobs, clock, receiver):
+    receiver.statuses[:] = [500, 404]
+    job = end_a_job(jobs, address(receiver))
+
+    for status in (500, 404):
+        postman(jobs).deliver_all()
+        assert webhook(jobs, job).error == f"The address answered with status {status}."
+        clock.time += timedelta(hours=1)
+    postman(jobs).deliver_all()
+
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.received}) == 1
+    assert (webhook(jobs, job).state, webhook(jobs, job).attempts) == (WebhookState.DELIVERED, 3)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nobody_is_sent_elsewhere(jobs, receiver, status):
+    receiver.statuses[:] = [status]
+    job = end_a_job(jobs, address(receiver))
+
+    postman(jobs).deliver_all()
+
+    assert [path for path, *_ in receiver.received] == ["/hook?a=b"]
+    assert webhook(jobs, job).error == f"The address answered with status {status}."
+
+
+def test_one_address_that_fails_does_not_keep_the_others_waiting(jobs, receiver):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    lost = end_a_job(jobs, f"http://127.0.0.1:{port}/")
+    end_a_job(jobs, address(receiver))
+
+    postman(jobs).deliver_all()
+
+    assert len(receiver.received) == 1
+    assert webhook(jobs, lost).error == "The address cannot be reached."
+
+
+def test_one_who_answers_byte_by_byte_is_cut_off(jobs, monkeypatch):
+    monkeypatch.setattr(webhooks, "_WHOLE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        job = end_a_job(jobs, f"http://127.0.0.1:{server.getsockname()[1]}/")
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection:
+                try:
+                    while True:
+                        connection.sendall(b"H")
+                        connection.recv(10_000)
+                except OSError:
+                    return
+
+        threading.Thread(target=drip, daemon=True).start()
+        postman(jobs).deliver_all()
+
+    assert webhook(jobs, job).error == "The address cannot be reached."
+
+
+class TestPrivateAddresses:
+    def test_this_machine_is_not_called(self, jobs, receiver):
+        job = end_a_job(jobs, f"http://localhost:{receiver.server_port}/")
+
+        postman(jobs, private=False).deliver_all()
+
+        assert receiver.received == []
+        assert webhook(jobs, job).error == "The address cannot be reached."
+
+    @pytest.mark.parametrize(
+        "found",
+        [
+            "127.0.0.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001::1",
+        ],
+    )
+    def test_no_connection_is_made_to_one(self, jobs, monkeypatch, found):
+        resolves_to(monkeypatch, [found])
+        monkeypatch.setattr(socket, "create_connection", pytest.fail)
+        job = end_a_job(jobs, "https://news.example/")
+
+        postman(jobs, private=False).deliver_all()
+
+        assert webhook(jobs, job).error == "The address cannot be reached."
+
+    def test_one_among_public_ones_is_enough(self, jobs, monkeypatch):
+        resolves_to(monkeypatch, [PUBLIC, "10.0.0.1"])
+        monkeypatch.setattr(socket, "create_connection", pytest.fail)
+        end_a_job(jobs, "https://news.example/")
+
+        postman(jobs, private=False).deliver_all()
+
+    @pytest.mark.parametrize("found", [PUBLIC, "2606:2800:220:1::1", "::ffff:93.184.216.34"])
+    def test_the_address_that_was_checked_is_the_one_that_is_called(self, jobs, monkeypatch, found):
+        """A name may have another address the second time it is asked for."""
+        resolves_to(monkeypatch, [found], ["127.0.0.1"])
+        called = []
+
+        def connect(place, timeout):
+            called.append(place)
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(socket, "create_connection", connect)
+        end_a_job(jobs, "http://news.example:8080/")
+
+        postman(jobs, private=False).deliver_all()
+
+        assert called == [(found, 8080)]
+
+
+def resolves_to(monkeypatch, *answers: list[str]) -> None:
+    """The name has the first addresses when it is asked for first, and so on."""
+    remaining = list(answers)
+
+    def resolve(host, port, **options):
+        addresses = remaining.pop(0)
+        return [(0, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+class TestTls:
+    @pytest.fixture
+    def certificate(self, tmp_path):
+        """A certificate for localhost, signed by itself."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+        now = datetime.now(UTC)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        file = tmp_path / "certificate.pem"
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+        return file
+
+    @pytest.fixture
+    def secure(self, certificate):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        receiver = Receiver(context=context)
+        yield receiver
+        receiver.shutdown()
+        receiver.server_close()
+
+    def test_a_certificate_that_is_trusted_and_has_the_name(self, jobs, secure, certificate, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        job = end_a_job(jobs, f"https://localhost:{secure.server_port}/")
+
+        postman(jobs).deliver_all()
+
+        assert len(secure.received) == 1
+        assert webhook(jobs, job).state is WebhookState.DELIVERED
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["another name", "not trusted"])
+    def test_any_other_certificate_gets_no_message(self, jobs, secure, certificate, monkeypatch, host):
+        if host == "127.0.0.1":
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        job = end_a_job(jobs, f"https://{host}:{secure.server_port}/")
+
+        postman(jobs).deliver_all()
+
+        assert secure.received == []
+        assert webhook(jobs, job).error == "The address cannot be reached."
+
+
+class TestTargets:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://news.example/hook",
+            "http://news.example:8080/?a=b",
+            f"https://{PUBLIC}/",
+            "https://[2606:2800:220:1::1]/",
+        ],
+    )
+    def test_what_may_be_called(self, url):
+        check_target(Target(url, SECRET))
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "news.example",
+            "ftp://news.example/",
+            "file:///etc/passwd",
+            "https://",
+            "https://user:password@news.example/",
+            "https://user@news.example/",
+            "https://news.example/#part",
+            "https://news.example:0/",
+            "https://news.example:99999/",
+            "https://news.example/a b",
+            "https://news.example/\r\nHost: other",
+            "https://näws.example/",
+            "https://[::1/",
+            "https://news.example/" + "a" * 2000,
+        ],
+    )
+    def test_what_is_no_address(self, url):
+        with pytest.raises(WebhookError, match="is a URL such as"):
+            check_target(Target(url, SECRET), private=True)
+
+    @pytest.mark.parametrize(
+        "host", ["127.0.0.1", "[::1]", "10.1.2.3", "169.254.169.254", "[::ffff:10.0.0.1]"]
+    )
+    def test_a_private_address_is_refused_at_once_unless_allowed(self, host):
+        with pytest.raises(WebhookError, match="public addresses only"):
+            check_target(Target(f"http://{host}/", SECRET))
+        check_target(Target(f"http://{host}/", SECRET), private=True)
+
+    @pytest.mark.parametrize(
+        "secret", ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 200, "whsec_ä"]
+    )
+    def test_a_secret_that_does_not_do(self, secret):
+        with pytest.raises(WebhookError, match="24 to 64 random bytes"):
+            check_target(Target("https://news.example/", secret))

@@ -1,0 +1,118 @@
+"""The files that run the server elsewhere: none is run here, but what can be checked is."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tamperscope.cli import main
+from tamperscope.server.settings import TABLE
+
+ROOT = Path(__file__).parents[1]
+DOCKERFILE = ROOT / "Dockerfile"
+COMPOSE = ROOT / "compose.yaml"
+KUBERNETES = ROOT / "deploy" / "kubernetes.yaml"
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+FILES = [DOCKERFILE, COMPOSE, KUBERNETES, *UNITS]
+PASSWORD = "${POSTGRES_PASSWORD:?choose one}"
+
+
+def kubernetes() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(KUBERNETES.read_text()))
+
+
+def containers() -> Iterator[dict[str, Any]]:
+    for resource in kubernetes():
+        if resource["kind"] == "Deployment":
+            yield from resource["spec"]["template"]["spec"]["containers"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_setting_that_is_given_exists(file):
+    known = {variable for setting in TABLE for variable in setting.variables}
+
+    given = set(re.findall(r"\bTAMPERSCOPE_[A-Z_]+", file.read_text()))
+
+    assert given
+    assert given <= known
+
+
+def test_every_command_that_is_started_exists():
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    started = [services["worker"]["command"], *(container["args"] for container in containers())]
+    for unit in UNITS:
+        [line] = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
+        program, *arguments = shlex.split(line)
+        assert program.endswith("/bin/tamperscope")
+        started.append(arguments)
+    [command] = re.findall(r"^CMD (.*)$", DOCKERFILE.read_text(), re.MULTILINE)
+    started.append(json.loads(command))
+
+    for name, *options in started:
+        assert name in main.commands
+        assert not options
+
+
+def test_hadolint_finds_nothing():
+    done = subprocess.run(["hadolint", str(DOCKERFILE)], capture_output=True, text=True)
+
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+def test_compose_reads_its_file():
+    compose_spec = pytest.importorskip("compose_spec", reason="install the extra dev")
+    text = COMPOSE.read_text()
+    # Merge keys and variables are resolved before the specification applies.
+    resolved = yaml.safe_load(text.replace(PASSWORD, "secret"))
+    read = compose_spec.PyCompose.from_yaml(yaml.safe_dump(resolved))
+
+    assert sorted(read.service_names()) == ["database", "redis", "server", "worker"]
+    assert PASSWORD in text
+
+
+@pytest.mark.parametrize("container", list(containers()), ids=lambda container: container["name"])
+def test_containers_of_kubernetes_can_write_nowhere_but_in_their_volumes(container):
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    # Where large uploads wait, and where compiled models are kept.
+    assert {"/tmp", "/var/cache/tamperscope"} <= mounted
+
+
+def test_what_kubernetes_selects_is_there():
+    pods = [
+        resource["spec"]["template"]["metadata"]["labels"].items()
+        for resource in kubernetes()
+        if resource["kind"] == "Deployment"
+    ]
+    for resource in kubernetes():
+        selector = resource["spec"]["selector"]
+        wanted = selector.get("matchLabels", selector).items()
+        assert sum(wanted <= labels for labels in pods) == 1, resource["metadata"]["name"]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_reads_its_units(unit, tmp_path):
+    # It wants the program to be there.
+    text = unit.read_text().replace("/opt/tamperscope/bin/tamperscope", shutil.which("true") or "/bin/true")
+    copy = tmp_path / unit.name.replace("@", "@1")
+    copy.write_text(text)
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True
+    )
+
+    assert str(copy.name) not in done.stderr, done.stderr
