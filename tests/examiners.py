@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import os
 import signal
 import tempfile
@@ -85,6 +86,16 @@ class FailingLoad:
 
     def __call__(self) -> Examiner:
         raise BundleError("There is no bundle here.")
+
+
+class Unloadable:
+    """Cannot be unpickled, as when a machine lacks a package."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return importlib.import_module, ("a_package_that_no_machine_has",)
+
+    def __call__(self) -> Examiner:
+        raise AssertionError
 
 
 def scan_folder(

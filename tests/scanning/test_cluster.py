@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from examiners import LARGEST, FailingLoad, LoggedLoad, scan_folder, scan_here
+from examiners import LARGEST, FailingLoad, LoggedLoad, Unloadable, scan_folder, scan_here
 from tamperscope.errors import BundleError, ScanError
 from tamperscope.scanning.cluster import ClusterPool
 
@@ -24,6 +26,8 @@ def cluster() -> Iterator[Cluster]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         # Ray reads this when it is imported: without it, it takes 127.0.0.1 for the machine's other address.
         patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        # The machines start with this, and find there what they are to load.
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         from ray.cluster_utils import Cluster
 
         started = Cluster(initialize_head=True, head_node_args=_node(cores=0))
@@ -62,6 +66,14 @@ def test_what_cannot_be_loaded_on_the_cluster_ends_the_scan(
 ) -> None:
     with pytest.raises(BundleError, match="no bundle here"):
         scan_folder(photos, ClusterPool(cluster.address, FailingLoad(), LARGEST), tmp_path / "journal")
+
+
+def test_machines_that_lack_what_is_needed_end_the_scan(
+    cluster: Cluster, photos: Path, tmp_path: Path
+) -> None:
+    pool = ClusterPool(cluster.address, Unloadable(), LARGEST)
+    with pytest.raises(ScanError, match="do all of its machines have this version"):
+        scan_folder(photos, pool, tmp_path / "journal")
 
 
 def test_a_cluster_that_is_not_there_is_said(tmp_path: Path) -> None:

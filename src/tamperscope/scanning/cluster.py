@@ -109,7 +109,7 @@ class ClusterPool:
         sha256, content = self._fetch.remote(where, self._largest)
         try:
             return Fetched(await sha256, content)
-        except _ray().exceptions.RayTaskError as error:
+        except _ray().exceptions.RayError as error:
             raise _cause(error) from None
 
     async def examine(self, fetched: Fetched[Any]) -> Outcome:
@@ -147,7 +147,8 @@ class ClusterPool:
         async def admit() -> None:
             try:
                 await actor.ready.options(max_task_retries=-1).remote()
-            except _ray().exceptions.RayTaskError as error:
+            except (_ray().exceptions.RayTaskError, _ray().exceptions.ActorDiedError) as error:
+                # Lost machines do not end an actor: it did not come to life, and none will.
                 if not self._failed.done():
                     self._failed.set_exception(_cause(error))
             except _ray().exceptions.RayError:
@@ -204,9 +205,13 @@ def _connect(address: str) -> None:
 
 
 def _cause(error: Any) -> TamperscopeError:
-    if isinstance(error.cause, TamperscopeError):
-        return error.cause
-    return ScanError(f"A task on the cluster failed ({type(error.cause).__name__}).")
+    cause = getattr(error, "cause", error)
+    if isinstance(cause, TamperscopeError):
+        return cause
+    return ScanError(
+        f"The cluster cannot do the work ({type(cause).__name__}); "
+        "do all of its machines have this version of tamperscope, and the extras that the scan needs?"
+    )
 
 
 def _ray() -> Any:
