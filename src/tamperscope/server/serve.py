@@ -74,21 +74,24 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
         listener.close()
         raise
     url = _url(settings.host, listener.getsockname()[1])
+    retention = None
+    if settings.retention:
+        retention = threading.Thread(
+            target=_expire_now_and_then,
+            args=(store, timedelta(days=settings.retention), loop),
+            name="tamperscope-retention",
+            daemon=True,
+        )
+        retention.start()
     running = RunningServer(
         url,
         tunnel=None,
         _loop=loop,
         _reload=app.extensions[application.RELOAD],
         _runner=app.extensions[application.JOBS],
+        _retention=retention,
         _store=store,
     )
-    if settings.retention:
-        threading.Thread(
-            target=_expire_now_and_then,
-            args=(store, timedelta(days=settings.retention), loop),
-            name="tamperscope-retention",
-            daemon=True,
-        ).start()
     try:
         running.reload()
         running.begin_jobs()
@@ -110,6 +113,7 @@ class RunningServer:
     _loop: _Loop
     _reload: Callable[[], BundleIdentity]
     _runner: JobRunner
+    _retention: threading.Thread | None
     _store: Store
 
     def reload(self) -> BundleIdentity:
@@ -137,6 +141,8 @@ class RunningServer:
             self.tunnel.close()
         self._loop.stop()
         self._runner.stop(_DRAIN_SECONDS)
+        if self._retention:
+            self._retention.join(_DRAIN_SECONDS)
         self._store.close()
 
 
