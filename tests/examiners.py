@@ -11,6 +11,8 @@ import importlib
 import os
 import signal
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +36,12 @@ class FakeExaminer(Examiner):
     See POISON and KILLER.
     """
 
-    def __init__(self, log: Path | None = None) -> None:
+    def __init__(self, log: Path | None = None, begin: Callable[[], None] = lambda: None) -> None:
         self._log = log
+        self._begin = begin
 
     def examine(self, data: bytes) -> Outcome:
+        self._begin()
         if self._log:
             handle, _ = tempfile.mkstemp(prefix=f"{hashlib.sha256(data).hexdigest()}-", dir=self._log)
             os.close(handle)
@@ -60,6 +64,8 @@ class LoggedLoad:
     """Opens a fake examiner; into `folder` go a file for each load and one for each examination."""
 
     folder: Path
+    together: int = 1
+    """Examinations begin once so many examiners are open."""
 
     @property
     def loads(self) -> int:
@@ -73,7 +79,11 @@ class LoggedLoad:
 
     def __call__(self) -> Examiner:
         (self._made("loads") / str(os.getpid())).touch()
-        return FakeExaminer(self._made("examinations"))
+        return FakeExaminer(self._made("examinations"), self._wait_for_others)
+
+    def _wait_for_others(self) -> None:
+        while self.loads < self.together:
+            time.sleep(0.01)
 
     def _made(self, name: str) -> Path:
         (self.folder / name).mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from pathlib import Path
@@ -29,9 +30,9 @@ def photos(tmp_path: Path, rng: np.random.Generator) -> Path:
     return folder
 
 
-def scan(bundle: Bundle, *arguments: str | Path) -> Result:
+def scan(bundle: Bundle, *arguments: str | Path, stdin: bytes = b"") -> Result:
     fixed = ["scan", "--model", str(bundle.path), "--workers", "1"]
-    return CliRunner().invoke(main, [*fixed, *map(str, arguments)])
+    return CliRunner().invoke(main, [*fixed, *map(str, arguments)], input=stdin)
 
 
 def rows(out: Path) -> dict[str, dict[str, object]]:
@@ -84,3 +85,49 @@ def test_a_wrong_name_for_the_results_is_said(joint_bundle: Bundle, photos: Path
     ended = scan(joint_bundle, photos, "--out", tmp_path / "results.csv")
     assert ended.exit_code == 2
     assert "parquet" in ended.output
+
+
+def test_the_page_says_why_a_file_was_not_analysed(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "summary.html"
+    scan(joint_bundle, photos / "broken.jpg", "--out", tmp_path / "results.jsonl", "--summary", page)
+    reason = str(rows(tmp_path / "results.jsonl")["broken.jpg"]["error"])
+    assert reason in html.unescape(page.read_text())
+
+
+def test_files_that_are_left_out_masks_among_them_have_no_row(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    masks, out = photos / "masks", tmp_path / "results.jsonl"
+    masks.mkdir()
+    shutil.copy(photos / "a.png", masks / "of-an-earlier-scan.png")
+
+    ended = scan(joint_bundle, photos, "--out", out, "--masks", masks, "--exclude", "broken.*")
+
+    assert ended.exit_code == 0, ended.output
+    assert sorted(rows(out)) == ["a.png", "b.png", "same.png"]
+
+
+@pytest.mark.parametrize(("end", "option"), [("\n", ()), ("\0", ("--null",))])
+def test_a_list_on_stdin_is_scanned(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path, end: str, option: tuple[str, ...]
+) -> None:
+    listed = end.join(str(photos / name) for name in ("a.png", "inner/b.png", "gone.png"))
+    out = tmp_path / "results.jsonl"
+
+    ended = scan(joint_bundle, "-", *option, "--out", out, stdin=listed.encode())
+
+    assert ended.exit_code == 3
+    assert {name: row["error"] for name, row in rows(out).items()} == {
+        "a.png": None,
+        "b.png": None,
+        "gone.png": "There is no such file.",
+    }
+
+
+def test_an_image_above_the_limit_is_not_analysed(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    ended = scan(joint_bundle, photos / "a.png", "--out", out, "--max-pixels", "2000")
+    assert ended.exit_code == 3
+    assert "pixels" in str(rows(out)["a.png"]["error"])

@@ -49,7 +49,7 @@ def _node(cores: int) -> dict[str, Any]:
 def test_a_cluster_says_what_one_machine_says_and_loads_once_for_each_core(
     cluster: Cluster, photos: Path, tmp_path: Path
 ) -> None:
-    load = LoggedLoad(tmp_path / "log")
+    load = LoggedLoad(tmp_path / "log", together=2)
 
     rows = scan_folder(photos, ClusterPool(cluster.address, load, LARGEST), tmp_path / "cluster")
 
@@ -89,7 +89,7 @@ def test_a_machine_that_is_lost_costs_no_image(cluster: Cluster, photos: Path, t
         if done == 4 and machines:
             cluster.remove_node(machines.pop(), allow_graceful=False)
 
-    pool = ClusterPool(cluster.address, LoggedLoad(tmp_path / "log"), LARGEST)
+    pool = ClusterPool(cluster.address, LoggedLoad(tmp_path / "log", together=3), LARGEST)
     rows = scan_folder(photos, pool, tmp_path / "cluster", lose_one)
 
     assert not machines

@@ -287,7 +287,7 @@ def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Pa
     )
     verdicts = ", ".join(f"{tally.verdicts.get(verdict.value, 0):,} {verdict.value}" for verdict in Verdict)
     complain(
-        f"{out} has {tally.images:,} images: {verdicts}, {tally.errors:,} that could not be analysed; "
-        f"{tally.duplicates:,} are copies of another. {passed_over:,} other files were passed over. "
+        f"{out} has {tally.images:,} images: {verdicts}, {tally.errors:,} that could not be analysed. "
+        f"Copies of others among them: {tally.duplicates:,}. Other files, passed over: {passed_over:,}. "
         f"{rate:.1f} images/s."
     )

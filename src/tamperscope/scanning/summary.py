@@ -44,6 +44,7 @@ def write_summary(
     )
     page = environment.get_template("summary.html").render(
         tally=journal.tally(),
+        most=_MOST,
         findings=[
             (printable(row.path), row.finding, _notable(row), picture)
             for row, picture in zip(rows, pictures, strict=True)
