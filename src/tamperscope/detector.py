@@ -118,7 +118,7 @@ class Detector:
         counted = {name: found for name, found in seen.evidence.items() if name in self._counted}
         heatmap = _joined(_resized(seen.heatmap, image.height, image.width), counted)
         type_scores = _type_scores(seen.type_scores, counted)
-        found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region)
+        found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region, verified_copies(counted))
         measurements = self._measure(seen)
         score, verdict, reasons = self._judge(measurements, seen)
         model = self.bundle.calibration
@@ -230,6 +230,12 @@ def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> N
         ghost = ghosts.map > _GHOST
         joined[ghost] = np.maximum(joined[ghost], ghosts.strength)
     return joined
+
+
+def verified_copies(evidence: Mapping[str, Evidence]) -> NDArray[np.bool_] | None:
+    """Return (height, width): True in verified copies, which a mask keeps at any size; None without any."""
+    found = _clones(evidence)
+    return np.logical_or.reduce([clone.marked for clone in found]) if found else None
 
 
 def _explained(region: Region, found: Sequence[Clone]) -> Region:

@@ -29,6 +29,15 @@ def test_what_is_too_small_leaves_the_mask_as_well(heatmap: np.ndarray) -> None:
     assert found.mask.sum() == 620
 
 
+def test_what_is_certain_stays_however_small(heatmap: np.ndarray) -> None:
+    certain = np.zeros(heatmap.shape, bool)
+    certain[50, 70] = certain[0, 0] = True
+    found = outline(heatmap, 0.5, smallest_region=100 / 4800, certain=certain)
+    assert found.mask[50, 70]
+    assert not found.mask[42, 7]
+    assert found.mask.sum() == 601
+
+
 def test_an_empty_map_has_no_regions() -> None:
     found = outline(np.zeros((40, 40), np.float32), 0.5, 0.0)
     assert found.regions == ()

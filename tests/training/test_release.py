@@ -8,8 +8,7 @@ from tamperscope.errors import CheckpointError
 from tamperscope.network.architectures import build
 from tamperscope.network.checkpoints import save_checkpoint
 from tamperscope.report import ManipulationType
-from tamperscope.synthesis import Forgery
-from tamperscope.training.release import KEPT_F1, choose_threshold, rate_thresholds, release
+from tamperscope.training.release import KEPT_F1, Cut, Rating, Seen, choose_cut, rate_cuts, release
 
 
 def test_only_a_joint_network_can_be_released(tmp_path: Path) -> None:
@@ -22,18 +21,28 @@ def test_only_a_joint_network_can_be_released(tmp_path: Path) -> None:
     assert not (tmp_path / "bundle").exists()
 
 
-def test_the_highest_threshold_that_costs_little_is_chosen() -> None:
-    assert choose_threshold({0.2: 0.48, 0.3: 0.5, 0.4: KEPT_F1 * 0.5, 0.5: KEPT_F1 * 0.5 - 0.01}) == 0.4
+def test_the_cut_that_spares_authentic_photos_at_little_cost_is_chosen() -> None:
+    best, cheap, dear = Cut(0.2, 0.005), Cut(0.4, 0.01), Cut(0.6, 0.02)
+    rated = {best: Rating(0.5, 0.6), cheap: Rating(KEPT_F1 * 0.5, 0.3), dear: Rating(KEPT_F1 * 0.49, 0.1)}
+    assert choose_cut(rated) == cheap
 
 
-def test_thresholds_are_rated_on_forged_examples_alone() -> None:
-    pixels = np.zeros((32, 32, 3), np.uint8)
+def test_cuts_are_rated_by_f1_on_forged_and_by_marks_on_authentic_examples() -> None:
     truth = np.zeros((32, 32), bool)
     truth[8:24, 8:24] = True
-    forged = Forgery(pixels, truth, ManipulationType.SPLICING, ())
-    authentic = Forgery(pixels, np.zeros_like(truth), None, ())
-    heatmap = np.where(truth, 0.62, 0.32).astype(np.float32)
-    rated = rate_thresholds([heatmap, heatmap], [forged, authentic])
-    assert rated[0.6] == 1
-    assert rated[0.3] == pytest.approx(2 * 256 / (256 + 1024))
-    assert rated[0.7] == 0
+    heatmap = np.where(truth, 0.62, 0.32).astype(np.float16)
+    small = np.zeros((32, 32), np.float16)
+    small[:4, :4] = 0.62
+    seen = [Seen(each, None, None, {}) for each in (heatmap, small)]
+    rated = rate_cuts(seen, [truth, np.zeros_like(truth)])
+    assert rated[Cut(0.6, 0.005)] == (1, 1)
+    assert rated[Cut(0.6, 0.02)] == (1, 0)
+    assert rated[Cut(0.3, 0.005)].f1 == pytest.approx(2 * 256 / (256 + 1024))
+    assert rated[Cut(0.7, 0.005)] == (0, 0)
+
+
+def test_a_verified_copy_is_marked_however_small() -> None:
+    copies = np.zeros((32, 32), bool)
+    copies[:4, :4] = True
+    seen = Seen(np.where(copies, 0.9, 0).astype(np.float16), copies, ManipulationType.COPYMOVE, {})
+    assert (seen.mask(Cut(0.5, 0.1)) == copies).all()

@@ -19,7 +19,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--held-out", is_flag=True, help="Use only the photos that a training on this folder held out.")
 @click.option("--quantize", is_flag=True, help="Add 8-bit integer graphs first, which are faster.")
 @click.option("--version", help="New version of the bundle.")
-@click.option("--count", default=400, show_default=True, type=click.IntRange(20), help="Images to make.")
+@click.option("--count", default=1000, show_default=True, type=click.IntRange(20), help="Images to make.")
 @click.option("--seed", default=2, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def calibrate(

@@ -20,7 +20,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--photos", type=_FOLDER, help="The photos of the training. [default: as in the run's config]")
 @click.option("--object-masks", type=_FOLDER, help="The object masks. [default: as in the run's config]")
 @click.option("--version", default="1.0.0", show_default=True, help="Version of the bundle.")
-@click.option("--count", default=400, show_default=True, type=click.IntRange(20), help="Images to make.")
+@click.option("--count", default=1000, show_default=True, type=click.IntRange(20), help="Images to make.")
 @click.option("--seed", default=2, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def release(

@@ -26,15 +26,23 @@ class Outline:
     """How many connected areas the mask has."""
 
 
-def outline(heatmap: NDArray[np.float32], threshold: float, smallest_region: float) -> Outline:
+def outline(
+    heatmap: NDArray[np.float32],
+    threshold: float,
+    smallest_region: float,
+    certain: NDArray[np.bool_] | None = None,
+) -> Outline:
     """Cut a heatmap (height, width; 0 to 1) at `threshold` and drop what is too small to mean anything.
 
-    `smallest_region` is the share of the image's pixels, 0 to 1, that a connected area (8 neighbours) needs.
+    `smallest_region` is the share of the image's pixels, 0 to 1, that a connected area (8 neighbours) needs,
+    unless it holds a pixel of `certain` (height, width), which is not in doubt whatever its size.
     """
     candidates = (heatmap >= threshold).astype(np.uint8)
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8)
     areas = statistics[:, cv2.CC_STAT_AREA]
     kept = areas >= smallest_region * heatmap.size
+    if certain is not None:
+        kept[np.unique(labels[certain])] = True
     kept[0] = False
     largest_first = sorted(np.flatnonzero(kept).tolist(), key=lambda label: -areas[label])
     regions = tuple(_region(label, labels, statistics, heatmap) for label in largest_first[:MOST_REGIONS])
