@@ -25,10 +25,11 @@ from flask import Flask
 import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
+from tamperscope.client import Client
 from tamperscope.errors import BundleError, SettingsError, StoreError
 from tamperscope.server import serve
 from tamperscope.server.settings import Settings
-from tamperscope.store import Database, Store, Subject
+from tamperscope.store import Database, JobStore, Store, Subject, Submission, SubmittedImage
 
 TESTS = Path(__file__).parents[1]
 
@@ -148,6 +149,35 @@ def test_what_is_too_old_goes_at_the_start(fake_model, tmp_path, retention, left
     serve.start(Settings(port=0, database=database, retention=retention), lambda _: None).stop()
 
     assert [line.image["name"] for line in Store(Database(database)).list(owner="", limit=10)] == left
+
+
+@pytest.mark.parametrize(("retention", "left"), [(30, 0), (None, 1)])
+def test_jobs_that_ended_long_ago_go_at_the_start(fake_model, tmp_path, retention, left):
+    database = f"sqlite:///{tmp_path / 'analyses.db'}"
+    Database(database).migrate()
+    then = datetime.now(UTC) - timedelta(days=31)
+    jobs = JobStore(Database(database), now=lambda: then)
+    job, _ = jobs.submit(Submission(owner=""), [SubmittedImage("a.jpg", b"1")])
+    jobs.cancel(job.id, owner="")
+
+    serve.start(Settings(port=0, database=database, retention=retention), lambda _: None).stop()
+
+    assert len(jobs.list(owner="", limit=10)) == left
+
+
+def test_a_job_goes_on_after_a_restart(fake_model, tmp_path, photo_png):
+    database = f"sqlite:///{tmp_path / 'analyses.db'}"
+    Database(database).migrate()
+    jobs = JobStore(Database(database))
+    job, _ = jobs.submit(Submission(owner=""), [SubmittedImage("a.png", photo_png)] * 3)
+    jobs.finish(jobs.claim(), "a" * 32)
+
+    running = serve.start(Settings(port=0, database=database), lambda _: None)
+    results = list(Client(running.url, sleep=lambda _: None).results(job.id))
+    running.stop()
+
+    assert [result.number for result in results] == [0, 1, 2]
+    assert results[1].analysis == results[2].analysis is not None
 
 
 def test_a_database_that_cannot_be_used_is_said_at_the_start(fake_model, tmp_path):

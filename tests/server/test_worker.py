@@ -104,7 +104,7 @@ def supervised(settings: dict[str, object], exits: list[int]) -> Iterator[None]:
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_job_survives_a_worker_that_is_killed_and_an_image_that_kills_workers(redis, database_url):
-    shared = {"port": 0, "database": database_url, "redis": redis, "job_lease": 2}
+    shared = {"port": 0, "database": database_url, "redis": redis, "job_lease": 3}
     photos = [samples.encode(samples.photo(seed=seed)) for seed in range(10)]
     holding = samples.encode(np.full((48, 64, 3), 255, np.uint8), "PNG")
     poisoned = samples.encode(samples.photo() * np.array([0, 1, 1], np.uint8), "PNG")

@@ -74,15 +74,13 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
         listener.close()
         raise
     url = _url(settings.host, listener.getsockname()[1])
-    retention = None
-    if settings.retention:
-        retention = threading.Thread(
-            target=_expire_now_and_then,
-            args=(store, timedelta(days=settings.retention), loop),
-            name="tamperscope-retention",
-            daemon=True,
-        )
-        retention.start()
+    retention = threading.Thread(
+        target=_expire_now_and_then,
+        args=(store, settings.retention, loop),
+        name="tamperscope-retention",
+        daemon=True,
+    )
+    retention.start()
     running = RunningServer(
         url,
         tunnel=None,
@@ -113,7 +111,7 @@ class RunningServer:
     _loop: _Loop
     _reload: Callable[[], BundleIdentity]
     _runner: JobRunner
-    _retention: threading.Thread | None
+    _retention: threading.Thread
     _store: Store
 
     def reload(self) -> BundleIdentity:
@@ -141,20 +139,22 @@ class RunningServer:
             self.tunnel.close()
         self._loop.stop()
         self._runner.stop(_DRAIN_SECONDS)
-        if self._retention:
-            self._retention.join(_DRAIN_SECONDS)
+        self._retention.join(_DRAIN_SECONDS)
         self._store.close()
 
 
-def _expire_now_and_then(store: Store, age: timedelta, loop: _Loop) -> None:
+def _expire_now_and_then(store: Store, days: int | None, loop: _Loop) -> None:
+    if days is None:
+        return
+    age = timedelta(days=days)
     jobs = JobStore(store.database)
     while True:
         try:
             for kept, name in ((store, "analyses"), (jobs, "jobs")):
                 if expired := kept.expire(age):
-                    _log.info("deleted %d %s older than %d days", expired, name, age.days)
+                    _log.info("deleted %d %s older than %d days", expired, name, days)
         except StoreError:
-            _log.warning("what is older than %d days could not be deleted; trying again later", age.days)
+            _log.warning("what is older than %d days could not be deleted; trying again later", days)
         if loop.ends_within(_EXPIRY_SECONDS):
             return
 
