@@ -95,7 +95,7 @@ class Clone:
         return {
             "source": _outlined(self.source_mask),
             "target": _outlined(self.target_mask),
-            "transform": self.transform.round(4).tolist(),
+            "transform": (self.transform.round(4) + 0.0).tolist(),  # no -0.0
             "change": _manner(self),
             "matches": self.matches,
             "strength": round(self.strength, 4),
