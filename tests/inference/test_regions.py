@@ -29,6 +29,12 @@ def test_what_is_too_small_leaves_the_mask_as_well(heatmap: np.ndarray) -> None:
     assert found.mask.sum() == 620
 
 
+def test_an_area_must_be_larger_the_less_certain_it_is(heatmap: np.ndarray) -> None:
+    # 20 pixels of .9: 16 above a threshold of .5, where 20 of 1 would be 20.
+    assert outline(heatmap, 0.5, smallest_region=15 / 4800).mask[42, 7]
+    assert not outline(heatmap, 0.5, smallest_region=17 / 4800).mask[42, 7]
+
+
 def test_what_is_certain_stays_however_small(heatmap: np.ndarray) -> None:
     certain = np.zeros(heatmap.shape, bool)
     certain[50, 70] = certain[0, 0] = True

@@ -22,7 +22,7 @@ def test_only_a_joint_network_can_be_released(tmp_path: Path) -> None:
 
 
 def test_the_cut_that_spares_authentic_photos_at_little_cost_is_chosen() -> None:
-    best, cheap, dear = Cut(0.2, 0.005), Cut(0.4, 0.01), Cut(0.6, 0.02)
+    best, cheap, dear = Cut(0.2, 0.005), Cut(0.4, 0.01), Cut(0.6, 0.01)
     rated = {best: Rating(0.5, 0.6), cheap: Rating(KEPT_F1 * 0.5, 0.3), dear: Rating(KEPT_F1 * 0.49, 0.1)}
     assert choose_cut(rated) == cheap
 
@@ -35,10 +35,10 @@ def test_cuts_are_rated_by_f1_on_forged_and_by_marks_on_authentic_examples() -> 
     small[:4, :4] = 0.62
     seen = [Seen(each, None, None, {}) for each in (heatmap, small)]
     rated = rate_cuts(seen, [truth, np.zeros_like(truth)])
-    assert rated[Cut(0.6, 0.005)] == (1, 1)
-    assert rated[Cut(0.6, 0.02)] == (1, 0)
-    assert rated[Cut(0.3, 0.005)].f1 == pytest.approx(2 * 256 / (256 + 1024))
-    assert rated[Cut(0.7, 0.005)] == (0, 0)
+    assert rated[Cut(0.5, 0.001)] == (1, 1)
+    assert rated[Cut(0.5, 0.01)] == (1, 0)
+    assert rated[Cut(0.3, 0.001)].f1 == pytest.approx(2 * 256 / (256 + 1024))
+    assert rated[Cut(0.7, 0.001)] == (0, 0)
 
 
 def test_a_verified_copy_is_marked_however_small() -> None:

@@ -9,6 +9,7 @@ a copy. It sees what has no keypoints, and costs two Fourier transforms. The sam
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -34,10 +35,25 @@ def find_shifts(gray: Gray) -> Iterator[Repetition]:
     """Yield shifts by whole pixels, plain or mirrored left to right, with the places that repeat by them."""
     detail = gray - cv2.GaussianBlur(gray, (0, 0), 1.5)
     whitened = _whitened(detail)
+    plane = _Plane(detail, _mean(detail * detail) + QUANTISATION_VARIANCE)
     for mirrored in (False, True):
-        other = np.ascontiguousarray(detail[:, ::-1]) if mirrored else detail
+        other = plane.mirrored() if mirrored else plane
         for shift in _peaks(_autocorrelation(whitened, mirrored), mirrored):
-            yield from _places(detail, other, shift, mirrored)
+            yield from _places(plane, other, shift, mirrored)
+
+
+class _Plane(NamedTuple):
+    """An image's fine detail, and its mean square in the window around each pixel."""
+
+    detail: Gray
+    power: Gray
+
+    def mirrored(self) -> _Plane:
+        return _Plane(*(np.ascontiguousarray(plane[:, ::-1]) for plane in self))
+
+
+def _mean(plane: Gray) -> Gray:
+    return np.asarray(cv2.boxFilter(plane, -1, (_WINDOW, _WINDOW)), np.float32)
 
 
 def _whitened(detail: Gray) -> Gray:
@@ -90,20 +106,17 @@ def _peaks(correlation: Gray, mirrored: bool) -> Iterator[tuple[int, int]]:
                 yield y, x
 
 
-def _places(detail: Gray, other: Gray, shift: tuple[int, int], mirrored: bool) -> Iterator[Repetition]:
-    """Yield the connected areas in which `detail` is `other`, the same image or its mirror image, shifted."""
-    (top, left), (height, width) = np.maximum(shift, 0), detail.shape
+def _places(plane: _Plane, other: _Plane, shift: tuple[int, int], mirrored: bool) -> Iterator[Repetition]:
+    """Yield the connected areas in which `plane` is `other`, the same image or its mirror image, shifted."""
+    (top, left), (height, width) = np.maximum(shift, 0), plane.detail.shape
     bottom, right = height + min(shift[0], 0), width + min(shift[1], 0)
     if bottom - top < _WINDOW or right - left < _WINDOW:
         return
-    copy = detail[top:bottom, left:right]
-    original = other[top - shift[0] : bottom - shift[0], left - shift[1] : right - shift[1]]
-    rows, columns = slice(_WINDOW // 2, None, _STEP), slice(_WINDOW // 2, None, _STEP)
-    product, *powers = (
-        cv2.boxFilter(first * second, -1, (_WINDOW, _WINDOW))[rows, columns]
-        for first, second in ((copy, original), (copy, copy), (original, original))
-    )
-    likeness = product / np.sqrt(np.prod([power + QUANTISATION_VARIANCE for power in powers], axis=0))
+    here = np.s_[top:bottom, left:right]
+    there = np.s_[top - shift[0] : bottom - shift[0], left - shift[1] : right - shift[1]]
+    grid = np.s_[_WINDOW // 2 :: _STEP, _WINDOW // 2 :: _STEP]
+    product = _mean(plane.detail[here] * other.detail[there])[grid]
+    likeness = product / np.sqrt(plane.power[here][grid] * other.power[there][grid])
     _, labels, boxes, _ = cv2.connectedComponentsWithStats((likeness > ALIKE).astype(np.uint8))
     for label in np.flatnonzero(boxes[:, cv2.CC_STAT_AREA] >= FEWEST_PLACES):
         if label == 0:

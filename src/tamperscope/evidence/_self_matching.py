@@ -210,15 +210,21 @@ def _near(
     candidates = np.ascontiguousarray(np.column_stack([candidates, norms]).T)
     limit = (LARGEST_DISTANCE / DISTINCT) ** 2
     for start in range(0, len(queries), _QUERIES_AT_ONCE):
-        distances = queries[start : start + _QUERIES_AT_ONCE] @ candidates
-        distances += norms[start : start + _QUERIES_AT_ONCE, None]
+        # Distances are mutual, to mirrored descriptors as well: half of them will do.
+        stop = start + _QUERIES_AT_ONCE
+        distances = queries[start:stop] @ candidates[:, start:]
+        distances += norms[start:stop, None]
         near = np.flatnonzero(distances < limit)
         if len(near) > _MOST_NEAR * len(distances):
             # Patterns that repeat everywhere: the nearest of each will do.
-            furthest = np.partition(distances, _MOST_NEAR, axis=1)[:, _MOST_NEAR, None]
+            count = min(_MOST_NEAR, distances.shape[1] - 1)
+            furthest = np.partition(distances, count, axis=1)[:, count, None]
             near = np.flatnonzero(distances < np.minimum(furthest, limit))
-        query, neighbour = np.divmod(near, distances.shape[1])
-        yield query + start, neighbour, distances.ravel()[near]
+        query, neighbour = (index + start for index in np.divmod(near, distances.shape[1]))
+        distance = distances.ravel()[near]
+        yield query, neighbour, distance
+        later = neighbour >= stop
+        yield neighbour[later], query[later], distance[later]
 
 
 def _similarities(

@@ -41,6 +41,7 @@ DECIDED = 0.7
 """Probability from which the likelier copy alone is marked. Below it, marking both areas costs less: of two
 equally large areas, both have an F1 of 2/3 whichever is the copy."""
 
+# What the strength of a pair is weighed from, by `benchmarks/fit_clones.py`; see `_strength`.
 STRENGTH_TERMS = ("likeness", "log matches", "whole pixels", "no keypoints", "solidity", "log length")
 _WEIGHTS = (1.22, 2.03, 0.56, -3.27, -3.15, -3.73)
 _INTERCEPT = 2.32
@@ -57,8 +58,7 @@ EXPLANATION = Explanation(
     what_it_cannot=(
         "Which of the two areas is the copy is a guess; where it is not certain enough, both are marked. "
         "Prints, logos and machine-made patterns can repeat by themselves. Copies of small or featureless "
-        "areas, and copies "
-        "that were distorted or strongly compressed, are missed."
+        "areas, and copies that were distorted or strongly compressed, are missed."
     ),
 )
 
@@ -95,7 +95,7 @@ class Clone:
         return {
             "source": _outlined(self.source_mask),
             "target": _outlined(self.target_mask),
-            "transform": self.transform.round(4).tolist(),
+            "transform": (self.transform.round(4) + 0.0).tolist(),  # no -0.0
             "change": _manner(self),
             "matches": self.matches,
             "strength": round(self.strength, 4),

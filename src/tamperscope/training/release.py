@@ -36,9 +36,9 @@ from tamperscope.synthesis import Forgery, PhotoLibrary, forge
 SIZES = (256, 320, 384, 512)
 """Sides of the held-out images in pixels: about what the web makes of a photo."""
 THRESHOLDS = tuple(np.arange(0.05, 0.96, 0.05).round(2).tolist())
-SMALLEST_REGIONS = (0.005, 0.01, 0.02)
-"""Shares of an image that may be asked of a marked area."""
-KEPT_F1 = 0.97
+SMALLEST_REGIONS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01)
+"""Shares of an image that may be asked of a marked area, as `outline` takes them."""
+KEPT_F1 = 0.93
 """Share of the best F1 that the chosen cut must keep."""
 _QUANTISED_OVER = 100
 _NAME = "tamperscope-joint"
