@@ -34,9 +34,9 @@ def outline(
 ) -> Outline:
     """Cut a heatmap (height, width; 0 to 1) at `threshold` and drop what is too small to mean anything.
 
-    `smallest_region` is the share of the image's pixels, 0 to 1, that a connected area (8 neighbours) needs where
-    its probability is 1; one whose mean is half way down to the threshold needs twice as many. An area that
-    holds a pixel of `certain` (height, width) is not in doubt, whatever its size.
+    `smallest_region` is the share of the image's pixels, 0 to 1, that a connected area (8 neighbours) needs
+    where its probability is 1; one whose mean is half way down to the threshold needs twice as many. An area
+    that holds a pixel of `certain` (height, width) is not in doubt, whatever its size.
     """
     candidates = (heatmap >= threshold).astype(np.uint8)
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8)
