@@ -14,8 +14,10 @@ from flask import g, has_request_context
 def configure(level: str, log_format: str) -> None:
     """Send everything from `level` up to stderr, as `text` or as `json`."""
     logging.basicConfig(level=level.upper(), handlers=[handler(log_format, sys.stderr)])
-    # It tells at level info of every client that closes its connection first, as curl does.
-    logging.getLogger("waitress").setLevel(logging.WARNING)
+    # At level info, the one tells of every client that closes its connection first, as curl does, and the other
+    # at each start which database it may not have to change.
+    for library in ("waitress", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def handler(log_format: str, stream: TextIO) -> logging.Handler:
