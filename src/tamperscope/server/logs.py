@@ -14,8 +14,8 @@ from flask import g, has_request_context
 def configure(level: str, log_format: str) -> None:
     """Send everything from `level` up to stderr, as `text` or as `json`."""
     logging.basicConfig(level=level.upper(), handlers=[handler(log_format, sys.stderr)])
-    # At level info, the one tells of every client that closes its connection first, as curl does, and the other
-    # at each start which database it may not have to change.
+    # At level info, the one tells of every client that closes its connection first, as curl does, and the
+    # other at each start which database it may not have to change.
     for library in ("waitress", "alembic"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
