@@ -14,10 +14,10 @@ from flask import g, has_request_context
 def configure(level: str, log_format: str) -> None:
     """Send everything from `level` up to stderr, as `text` or as `json`."""
     logging.basicConfig(level=level.upper(), handlers=[handler(log_format, sys.stderr)])
-    # It tells at level info of every client that closes its connection first, as curl does.
-    logging.getLogger("waitress").setLevel(logging.WARNING)
-    # And this one of every message.
-    logging.getLogger("huey").setLevel(logging.WARNING)
+    # At level info, these tell of every client that closes its connection first, as curl does, of every message,
+    # and at each start which database need not be changed.
+    for library in ("waitress", "huey", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def handler(log_format: str, stream: TextIO) -> logging.Handler:
