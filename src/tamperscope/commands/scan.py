@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -135,7 +135,7 @@ def scan(
     skipped = Skipped()
     # Masks would be found as images, and get masks, and so on for ever.
     exclusion = Exclusion(tuple(exclude), (str(masks),) if masks else ())
-    listed = _listed("\0" if null else "\n") if "-" in paths else ()
+    listed: Iterable[str] = _listed("\0" if null else "\n") if "-" in paths else ()
     found = find([path for path in paths if path != "-"], listed, skipped, exclusion)
     with _journal(out, examination.identity(bundle)) as journal:
         if masks:
