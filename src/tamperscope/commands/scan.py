@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -84,6 +85,7 @@ _SHOWN = 10
 @click.pass_context
 def scan(
     ctx: click.Context,
+    /,
     paths: Sequence[str],
     out: Path,
     masks: Path | None,
@@ -222,7 +224,8 @@ def _work(
 def _listed(end: str) -> Iterator[str]:
     """Yield the names on stdin, as they come; `end` is what each of them ends with."""
     left = b""
-    while block := sys.stdin.buffer.read1():
+    stdin = cast("io.BufferedReader", sys.stdin.buffer)
+    while block := stdin.read1():
         *lines, left = (left + block).split(end.encode())
         yield from (os.fsdecode(line) for name in lines if (line := name.rstrip(b"\r")))
     if left:

@@ -14,8 +14,8 @@ from flask import g, has_request_context
 def configure(level: str, log_format: str) -> None:
     """Send everything from `level` up to stderr, as `text` or as `json`."""
     logging.basicConfig(level=level.upper(), handlers=[handler(log_format, sys.stderr)])
-    # At level info, these tell of every client that closes its connection first, as curl does, of every message,
-    # and at each start which database need not be changed.
+    # At level info, these tell of every client that closes its connection first, as curl does, of every
+    # message, and at each start which database need not be changed.
     for library in ("waitress", "huey", "alembic"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
