@@ -67,7 +67,7 @@ def test_more_of_a_trace_never_lowers_the_score(rng: np.random.Generator) -> Non
 
 def test_a_constant_measurement_is_harmless(rng: np.random.Generator) -> None:
     rows, truth = images(rng, separation=2)
-    model = calibration.fit([{**row, "network_score": 3.0} for row in rows], truth)
+    model = calibration.fit([{**row, "constant": 3.0} for row in rows], truth)
     assert np.isfinite(list(model.coefficients.values())).all()
 
 
@@ -107,18 +107,25 @@ def test_one_pixel_does_not_decide_a_small_image() -> None:
 
 def test_measurements_grow_with_the_evidence() -> None:
     faint, strong = np.full((50, 50), 0.2, np.float32), np.full((50, 50), 0.2, np.float32)
-    strong[:20, :20] = 0.9
-    low = calibration.measure(faint, np.array([0.1, 0.2], np.float32), {"clones": 0.0})
-    high = calibration.measure(strong, np.array([0.1, 0.7], np.float32), {"clones": 0.8})
-    assert low.keys() == high.keys() == {"network_map", "network_score", "clones"}
+    strong[:20, :20] = 0.7
+    low = calibration.measure(faint, {"clones": 0.0})
+    high = calibration.measure(strong, {"clones": 0.3})
+    assert low.keys() == high.keys() == {"network_map", "clones"}
     assert all(low[name] < high[name] for name in low)
 
 
-def test_a_certain_network_gives_finite_measurements() -> None:
-    certain = calibration.measure(np.ones((40, 40), np.float32), np.array([1.0], np.float32))
-    nothing = calibration.measure(np.zeros((40, 40), np.float32), np.array([0.0], np.float32))
-    assert np.isfinite([*certain.values(), *nothing.values()]).all()
+def test_evidence_counts_more_once_it_is_notable() -> None:
+    heatmap = np.zeros((40, 40), np.float32)
+    below, notable = (
+        calibration.measure(heatmap, {"clones": strength})["clones"] for strength in (0.49, 0.51)
+    )
+    assert notable - below > 1
 
 
-def test_a_network_without_a_score_has_no_head_measurement() -> None:
-    assert "network_score" not in calibration.measure(np.zeros((40, 40), np.float32))
+def test_a_networks_certainty_counts_up_to_a_limit() -> None:
+    likely, certain = (
+        calibration.measure(np.full((40, 40), probability, np.float32))["network_map"]
+        for probability in (0.95, 1.0)
+    )
+    assert likely == certain == calibration.MOST_FROM_NETWORKS
+    assert np.isfinite(calibration.measure(np.zeros((40, 40), np.float32))["network_map"])

@@ -48,7 +48,7 @@ def logistic(coefficients: dict[str, float], intercept: float) -> Calibration:
 
 def calibrated(bundle: Bundle, intercept: float, threshold: float) -> Detector:
     """A detector whose score is the sigmoid of `intercept`, whatever the image."""
-    model = logistic({"network_map": 0.0, "network_score": 0.0}, intercept)
+    model = logistic({"network_map": 0.0}, intercept)
     return Detector(dataclasses.replace(bundle, calibration=model, threshold=threshold), threads=1)
 
 
@@ -88,11 +88,12 @@ def test_areas_below_the_bundles_smallest_region_are_dropped(
     joint_bundle: Bundle, detector: Detector, photo: NDArray[np.uint8]
 ) -> None:
     threshold = float(np.quantile(detector.analyze(photo).heatmap, 0.8))
-    strict = dataclasses.replace(joint_bundle, threshold=threshold, smallest_region=20 / photo[..., 0].size)
+    strict = dataclasses.replace(joint_bundle, threshold=threshold, smallest_region=1 / photo[..., 0].size)
     report = Detector(strict, threads=1).analyze(photo)
     assert report.regions
     assert min(region.area_share for region in report.regions) >= strict.smallest_region
-    assert report.mask.sum() < (report.heatmap >= threshold).sum()
+    marked = report.mask.sum()
+    assert 0 < marked < (report.heatmap >= threshold).sum()
 
 
 def test_a_large_image_has_the_same_map_as_its_tiles_alone(
@@ -202,9 +203,9 @@ def test_a_bundle_without_types_cannot_analyse(pair_bundle: Bundle) -> None:
         Detector(half)
 
 
-def test_a_calibration_on_what_no_network_gives_is_refused(pair_bundle: Bundle) -> None:
-    model = logistic({"network_map": 1.0, "network_score": 1.0}, 0.0)
-    with pytest.raises(BundleError, match="calibrated on network_score"):
+def test_a_calibration_on_what_nothing_measures_is_refused(pair_bundle: Bundle) -> None:
+    model = logistic({"network_map": 1.0, "phase_of_the_moon": 1.0}, 0.0)
+    with pytest.raises(BundleError, match="calibrated on phase_of_the_moon"):
         Detector.load(dataclasses.replace(pair_bundle, calibration=model))
 
 
@@ -214,7 +215,7 @@ def test_limits_apply(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
 
 
 def test_measurements_are_those_a_calibration_takes(detector: Detector, photo: NDArray[np.uint8]) -> None:
-    assert detector.analyze(photo).measurements.keys() == {"network_map", "network_score"} | COUNTED
+    assert detector.analyze(photo).measurements.keys() == {"network_map"} | COUNTED
 
 
 def test_warming_up_leaves_answers_alone(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:

@@ -8,7 +8,7 @@ operating points that are chosen by the errors they allow, not 0.5 by habit.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
@@ -16,11 +16,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope.report import OperatingPoints, Reason, Verdict
+from tamperscope.report import NOTABLE, OperatingPoints, Reason, Verdict
 
 PEAK_SHARE = 0.01
 PEAK_PIXELS = 64
 """Below 6400 pixels, 1 % of a map is too few pixels to average: an 80 x 80 image and a smaller one use 64."""
+NETWORK_MAP = "network_map"
+MOST_FROM_NETWORKS = 2.0
+"""Logit above which a network's certainty counts no more: it is as certain of many authentic photos, so that
+it must not decide alone (docs/experiments.md, 14).
+"""
 
 
 @dataclass(frozen=True)
@@ -112,27 +117,19 @@ def peak(heatmap: NDArray[np.float32]) -> float:
     return float(np.partition(flat, flat.size - count)[flat.size - count :].mean(dtype=np.float64))
 
 
-def measured(outputs: Collection[str]) -> frozenset[str]:
-    """Return the names of what `measure` gives of the networks of a bundle with these outputs."""
-    return frozenset({"network_map"} | ({"network_score"} if "score" in outputs else set()))
-
-
 def measure(
-    heatmap: NDArray[np.float32],
-    tile_scores: NDArray[np.float32] | None = None,
-    strengths: Mapping[str, float] = MappingProxyType({}),
+    heatmap: NDArray[np.float32], strengths: Mapping[str, float] = MappingProxyType({})
 ) -> dict[str, float]:
     """Return the measurements a calibration may use.
 
-    `network_map`: logit of `peak(heatmap)`. `network_score`: logit of the largest of `tile_scores` (tiles,),
-    the network's own in 0 to 1, left out when a network has none: a forgery smaller than a tile is seen by
-    one tile, hence the largest and not the mean. `strengths` are those of the evidence by its names, 0 to 1,
-    and 0 where it does not apply.
+    `network_map`: logit of `peak(heatmap)`, `MOST_FROM_NETWORKS` at most. `strengths` are those of the
+    evidence by its names, 0 to 1, and 0 where it does not apply; what is notable counts 1 more, for it
+    hardly ever is so by chance.
     """
-    measurements = {"network_map": _logit(peak(heatmap)), **strengths}
-    if tile_scores is not None:
-        measurements["network_score"] = _logit(float(tile_scores.max()))
-    return measurements
+    return {
+        NETWORK_MAP: min(_logit(peak(heatmap)), MOST_FROM_NETWORKS),
+        **{name: strength + float(strength >= NOTABLE) for name, strength in strengths.items()},
+    }
 
 
 def fit(

@@ -59,11 +59,9 @@ class Detector:
         if missing := {"mask", "type"} - bundle.outputs:
             raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
         needed = set() if bundle.calibration is None else set(bundle.calibration.coefficients)
-        if unknown := needed - calibration.measured(bundle.outputs) - COUNTED:
+        if unknown := needed - {calibration.NETWORK_MAP} - COUNTED:
             names = " and ".join(sorted(unknown))
-            raise BundleError(
-                f"{bundle.path} is calibrated on {names}, which neither its networks nor this version give."
-            )
+            raise BundleError(f"{bundle.path} is calibrated on {names}, which this version does not measure.")
         self.bundle = bundle
         self._limits = limits
         self._pixel_budget = pixel_budget
@@ -157,7 +155,6 @@ class Detector:
             measured = measuring.result()
         masks = [output.mask for output in outputs if output.mask is not None]
         kinds = np.array([output.type for output in outputs])
-        scores = [output.score for output in outputs if output.score is not None]
         # The type is asked of the tiles that hold the manipulation; of all alike, where there is none.
         mass = np.array([np.sum(mask * tile.weights) for mask, tile in zip(masks, tiles, strict=True)]) + 1e-3
         type_scores = np.average(kinds.astype(np.float64), axis=0, weights=mass)
@@ -165,7 +162,6 @@ class Detector:
         return _Seen(
             heatmap=tiling.stitch(tiles, masks).clip(0, 1),
             type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
-            tile_scores=np.array(scores, np.float32) if scores else None,
             evidence=measured,
             notes=notes,
         )
@@ -185,7 +181,7 @@ class Detector:
     def _measure(self, seen: _Seen) -> dict[str, float]:
         found = {name: seen.evidence.get(name) if name in self._counted else None for name in COUNTED}
         strengths = {name: (evidence and evidence.strength) or 0.0 for name, evidence in found.items()}
-        return calibration.measure(seen.heatmap, seen.tile_scores, strengths)
+        return calibration.measure(seen.heatmap, strengths)
 
     def _doubts(self, verdict: Verdict, found: Outline) -> Iterator[str]:
         """What a reader of the verdict and the mask should know before trusting them."""
@@ -210,7 +206,6 @@ class _Seen:
     """The networks' own, at the resolution that was analysed."""
     type_scores: dict[ManipulationType, float]
     """The networks' own."""
-    tile_scores: NDArray[np.float32] | None
     evidence: Mapping[str, Evidence]
     """At the image's own resolution, as far as it was asked for."""
     notes: tuple[str, ...]

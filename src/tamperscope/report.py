@@ -133,17 +133,18 @@ class Reason:
     """How one measurement moved the score."""
 
     name: str
-    """`network_map`, `network_score` or the name of evidence."""
+    """`network_map` or the name of evidence."""
     effect: float
     """Change of the score's log-odds, compared with what the average authentic image has."""
 
     @property
     def text(self) -> str:
         """The same in words."""
-        what = {
-            "network_map": "The network's map of manipulated areas",
-            "network_score": "The network's impression of the whole picture",
-        }.get(self.name, f"The evidence {self.name.replace('_', ' ')}")
+        what = (
+            "The network's map of manipulated areas"
+            if self.name == "network_map"
+            else f"The evidence {self.name.replace('_', ' ')}"
+        )
         times = math.exp(abs(self.effect))
         if times < 1.05:
             return f"{what} hardly moved the score."

@@ -190,7 +190,7 @@ class ReasonAnswer(Answer):
     """How one measurement moved the score."""
 
     name: str
-    """`network_map`, `network_score` or the name of evidence."""
+    """`network_map` or the name of evidence."""
     effect: float
     """Change of the score's log-odds, compared with the average authentic image."""
     text: str
