@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -84,6 +85,7 @@ _SHOWN = 10
 @click.pass_context
 def scan(
     ctx: click.Context,
+    /,
     paths: Sequence[str],
     out: Path,
     masks: Path | None,
@@ -221,8 +223,9 @@ def _work(
 
 def _listed(end: str) -> Iterator[str]:
     """Yield the names on stdin, as they come; `end` is what each of them ends with."""
+    stdin = cast(BufferedReader, sys.stdin.buffer)
     left = b""
-    while block := sys.stdin.buffer.read1():
+    while block := stdin.read1():
         *lines, left = (left + block).split(end.encode())
         yield from (os.fsdecode(line) for name in lines if (line := name.rstrip(b"\r")))
     if left:
