@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -223,8 +223,8 @@ def _work(
 
 def _listed(end: str) -> Iterator[str]:
     """Yield the names on stdin, as they come; `end` is what each of them ends with."""
+    stdin = cast(BufferedReader, sys.stdin.buffer)
     left = b""
-    stdin = cast("io.BufferedReader", sys.stdin.buffer)
     while block := stdin.read1():
         *lines, left = (left + block).split(end.encode())
         yield from (os.fsdecode(line) for name in lines if (line := name.rstrip(b"\r")))
