@@ -41,8 +41,8 @@ class Traces:
 def pasted_log_odds(traces: Traces) -> float:
     """Return the log odds that the target is the copy, and not the source.
 
-    A logistic regression of the pairs that are found in synthesised copy-moves: `benchmarks/fit_clones.py`
-    prints its weights. There is no intercept: the two areas are alike but for their names.
+    A logistic regression of the pairs that are found in synthesised copy-moves, as `benchmarks/fit_clones.py`
+    fits it. There is no intercept: the two areas are alike but for their names.
     """
     return 5.93 * traces.edge + 0.80 * traces.colour + 2.95 * traces.texture + 1.45 * traces.interpolation
 

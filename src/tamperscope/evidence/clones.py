@@ -41,7 +41,7 @@ DECIDED = 0.7
 """Probability from which the likelier copy alone is marked. Below it, marking both areas costs less: of two
 equally large areas, both have an F1 of 2/3 whichever is the copy."""
 
-# What the strength of a pair is weighed from, by `benchmarks/fit_clones.py`; see `_strength`.
+# What the strength of a pair is weighed from, see `_strength`.
 STRENGTH_TERMS = ("likeness", "log matches", "whole pixels", "no keypoints", "solidity", "log length")
 _WEIGHTS = (1.22, 2.03, 0.56, -3.27, -3.15, -3.73)
 _INTERCEPT = 2.32
@@ -184,8 +184,8 @@ def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
 def _strength(areas: RepeatedAreas) -> float:
     """Return 0 to 1, `NOTABLE` where authentic photos hardly ever get.
 
-    A logistic regression of copies against lookalikes, both in synthesised images, as printed by
-    `benchmarks/fit_clones.py`; its intercept is lowered so that 2 % of authentic photos are notable.
+    A logistic regression of copies against lookalikes, both in synthesised images, as
+    `benchmarks/fit_clones.py` fits it; its intercept is lowered so that 2 % of authentic photos are notable.
     """
     score = float(np.dot(_WEIGHTS, strength_terms(areas))) + _INTERCEPT
     return float(1 / (1 + np.exp(-score)))
