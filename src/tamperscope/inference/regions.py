@@ -26,6 +26,42 @@ class Outline:
     """How many connected areas the mask has."""
 
 
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The connected areas of a heatmap above a threshold, and how much each of them weighs."""
+
+    labels: NDArray[np.int32]
+    """(height, width): the number of the area, 0 below the threshold."""
+    statistics: NDArray[np.int32]
+    """(areas + 1, 5): box and size of each, as OpenCV has them."""
+    weights: NDArray[np.float64]
+    """(areas + 1,): share of the image's pixels that an area of probability 1 with as much above the
+    threshold would have; infinite for what is certain, and below 0 for the rest of the image.
+    """
+
+    def mask(self, smallest_region: float) -> NDArray[np.bool_]:
+        """Return (height, width): True in the areas that weigh at least `smallest_region`."""
+        kept: NDArray[np.bool_] = (self.weights >= smallest_region)[self.labels]
+        return kept
+
+
+def candidates(
+    heatmap: NDArray[np.float32], threshold: float, certain: NDArray[np.bool_] | None = None
+) -> Candidates:
+    """Return the areas of a heatmap (height, width; 0 to 1) from `threshold` on, as 8 neighbours connect them.
+
+    An area that holds a pixel of `certain` (height, width) is not in doubt, whatever its size.
+    """
+    above = (heatmap >= threshold).astype(np.uint8)
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    excess = np.bincount(labels.ravel(), (heatmap - threshold).ravel(), count)
+    weights = excess / (heatmap.size * max(1 - threshold, 1e-6))
+    if certain is not None:
+        weights[np.unique(labels[certain])] = np.inf
+    weights[0] = -1
+    return Candidates(labels, statistics, weights)
+
+
 def outline(
     heatmap: NDArray[np.float32],
     threshold: float,
@@ -34,21 +70,18 @@ def outline(
 ) -> Outline:
     """Cut a heatmap (height, width; 0 to 1) at `threshold` and drop what is too small to mean anything.
 
-    `smallest_region` is the share of the image's pixels, 0 to 1, that a connected area (8 neighbours) needs
-    where its probability is 1; one whose mean is half way down to the threshold needs twice as many. An area
-    that holds a pixel of `certain` (height, width) is not in doubt, whatever its size.
+    `smallest_region` is the share of the image's pixels, 0 to 1, that a connected area needs where its
+    probability is 1; one whose mean is half way down to the threshold needs twice as many. `certain` is as
+    for `candidates`.
     """
-    candidates = (heatmap >= threshold).astype(np.uint8)
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8)
-    areas = statistics[:, cv2.CC_STAT_AREA]
-    above = np.bincount(labels.ravel(), (heatmap - threshold).ravel(), len(areas))
-    kept = above >= smallest_region * heatmap.size * (1 - threshold)
-    if certain is not None:
-        kept[np.unique(labels[certain])] = True
-    kept[0] = False
-    largest_first = sorted(np.flatnonzero(kept).tolist(), key=lambda label: -areas[label])
-    regions = tuple(_region(label, labels, statistics, heatmap) for label in largest_first[:MOST_REGIONS])
-    return Outline(kept[labels], regions, len(largest_first))
+    found = candidates(heatmap, threshold, certain)
+    areas = found.statistics[:, cv2.CC_STAT_AREA]
+    kept = np.flatnonzero(found.weights >= smallest_region).tolist()
+    largest_first = sorted(kept, key=lambda label: -areas[label])
+    regions = tuple(
+        _region(label, found.labels, found.statistics, heatmap) for label in largest_first[:MOST_REGIONS]
+    )
+    return Outline(found.mask(smallest_region), regions, len(largest_first))
 
 
 def _region(

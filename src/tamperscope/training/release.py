@@ -8,6 +8,7 @@ calibrate(Path("model-imported"), held_out)       # a bundle that exists, such a
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -25,7 +26,7 @@ from tamperscope.bundle import Bundle, Preprocessing, write_manifest
 from tamperscope.detector import Detector, verified_copies
 from tamperscope.errors import CheckpointError
 from tamperscope.evaluation import metrics
-from tamperscope.inference.regions import outline
+from tamperscope.inference.regions import Candidates, candidates
 from tamperscope.network.architectures import build
 from tamperscope.network.checkpoints import read_weights
 from tamperscope.network.export import write_network
@@ -79,9 +80,13 @@ class Seen:
             report.measurements,
         )
 
+    def candidates(self, threshold: float) -> Candidates:
+        """Return the areas that may be marked at a threshold."""
+        return candidates(self.heatmap.astype(np.float32), threshold, self.copies)
+
     def mask(self, cut: Cut) -> NDArray[np.bool_]:
         """Return the mask that a cut gives."""
-        return outline(self.heatmap.astype(np.float32), *cut, self.copies).mask
+        return self.candidates(cut.threshold).mask(cut.smallest_region)
 
 
 @dataclass(frozen=True)
@@ -194,17 +199,17 @@ def rate_cuts(seen: Sequence[Seen], truths: Sequence[NDArray[np.bool_]]) -> dict
 
     `truths` are the ground truths, empty where an example is authentic.
     """
-    rated = {}
-    for cut in itertools.starmap(Cut, itertools.product(THRESHOLDS, SMALLEST_REGIONS)):
-        f1s, marked = [], []
-        for each, truth in zip(seen, truths, strict=True):
-            mask = each.mask(cut)
+    f1s: dict[Cut, list[float]] = defaultdict(list)
+    marked: dict[Cut, list[bool]] = defaultdict(list)
+    for (each, truth), threshold in itertools.product(zip(seen, truths, strict=True), THRESHOLDS):
+        found = each.candidates(threshold)
+        for smallest_region in SMALLEST_REGIONS:
+            cut, mask = Cut(threshold, smallest_region), found.mask(smallest_region)
             if truth.any():
-                f1s.append(metrics.overlap(mask, truth).f1)
+                f1s[cut].append(metrics.overlap(mask, truth).f1)
             else:
-                marked.append(mask.any())
-        rated[cut] = Rating(float(np.mean(f1s)), float(np.mean(marked)))
-    return rated
+                marked[cut].append(bool(mask.any()))
+    return {cut: Rating(float(np.mean(f1s[cut])), float(np.mean(marked[cut]))) for cut in f1s}
 
 
 def choose_cut(rated: Mapping[Cut, Rating]) -> Cut:
