@@ -48,7 +48,7 @@ class Candidates:
 def candidates(
     heatmap: NDArray[np.float32], threshold: float, certain: NDArray[np.bool_] | None = None
 ) -> Candidates:
-    """Return the areas of a heatmap (height, width; 0 to 1) from `threshold` on, as 8 neighbours connect them.
+    """Return the areas of a heatmap (height, width; 0 to 1) from `threshold` on, connected by 8 neighbours.
 
     An area that holds a pixel of `certain` (height, width) is not in doubt, whatever its size.
     """
