@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from tamperscope.scanning.scan import Fetched
 _CALLS_PER_ACTOR = 2
 # An image whose machines were lost as often says that the cluster is dissolving.
 _ATTEMPTS = 20
+_AUTO = "auto"
+_PATIENCE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -197,11 +200,19 @@ def _connect(address: str) -> None:
     # Nothing about the cluster is told to Ray's makers, unless somebody asked for it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
+        if address != _AUTO:
+            _knock(address)
         _ray().init(address=address, configure_logging=False, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         if "mismatch" in str(error):
             raise ScanError(f"The cluster at {address} has another version of Ray or Python.") from None
         raise ScanError(f"There is no Ray cluster at {address}.") from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError or ValueError where nobody answers: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
 
 
 def _cause(error: Any) -> TamperscopeError:
