@@ -7,6 +7,7 @@
 #   make hostile    5,000 damaged files through a real server, some minutes
 #   make fuzz       coverage-guided fuzzing of the image decoder for two minutes
 #   make contract   thousands of requests made up from the OpenAPI document
+#   make cluster    scans on a Ray cluster of several raylets on this machine; installs Ray
 #   make clean      remove the environment
 #
 # Another interpreter: make test PYTHON=python3.12
@@ -18,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format hostile fuzz contract clean
+.PHONY: serve test lint format hostile fuzz contract cluster clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -44,6 +45,10 @@ fuzz: $(VENV)/.dev.stamp
 contract: $(VENV)/.dev.stamp
 	@timeout 3600 $(BIN)/python -m pytest tests/robustness/test_contract.py --hypothesis-profile=long
 
+cluster: $(VENV)/.dev.stamp
+	$(INSTALL) --editable '.[cluster]'
+	@timeout 1800 $(BIN)/python -m pytest tests/scanning/test_cluster.py -m cluster
+
 clean:
 	rm -rf $(VENV)
 
@@ -53,7 +58,7 @@ $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[train,scan,cluster,tunnel,postgres,redis,dev]'
+	$(INSTALL) --editable '.[train,scan,tunnel,postgres,redis,dev]'
 	@touch $@ $(VENV)/.serve.stamp
 
 $(BIN)/python:

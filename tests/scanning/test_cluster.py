@@ -15,8 +15,11 @@ from tamperscope.scanning.cluster import ClusterPool
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-# Ray leaves its sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.cluster,
+    # Ray leaves its sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture(scope="module")
