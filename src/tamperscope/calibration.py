@@ -136,7 +136,7 @@ def fit(
     measurements: Sequence[Mapping[str, float]],
     manipulated: Sequence[bool],
     *,
-    false_alarm_rate: float = 0.02,
+    false_alarm_rate: float = 0.04,
     miss_rate: float = 0.10,
     ridge: float = 1.0,
 ) -> Calibration:

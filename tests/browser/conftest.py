@@ -27,7 +27,7 @@ expect.set_options(timeout=_PATIENCE_MILLISECONDS)
 
 
 # Not for the session: while Playwright runs, asyncio takes no other loop in this thread.
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     assert program, "the tests of the page need Chromium: apt-get install chromium"

@@ -187,7 +187,7 @@ def test_a_database_that_cannot_be_used_is_said_at_the_start(fake_model, tmp_pat
         serve.start(Settings(port=0, database=f"sqlite:///{tmp_path / 'photo.jpg'}"), pytest.fail)
 
 
-def test_signals_are_still_heard_after_swaps_of_real_networks(joint_bundle):
+def test_signals_are_still_heard_after_swaps_of_real_networks(joint_bundle, tmp_path):
     command = [
         sys.executable,
         "-m",
@@ -199,6 +199,10 @@ def test_signals_are_still_heard_after_swaps_of_real_networks(joint_bundle):
         "1",
         "--cache",
         "none",
+        "--model",
+        str(joint_bundle.path),
+        "--database",
+        f"sqlite:///{tmp_path / 'analyses.db'}",
     ]
     pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
