@@ -96,7 +96,7 @@ class Bundle:
     threshold: float
     """Probability, 0 to 1, from which a pixel belongs to the mask."""
     smallest_region: float
-    """Share of the image's pixels, 0 to 1, below which a connected area is dropped from the mask."""
+    """Share of the image, 0 to 1, that a wholly certain area must have to stay in the mask; see `outline`."""
     calibration: Calibration | None
     """None when nobody measured how often this bundle is wrong, as with a freshly imported pair."""
     identity: BundleIdentity

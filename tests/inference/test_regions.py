@@ -35,6 +35,14 @@ def test_an_area_must_be_larger_the_less_certain_it_is(heatmap: np.ndarray) -> N
     assert not outline(heatmap, 0.5, smallest_region=17 / 4800).mask[42, 7]
 
 
+def test_what_suffices_in_a_small_picture_suffices_in_a_large_one() -> None:
+    for side in (512, 1024):
+        heatmap = np.zeros((side, side), np.float32)
+        heatmap[100:140, 100:140] = 1
+        assert outline(heatmap, 0.5, smallest_region=0.005).mask.sum() == 1600
+        assert not outline(heatmap, 0.5, smallest_region=0.007).mask.any()
+
+
 def test_what_is_certain_stays_however_small(heatmap: np.ndarray) -> None:
     certain = np.zeros(heatmap.shape, bool)
     certain[50, 70] = certain[0, 0] = True

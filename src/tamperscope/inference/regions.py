@@ -12,6 +12,10 @@ from tamperscope.contours import polygon
 from tamperscope.report import Box, Region
 
 MOST_REGIONS = 100
+REFERENCE_PIXELS = 512 * 512
+"""Most pixels that an area's share refers to: traces need pixels, not shares, so an area that is large enough
+in a small picture is large enough in a large one.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +39,8 @@ class Candidates:
     statistics: NDArray[np.int32]
     """(areas + 1, 5): box and size of each, as OpenCV has them."""
     weights: NDArray[np.float64]
-    """(areas + 1,): share of the image's pixels that an area of probability 1 with as much above the
-    threshold would have; infinite for what is certain, and below 0 for the rest of the image.
+    """(areas + 1,): share of `REFERENCE_PIXELS`, or of a smaller image, that an area of probability 1 with as
+    much above the threshold would have; infinite for what is certain, and below 0 for the rest of the image.
     """
 
     def mask(self, smallest_region: float) -> NDArray[np.bool_]:
@@ -55,7 +59,7 @@ def candidates(
     above = (heatmap >= threshold).astype(np.uint8)
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     excess = np.bincount(labels.ravel(), (heatmap - threshold).ravel(), count)
-    weights = excess / (heatmap.size * max(1 - threshold, 1e-6))
+    weights = excess / (min(heatmap.size, REFERENCE_PIXELS) * max(1 - threshold, 1e-6))
     if certain is not None:
         weights[np.unique(labels[certain])] = np.inf
     weights[0] = -1
@@ -70,9 +74,9 @@ def outline(
 ) -> Outline:
     """Cut a heatmap (height, width; 0 to 1) at `threshold` and drop what is too small to mean anything.
 
-    `smallest_region` is the share of the image's pixels, 0 to 1, that a connected area needs where its
-    probability is 1; one whose mean is half way down to the threshold needs twice as many. `certain` is as
-    for `candidates`.
+    `smallest_region` is the share of the image's pixels, or of `REFERENCE_PIXELS` where it has more, 0 to 1,
+    that a connected area needs where its probability is 1; one whose mean is half way down to the threshold
+    needs twice as many. `certain` is as for `candidates`.
     """
     found = candidates(heatmap, threshold, certain)
     areas = found.statistics[:, cv2.CC_STAT_AREA]
