@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from tamperscope.bundle import Preprocessing
+
+# What the default bundle's input is normalised with.
+IMAGENET_MEAN, IMAGENET_STD = Preprocessing().mean, Preprocessing().std
 
 
 class HighPass(nn.Module):
