@@ -49,6 +49,13 @@ def test_an_earlier_compression_shows_at_its_own_step(photo: np.ndarray, step: i
     assert after > 0.85
 
 
+def test_statistics_stay_exact_where_training_is_in_half_precision(photo: np.ndarray) -> None:
+    image = normalised(compressed(photo, 12))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = BlockStatistics()(image)
+    assert torch.equal(found, BlockStatistics()(image))
+
+
 def test_a_compression_on_another_grid_does_not_show(photo: np.ndarray) -> None:
     moved = compressed(photo, 12)[3:, 5:][:120, :120]
     assert lattices(moved)[STEPS.index(12)] < 0.5

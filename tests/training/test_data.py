@@ -2,6 +2,7 @@ import itertools
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,6 +40,17 @@ def test_pixels_and_mask_are_cut_at_the_same_place(dataset: Path) -> None:
     marked = [example for example in map(crops.__getitem__, range(20)) if example.mask.any()]
     assert len(marked) > 10
     assert all((example.image[example.mask] == example.image[example.mask][0]).all() for example in marked)
+
+
+def test_crops_begin_on_the_grid_of_blocks(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:96, :96].astype(np.uint8)
+    samples.write(tmp_path / "images" / "a.png", np.dstack([rows, columns, 0 * rows]))
+    samples.write(tmp_path / "masks" / "a.png", np.full((96, 96), 255, np.uint8))
+    crops = Crops(read_dataset(tmp_path).samples, 32, seed=1)
+    # A mirrored crop begins on the grid at its other end.
+    begins = {tuple(int(crops[number].image[..., axis].min()) for axis in (0, 1)) for number in range(50)}
+    assert len(begins) > 10
+    assert all(top % 8 == 0 and left % 8 == 0 for top, left in begins)
 
 
 def test_an_image_smaller_than_the_crop_is_filled_up(dataset: Path) -> None:

@@ -313,8 +313,8 @@ def _group(matches: _Matches, detail: _Detail) -> Iterator[Repetition]:
     to its supporters, which then leave, and so on.
     """
     source, target = matches.source, matches.target
-    support = _support(matches)
-    waiting = np.ones(len(source), bool)
+    support, supporters = _support(matches)
+    waiting = supporters >= FEWEST_MATCHES
     for _ in range(MOST_HYPOTHESES):
         if not waiting.any():
             return
@@ -324,7 +324,7 @@ def _group(matches: _Matches, detail: _Detail) -> Iterator[Repetition]:
         )
         members = np.flatnonzero(waiting)[agreeing]
         waiting[suggestion] = False
-        members = members[np.unique(source[members].round(), axis=0, return_index=True)[1]]
+        members = members[_one_per_place(source[members])]
         if len(members) < FEWEST_MATCHES or not _plausible(transform):
             continue
         inverse = cv2.invertAffineTransform(transform)
@@ -336,20 +336,26 @@ def _group(matches: _Matches, detail: _Detail) -> Iterator[Repetition]:
             yield repetition
 
 
-def _support(matches: _Matches) -> NDArray[np.float32]:
-    """Return (matches,): how many others fit what each suggests, by how much more than alike they are."""
+def _support(matches: _Matches) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Return what fits each match's suggestion, itself included: its weight, (matches,), and its number.
+
+    A match weighs the more, the more than just alike it is.
+    """
     weights = ((matches.likeness - ALIKE) / (1 - ALIKE)) ** 2
     support = np.empty(len(weights), np.float32)
-    source, target = matches.source, matches.target
+    supporters = np.empty(len(weights), np.intp)
+    source, target = matches.source.T, matches.target.T
     for start in range(0, len(weights), 256):
         block = slice(start, start + 256)
         transforms = matches.transforms[block].astype(np.float32)
-        predicted = (transforms[:, :, :2].reshape(-1, 2) @ source.T).reshape(-1, 2, len(source))
-        miss = np.hypot(*(predicted + transforms[:, :, 2:] - target.T).transpose(1, 0, 2))
-        distance = np.hypot(*(source[block].T[:, :, None] - source.T[:, None]))
+        x, y = (transforms[:, axis, :2] @ source + transforms[:, axis, 2:] - target[axis] for axis in (0, 1))
+        right, down = (source[axis, block, None] - source[axis] for axis in (0, 1))
+        distance = np.sqrt(right * right + down * down)
         # A keypoint's angle and size are off by some percent, which grows with the distance.
-        support[block] = ((miss < 3 + 0.1 * distance) & (distance < 200)) @ weights
-    return support
+        tolerance = 3 + 0.1 * distance
+        fitting = (x * x + y * y < tolerance * tolerance) & (distance < 200)
+        support[block], supporters[block] = fitting @ weights, fitting.sum(1)
+    return support, supporters
 
 
 def _fit(
@@ -358,7 +364,8 @@ def _fit(
     """Fit an affine transform to the matches that agree with it more and more closely."""
     for tolerance in (8, 5, 3, 3):
         agreeing = _error(transform, source, target) < tolerance
-        places = np.unique(source[agreeing].round(), axis=0)
+        places = source[agreeing]
+        places = places[_one_per_place(places)]
         if len(places) < 2:
             break
         if _spread(places) > 4:
@@ -389,9 +396,18 @@ def _fit_similarity(source: Points, target: Points, mirrored: bool) -> NDArray[n
     )
 
 
+def _one_per_place(points: Points) -> NDArray[np.intp]:
+    """Return indices of points of which no two share a pixel."""
+    x, y = points.round().astype(np.int64).T
+    return np.unique((x << 32) + y, return_index=True)[1]
+
+
 def _spread(points: Points) -> float:
     """Return the standard deviation of the points along the direction in which they vary least."""
-    return float(np.linalg.svd(points - points.mean(0), compute_uv=False)[-1] / np.sqrt(len(points)))
+    x, y = (points - points.mean(0)).T
+    across, down, mixed = x @ x, y @ y, x @ y
+    least = (across + down - np.hypot(across - down, 2 * mixed)) / 2
+    return float(np.sqrt(max(least, 0) / len(points)))
 
 
 def _error(transform: NDArray[np.float64], source: Points, target: Points) -> NDArray[np.float64]:

@@ -70,6 +70,11 @@ class BlockStatistics(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the measurements, each roughly within -2..4."""
+        # In half precision, large coefficients would be further off their lattice than its steps.
+        with torch.autocast(image.device.type, enabled=False):
+            return self._measured(image)
+
+    def _measured(self, image: Tensor) -> Tensor:
         luminance = functional.conv2d(image, self.luminance) + self.offset
         coefficients = functional.conv2d(luminance, self.basis, stride=BLOCK)
         low = coefficients[:, 1 : 1 + _FREQUENCIES]

@@ -27,6 +27,7 @@ from tamperscope.datasets import Reading, Sample, read_dataset
 from tamperscope.datasets.split import split
 from tamperscope.errors import DatasetError, ImageError, TrainingError
 from tamperscope.images import read_image
+from tamperscope.network.block_view import BLOCK
 from tamperscope.report import ManipulationType
 from tamperscope.synthesis import Mix, PhotoLibrary, forge
 from tamperscope.training.config import Config, Dataset, Synthetic
@@ -79,7 +80,7 @@ class Crops(Examples[Example]):
     """Random crops of a dataset's images by number, without end: each image once, then each once more...
 
     A crop of a forged image shows some of what was manipulated four times out of five; half of the crops
-    are mirrored.
+    are mirrored. All of them begin on the grid of JPEG's blocks, as the images that are analysed do.
     """
 
     def __init__(self, samples: Sequence[Sample], size: int, seed: int) -> None:
@@ -114,8 +115,10 @@ class Crops(Examples[Example]):
         top, left = (int(rng.integers(0, side - self.size + 1)) for side in mask.shape)
         manipulated = np.argwhere(mask)
         if len(manipulated) and rng.random() < 0.8:
-            anchor = manipulated[rng.integers(len(manipulated))] - rng.integers(0, self.size, 2)
+            within = rng.integers(0, self.size - BLOCK + 1, 2)
+            anchor = manipulated[rng.integers(len(manipulated))] - within
             top, left = np.clip(anchor, 0, np.array(mask.shape) - self.size)
+        top, left = top - top % BLOCK, left - left % BLOCK
         window = np.s_[top : top + self.size, left : left + self.size]
         pixels, mask = pixels[window], mask[window]
         if rng.random() < 0.5:
