@@ -17,7 +17,9 @@ from torch import nn
 
 from tamperscope.bundle import Architecture
 from tamperscope.errors import TrainingError
+from tamperscope.network.architectures import build
 from tamperscope.network.checkpoints import read_segmentation
+from tamperscope.network.start import start_from
 from tamperscope.training.config import Config, read_config
 from tamperscope.training.module import Training
 from tamperscope.training.run import resumed_config, train
@@ -50,6 +52,19 @@ def test_a_run_leaves_weights_curves_and_pictures(run: Path) -> None:
     sheet = np.asarray(PIL.Image.open(run / "predictions" / "step-000006.png"))
     assert sheet.std() > 20
     assert resumed_config(run).budget.steps == 6
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_network_of_the_default_bundle_is_trained(
+    config_file: Path, tmp_path: Path, precision: str
+) -> None:
+    config = read_config(config_file, ["budget.steps=2", f"optimisation.precision={precision}"])
+    best = train("joint", config, tmp_path, console=quiet())
+    losses = curve(tmp_path)[0]
+    assert all(0 < float(losses[name]) < 10 for name in ("bce", "dice", "score"))
+    architecture = Architecture("joint", "mobilenet_v2", 1)
+    network = build(architecture)
+    assert len(start_from(network, architecture, best)) == len(network.state_dict())
 
 
 def test_a_killed_run_goes_on_with_the_same_curve(run: Path, config_file: Path, tmp_path: Path) -> None:

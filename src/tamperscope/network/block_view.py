@@ -62,7 +62,7 @@ class BlockStatistics(nn.Module):
         self.register_buffer("luminance", scaled.view(1, 3, 1, 1), persistent=False)
         self.offset = float((weights * torch.tensor(IMAGENET_MEAN)).sum() * 255 - 128)
         self.register_buffer("basis", _cosines().view(BLOCK * BLOCK, 1, BLOCK, BLOCK), persistent=False)
-        self.register_buffer("steps", torch.tensor(_STEPS).view(1, 1, -1, 1, 1), persistent=False)
+        self.register_buffer("steps", torch.tensor(_STEPS), persistent=False)
         bands = torch.zeros(len(_BANDS) - 1, BLOCK * BLOCK)
         for row, (first, end) in enumerate(itertools.pairwise(_BANDS)):
             bands[row, first:end] = 1 / (end - first)
@@ -78,7 +78,7 @@ class BlockStatistics(nn.Module):
         luminance = functional.conv2d(image, self.luminance) + self.offset
         coefficients = functional.conv2d(luminance, self.basis, stride=BLOCK)
         low = coefficients[:, 1 : 1 + _FREQUENCIES]
-        multiple = low.unsqueeze(2) / self.steps
+        multiple = low.unsqueeze(2) / self.steps.view(-1, 1, 1)
         # Runtimes compute cosines of large angles in different ways.
         lattice = torch.cos(2 * math.pi * (multiple - multiple.round())).flatten(1, 2)
         size = torch.log1p(low.abs())

@@ -133,7 +133,9 @@ class Training(lightning.LightningModule):
             if names
         ]
         kind = AdamW if optimisation.optimiser == "adamw" else Adam
-        return kind(groups, weight_decay=optimisation.weight_decay, fused=True)
+        # Lightning does not clip what a fused optimiser steps along in mixed precision.
+        fused = optimisation.precision == "32-true" or optimisation.gradient_clip is None
+        return kind(groups, weight_decay=optimisation.weight_decay, fused=fused)
 
     def on_train_start(self) -> None:
         """Start the clock of this run; one whose budget was used up before it was resumed ends at once."""
