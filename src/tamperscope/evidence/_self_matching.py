@@ -353,8 +353,9 @@ def _support(matches: _Matches) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         distance = np.sqrt(right * right + down * down)
         # A keypoint's angle and size are off by some percent, which grows with the distance.
         tolerance = 3 + 0.1 * distance
-        fitting = (x * x + y * y < tolerance * tolerance) & (distance < 200)
-        support[block], supporters[block] = fitting @ weights, fitting.sum(1)
+        miss = x * x + y * y
+        support[block] = ((miss < tolerance * tolerance) & (distance < 200)) @ weights
+        supporters[block] = (miss < np.square(np.maximum(tolerance, 8))).sum(1)
     return support, supporters
 
 
