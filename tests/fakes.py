@@ -24,6 +24,7 @@ from tamperscope.report import (
     ManipulationType,
     Region,
     Report,
+    Source,
     Verdict,
 )
 from tamperscope.server.app import RELOAD, create_app
@@ -116,7 +117,8 @@ def _report(image: Image, manipulated: bool) -> Report:
     top, left = image.height // 8, image.width // 8
     box = Box(left, top, image.width // 2 - left, image.height // 2 - top)
     corners = ((left, top), (left, image.height // 2 - 1), (image.width // 2 - 1, top))
-    region = Region(box, corners, float(mask.mean()), 0.75, ManipulationType.COPYMOVE, source=corners)
+    source = Source(corners, 0.75, decided=True)
+    region = Region(box, corners, float(mask.mean()), 0.75, ManipulationType.COPYMOVE, source)
     return Report(
         verdict=Verdict.MANIPULATED if manipulated else Verdict.AUTHENTIC,
         score=0.9 if manipulated else 0.1,

@@ -254,7 +254,7 @@ def test_a_verified_copy_joins_mask_type_and_evidence(
     region = report.regions[0]
     assert region.type is ManipulationType.COPYMOVE
     # Source and copy lie in one area each, whichever was taken for which.
-    (x, y), box = np.mean(region.source, axis=0), region.box
+    (x, y), box = np.mean(region.source.polygon, axis=0), region.box
     assert abs(x - (box.x + box.width / 2)) == pytest.approx(130, abs=8)
     assert abs(y - (box.y + box.height / 2)) == pytest.approx(90, abs=8)
     told = json.loads(json.dumps(report.to_json()))["evidence"]["clones"]
@@ -264,6 +264,7 @@ def test_a_verified_copy_joins_mask_type_and_evidence(
     (region,) = report.to_json()["regions"]
     assert region["type"] == "copymove"
     assert region["source"]["polygon"] == clone["source"]["polygon"]
+    assert region["source"]["certainty"] == clone["certainty"] >= 0.5
     assert any(x < 120 and y < 120 for x, y in region["source"]["polygon"] + region["polygon"])
     assert any(x > 120 and y > 120 for x, y in region["source"]["polygon"] + region["polygon"])
 

@@ -30,7 +30,7 @@ from tamperscope.images import Image, ImageLimits, ImageSource, read_image
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import Outline, outline
 from tamperscope.inference.runtime import Precision, Runtime, TileOutputs
-from tamperscope.report import Evidence, ManipulationType, Reason, Region, Report, Verdict
+from tamperscope.report import Evidence, ManipulationType, Reason, Region, Report, Source, Verdict
 
 PIXEL_BUDGET = 4_000_000
 COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
@@ -240,12 +240,13 @@ def _explained(region: Region, found: Sequence[Clone]) -> Region:
     corners = tuple((x - box.x, y - box.y) for x, y in region.polygon)
     area = filled(corners, (box.height, box.width))
     for clone in found:
-        copies = [(clone.target_mask, clone.source_mask)]
+        copies = [(clone.target_mask, clone.source_mask, clone.certainty)]
         if not clone.decided:
-            copies.append((clone.source_mask, clone.target_mask))
-        for copy, source in copies:
+            copies.append((clone.source_mask, clone.target_mask, 1 - clone.certainty))
+        for copy, original, certainty in copies:
             if (copy[window] & area).sum() > 0.5 * area.sum():
-                return replace(region, type=ManipulationType.COPYMOVE, source=polygon(source))
+                source = Source(polygon(original), certainty, clone.decided)
+                return replace(region, type=ManipulationType.COPYMOVE, source=source)
     return region
 
 

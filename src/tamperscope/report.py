@@ -50,6 +50,26 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What an area is a copy of."""
+
+    polygon: tuple[tuple[int, int], ...]
+    """Outer contour as (x, y) pixels, simplified to within one pixel."""
+    certainty: float
+    """Probability, 0 to 1, that the area is the copy and this the source, and not the other way round."""
+    decided: bool
+    """Whether that is certain enough for only one of the two to be marked."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the source in types that `json.dumps` takes."""
+        return {
+            "polygon": [list(point) for point in self.polygon],
+            "certainty": round(self.certainty, 4),
+            "decided": self.decided,
+        }
+
+
+@dataclass(frozen=True)
 class Region:
     """One connected manipulated area of the mask."""
 
@@ -62,8 +82,8 @@ class Region:
     """Mean manipulation probability inside the region, 0 to 1."""
     type: ManipulationType | None = None
     """How this area was manipulated, where evidence shows it; None where only the report's type says so."""
-    source: tuple[tuple[int, int], ...] | None = None
-    """Of a copy within the image: outer contour, (x, y) pixels, of the area it was probably copied from."""
+    source: Source | None = None
+    """Of one of two areas that repeat one another: the other one."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the region in types that `json.dumps` takes."""
@@ -73,7 +93,7 @@ class Region:
             "area_share": round(self.area_share, 6),
             "probability": round(self.probability, 4),
             "type": self.type.value if self.type else None,
-            "source": {"polygon": [list(point) for point in self.source]} if self.source else None,
+            "source": self.source.to_json() if self.source else None,
         }
 
 
@@ -143,7 +163,7 @@ class Reason:
         what = (
             "The network's map of manipulated areas"
             if self.name == "network_map"
-            else f"The evidence {self.name.replace('_', ' ')}"
+            else f"The search for {self.name.replace('_', ' ').replace('jpeg', 'JPEG')}"
         )
         times = math.exp(abs(self.effect))
         if times < 1.05:

@@ -12,7 +12,7 @@ import pytest
 import samples
 from reports import NOON, PICTURE, authentic, evidence, report
 from tamperscope import rendering
-from tamperscope.report import ManipulationType, Region, Report, Verdict
+from tamperscope.report import ManipulationType, Region, Report, Source, Verdict
 from tamperscope.reporting import Maps, ReportDocument
 from tamperscope.reporting.document import MOST_FACTS
 
@@ -163,15 +163,16 @@ class TestPictures:
             assert image.size == (figure.picture.width, figure.picture.height)
             assert max(image.size) <= 1200
 
-    def test_a_copy_s_source_is_told_and_drawn(self):
-        source = ((100, 70), (150, 70), (150, 110))
+    @pytest.mark.parametrize(("decided", "word"), [(True, "from"), (False, "from or to")])
+    def test_a_copy_s_source_is_told_and_drawn(self, decided, word):
+        source = Source(((100, 70), (150, 70), (150, 110)), 0.75, decided)
         region = replace(report().regions[0], type=ManipulationType.COPYMOVE, source=source)
         told = document(report(regions=(region,)))
 
         assert told.regions[0].kind == (
-            "Copy-move, from x\N{NO-BREAK SPACE}100–150, y\N{NO-BREAK SPACE}70–110"
+            f"Copy-move, {word} x\N{NO-BREAK SPACE}100–150, y\N{NO-BREAK SPACE}70–110"
         )
-        assert "copy was probably taken from" in told.figures[1].caption
+        assert "what a copy was taken from" in told.figures[1].caption
         scale = decoded(told, 1).shape[1] / PICTURE.shape[1]
         edge = decoded(told, 1)[int(70.5 * scale), int(125 * scale)]
         assert edge[2] > edge[0] + 100

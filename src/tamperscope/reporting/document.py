@@ -196,7 +196,7 @@ def _figures(
     areas = [Area(region["polygon"], (region.get("source") or {}).get("polygon", ())) for region in regions]
     if areas or maps.picture is None:
         limit = "" if threshold is None else f" Inside, the probability is at least {threshold:.2f}."
-        copies = " Blue: where a copy was probably taken from." if any(area.source for area in areas) else ""
+        copies = " Blue: what a copy was taken from, probably." if any(area.source for area in areas) else ""
         ground = " The picture itself was not kept." if maps.picture is None else ""
         caption = f"Outlined and numbered.{limit}{copies}{ground}" if areas else f"None.{ground}"
         yield Figure("Marked areas", figures.marked(maps, areas, image_width), caption)
@@ -217,13 +217,14 @@ def _region(number: int, region: Mapping[str, Any], image: Mapping[str, Any]) ->
         extent=_extent(box),
         share=wording.percent(region["area_share"]),
         probability=f"{region['probability']:.2f}",
-        kind=f"{kind}, from {_source(region['source']['polygon'])}" if region.get("source") else kind,
+        kind=f"{kind}, {_source(region['source'])}" if region.get("source") else kind,
     )
 
 
-def _source(polygon: list[list[int]]) -> str:
-    xs, ys = zip(*polygon, strict=True)
-    return _span(min(xs), max(xs), min(ys), max(ys))
+def _source(source: Mapping[str, Any]) -> str:
+    xs, ys = zip(*source["polygon"], strict=True)
+    extent = _span(min(xs), max(xs), min(ys), max(ys))
+    return f"from {extent}" if source.get("decided", True) else f"from or to {extent}"
 
 
 def _extent(box: Box) -> str:

@@ -99,6 +99,10 @@ class SourceAnswer(Answer):
     """The area that a copy was taken from."""
 
     polygon: Polygon
+    certainty: Probability
+    """Probability that the region is the copy and this the source, and not the other way round."""
+    decided: bool
+    """Whether that is certain enough for only one of the two to be marked."""
 
 
 class RegionAnswer(Answer):
@@ -113,7 +117,7 @@ class RegionAnswer(Answer):
     type: ManipulationType | None
     """How this area was probably manipulated."""
     source: SourceAnswer | None
-    """Where it was copied from, if a copy was verified."""
+    """Of one of two areas that repeat one another: the other one."""
     place: str
     """In which ninth of the image its middle lies, such as `upper left`."""
 

@@ -133,7 +133,13 @@ function regions({ regions, words }, stage) {
           `${percent(region.area_share)} of the picture, mean probability ${region.probability.toFixed(2)}`,
         ),
         region.source &&
-          h("span", { class: "note source" }, "Probably copied from the area outlined in blue"),
+          h(
+            "span",
+            { class: "note source" },
+            region.source.decided
+              ? "Probably copied from the area outlined in blue"
+              : "This and the area outlined in blue are alike; which is the copy is not certain",
+          ),
       ),
     ),
   );
