@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any
 
 from flask import Flask
-from threadpoolctl import threadpool_limits
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
 
+from tamperscope.cores import leave_blas_one_thread
 from tamperscope.errors import SettingsError, StoreError, TunnelError
 from tamperscope.jobs import JobRunner
 from tamperscope.report import BundleIdentity
@@ -64,8 +64,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     Raises as `run` does. A tunnel that cannot be opened is said, and the server keeps running without.
     """
     listener = _bind(settings)
-    # NumPy's products of matrices are small here, and its threads would keep the networks' cores busy.
-    threadpool_limits(1, user_api="blas")
+    leave_blas_one_thread()
     try:
         store = settings.open_store()
         app = application.create_app(settings, settings.load_detector, store)

@@ -9,6 +9,7 @@ from functools import partial
 
 from prometheus_client import start_http_server
 
+from tamperscope.cores import leave_blas_one_thread
 from tamperscope.errors import SettingsError
 from tamperscope.jobs import JobRunner
 from tamperscope.report import BundleIdentity
@@ -43,6 +44,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorke
             "A worker needs the Redis that its server uses; name it with --redis or TAMPERSCOPE_REDIS. "
             "Without Redis the server works on its jobs itself."
         )
+    leave_blas_one_thread()
     store = settings.open_store()
     service = AnalysisService(settings, settings.load_detector)
     jobs = job_store(settings, store.database)
