@@ -20,8 +20,6 @@ from tamperscope.server.settings import Settings
 from tamperscope.server.work import job_runner, job_store
 from tamperscope.store import Store
 
-# As long as a server gives its last requests. Whatever takes longer is done again elsewhere.
-_DRAIN_SECONDS = 30.0
 _say = partial(print, flush=True)
 
 
@@ -54,7 +52,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorke
         _show_figures(settings, service)
     runner.start()
     say(f"tamperscope works on jobs with {identity.name} {identity.version}")
-    return RunningWorker(service, runner, store)
+    return RunningWorker(service, runner, store, settings.drain)
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ class RunningWorker:
     _service: AnalysisService
     _runner: JobRunner
     _store: Store
+    _drain_seconds: float
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def reload(self) -> BundleIdentity:
@@ -77,9 +76,9 @@ class RunningWorker:
             pass
 
     def stop(self) -> None:
-        """Take no further image, finish those in work, and end."""
+        """Take no further image, finish those in work, and end; what takes too long is done elsewhere."""
         self._stopped.set()
-        self._runner.stop(_DRAIN_SECONDS)
+        self._runner.stop(self._drain_seconds)
         self._store.close()
 
 
