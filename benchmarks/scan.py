@@ -4,6 +4,7 @@
     benchmarks/scan.py throughput --data PHOTOS             # a scan beside one `analyze` after the other
     benchmarks/scan.py memory --data PHOTOS --files 1000    # memory over many small photos, of all processes
     benchmarks/scan.py bookkeeping --files 20000            # the scan around an examiner that does nothing
+    benchmarks/scan.py plan --core-seconds 0.5              # what a billion images need, by such figures
 
 Throughput is measured alternately, as whatever else runs on the machine decides it: each round has every way
 once, and what is printed are medians of the rounds. CPU seconds are those of all processes. Needs Linux,
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import statistics
 import subprocess
@@ -46,6 +48,7 @@ _LARGEST = 50_000_000
 _ALL_THREADS = "`Detector.analyze` in a loop, BLAS with all threads"
 _ONE_THREAD = "the same, BLAS with one thread"
 _STARTS = "`tamperscope analyze FILE` for each file"
+_ANALYZE = "`tamperscope analyze FILE...`, the whole command"
 _SCAN = "the scan alone, its processes loaded"
 _COMMAND = "`tamperscope scan`, the whole command"
 
@@ -79,6 +82,9 @@ def throughput(data: Path, images: int, starts: int, rounds: int) -> None:
             _ALL_THREADS: in_a_loop,
             _ONE_THREAD: in_a_loop_with_one_thread,
             _STARTS: lambda: _measure(lambda: _analyze_each(paths[:starts], cache), starts),
+            _ANALYZE: lambda: _measure(
+                lambda: _tamperscope(cache, "analyze", "--json", *map(str, paths)), len(paths)
+            ),
             _SCAN: lambda: _scan_of(paths, load),
             _COMMAND: lambda: _measure(lambda: _scan_command(paths, cache), len(paths)),
         }
@@ -97,7 +103,8 @@ def throughput(data: Path, images: int, starts: int, rounds: int) -> None:
             f"| {name} | {1 / statistics.median(cost.wall for cost in measured):.2f} "
             f"| {statistics.median(cost.cpu for cost in measured):.2f} | {statistics.median(ratios):.2f} |"
         )
-    print("\nThe loop is the one with one thread of BLAS, which is how `tamperscope analyze FILE...` works.")
+    print("\nThe loop is the one with one thread of BLAS, which is how `tamperscope analyze` works.")
+    print(f"Bytes of one image: {statistics.mean(path.stat().st_size for path in paths):,.0f}.")
 
 
 @main.command()
@@ -115,6 +122,45 @@ def memory(data: Path, files: int, side: int) -> None:
 def bookkeeping(files: int) -> None:
     """Print memory and rate of a scan whose examiner does nothing."""
     _print_memory(_noise(16), files, _Idle)
+
+
+@main.command()
+@click.option("--core-seconds", type=float, required=True, help="Of one image: `throughput`, CPU s.")
+@click.option(
+    "--own-seconds", type=float, default=0.001, help="Of the scan's process: `bookkeeping`, CPU ms."
+)
+@click.option("--image-bytes", type=float, default=1e6, help="Of one image.")
+@click.option("--row-bytes", type=float, default=500.0, help="Of one row of results.")
+@click.option("--images", type=float, default=1e9)
+@click.option("--days", type=float, default=14.0)
+@click.option("--cores", "machine_cores", default=16, help="Of one machine.")
+@click.option("--part", type=float, default=1e6, help="Images of one scan.")
+def plan(
+    core_seconds: float,
+    own_seconds: float,
+    image_bytes: float,
+    row_bytes: float,
+    images: float,
+    days: float,
+    machine_cores: int,
+    part: float,
+) -> None:
+    """Print what many images need, by figures of one: the table of docs/scaling.md."""
+    seconds = 86_400 * days
+    total = images * core_seconds / seconds
+    print("| what | comes to |\n|---|---|")
+    for what, comes_to in (
+        ("cores", f"{total:,.0f}"),
+        (f"machines of {machine_cores} cores", f"{math.ceil(total / machine_cores):,}"),
+        ("core-hours", f"{images * core_seconds / 3600:,.0f}"),
+        ("reading, all machines", f"{images * image_bytes / seconds / 1e6:,.0f} MB/s"),
+        ("reading, each machine", f"{machine_cores * image_bytes / core_seconds / 1e6:,.1f} MB/s"),
+        ("requests to the store", f"{images:,.0f}"),
+        ("most cores that one scan feeds", f"{core_seconds / own_seconds:,.0f}"),
+        ("results, before compression", f"{images * row_bytes / 1e9:,.0f} GB in {images / part:,.0f} tables"),
+        (f"a part of {part:,.0f} images on all cores", f"{part * core_seconds / total / 60:,.0f} minutes"),
+    ):
+        print(f"| {what} | {comes_to} |")
 
 
 def _sample(data: Path, count: int) -> list[Path]:
@@ -180,8 +226,7 @@ def _scan_of(paths: list[Path], load: Callable[[], Examiner]) -> _Cost:
         with tempfile.TemporaryDirectory() as folder:
             async with LocalPool(load, cores(), _LARGEST) as pool:
                 # Each worker should have seen each size of images, as the loop's detector has.
-                for number in range(2):
-                    await _scan_once(paths, pool, Path(folder) / f"{number}.journal")
+                await _scan_once(paths, pool, Path(folder) / "first.journal")
                 with _stopwatch(len(paths)) as costs:
                     await _scan_once(paths, pool, Path(folder) / "journal")
                 return costs[0]
