@@ -9,9 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -388,39 +391,43 @@ def test_whoever_never_reads_the_answer_holds_nothing_up(monkeypatch):
     loop.stop()
 
 
-@pytest.fixture
-def small():
-    """A listening socket, and the loop of a server on it that has one page."""
+@contextmanager
+def stopped_while_connecting(sent: bytes) -> Iterator[socket.socket]:
+    """Give a connection that sent something, to a server that is being stopped before it accepted it."""
     app = Flask("small")
     app.add_url_rule("/", "small", view_func=lambda: "small")
+    begin = threading.Event()
+
+    class Loop(serve._Loop):
+        def _run(self) -> None:
+            begin.wait(60)
+            super()._run()
+
     listener = socket.create_server(("127.0.0.1", 0))
-    return listener, lambda: serve._Loop(app, Settings(), listener)
-
-
-def test_a_stop_answers_whoever_has_connected_by_then(small):
-    listener, start = small
-    with socket.create_connection(listener.getsockname(), timeout=60) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-
-        start().stop()
-
-        assert connection.recv(12) == b"HTTP/1.1 200"
-
-
-def test_a_stop_waits_for_a_request_that_is_on_its_way(small):
-    listener, start = small
-    loop = start()
-    with (
-        socket.create_connection(listener.getsockname(), timeout=60) as connection,
-        ThreadPoolExecutor() as threads,
-    ):
-        connection.sendall(b"GET / HTTP/1.1\r\n")
+    address = listener.getsockname()
+    with socket.create_connection(address, timeout=60) as connection, ThreadPoolExecutor(1) as threads:
+        connection.sendall(sent)
+        loop = Loop(app, Settings(), listener)
         stopped = threads.submit(loop.stop)
         assert loop._stopping.wait(60)
-        connection.sendall(b"Host: x\r\n\r\n")
-
-        assert connection.recv(12) == b"HTTP/1.1 200"
+        begin.set()
+        yield connection
         stopped.result(timeout=60)
+
+
+def test_a_stop_answers_whoever_has_connected_by_then():
+    with stopped_while_connecting(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_stop_waits_for_a_request_that_is_on_its_way():
+    with stopped_while_connecting(b"GET / HTTP/1.1\r\n") as connection:
+        # Until it listens no longer.
+        with suppress(ConnectionError):
+            while True:
+                socket.create_connection(connection.getpeername(), timeout=60).close()
+        connection.sendall(b"Host: x\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
 
 
 DAMAGES = {
