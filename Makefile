@@ -47,7 +47,7 @@ contract: $(VENV)/.dev.stamp
 
 cluster: $(VENV)/.dev.stamp
 	$(INSTALL) --editable '.[cluster]'
-	@timeout 1800 $(BIN)/python -m pytest tests/scanning/test_cluster.py -m cluster
+	@timeout 900 $(BIN)/python -m pytest tests/scanning/test_cluster.py -m cluster
 
 clean:
 	rm -rf $(VENV)

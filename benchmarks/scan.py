@@ -1,23 +1,29 @@
 #!/usr/bin/env python
 """What a scan of many images costs: how many it examines, and what it holds while it does.
 
-    benchmarks/scan.py throughput --data PHOTOS     # a scan beside one `analyze` after the other
-    benchmarks/scan.py memory --files 20000         # memory over many small files, of all processes
-    benchmarks/scan.py bookkeeping --files 20000    # the scan alone, around an examiner that does nothing
+    benchmarks/scan.py throughput --data PHOTOS             # a scan beside one `analyze` after the other
+    benchmarks/scan.py memory --data PHOTOS --files 1000    # memory over many small photos, of all processes
+    benchmarks/scan.py bookkeeping --files 20000            # the scan around an examiner that does nothing
+    benchmarks/scan.py plan --core-seconds 0.5              # what a billion images need, by such figures
 
-Throughput is measured alternately, as whatever else runs on the machine decides it: each round has both, and
-the ratio is the median of the rounds'. CPU seconds are those of all processes. Needs Linux, whose /proc
-tells the memory of another process.
+Throughput is measured alternately, as whatever else runs on the machine decides it: each round has every way
+once, and what is printed are medians of the rounds. CPU seconds are those of all processes. Needs Linux,
+whose /proc tells the memory of another process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,17 +31,26 @@ from pathlib import Path
 import click
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from tamperscope import Detector
 from tamperscope.bundle import Bundle
+from tamperscope.cores import cores
 from tamperscope.images import read_image
 from tamperscope.scanning.files import Skipped, find
 from tamperscope.scanning.finding import Examination, Examiner, Finding, Outcome, open_examiner
 from tamperscope.scanning.journal import Journal
-from tamperscope.scanning.local import LocalPool, cores
+from tamperscope.scanning.local import LocalPool
 from tamperscope.scanning.scan import Watch, scan
 
 _LARGEST = 50_000_000
+_ALL_THREADS = "`Detector.analyze` in a loop, BLAS with all threads"
+_ONE_THREAD = "the same, BLAS with one thread"
+_STARTS = "`tamperscope analyze FILE` for each file"
+_ANALYZE = "`tamperscope analyze FILE...`, the whole command"
+_SCAN = "the scan alone, its processes loaded"
+_COMMAND = "`tamperscope scan`, the whole command"
 
 
 @click.group()
@@ -46,56 +61,154 @@ def main() -> None:
 @main.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--images", default=24, help="Images in each round.")
+@click.option("--starts", default=6, help="How many of them are given to a command each.")
 @click.option("--rounds", default=3)
-def throughput(data: Path, images: int, rounds: int) -> None:
+def throughput(data: Path, images: int, starts: int, rounds: int) -> None:
     """Compare a scan with one `analyze` after the other, each with every core."""
-    found = sorted(find([str(data)], (), Skipped()), key=lambda file: file.path)
-    step = max(1, len(found) // images)
-    paths = [Path(file.path) for file in found[::step]][:images]
-    cache = Path(tempfile.mkdtemp())
-    detector = Detector.load(cache=cache)
-    load = partial(open_examiner, Bundle.load().path, Examination(), cache)
-    detector.warm_up()
-    print(f"{len(paths)} images, {cores()} cores. Both are loaded before the clock starts.\n")
-    print("| round | analyze, images/s | CPU s | scan, images/s | CPU s | ratio |\n|---|---|---|---|---|---|")
-    ratios = []
-    for number in range(1, rounds + 1):
-        one = _measure(lambda: [detector.analyze(read_image(path)) for path in paths])
-        many = _scan_of(paths, load)
-        ratios.append(one.wall / many.wall)
+    paths = _sample(data, images)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder)
+        detector = Detector.load(cache=cache)
+        load = partial(open_examiner, Bundle.load().path, Examination(), cache)
+
+        def in_a_loop() -> _Cost:
+            return _measure(lambda: [detector.analyze(read_image(path)) for path in paths], len(paths))
+
+        def in_a_loop_with_one_thread() -> _Cost:
+            with threadpool_limits(1, user_api="blas"):
+                return in_a_loop()
+
+        ways: dict[str, Callable[[], _Cost]] = {
+            _ALL_THREADS: in_a_loop,
+            _ONE_THREAD: in_a_loop_with_one_thread,
+            _STARTS: lambda: _measure(lambda: _analyze_each(paths[:starts], cache), starts),
+            _ANALYZE: lambda: _measure(
+                lambda: _tamperscope(cache, "analyze", "--json", *map(str, paths)), len(paths)
+            ),
+            _SCAN: lambda: _scan_of(paths, load),
+            _COMMAND: lambda: _measure(lambda: _scan_command(paths, cache), len(paths)),
+        }
+        # The first pass of all prepares kernels for these sizes of images, and the compiled networks.
+        in_a_loop()
+        _scan_command(paths[:1], cache)
+        costs = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, measure in ways.items():
+                costs[name].append(measure())
+    print(f"{len(paths)} images, {cores()} cores, {rounds} rounds; {_STARTS}: {starts} of the images.\n")
+    print("| way | images/s | CPU s per image | times the loop |\n|---|---|---|---|")
+    for name, measured in costs.items():
+        ratios = [loop.wall / cost.wall for loop, cost in zip(costs[_ONE_THREAD], measured, strict=True)]
         print(
-            f"| {number} | {len(paths) / one.wall:.2f} | {one.cpu:.1f} | {len(paths) / many.wall:.2f} "
-            f"| {many.cpu:.1f} | {ratios[-1]:.2f} |",
-            flush=True,
+            f"| {name} | {1 / statistics.median(cost.wall for cost in measured):.2f} "
+            f"| {statistics.median(cost.cpu for cost in measured):.2f} | {statistics.median(ratios):.2f} |"
         )
-    print(f"\nMedian ratio {statistics.median(ratios):.2f}.")
+    print("\nThe loop is the one with one thread of BLAS, which is how `tamperscope analyze` works.")
+    print(f"Bytes of one image: {statistics.mean(path.stat().st_size for path in paths):,.0f}.")
 
 
 @main.command()
-@click.option("--files", default=20_000)
-@click.option("--side", default=64, help="Pixels of each image's sides.")
-def memory(files: int, side: int) -> None:
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--files", default=1000)
+@click.option("--side", default=256, help="Pixels of the largest sides; the smallest have half of them.")
+def memory(data: Path, files: int, side: int) -> None:
     """Print the memory of a scan and of its workers, with the real networks, as files go by."""
-    _print_memory(files, side, partial(open_examiner, Bundle.load().path, Examination(use_evidence=False)))
+    pictures = _parts_of_photos(_sample(data, 100), side)
+    _print_memory(pictures, files, partial(open_examiner, Bundle.load().path, Examination()))
 
 
 @main.command()
 @click.option("--files", default=20_000)
 def bookkeeping(files: int) -> None:
     """Print memory and rate of a scan whose examiner does nothing."""
-    _print_memory(files, 16, _Idle)
+    _print_memory(_noise(16), files, _Idle)
+
+
+@main.command()
+@click.option("--core-seconds", type=float, required=True, help="Of one image: `throughput`, CPU s.")
+@click.option(
+    "--own-seconds", type=float, default=0.001, help="Of the scan's process: `bookkeeping`, CPU ms."
+)
+@click.option("--image-bytes", type=float, default=1e6, help="Of one image.")
+@click.option("--row-bytes", type=float, default=500.0, help="Of one row of results.")
+@click.option("--images", type=float, default=1e9)
+@click.option("--days", type=float, default=14.0)
+@click.option("--cores", "machine_cores", default=16, help="Of one machine.")
+@click.option("--part", type=float, default=1e6, help="Images of one scan.")
+def plan(
+    core_seconds: float,
+    own_seconds: float,
+    image_bytes: float,
+    row_bytes: float,
+    images: float,
+    days: float,
+    machine_cores: int,
+    part: float,
+) -> None:
+    """Print what many images need, by figures of one: the table of docs/scaling.md."""
+    seconds = 86_400 * days
+    total = images * core_seconds / seconds
+    print("| what | comes to |\n|---|---|")
+    for what, comes_to in (
+        ("cores", f"{total:,.0f}"),
+        (f"machines of {machine_cores} cores", f"{math.ceil(total / machine_cores):,}"),
+        ("core-hours", f"{images * core_seconds / 3600:,.0f}"),
+        ("reading, all machines", f"{images * image_bytes / seconds / 1e6:,.0f} MB/s"),
+        ("reading, each machine", f"{machine_cores * image_bytes / core_seconds / 1e6:,.1f} MB/s"),
+        ("requests to the store", f"{images:,.0f}"),
+        ("most cores that one scan feeds", f"{core_seconds / own_seconds:,.0f}"),
+        ("results, before compression", f"{images * row_bytes / 1e9:,.0f} GB in {images / part:,.0f} tables"),
+        (f"a part of {part:,.0f} images on all cores", f"{part * core_seconds / total / 60:,.0f} minutes"),
+    ):
+        print(f"| {what} | {comes_to} |")
+
+
+def _sample(data: Path, count: int) -> list[Path]:
+    found = sorted(file.path for file in find([str(data)], (), Skipped()))
+    return [Path(path) for path in found[:: max(1, len(found) // count)]][:count]
 
 
 @dataclass(frozen=True)
 class _Cost:
+    """Seconds for one image."""
+
     wall: float
     cpu: float
 
 
-def _measure(work: Callable[[], object]) -> _Cost:
+def _measure(work: Callable[[], object], images: int) -> _Cost:
+    with _stopwatch(images) as costs:
+        work()
+    return costs[0]
+
+
+@contextmanager
+def _stopwatch(images: int) -> Iterator[list[_Cost]]:
+    costs: list[_Cost] = []
     wall, cpu = time.perf_counter(), _cpu_seconds()
-    work()
-    return _Cost(time.perf_counter() - wall, _cpu_seconds() - cpu)
+    yield costs
+    costs.append(_Cost((time.perf_counter() - wall) / images, (_cpu_seconds() - cpu) / images))
+
+
+def _analyze_each(paths: list[Path], cache: Path) -> None:
+    for path in paths:
+        _tamperscope(cache, "analyze", "--json", str(path))
+
+
+def _scan_command(paths: list[Path], cache: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _tamperscope(cache, "scan", "-", "--out", f"{folder}/results.jsonl", stdin="\n".join(map(str, paths)))
+
+
+def _tamperscope(cache: Path, *arguments: str, stdin: str = "") -> None:
+    subprocess.run(
+        [sys.executable, "-m", "tamperscope", *arguments],
+        input=stdin,
+        text=True,
+        capture_output=True,
+        check=True,
+        env={**os.environ, "TAMPERSCOPE_CACHE": str(cache)},
+    )
 
 
 def _cpu_seconds() -> float:
@@ -110,21 +223,30 @@ def _cpu_seconds() -> float:
 
 def _scan_of(paths: list[Path], load: Callable[[], Examiner]) -> _Cost:
     async def work() -> _Cost:
-        with tempfile.TemporaryDirectory() as folder, Journal.open(Path(folder) / "journal", {}) as journal:
+        with tempfile.TemporaryDirectory() as folder:
             async with LocalPool(load, cores(), _LARGEST) as pool:
-                # A worker that has not seen an image yet still allocates what the networks need.
-                wall, cpu = time.perf_counter(), _cpu_seconds()
-                await scan(find(map(str, paths), (), Skipped()), pool, journal)
-                return _Cost(time.perf_counter() - wall, _cpu_seconds() - cpu)
+                # Each worker should have seen each size of images, as the loop's detector has.
+                await _scan_once(paths, pool, Path(folder) / "first.journal")
+                with _stopwatch(len(paths)) as costs:
+                    await _scan_once(paths, pool, Path(folder) / "journal")
+                return costs[0]
 
     return asyncio.run(work())
 
 
-def _print_memory(files: int, side: int, load: Callable[[], Examiner]) -> None:
+async def _scan_once(
+    paths: list[Path], pool: LocalPool, journal: Path, watch: Watch = lambda *_: None
+) -> None:
+    with Journal.open(journal, {}) as opened:
+        await scan(find(map(str, paths), (), Skipped()), pool, opened, watch=watch)
+
+
+def _print_memory(pictures: Iterator[_Pixels], files: int, load: Callable[[], Examiner]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _make_pictures(folder / "photos", files, side)
-        print("| files done | scan, MB | workers, MB | files/s so far | CPU ms per file |")
+        _write(folder / "photos", itertools.islice(pictures, files))
+        print("MB; in brackets, the most by then.\n")
+        print("| files done | scan | each of its workers | files/s so far | CPU ms per file |")
         print("|---|---|---|---|---|")
         began, cpu = time.perf_counter(), _cpu_seconds()
         steps = {round(files * share) for share in (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1)}
@@ -132,29 +254,57 @@ def _print_memory(files: int, side: int, load: Callable[[], Examiner]) -> None:
         def watch(done: int, _total: int, _all_listed: bool) -> None:
             if done in steps:
                 steps.discard(done)
-                workers = sum(_resident_mb(child) for child in _children())
+                workers = ", ".join(map(_memory_of, _workers()))
                 print(
-                    f"| {done:,} | {_resident_mb(os.getpid()):.0f} | {workers:.0f} "
-                    f"| {done / (time.perf_counter() - began):.0f} "
+                    f"| {done:,} | {_memory_of(os.getpid())} | {workers} "
+                    f"| {done / (time.perf_counter() - began):.1f} "
                     f"| {1000 * (_cpu_seconds() - cpu) / done:.1f} |",
                     flush=True,
                 )
 
-        asyncio.run(_scan_folder(folder, load, watch))
+        async def work() -> None:
+            async with LocalPool(load, cores(), _LARGEST) as pool:
+                await _scan_once([folder / "photos"], pool, folder / "journal", watch)
+
+        asyncio.run(work())
 
 
-async def _scan_folder(folder: Path, load: Callable[[], Examiner], watch: Watch) -> None:
-    with Journal.open(folder / "journal", {}) as journal:
-        async with LocalPool(load, cores(), _LARGEST) as pool:
-            await scan(find([str(folder / "photos")], (), Skipped()), pool, journal, watch=watch)
+_Pixels = NDArray[np.uint8]
 
 
-def _make_pictures(folder: Path, count: int, side: int) -> None:
+def _parts_of_photos(photos: list[Path], side: int) -> Iterator[_Pixels]:
+    """Yield parts of photos, of many sizes: no two are equal."""
     rng = np.random.default_rng(0)
-    for number in range(count):
+    for photo in itertools.cycle(photos):
+        pixels = read_image(photo).pixels[..., ::-1]
+        height, width = (min(int(rng.integers(side // 2, side + 1)), size) for size in pixels.shape[:2])
+        top, left = (
+            int(rng.integers(size - part + 1))
+            for size, part in zip(pixels.shape[:2], (height, width), strict=True)
+        )
+        yield np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
+def _noise(side: int) -> Iterator[_Pixels]:
+    rng = np.random.default_rng(0)
+    while True:
+        yield rng.integers(0, 256, (side, side, 3), np.uint8)
+
+
+def _write(folder: Path, pictures: Iterator[_Pixels]) -> None:
+    for number, pixels in enumerate(pictures):
         parent = folder / f"{number // 1000:04}"
         parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(parent / f"{number:06}.jpg"), rng.integers(0, 256, (side, side, 3), np.uint8))
+        cv2.imwrite(str(parent / f"{number:06}.jpg"), pixels)
+
+
+def _workers() -> list[int]:
+    """The children that examine: Python has one more, which looks after shared memory."""
+    return [
+        child
+        for child in _children()
+        if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
 
 
 def _children() -> list[int]:
@@ -170,9 +320,12 @@ def _children() -> list[int]:
     return found
 
 
-def _resident_mb(process: int) -> float:
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _memory_of(process: int) -> str:
+    status = dict(
+        line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines() if ":" in line
+    )
+    now, peak = (int(status[name].split()[0]) / 1000 for name in ("VmRSS", "VmHWM"))
+    return f"{now:.0f} ({peak:.0f})"
 
 
 class _Idle(Examiner):

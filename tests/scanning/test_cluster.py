@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,37 @@ pytestmark = [
 ]
 
 
+LONGEST_SECONDS = 120
+"""A test takes half of it on a machine on which many others work."""
+HEALTH = {"health_check_period_ms": 500, "health_check_timeout_ms": 60_000}
+"""A machine that is killed is missed within seconds, one that is merely starved is not taken for dead: Ray
+would end it, and a scan that has lost every machine waits for others to join, which none does here.
+"""
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """End what takes too long, say where every thread was by then, and end its cleaning up likewise."""
+
+    def end(*_: object) -> None:
+        faulthandler.dump_traceback(file=sys.__stderr__)
+        pytest.fail(f"It took more than {LONGEST_SECONDS} seconds.")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS, LONGEST_SECONDS / 10)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def _bounded() -> Iterator[None]:
+    with bounded():
+        yield
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A machine that only leads, and two with one core each: all of them are this one."""
@@ -33,11 +67,15 @@ def cluster() -> Iterator[Cluster]:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         from ray.cluster_utils import Cluster
 
-        started = Cluster(initialize_head=True, head_node_args=_node(cores=0))
-        for _ in range(2):
-            started.add_node(**_node(cores=1))
+        with bounded():
+            started = Cluster(
+                initialize_head=True, head_node_args={**_node(cores=0), "_system_config": HEALTH}
+            )
+            for _ in range(2):
+                started.add_node(**_node(cores=1))
         yield started
-        started.shutdown()
+        with bounded():
+            started.shutdown()
 
 
 def _node(cores: int) -> dict[str, Any]:

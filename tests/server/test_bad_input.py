@@ -11,6 +11,7 @@ import pytest
 import samples
 from fakes import FakeDetector, fake_app
 from tamperscope.server.settings import Settings
+from tamperscope.store import Database, Store
 
 PROBLEM = "application/problem+json"
 
@@ -163,3 +164,51 @@ def test_a_bug_shows_nothing_of_the_inside(photo_png, caplog):
     assert "secret" not in response.text
     assert "secret inside" in caplog.text
     assert json.loads(client.get("/health").text) == {"status": "ok"}
+
+
+@pytest.fixture
+def stored(database_url):
+    """Clients of a server whose analyses and jobs are in a database of each kind."""
+    database = Database(database_url)
+    database.migrate()
+    store = Store(database)
+    yield fake_app(store=store).test_client()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/analyses/a%00b", 404),
+        ("DELETE", "/v1/analyses/a%00b", 404),
+        ("GET", "/v1/analyses/a%00b/mask.png", 404),
+        ("GET", f"/v1/analyses/{'0' * 32}/evidence/a%00b.png", 404),
+        ("GET", "/v1/analyses?after=a%00b", 400),
+        ("GET", "/v1/jobs/a%00b", 404),
+        ("GET", "/v1/jobs/a%00b/results", 404),
+        ("POST", "/v1/jobs/a%00b/cancel", 404),
+        ("DELETE", "/v1/jobs/a%00b", 404),
+        ("GET", "/v1/jobs?after=a%00b", 400),
+        ("GET", "/v1/jobs?state=a%00b", 400),
+        ("GET", "/page/a%00b", 404),
+    ],
+)
+def test_a_nul_character_is_said_to_be_nowhere(stored, method, path, status):
+    assert "NUL" in assert_problem(stored.open(path, method=method), status)
+
+
+def test_a_nul_character_in_a_name_does_no_harm(stored):
+    sent = {"image": (BytesIO(samples.encode(samples.photo())), "a\0b.jpg")}
+    job = stored.post("/v1/jobs", data=sent)
+    assert job.status_code == 202
+
+
+def test_a_nul_character_in_a_field_is_refused(stored):
+    def post(**fields):
+        sent = {"image": (BytesIO(samples.encode(samples.photo())), "a.jpg"), **fields}
+        return stored.post("/v1/jobs", data=sent)
+
+    secret = f"whsec_{'A' * 32}"
+    assert_problem(post(webhook="https://news.example/\0", webhook_secret=secret), 400)
+    assert_problem(post(webhook="https://news.example/", webhook_secret=f"{secret}\0"), 400)
+    assert_problem(post(keep="\0"), 400)

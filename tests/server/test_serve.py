@@ -9,9 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -52,7 +55,7 @@ def relay():
     detector.release.set()
 
 threading.Thread(target=relay, daemon=True).start()
-serve.run(Settings(port=0))
+serve.run(Settings(port=0, drain=int(sys.argv[1])))
 """
 
 
@@ -88,11 +91,12 @@ def running(fake_model, said):
 
 
 @pytest.fixture
-def holding_server():
+def holding_server(request):
+    drain = str(getattr(request, "param", 30))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDING_SERVER], **pipes, env=environment, text=True
+        [sys.executable, "-c", HOLDING_SERVER, drain], **pipes, env=environment, text=True
     ) as server:
         yield server
         server.kill()
@@ -117,6 +121,29 @@ def test_a_signal_lets_the_running_request_finish(photo_png, holding_server, sto
 
         status, classified = answer.result(timeout=60)
     assert (status, classified["class_name"]) == (200, "copymove")
+    assert holding_server.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("holding_server", [1], indirect=True)
+@pytest.mark.parametrize("given", [{}, {"X-Request-Id": "mine"}])
+def test_a_request_that_the_stop_cannot_wait_for_hears_503(photo_png, holding_server, given):
+    address = urlsplit(holding_server.stdout.readline().split()[-1])
+    connection = HTTPConnection(address.hostname, address.port, timeout=60)
+    headers = {"Content-Type": "multipart/form-data; boundary=x", **given}
+    connection.request("POST", "/classify", form(photo_png), headers)
+    assert holding_server.stdout.readline() == "analysing\n"
+
+    holding_server.terminate()
+
+    answer = connection.getresponse()
+    problem = json.load(answer)
+    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
+    assert problem["type"] == "urn:tamperscope:problem:stopping"
+    assert int(answer.headers["Retry-After"]) > 0
+    request_id = answer.headers["X-Request-Id"]
+    assert request_id == given.get("X-Request-Id", request_id)
+    assert request_id in next(line for line in holding_server.stderr if "/classify 503" in line)
+    release(holding_server)
     assert holding_server.wait(timeout=60) == 0
 
 
@@ -362,6 +389,45 @@ def test_whoever_never_reads_the_answer_holds_nothing_up(monkeypatch):
     for connection in deaf:
         connection.close()
     loop.stop()
+
+
+@contextmanager
+def stopped_while_connecting(sent: bytes) -> Iterator[socket.socket]:
+    """Give a connection that sent something, to a server that is being stopped before it accepted it."""
+    app = Flask("small")
+    app.add_url_rule("/", "small", view_func=lambda: "small")
+    begin = threading.Event()
+
+    class Loop(serve._Loop):
+        def _run(self) -> None:
+            begin.wait(60)
+            super()._run()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    with socket.create_connection(address, timeout=60) as connection, ThreadPoolExecutor(1) as threads:
+        connection.sendall(sent)
+        loop = Loop(app, Settings(), listener)
+        stopped = threads.submit(loop.stop)
+        assert loop._stopping.wait(60)
+        begin.set()
+        yield connection
+        stopped.result(timeout=60)
+
+
+def test_a_stop_answers_whoever_has_connected_by_then():
+    with stopped_while_connecting(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_stop_waits_for_a_request_that_is_on_its_way():
+    with stopped_while_connecting(b"GET / HTTP/1.1\r\n") as connection:
+        # Until it listens no longer.
+        with suppress(ConnectionError):
+            while True:
+                socket.create_connection(connection.getpeername(), timeout=60).close()
+        connection.sendall(b"Host: x\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
 
 
 DAMAGES = {

@@ -66,11 +66,13 @@ def analyze(
 
     A file that cannot be read is named on stderr, the others are analysed, and the exit code is 3.
     """
+    from tamperscope.cores import leave_blas_one_thread
     from tamperscope.images import read_image
 
     if report_path and report_path.suffix.lower() in _REPORT_SUFFIXES and len(files) > 1:
         raise click.BadParameter("for several images, name a folder.", param_hint="--report")
     settings = Settings.read(os.environ)
+    leave_blas_one_thread()
     detector = settings.load_detector(model)
     findings: list[_Finding] = []
     with click.progressbar(

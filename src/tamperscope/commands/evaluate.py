@@ -84,6 +84,7 @@ def evaluate(
 
     An image that cannot be used is named on stderr, the others are measured, and the exit code is 3.
     """
+    from tamperscope.cores import leave_blas_one_thread
     from tamperscope.datasets import read_dataset
     from tamperscope.detector import Detector
     from tamperscope.evaluation.benchmark import Journal, Task, evenly, sweep
@@ -91,6 +92,7 @@ def evaluate(
     from tamperscope.evaluation.summary import compare, summarise
 
     reading = read_dataset(data, layout)
+    leave_blas_one_thread()
     detector = Detector.load(bundle)
     _make(out)
     journal = Journal(out / JOURNAL)

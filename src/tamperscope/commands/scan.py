@@ -184,8 +184,9 @@ def _make(folder: Path) -> None:
 def _pool(
     cluster: str | None, workers: int | None, bundle: Bundle, examination: Examination, cache: Path | None
 ) -> ClusterPool | LocalPool:
+    from tamperscope.cores import cores
     from tamperscope.scanning.finding import open_examiner
-    from tamperscope.scanning.local import LocalPool, cores
+    from tamperscope.scanning.local import LocalPool
 
     if cluster is None:
         load = partial(open_examiner, bundle.path, examination, cache)

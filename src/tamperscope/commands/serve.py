@@ -18,6 +18,7 @@ _OF_WORKERS = frozenset(
         "max_pixels",
         "pixel_budget",
         "workers",
+        "drain",
         "threads",
         "cache",
         "precision",

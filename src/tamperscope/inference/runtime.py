@@ -73,6 +73,8 @@ class Runtime:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
+            # OpenVINO ties its threads to the first cores, in each process to the same ones.
+            settings["ENABLE_CPU_PINNING"] = False
         compiled = CompiledModels(cache) if cache else None
         self._requests = {
             network: _compiled(

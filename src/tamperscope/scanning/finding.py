@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from tamperscope import __version__
 from tamperscope.bundle import Bundle
+from tamperscope.cores import leave_blas_one_thread
 from tamperscope.detector import PIXEL_BUDGET, Detector
 from tamperscope.errors import EmptyImageError, ImageError, UnsupportedImageError
 from tamperscope.images import Image, ImageLimits, read_image
@@ -129,8 +130,9 @@ def open_examiner(bundle: Path, examination: Examination, cache: Path | None = N
     """
     import cv2
 
-    # For the whole process: OpenCV would start as many threads as there are cores in each of them.
+    # For the whole process: OpenCV and BLAS would start as many threads as there are cores in each of them.
     cv2.setNumThreads(1)
+    leave_blas_one_thread()
     detector = Detector.load(
         bundle,
         limits=examination.limits,

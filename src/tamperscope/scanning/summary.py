@@ -16,12 +16,12 @@ import cv2
 import jinja2
 import numpy as np
 
+from tamperscope.cores import cores
 from tamperscope.errors import ImageError, ScanError, UnreadableError
 from tamperscope.images import ImageLimits, read_image
 from tamperscope.report import NOTABLE, BundleIdentity
 from tamperscope.scanning.files import printable, read
 from tamperscope.scanning.journal import Journal, Row
-from tamperscope.scanning.local import cores
 
 _MOST = 100
 _SIDE = 320

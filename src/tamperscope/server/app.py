@@ -6,8 +6,9 @@ from collections.abc import Callable
 from re import Pattern
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_cors import CORS
+from werkzeug.exceptions import BadRequest, NotFound
 
 from tamperscope.detector import Detector
 from tamperscope.report import BundleIdentity
@@ -76,6 +77,7 @@ def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -
     metrics.register(app, service.metrics)
     access.register(app)
     problems.register(app)
+    app.before_request(_refuse_nul)
     app.after_request(_harden)
     for blueprint in (
         page.blueprint(settings),
@@ -111,6 +113,14 @@ def _open_to_pages(settings: Settings) -> dict[str | Pattern[str], dict[str, Any
 def request_limit(settings: Settings) -> int:
     """Return the most bytes that the body of a request may have."""
     return settings.max_bytes + _FORM_BYTES
+
+
+def _refuse_nul() -> None:
+    """Say before any database is asked that nothing here has such a character: PostgreSQL takes none."""
+    if "\0" in request.path:
+        raise NotFound("There is nothing here: no address of this server has a NUL character in it.")
+    if any("\0" in value for value in request.args.values()):
+        raise BadRequest("No parameter may have a NUL character in it.")
 
 
 def _harden(response: Response) -> Response:

@@ -15,6 +15,11 @@ HEADER = "X-Request-Id"
 _log = logging.getLogger(__name__)
 
 
+def id_of(given: str) -> str:
+    """Return a caller's own id, which joins our log with theirs, or a new one for what is plainly none."""
+    return given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
+
+
 def register(app: Flask) -> None:
     """Name and log every request of `app`.
 
@@ -24,9 +29,7 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get(HEADER, "")
-        # A caller's own id joins our log with theirs; anything that is not plainly an id is replaced.
-        g.request_id = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
+        g.request_id = id_of(request.headers.get(HEADER, ""))
         g.begun = time.perf_counter()
 
     @app.after_request

@@ -13,27 +13,30 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
-from threadpoolctl import threadpool_limits
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
 
+from tamperscope.cores import leave_blas_one_thread
 from tamperscope.errors import SettingsError, StoreError, TunnelError
 from tamperscope.jobs import JobRunner
 from tamperscope.report import BundleIdentity
 from tamperscope.server import app as application
-from tamperscope.server import jobs, logs, process
+from tamperscope.server import jobs, logs, problems, process, request_log
+from tamperscope.server.answers import Problem
 from tamperscope.server.settings import Settings
 from tamperscope.server.tunnel import Tunnel, open_tunnel
 from tamperscope.store import JobStore, Store
 
 # Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
 _SPARE_THREADS = 4
-_DRAIN_SECONDS = 30.0
+_FAREWELL_SECONDS = 2.0
+"""For answers that are on the way when the time of a stop is over."""
 _IDLE_SECONDS = 30
 # For a request or an answer; what a job sends gets more, at 3.5 Mbit/s.
 _TRANSFER_SECONDS = 120.0
@@ -41,6 +44,8 @@ _SLOWEST_BYTES_PER_SECOND = 437_500
 # Below the 1024 files that a process may usually have open.
 _MOST_CONNECTIONS = 500
 _EXPIRY_SECONDS = 3600.0
+# As waitress calls it.
+_REQUEST_ID = request_log.HEADER.upper().replace("-", "_")
 _say = partial(print, flush=True)
 
 _log = logging.getLogger(__name__)
@@ -64,8 +69,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     Raises as `run` does. A tunnel that cannot be opened is said, and the server keeps running without.
     """
     listener = _bind(settings)
-    # NumPy's products of matrices are small here, and its threads would keep the networks' cores busy.
-    threadpool_limits(1, user_api="blas")
+    leave_blas_one_thread()
     try:
         store = settings.open_store()
         app = application.create_app(settings, settings.load_detector, store)
@@ -89,6 +93,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
         _runner=app.extensions[application.JOBS],
         _retention=retention,
         _store=store,
+        _drain_seconds=settings.drain,
     )
     try:
         running.reload()
@@ -113,6 +118,7 @@ class RunningServer:
     _runner: JobRunner
     _retention: threading.Thread
     _store: Store
+    _drain_seconds: float
 
     def reload(self) -> BundleIdentity:
         """Answer with the bundle and the keys that are there now, and return which bundle that is.
@@ -133,13 +139,13 @@ class RunningServer:
     def stop(self) -> None:
         """Take no further requests or images of jobs, finish those that are running, and end.
 
-        May be called twice.
+        A request that takes too long is answered 503. May be called twice.
         """
         if self.tunnel:
             self.tunnel.close()
         self._loop.stop()
-        self._runner.stop(_DRAIN_SECONDS)
-        self._retention.join(_DRAIN_SECONDS)
+        self._runner.stop(self._drain_seconds)
+        self._retention.join(self._drain_seconds)
         self._store.close()
 
 
@@ -215,6 +221,7 @@ class _Loop:
             **_trust(settings.trusted_proxy),
         )
         self._server.channel_class = _channel_class(_most_bytes(jobs.request_limit(settings)))
+        self._drain_seconds = settings.drain
         self._transfers: dict[wasyncore.dispatcher, float] = {}
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -250,16 +257,31 @@ class _Loop:
             self._ended.set()
 
     def _drain(self) -> None:
+        self._accept_all()
         # Only the listening socket: the server's own close would also end what wakes this loop.
         wasyncore.dispatcher.close(self._server)
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        while self._server.active_channels and time.monotonic() < deadline:
-            for channel in tuple(self._server.active_channels.values()):
-                if not channel.requests and not channel.total_outbufs_len:
-                    channel.handle_close()
-            self._step(0.1)
+        self._answer_within(self._drain_seconds)
+        for channel in tuple(self._server.active_channels.values()):
+            channel.give_up(self._drain_seconds)
+        self._answer_within(_FAREWELL_SECONDS)
         self._server.task_dispatcher.shutdown()
         wasyncore.close_all(self._sockets)
+
+    def _accept_all(self) -> None:
+        """Accept whoever has connected by now: closing the listening socket would cut them off."""
+        before = -1
+        while len(self._server.active_channels) != before:
+            before = len(self._server.active_channels)
+            self._step(0.0)
+
+    def _answer_within(self, seconds: float) -> None:
+        """Close each connection that has nothing left to read, to do or to send."""
+        deadline = time.monotonic() + seconds
+        while self._server.active_channels and time.monotonic() < deadline:
+            self._step(0.1)
+            for channel in tuple(self._server.active_channels.values()):
+                if not (channel.request or channel.requests or channel.total_outbufs_len):
+                    channel.handle_close()
 
     def _close_slow(self, now: float) -> None:
         """Close connections whose request or answer takes too long on the way; waitress closes idle ones."""
@@ -292,14 +314,59 @@ def _channel_class(most_job_bytes: int) -> type[HTTPChannel]:
 
         def parse_header(self, header_plus: bytes) -> None:
             super().parse_header(header_plus)
+            # Here, so that the loop knows it too: what is given up has one.
+            self.headers[_REQUEST_ID] = request_log.id_of(self.headers.get(_REQUEST_ID, ""))
             if self.path == jobs.PATH:
                 self.adj = copy(self.adj)
                 self.adj.max_request_body_size = max(self.adj.max_request_body_size, most_job_bytes)
 
     class Channel(HTTPChannel):
         parser_class = Parser
+        _answering: HTTPRequestParser | None = None
+
+        def write_soon(self, data: Any) -> int:
+            self._answering = self.requests[0]
+            written: int = super().write_soon(data)
+            return written
+
+        def give_up(self, seconds: float) -> None:
+            """Answer 503 in the place of a request that is still worked on, and say so in the log."""
+            with self.outbuf_lock:
+                # An answer that has begun would be broken by another one.
+                if not self.requests or self.requests[0] is self._answering:
+                    return
+                request = self.requests[0]
+                answer = _cut_off(request.headers[_REQUEST_ID])
+                self.outbufs[-1].append(answer)
+                self.total_outbufs_len += len(answer)
+                self._flush_exception(self._flush_some, do_close=False)
+                self.handle_close()
+            _log.warning(
+                "%s %s 503, not answered within the %g s of a stop %s",
+                request.command,
+                quote(request.path[:200]),
+                seconds,
+                request.headers[_REQUEST_ID],
+            )
 
     return Channel
+
+
+def _cut_off(request_id: str) -> bytes:
+    """Return an answer without the application, whose threads are all busy."""
+    detail = "The server is being stopped, and there was no time left for this request; send it again."
+    body = Problem(
+        type=problems.uri("stopping"), title="Stopping", status=503, detail=detail, error=detail
+    ).model_dump_json()
+    head = (
+        "HTTP/1.1 503 Service Unavailable",
+        f"Content-Type: {problems.CONTENT_TYPE}",
+        f"Content-Length: {len(body)}",
+        f"Retry-After: {problems.RETRY_AFTER_SECONDS}",
+        f"{request_log.HEADER}: {request_id}",
+        "Connection: close",
+    )
+    return "\r\n".join((*head, "", body)).encode()
 
 
 def _trust(proxy: str | None) -> dict[str, Any]:

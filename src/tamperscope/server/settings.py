@@ -18,6 +18,7 @@ is its name with dashes, and the nearer one wins:
 | `TAMPERSCOPE_WORKERS`      | 1           | images analysed at the same time |
 | `TAMPERSCOPE_QUEUE`        | 8           | images that may wait for a worker |
 | `TAMPERSCOPE_TIMEOUT`      | 60          | seconds that an image may wait for a worker |
+| `TAMPERSCOPE_DRAIN`        | 30          | seconds that requests, then images of jobs, get at a stop |
 | `TAMPERSCOPE_THREADS`      | none        | CPU threads of one analysis instead of all cores |
 | `TAMPERSCOPE_CACHE`        | the user's  | folder of compiled models; `none` compiles at each start |
 | `TAMPERSCOPE_PRECISION`    | auto        | `f32` and `bf16` leave a bundle's 8-bit graph aside |
@@ -79,6 +80,7 @@ class Settings:
     workers: int = 1
     queue: int = 8
     timeout: int = 60
+    drain: int = 30
     threads: int | None = None
     cache: Path | None = platformdirs.user_cache_path("tamperscope")  # noqa: RUF009
     precision: Literal["auto", "f32", "bf16"] = "auto"
@@ -249,6 +251,11 @@ TABLE = (
     Setting("workers", "Images analysed at the same time.", _count(1, 256)),
     Setting("queue", "Images that may wait for a worker; beyond, the answer is 503.", _count(0, 10_000)),
     Setting("timeout", "Seconds an image may wait for a worker; beyond, the answer is 503.", _count(1, 3600)),
+    Setting(
+        "drain",
+        "Seconds that running requests get when the server is stopped, and images of jobs once more.",
+        _count(1, 3600),
+    ),
     Setting("threads", "CPU threads of one analysis, instead of all cores.", _count(1, 1024)),
     Setting("cache", "Folder of compiled models; 'none' compiles at each start.", _or_none(Path)),
     Setting(

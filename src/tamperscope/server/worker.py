@@ -9,6 +9,7 @@ from functools import partial
 
 from prometheus_client import start_http_server
 
+from tamperscope.cores import leave_blas_one_thread
 from tamperscope.errors import SettingsError
 from tamperscope.jobs import JobRunner
 from tamperscope.report import BundleIdentity
@@ -19,8 +20,6 @@ from tamperscope.server.settings import Settings
 from tamperscope.server.work import job_runner, job_store
 from tamperscope.store import Store
 
-# As long as a server gives its last requests. Whatever takes longer is done again elsewhere.
-_DRAIN_SECONDS = 30.0
 _say = partial(print, flush=True)
 
 
@@ -43,6 +42,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorke
             "A worker needs the Redis that its server uses; name it with --redis or TAMPERSCOPE_REDIS. "
             "Without Redis the server works on its jobs itself."
         )
+    leave_blas_one_thread()
     store = settings.open_store()
     service = AnalysisService(settings, settings.load_detector)
     jobs = job_store(settings, store.database)
@@ -52,7 +52,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorke
         _show_figures(settings, service)
     runner.start()
     say(f"tamperscope works on jobs with {identity.name} {identity.version}")
-    return RunningWorker(service, runner, store)
+    return RunningWorker(service, runner, store, settings.drain)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class RunningWorker:
     _service: AnalysisService
     _runner: JobRunner
     _store: Store
+    _drain_seconds: float
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def reload(self) -> BundleIdentity:
@@ -75,9 +76,9 @@ class RunningWorker:
             pass
 
     def stop(self) -> None:
-        """Take no further image, finish those in work, and end."""
+        """Take no further image, finish those in work, and end; what takes too long is done elsewhere."""
         self._stopped.set()
-        self._runner.stop(_DRAIN_SECONDS)
+        self._runner.stop(self._drain_seconds)
         self._store.close()
 
 
