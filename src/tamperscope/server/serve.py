@@ -64,6 +64,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     Raises as `run` does. A tunnel that cannot be opened is said, and the server keeps running without.
     """
     listener = _bind(settings)
+    process.share_heaps()
     # NumPy's products of matrices are small here, and its threads would keep the networks' cores busy.
     threadpool_limits(1, user_api="blas")
     try:

@@ -43,6 +43,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorke
             "A worker needs the Redis that its server uses; name it with --redis or TAMPERSCOPE_REDIS. "
             "Without Redis the server works on its jobs itself."
         )
+    process.share_heaps()
     store = settings.open_store()
     service = AnalysisService(settings, settings.load_detector)
     jobs = job_store(settings, store.database)
