@@ -29,7 +29,6 @@ _EXACT = ("mask_head.",)
 """Weights of convolutions that stay in floating point: the last one before a logit."""
 _UNCUT = ("blocks.layers.",)
 """Weights of convolutions whose input is the larger the more there is to see: its largest values are kept."""
-_QUANTISED_CONSUMERS = ("Conv", "Add", "MaxPool", "Concat")
 
 
 def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]]) -> Network:
@@ -58,6 +57,7 @@ def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]
         pooled.get(node.input[0], node.input[0]): trained[node.input[1]].startswith(_UNCUT)
         for node in quantised
     }
+    activations |= dict.fromkeys(_shortcuts(model), False)
     ranges = _measured_ranges(graph_path, activations, tiles)
 
     inserted: dict[str, list[onnx.NodeProto]] = {}
@@ -65,19 +65,26 @@ def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]
         scale = np.float32((high - low) / _ACTIVATION_LEVELS)
         zero = np.uint8(np.rint(-low / scale))
         inserted[name] = _pair(model, name, np.array(scale), np.array(zero))
-        _rename_inputs(model, name, f"{name}.int8", _QUANTISED_CONSUMERS)
+        _rename_inputs(model, name, f"{name}.int8")
     for name in dict.fromkeys(node.input[1] for node in quantised):
         weight = weights[trained[name]].astype(np.float32)
         largest = np.abs(weight).reshape(len(weight), -1).max(axis=1)
         scale = np.maximum(largest, np.finfo(np.float32).tiny) / np.float32(_WEIGHT_LEVEL)
         inserted[name] = _pair(model, name, scale, np.zeros(len(scale), np.int8), axis=0)
-        _rename_inputs(model, name, f"{name}.int8", ("Conv",))
+        _rename_inputs(model, name, f"{name}.int8")
     _insert(model, inserted)
 
     entry = dataclasses.replace(network, quantised=True)
     (folder / entry.quantised_graph_file).write_bytes(model.SerializeToString(deterministic=True))
     onnx.checker.check_model(folder / entry.quantised_graph_file)
     return entry
+
+
+def _shortcuts(model: onnx.ModelProto) -> list[str]:
+    """Return what residual blocks add that is no activation but a convolution's result of its own."""
+    normalised = {node.output[0] for node in model.graph.node if node.op_type == "BatchNormalization"}
+    sums = [node.input for node in model.graph.node if node.op_type == "Add"]
+    return [second for first, second in sums if first in normalised and second in normalised]
 
 
 def normalised_tile(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
@@ -124,12 +131,11 @@ def _pair(
     ]
 
 
-def _rename_inputs(model: onnx.ModelProto, old: str, new: str, consumers: tuple[str, ...]) -> None:
+def _rename_inputs(model: onnx.ModelProto, old: str, new: str) -> None:
     for node in model.graph.node:
-        if node.op_type in consumers:
-            for index, name in enumerate(node.input):
-                if name == old:
-                    node.input[index] = new
+        for index, name in enumerate(node.input):
+            if name == old:
+                node.input[index] = new
 
 
 def _insert(model: onnx.ModelProto, inserted: dict[str, list[onnx.NodeProto]]) -> None:
