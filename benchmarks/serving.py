@@ -3,7 +3,7 @@
     python benchmarks/serving.py --out serving.md    # every case, about eight minutes on two cores
     python benchmarks/serving.py --quick             # fewer clients and less patience, below four
     python benchmarks/serving.py --linear            # cost per megapixel, this server alone
-    python benchmarks/serving.py --memory            # 5,000 mixed requests, this server alone
+    python benchmarks/serving.py --memory            # 5,000 mixed requests, this server alone; --requests
 
 All servers run on this machine, one after the other, and answer `/segment` with all three pictures. The plain
 one computes the networks alone, so this one is measured without the evidence as well. Needs the extra
@@ -82,9 +82,32 @@ class Case:
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here as well.")
 @click.option("--quick", is_flag=True, help="Fewer clients and less patience, below four minutes.")
+@click.option(
+    "--image",
+    "sizes",
+    type=click.Choice(list(SIZES)),
+    multiple=True,
+    default=list(SIZES),
+    help="Images of this size alone.",
+)
 @click.option("--linear", is_flag=True, help="Cost per megapixel, this server alone.")
-@click.option("--memory", is_flag=True, help="Memory over 5,000 mixed requests, this server alone.")
-def main(bundle: Path, out: Path | None, quick: bool, linear: bool, memory: bool) -> None:
+@click.option("--memory", is_flag=True, help="Memory over mixed requests, this server alone.")
+@click.option(
+    "--requests",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(201),
+    help="Requests for --memory.",
+)
+def main(
+    bundle: Path,
+    out: Path | None,
+    quick: bool,
+    sizes: tuple[str, ...],
+    linear: bool,
+    memory: bool,
+    requests: int,
+) -> None:
     """Print the tables of docs/performance.md."""
     lines: list[str] = []
 
@@ -99,7 +122,7 @@ def main(bundle: Path, out: Path | None, quick: bool, linear: bool, memory: bool
         if linear:
             return report_linear(ours, say)
         if memory:
-            return report_memory(ours, 5000, say)
+            return report_memory(ours, requests, say)
         reference = Server(
             "reference",
             [sys.executable, str(ROOT / "benchmarks" / "reference_server.py"), "{port}", str(bundle)],
@@ -108,7 +131,10 @@ def main(bundle: Path, out: Path | None, quick: bool, linear: bool, memory: bool
             "tamperscope, no evidence", serve_command(bundle, Path(folder), "--evidence", "off")
         )
         loaded = Bundle.load(bundle)
-        report_speed(reference, (networks, ours), quick, f"{loaded.name} {loaded.version}", say)
+        plan = QUICK if quick else dict.fromkeys(SIZES, CLIENTS)
+        cases = [(size, clients) for size in sizes for clients in plan[size]]
+        seconds = QUICK_CASE_SECONDS if quick else CASE_SECONDS
+        report_speed(reference, (networks, ours), cases, seconds, f"{loaded.name} {loaded.version}", say)
     return None
 
 
@@ -123,20 +149,22 @@ def serve_command(bundle: Path, folder: Path, *more: str) -> list[str]:
 
 
 def report_speed(
-    reference: Server, ours: tuple[Server, ...], quick: bool, bundle: str, say: Callable[[str], None]
+    reference: Server,
+    ours: tuple[Server, ...],
+    cases: list[tuple[str, int]],
+    seconds: float,
+    bundle: str,
+    say: Callable[[str], None],
 ) -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in ("openvino", "torch"))
     say(f"{processor()}, {os.cpu_count()} cores; {versions}; bundle {bundle}\n")
     with ours[0].running():
         cold = ours[0].ready_after[0]
-    plan = QUICK if quick else dict.fromkeys(SIZES, CLIENTS)
-    cases = [(size, clients) for size, many in plan.items() for clients in many]
     found: dict[tuple[str, int, str], Case] = {}
     try:
         for server in (reference, *ours):
             for size, clients in cases:
                 click.echo(f"{server.name}, {size}, {clients} clients", err=True)
-                seconds = QUICK_CASE_SECONDS if quick else CASE_SECONDS
                 found[size, clients, server.name] = server.measure(jpeg(*SIZES[size]), clients, seconds)
             server.end()
     finally:

@@ -66,3 +66,11 @@ def test_a_never_compressed_picture_has_no_grid() -> None:
 def test_the_grid_of_a_cropped_jpeg_is_read() -> None:
     votes = jpeg_grid.grid_votes(np.ascontiguousarray(compressed(0)[3:, 5:, 1]))
     assert jpeg_grid.main_grid(votes) == (8 - 3) * 8 + (8 - 5)
+
+
+def test_votes_are_the_same_in_pictures_of_any_height() -> None:
+    tall = np.ascontiguousarray(np.tile(compressed(0)[:, :, 1], (6, 1)))
+    votes = jpeg_grid.grid_votes(tall)
+    for top in (232, 240, 488):
+        part = jpeg_grid.grid_votes(tall[top : top + 64])
+        np.testing.assert_array_equal(votes[top + 7 : top + 57], part[7:57])

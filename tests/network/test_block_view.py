@@ -89,3 +89,25 @@ def test_the_view_gives_features_for_each_block(photo: np.ndarray) -> None:
     assert features.shape == (1, 16, 16, 16)
     assert features.isfinite().all()
     assert not torch.equal(features, view(normalised(photo), torch.ones(1, 1, 32, 32)))
+
+
+def test_lattices_are_cosines(photo: np.ndarray) -> None:
+    found = BlockStatistics()(normalised(photo))[:, : 15 * len(STEPS)].unflatten(1, (15, len(STEPS)))
+    pixels = torch.from_numpy(photo.astype(np.float64)) @ torch.tensor([0.299, 0.587, 0.114]).double()
+    blocks = pixels.unfold(0, 8, 8).unfold(1, 8, 8)
+    place = torch.arange(8).double()
+    # The first coefficient in zigzag order: the mean over rows of the lowest cosine along columns.
+    across = torch.cos((2 * place + 1) * torch.pi / 16) / 2
+    coefficient = (blocks @ across).sum(dim=-1) / 8**0.5
+    expected = torch.cos(2 * torch.pi * coefficient / torch.tensor(STEPS).view(-1, 1, 1))
+    torch.testing.assert_close(found[0, 0].double(), expected, atol=1e-3, rtol=0)
+
+
+def test_edges_are_means_of_the_mixed_difference(photo: np.ndarray) -> None:
+    found = BlockStatistics()(normalised(photo))[0, -16:]
+    grey = photo.astype(np.float64) @ [0.299, 0.587, 0.114]
+    mixed = np.zeros(grey.shape)
+    mixed[:-1, :-1] = np.abs(grey[:-1, :-1] - grey[:-1, 1:] - grey[1:, :-1] + grey[1:, 1:])
+    blocks = np.log1p(mixed.clip(max=32)).reshape(16, 8, 16, 8)
+    by_column, by_row = blocks.mean(axis=1).transpose(2, 0, 1), blocks.mean(axis=3).transpose(1, 0, 2)
+    np.testing.assert_allclose(found, np.concatenate([by_column, by_row]), atol=1e-3)

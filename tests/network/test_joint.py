@@ -28,6 +28,21 @@ def test_high_pass_sees_detail_and_no_colour() -> None:
     assert high_pass(dot).abs().amax(dim=(2, 3)).min() > 0.01
 
 
+def test_high_pass_is_its_kernels_on_rgb() -> None:
+    high_pass = HighPass()
+    image = 0.05 * torch.randn(1, 3, 16, 16)
+    padded = torch.nn.functional.pad(image, (2, 2, 2, 2), mode="replicate")
+    residuals = torch.nn.functional.conv2d(padded, high_pass.kernels)
+    torch.testing.assert_close(high_pass(image), residuals.clamp(-6, 6) / 3, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_the_mask_is_enlarged_bilinearly(network: JointNetwork) -> None:
+    small = torch.randn(2, 1, 5, 7)
+    expected = torch.nn.functional.interpolate(small, scale_factor=4, mode="bilinear")
+    torch.testing.assert_close(network.enlarge(small), expected)
+
+
 def test_the_heads_do_not_shape_the_mask(network: JointNetwork) -> None:
     network.zero_grad()
     logits = network(torch.randn(1, 3, 32, 32))

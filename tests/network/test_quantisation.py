@@ -4,16 +4,22 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import PIL.Image
 import pytest
 from click.testing import CliRunner
+from torch import Tensor, nn
+from torch.nn import functional
 
 import samples
-from tamperscope.bundle import Bundle, write_manifest
+from networks import random_network
+from tamperscope.bundle import Architecture, Bundle, Preprocessing, write_manifest
 from tamperscope.cli import main
 from tamperscope.detector import Detector
 from tamperscope.errors import BundleError
 from tamperscope.inference.runtime import Runtime
+from tamperscope.network.architectures import Family, register
+from tamperscope.network.export import write_network
 from tamperscope.network.quantisation import normalised_tile, quantise
 
 
@@ -38,6 +44,51 @@ def test_integers_say_nearly_the_same_and_not_exactly(quantised_bundle: Bundle) 
     # Weights of 7 bits and activations of 8, over logits that span a few units.
     np.testing.assert_allclose(integers.mask, exact.mask, atol=0.02)
     assert not np.array_equal(integers.mask, exact.mask)
+
+
+class ResidualNetwork(nn.Module):
+    """What a ResNet begins with: a convolution, pooling, and a block whose shortcut has a convolution too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)
+        )
+        self.main = nn.Sequential(nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16))
+        self.shortcut = nn.Sequential(nn.Conv2d(8, 16, 1), nn.BatchNorm2d(16))
+        self.head = nn.Conv2d(16, 1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        small = self.first(image)
+        logits = self.head(functional.relu(self.main(small) + self.shortcut(small)))
+        return functional.interpolate(logits, scale_factor=2.0, mode="bilinear")
+
+
+register("residual", Family(("mask",), lambda architecture: ResidualNetwork()))
+
+
+def test_pooling_and_shortcuts_compute_in_integers(tmp_path: Path) -> None:
+    architecture = Architecture("residual", "none", 1)
+    network = write_network(random_network(architecture), architecture, tmp_path, "residual")
+    preprocessing = Preprocessing(multiple=2)
+    tiles = [normalised_tile(samples.photo(64, 64, seed), preprocessing) for seed in range(4)]
+    network = quantise(tmp_path, network, tiles)
+
+    graph = onnx.load(tmp_path / network.quantised_graph_file, load_external_data=False).graph
+    maker = {name: node for node in graph.node for name in node.output}
+    for kind, count in (("MaxPool", 1), ("Add", 1)):
+        nodes = [node for node in graph.node if node.op_type == kind]
+        assert len(nodes) == 1
+        made_by = [maker[name].op_type for name in nodes[0].input]
+        assert made_by.count("DequantizeLinear") == count
+
+    bundle = write_manifest(
+        tmp_path, name="residual", version="1", networks=[network], preprocessing=preprocessing
+    )
+    pixels = samples.photo(64, 64, seed=9)
+    exact = Runtime(bundle, threads=1, precision="f32").run(pixels).mask
+    integers = Runtime(bundle, threads=1).run(pixels).mask
+    np.testing.assert_allclose(integers, exact, atol=0.03)
 
 
 def test_the_exact_graph_and_the_weights_stay_as_they_were(

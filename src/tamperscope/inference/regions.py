@@ -56,9 +56,9 @@ def candidates(
 
     An area that holds a pixel of `certain` (height, width) is not in doubt, whatever its size.
     """
-    above = (heatmap >= threshold).astype(np.uint8)
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    excess = np.bincount(labels.ravel(), (heatmap - threshold).ravel(), count)
+    above = heatmap >= threshold
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(above.view(np.uint8), connectivity=8)
+    excess = np.bincount(labels[above], heatmap[above] - threshold, count)
     weights = excess / (min(heatmap.size, REFERENCE_PIXELS) * max(1 - threshold, 1e-6))
     if certain is not None:
         weights[np.unique(labels[certain])] = np.inf

@@ -158,8 +158,10 @@ def _taking_pixels(model: openvino.Model, preprocessing: Preprocessing) -> openv
     image = steps.input()
     image.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
     image.model().set_layout(openvino.Layout("NCHW"))
+    # Turned first, for the sake of speed: three channels side by side fill no vector.
     (
         image.preprocess()
+        .convert_layout(openvino.Layout("NCHW"))
         .convert_element_type(openvino.Type.f32)
         .mean([255 * value for value in preprocessing.mean])
         .scale([255 * value for value in preprocessing.std])

@@ -24,6 +24,7 @@ class HighPass(nn.Module):
     truncation = 6.0
 
     kernels: Tensor
+    luminance: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,12 +47,16 @@ class HighPass(nn.Module):
         luminance = torch.tensor([0.299, 0.587, 0.114]) * torch.tensor(IMAGENET_STD) * 255
         filters = torch.stack([second_order, square3, square5])
         self.register_buffer("kernels", filters[:, None] * luminance[None, :, None, None])
+        self.register_buffer("luminance", luminance[None, :, None, None], persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the residuals of normalised (N, 3, H, W) RGB."""
-        padded = functional.pad(image, (2, 2, 2, 2), mode="replicate")
-        residuals = functional.conv2d(padded, self.kernels)
-        return residuals.clamp(-self.truncation, self.truncation) * (2 / self.truncation)
+        # Every kernel is a filter times the luminance: one channel is a third of the work.
+        luminance = functional.conv2d(image, self.luminance)
+        padded = functional.pad(luminance, (2, 2, 2, 2), mode="replicate")
+        scale = 2 / self.truncation
+        residuals = functional.conv2d(padded, self.kernels[:, :1] / self.luminance[:, :1] * scale)
+        return residuals.clamp(-2, 2)
 
 
 class DetailEncoder(nn.Module):

@@ -70,6 +70,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     """
     listener = _bind(settings)
     leave_blas_one_thread()
+    process.share_heaps()
     try:
         store = settings.open_store()
         app = application.create_app(settings, settings.load_detector, store)

@@ -43,6 +43,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorke
             "Without Redis the server works on its jobs itself."
         )
     leave_blas_one_thread()
+    process.share_heaps()
     store = settings.open_store()
     service = AnalysisService(settings, settings.load_detector)
     jobs = job_store(settings, store.database)
