@@ -15,7 +15,7 @@ import numpy as np
 SAMPLE = Path(__file__).parents[2] / "src" / "tamperscope" / "server" / "web" / "sample.jpg"
 CLOG = (58, 128, 138, 254)
 """x, y, width and height of the left clog."""
-PLACE, DEGREES, SCALE = (150, 452), 78, 0.92
+PLACE, DEGREES, SCALE = (150, 466), 90, 0.9
 QUALITY = 90
 
 

@@ -22,9 +22,9 @@ PEAK_SHARE = 0.01
 PEAK_PIXELS = 64
 """Below 6400 pixels, 1 % of a map is too few pixels to average: an 80 x 80 image and a smaller one use 64."""
 NETWORK_MAP = "network_map"
-MOST_FROM_NETWORKS = 2.0
-"""Logit above which a network's certainty counts no more: it is as certain of many authentic photos, so that
-it must not decide alone (docs/experiments.md, 14).
+BELIEF_IN_NETWORKS = 0.5
+"""How much of the weight that suits synthesised forgeries the networks' map is given: it was trained on their
+like, and tells those that others made less well, while traces tell them better (docs/experiments.md, 26).
 """
 
 
@@ -122,12 +122,11 @@ def measure(
 ) -> dict[str, float]:
     """Return the measurements a calibration may use.
 
-    `network_map`: logit of `peak(heatmap)`, `MOST_FROM_NETWORKS` at most. `strengths` are those of the
-    evidence by its names, 0 to 1, and 0 where it does not apply; what is notable counts 1 more, for it
-    hardly ever is so by chance.
+    `network_map`: logit of `peak(heatmap)`. `strengths` are those of the evidence by its names, 0 to 1, and 0
+    where it does not apply; what is notable counts 1 more, for it hardly ever is so by chance.
     """
     return {
-        NETWORK_MAP: min(_logit(peak(heatmap)), MOST_FROM_NETWORKS),
+        NETWORK_MAP: _logit(peak(heatmap)),
         **{name: strength + float(strength >= NOTABLE) for name, strength in strengths.items()},
     }
 
@@ -149,9 +148,10 @@ def fit(
     inconclusive.
 
     Both classes weigh the same, so a score is a probability for a reader who has no prior opinion. `ridge` is
-    the L2 penalty on standardised coefficients. Measurements that would count against a manipulation are left
-    out: more of a trace must never make a picture look more authentic. Raises `ValueError` when a class has
-    no image or names differ.
+    the L2 penalty on standardised coefficients. Of the networks' coefficient `BELIEF_IN_NETWORKS` is kept,
+    and everything else fitted to that. Measurements that would count against a manipulation are left out:
+    more of a trace must never make a picture look more authentic. Raises `ValueError` when a class has no
+    image or names differ.
     """
     labels = np.asarray(manipulated, dtype=bool)
     names = sorted(measurements[0]) if measurements else []
@@ -159,15 +159,16 @@ def fit(
         raise ValueError("a calibration needs a label for each image, and images of both classes")
     if any(sorted(row) != names for row in measurements):
         raise ValueError("every image needs the same measurements")
-    while True:
-        rows = np.array([[row[name] for name in names] for row in measurements], dtype=np.float64)
-        coefficients, intercept = _logistic_regression(rows.reshape(len(labels), -1), labels, ridge)
-        if not (coefficients < 0).any():
-            break
-        del names[int(coefficients.argmin())]
+    columns = {name: np.array([row[name] for row in measurements], dtype=np.float64) for name in names}
+    coefficients, intercept = _never_negative(columns, labels, ridge, np.zeros(len(labels)))
+    if NETWORK_MAP in coefficients:
+        believed = BELIEF_IN_NETWORKS * coefficients[NETWORK_MAP]
+        others = {name: columns[name] for name in coefficients if name != NETWORK_MAP}
+        coefficients, intercept = _never_negative(others, labels, ridge, believed * columns[NETWORK_MAP])
+        coefficients[NETWORK_MAP] = believed
     model = Calibration(
-        coefficients=dict(zip(names, coefficients.tolist(), strict=True)),
-        baseline=dict(zip(names, rows[~labels].mean(axis=0).tolist(), strict=True)),
+        coefficients=coefficients,
+        baseline={name: float(columns[name][~labels].mean()) for name in coefficients},
         intercept=intercept,
         authentic_below=0,
         manipulated_above=1,
@@ -184,8 +185,24 @@ def fit(
     return dataclasses.replace(model, authentic_below=below, manipulated_above=above)
 
 
+def _never_negative(
+    columns: Mapping[str, NDArray[np.float64]],
+    labels: NDArray[np.bool_],
+    ridge: float,
+    offset: NDArray[np.float64],
+) -> tuple[dict[str, float], float]:
+    """Return the coefficients by name, without those below 0, and the intercept, beside fixed log-odds."""
+    names = list(columns)
+    while True:
+        rows = np.array([columns[name] for name in names]).reshape(len(names), len(labels)).T
+        coefficients, intercept = _logistic_regression(rows, labels, ridge, offset)
+        if not (coefficients < 0).any():
+            return dict(zip(names, coefficients.tolist(), strict=True)), intercept
+        del names[int(coefficients.argmin())]
+
+
 def _logistic_regression(
-    rows: NDArray[np.float64], labels: NDArray[np.bool_], ridge: float
+    rows: NDArray[np.float64], labels: NDArray[np.bool_], ridge: float, offset: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
     """Newton's method (iteratively reweighted least squares) on standardised columns."""
     centre, spread = rows.mean(axis=0), rows.std(axis=0)
@@ -196,7 +213,7 @@ def _logistic_regression(
     importance = np.where(labels, 0.5 / share, 0.5 / (1 - share))
     solution = np.zeros(design.shape[1])
     for _ in range(100):
-        expected = _sigmoid(design @ solution)
+        expected = _sigmoid(design @ solution + offset)
         gradient = design.T @ (importance * (labels - expected)) - penalty @ solution
         curvature = (design * (importance * expected * (1 - expected))[:, None]).T @ design + penalty
         step = np.linalg.solve(curvature, gradient)

@@ -63,6 +63,14 @@ def assert_covers(clone: Clone, source: NDArray[np.bool_], target: NDArray[np.bo
     np.testing.assert_allclose(landed, np.argwhere(clone.target_mask).mean(0)[::-1], atol=2)
 
 
+def test_areas_have_no_specks() -> None:
+    picture = with_copy(scenery(), degrees=90, scale=0.9)
+    (clone,) = clones.measure(read_image(encode(picture, "JPEG", quality=70))).clones
+    for area in (clone.source_mask, clone.target_mask):
+        *_, statistics, _ = cv2.connectedComponentsWithStats(area.astype(np.uint8))
+        assert statistics[:, cv2.CC_STAT_AREA].min() >= 50
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -82,9 +82,11 @@ def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
         return None
     area = _grown(area, copy, original) & inside
     target = np.zeros(gray.shape, bool)
-    target[top:bottom, left:right] = area
+    target[top:bottom, left:right] = _without_specks(area)
     inverse = cv2.invertAffineTransform(transform)
-    source = cv2.warpAffine(target.astype(np.uint8), inverse, (width, height), flags=cv2.INTER_NEAREST) > 0
+    source = _without_specks(
+        cv2.warpAffine(target.astype(np.uint8), inverse, (width, height), flags=cv2.INTER_NEAREST) > 0
+    )
     if min(source.sum(), target.sum()) < SMALLEST_AREA:
         return None
     if (source & target).sum() > LARGEST_OVERLAP * target.sum():
@@ -146,6 +148,13 @@ def _connected_to(area: Mask, seeds: NDArray[np.int_]) -> Mask:
     _, labels = cv2.connectedComponents(area.astype(np.uint8))
     x, y = np.clip(seeds, 0, (area.shape[1] - 1, area.shape[0] - 1)).T
     return np.asarray(area & np.isin(labels, labels[y, x]))
+
+
+def _without_specks(area: Mask) -> Mask:
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(area.astype(np.uint8))
+    large = statistics[:, cv2.CC_STAT_AREA] >= SMALLEST_AREA
+    large[0] = False
+    return np.asarray(large[labels])
 
 
 def _grown(area: Mask, copy: Gray, original: Gray) -> Mask:

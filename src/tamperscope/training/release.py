@@ -39,7 +39,7 @@ SIZES = (256, 320, 384, 512)
 THRESHOLDS = tuple(np.arange(0.05, 0.96, 0.05).round(2).tolist())
 SMALLEST_REGIONS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01)
 """Shares of an image that may be asked of a marked area, as `outline` takes them."""
-KEPT_F1 = 0.88
+KEPT_F1 = 0.92
 """Share of the best F1 that the chosen cut must keep."""
 _QUANTISED_OVER = 100
 _NAME = "tamperscope-joint"
