@@ -138,7 +138,7 @@ class TestFromPictureToReport:
 
         verdict(page)
         expect(page.locator(".regions button").first).to_contain_text("copy-move")
-        expect(page.locator(".regions button").first).to_contain_text("copied from the area outlined in blue")
+        expect(page.locator(".regions button").first).to_contain_text("the area outlined in blue")
         expect(page.get_by_role("tab").first).to_have_text("Clonesvery unusual")
         expect(page.get_by_role("tabpanel")).to_contain_text("turned by")
 
