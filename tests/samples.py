@@ -154,6 +154,14 @@ def huge_behind_a_crop(image_format: str) -> bytes:
     return bytes(data)
 
 
+def heif_of_a_narrow_crop() -> bytes:
+    """A HEIF that announces 64 x 48 pixels, of which a crop leaves 3 x 48."""
+    data = bytearray(encode(photo(), "HEIF"))
+    aperture = data.index(b"clap")
+    data[aperture + 4 : aperture + 8] = struct.pack(">L", 3)
+    return bytes(data)
+
+
 def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
     """A grey TIFF of 64 x 48 in which one numeric tag says something else."""
     tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: len(pixels)}

@@ -350,6 +350,11 @@ def test_what_is_no_image_is_unsupported(data: bytes, tmp_path: Path) -> None:
         read_image(path)
 
 
+def test_too_little_left_by_a_crop_inside_the_file() -> None:
+    with pytest.raises(ImageTooSmallError, match="3 x 48 pixels"):
+        read_image(samples.heif_of_a_narrow_crop())
+
+
 @pytest.mark.parametrize("size", [(1, 1), (31, 200), (200, 31)])
 def test_too_small(size: tuple[int, int]) -> None:
     with pytest.raises(ImageTooSmallError, match=f"{size[0]} x {size[1]} pixels"):

@@ -226,6 +226,8 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         picture.load()
         orientation = _exif_orientation(picture)
         pixels = _upright_rgb(picture, orientation, notes)
+    # A crop that the file asks for may leave less than its header announces.
+    _check_size((pixels.shape[1], pixels.shape[0]), limits)
     return Image(pixels, data, image_format, tuple(notes), orientation)
 
 
