@@ -162,6 +162,15 @@ def heif_of_a_narrow_crop() -> bytes:
     return bytes(data)
 
 
+def jpeg_with_a_channel_of_no_table() -> bytes:
+    """A JPEG of three channels, a scan for the first alone; the third names table 5, and there is none."""
+    data = encode(PIL.Image.fromarray(photo()).convert("L"))
+    frame = data.index(b"\xff\xc0")
+    size = data[frame + 4 : frame + 9]
+    channels = bytes([1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 5])
+    return data[:frame] + b"\xff\xc0\x00\x11" + size + bytes([3]) + channels + data[frame + 13 :]
+
+
 def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
     """A grey TIFF of 64 x 48 in which one numeric tag says something else."""
     tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: len(pixels)}

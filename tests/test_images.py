@@ -524,6 +524,12 @@ def test_the_structure_keeps_the_stored_orientation() -> None:
     assert image.jpeg.coefficients[0].shape[:2] == (6, 8)
 
 
+def test_a_jpeg_whose_channel_names_no_table_has_no_structure() -> None:
+    image = read_image(samples.jpeg_with_a_channel_of_no_table())
+    assert image.pixels.shape == (48, 64, 3)
+    assert image.jpeg is None
+
+
 @pytest.mark.parametrize(("mode", "components"), [("L", 1), ("CMYK", 4)])
 def test_grey_and_cmyk_have_their_components(mode: str, components: int) -> None:
     jpeg = read_image(samples.encode(PIL.Image.fromarray(samples.photo()).convert(mode))).jpeg

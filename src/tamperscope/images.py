@@ -638,6 +638,9 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
                 jpeg.load()
             except OSError:
                 return None
+    if max(jpeg.quant_tbl_no) >= len(jpeg.qt):
+        # A channel that no scan holds may name a table that is not there.
+        return None
     return JpegStructure(
         quantisation_tables=tuple(jpeg.qt[number] for number in jpeg.quant_tbl_no),
         coefficients=(jpeg.Y, jpeg.Cb, jpeg.Cr, jpeg.K)[: jpeg.num_components],

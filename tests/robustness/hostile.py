@@ -70,6 +70,8 @@ def made_by_hand() -> list[HostileFile]:
         "huge GIF": samples.huge_gif(),
         "huge HEIF": samples.huge_behind_a_crop("HEIF"),
         "huge AVIF": samples.huge_behind_a_crop("AVIF"),
+        "narrow HEIF": samples.heif_of_a_narrow_crop(),
+        "JPEG of no table": samples.jpeg_with_a_channel_of_no_table(),
         "TIFF of many pages": samples.tiff_of_many_pages(),
         **{
             f"TIFF with tag {tag}": samples.tiff_with(tag, 2**32 - 1)

@@ -32,7 +32,7 @@ from tamperscope.server.paging import AFTER, LIMIT, page_size
 from tamperscope.server.problems import uri
 from tamperscope.server.responses import respond
 from tamperscope.server.settings import Settings
-from tamperscope.server.uploads import JobForm, flag, form_of
+from tamperscope.server.uploads import FLAG, JobForm, flag, form_of
 from tamperscope.server.v1 import line
 from tamperscope.store import (
     ImageResult,
@@ -57,7 +57,7 @@ _TAKEN_AT_ONCE = 2
 _RESULT_STATES = (ImageState.DONE, ImageState.FAILED)
 
 _ID = Parameter("id", "The job.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
-_KEEP = Parameter("keep", "The same as the form's `keep`.", {"type": "boolean"})
+_KEEP = Parameter("keep", "The same as the form's `keep`.", FLAG)
 _KEY = Parameter(
     "Idempotency-Key",
     "Any text of your own that no other job has: sent again with it, a job is not made twice.",

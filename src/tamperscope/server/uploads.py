@@ -109,6 +109,10 @@ def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[st
         raise ImageTooLargeError("The request is larger than this server accepts.") from None
 
 
+FLAG = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
+"""What `flag` takes, as JSON Schema."""
+
+
 def flag(text: str | None, name: str) -> bool:
     """Return a yes or no that a client gave, no for nothing; raises `BadRequest` for anything else."""
     if text is None or text in ("false", "0"):

@@ -22,17 +22,15 @@ from tamperscope.server.answers import AnalysisAnswer, HistoryAnswer
 from tamperscope.server.openapi import Parameter, operation
 from tamperscope.server.paging import AFTER, LIMIT, page_size
 from tamperscope.server.responses import respond
-from tamperscope.server.uploads import AnalysisForm, flag, gone, uploaded_image
+from tamperscope.server.uploads import FLAG, AnalysisForm, flag, gone, uploaded_image
 from tamperscope.store import IMAGE, Picture, StoredAnalysis, Summary
 
 _PATH = "/v1/analyses"
 
 _ID = Parameter("id", "The analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
 _NAME = Parameter("name", "The measurement, such as `clones`.", {"type": "string"}, place="path")
-_KEEP = Parameter("keep", "The same as the form's `keep`.", {"type": "boolean"})
-_RAW = Parameter(
-    "raw", "`true` for 8-bit grey, whose values divided by 255 are 0 to 1, not colours.", {"type": "boolean"}
-)
+_KEEP = Parameter("keep", "The same as the form's `keep`.", FLAG)
+_RAW = Parameter("raw", "`true` for 8-bit grey, whose values divided by 255 are 0 to 1, not colours.", FLAG)
 _PNG = {"image/png": None}
 _STORED = (404, 503)
 # The image is decoded for these.
