@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from samples import decode, encode
 from tamperscope.evidence import clones
+from tamperscope.evidence._exact_copies import find_copies
 from tamperscope.evidence._plain_shifts import find_shifts
 from tamperscope.evidence.clones import Clone
 from tamperscope.images import read_image
@@ -188,3 +189,38 @@ def test_equal_images_get_equal_evidence() -> None:
     first, second = (clones.measure(read_image(with_copy(scenery(), degrees=30))) for _ in range(2))
     assert first.strength == second.strength
     np.testing.assert_array_equal(first.map, second.map)
+
+
+def writing() -> NDArray[np.uint8]:
+    """The same line of text again and again, as on a screen."""
+    page = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    for row in range(12):
+        cv2.putText(page, "what repeats by nature", (10, 25 + 24 * row), 0, 0.6, (20, 20, 20), 1, cv2.LINE_AA)
+    return page
+
+
+def blank_wall() -> NDArray[np.uint8]:
+    """Hardly more than the noise of the sensor."""
+    noise = np.random.default_rng(5).normal(0, 4, (SIDE, SIDE, 3))
+    return np.rint(90 + cv2.GaussianBlur(noise, (0, 0), 0.7)).astype(np.uint8)
+
+
+def test_a_few_pixels_of_noise_that_repeat_bit_by_bit_are_a_copy() -> None:
+    picture = blank_wall()
+    source, target = np.zeros((2, SIDE, SIDE), bool)
+    source[100:124, 90:105] = target[110:134, 150:165] = True
+    picture[target] = picture[source]
+    evidence = clones.measure(read_image(picture))
+    assert len(evidence.clones) == 1
+    assert_covers(evidence.clones[0], source, target)
+
+
+@pytest.mark.parametrize("picture", [scenery(), gradient(), blank_wall(), writing()])
+def test_nothing_else_repeats_bit_by_bit(picture: NDArray[np.uint8]) -> None:
+    assert list(find_copies(picture)) == []
+
+
+def test_what_repeats_again_and_again_is_a_pattern() -> None:
+    tile = np.random.default_rng(6).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+    assert list(find_copies(np.tile(tile, (4, 4, 1)))) == []
+    assert len(list(find_copies(np.tile(tile, (1, 2, 1))))) == 1

@@ -362,8 +362,11 @@ class TestKeepingTheImage:
 
         assert np.array_equal(pixels(client.get(kept["links"]["image"])), read_image(turned).pixels)
 
-    def test_anything_else_is_refused(self, client, create, photo_png):
-        assert "`keep`" in assert_problem(create(photo_png, keep="please"), 400)
+    @pytest.mark.parametrize(
+        "how", [{"keep": "please"}, {"query": "?keep=please"}, {"keep": "false", "query": "?keep=7"}], ids=str
+    )
+    def test_anything_else_is_refused(self, client, create, photo_png, how):
+        assert "`keep`" in assert_problem(create(photo_png, **how), 400)
         assert client.get(PATH).get_json()["analyses"] == []
 
 

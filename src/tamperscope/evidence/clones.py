@@ -4,10 +4,11 @@
     evidence.clones[0].source_mask, evidence.clones[0].target_mask, evidence.clones[0].transform
 
 Keypoints are matched within the image (`_self_matching`), peaks of its autocorrelation show plain shifts
-(`_plain_shifts`), and what they suggest is verified pixel by pixel (`_repeated_areas`). What merely looks
-alike, such as windows and fences, is told from copies by how well fine detail and noise repeat, by how many
-places agree, and by its outline. Which of the two areas is the copy is weighed by how each sits in its
-surroundings, and by traces of interpolation (`_direction`).
+(`_plain_shifts`), and equal windows what was copied bit by bit (`_exact_copies`); what they suggest is
+verified pixel by pixel (`_repeated_areas`). What merely looks alike, such as windows and fences, is told from
+copies by how well fine detail and noise repeat, by how many places agree, and by its outline. Which of the
+two areas is the copy is weighed by how each sits in its surroundings, and by traces of interpolation
+(`_direction`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from tamperscope.contours import polygon
 from tamperscope.evidence._direction import compare, pasted_log_odds
+from tamperscope.evidence._exact_copies import find_copies
 from tamperscope.evidence._plain_shifts import find_shifts
 from tamperscope.evidence._repeated_areas import Mask, RepeatedAreas, verify
 from tamperscope.evidence._self_matching import Gray, Repetition, find_repetitions, fisher_z
@@ -34,7 +36,7 @@ MOST_PIXELS = 2_000_000
 SMALLEST_SIDE = 64
 """Pixels; below it, too few keypoints are found to say anything."""
 MOST_VERIFIED = 8
-"""How many of the most certain repetitions of either kind are verified pixel by pixel."""
+"""How many of the most certain repetitions of each kind are verified pixel by pixel."""
 LEAST_LIKE = 0.7
 """How alike a pair must be, by Fisher's z, in units of the image's best: the rest is the pattern's own."""
 DECIDED = 0.7
@@ -121,7 +123,7 @@ def measure(image: Image) -> CloneEvidence:
             strength=None,
         )
     gray, scale = _within_budget(image.pixels)
-    verified = [verify(gray, repetition) for repetition in repetitions(gray)]
+    verified = [verify(gray, repetition) for repetition in repetitions(gray, image.pixels)]
     repeated = sorted((areas for areas in verified if areas is not None), key=_strength, reverse=True)
     strength = _strength(repeated[0]) if repeated else 0.0
     certain = _unlike_patterns([areas for areas in repeated if _strength(areas) >= NOTABLE])
@@ -132,10 +134,14 @@ def measure(image: Image) -> CloneEvidence:
     return _evidence(_finding(clones), strength, strength_map, clones)
 
 
-def repetitions(gray: Gray) -> list[Repetition]:
-    """Return what may be repeated in `gray` (height, width; 0 to 255), not verified yet."""
+def repetitions(gray: Gray, pixels: NDArray[np.uint8]) -> list[Repetition]:
+    """Return what may be repeated in `gray` (height, width; 0 to 255), not verified yet.
+
+    Where it is as large as `pixels`, the image in RGB, so may be what these repeat bit by bit.
+    """
+    exact = list(find_copies(pixels))[:MOST_VERIFIED] if gray.shape == pixels.shape[:2] else []
     shifts = sorted(find_shifts(gray), key=lambda repetition: -repetition.weight)
-    return shifts[:MOST_VERIFIED] + find_repetitions(gray)[:MOST_VERIFIED]
+    return exact + shifts[:MOST_VERIFIED] + find_repetitions(gray)[:MOST_VERIFIED]
 
 
 def _evidence(

@@ -176,7 +176,7 @@ def _submit(jobs: JobStore, settings: Settings) -> tuple[Job, bool]:
     files, texts = form_of(request)
     submission = Submission(
         owner=owner(),
-        keep=flag(texts.get("keep", request.args.get("keep")), "keep"),
+        keep=flag("keep", texts.get("keep"), request.args.get("keep")),
         idempotency_key=_idempotency_key(),
         webhook=_target(texts.get("webhook"), texts.get("webhook_secret"), settings.webhooks),
     )

@@ -113,13 +113,15 @@ FLAG = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
 """What `flag` takes, as JSON Schema."""
 
 
-def flag(text: str | None, name: str) -> bool:
-    """Return a yes or no that a client gave, no for nothing; raises `BadRequest` for anything else."""
-    if text is None or text in ("false", "0"):
-        return False
-    if text in ("true", "1"):
-        return True
-    raise BadRequest(f"`{name}` is either true or false.")
+def flag(name: str, *places: str | None) -> bool:
+    """Return a yes or no that a client gave in the first of some places that holds one, no for nothing.
+
+    Raises `BadRequest` for anything else in any of them.
+    """
+    given = [text for text in places if text is not None]
+    if any(text not in ("true", "false", "1", "0") for text in given):
+        raise BadRequest(f"`{name}` is either true or false.")
+    return bool(given) and given[0] in ("true", "1")
 
 
 def gone(request: Request) -> Callable[[], bool]:

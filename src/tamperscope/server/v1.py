@@ -59,7 +59,7 @@ def blueprint(service: AnalysisService, analyses: Analyses) -> Blueprint:
     def create_analysis() -> Response:
         """Analyse an image and store the result: 201; 200 where that was done before."""
         data = uploaded_image(request)
-        keep = flag(request.form.get("keep", request.args.get("keep")), "keep")
+        keep = flag("keep", request.form.get("keep"), request.args.get("keep"))
         stored, new = analyses.analyze(data, owner=owner(), keep=keep, gone=gone(request))
         response = respond(_answer(stored), 201 if new else 200)
         response.headers["Location"] = _address(stored.id)
@@ -273,7 +273,7 @@ def line(summary: Summary) -> dict[str, Any]:
 
 
 def _map(picture: Picture) -> Response:
-    if flag(request.args.get("raw"), "raw"):
+    if flag("raw", request.args.get("raw")):
         return _png(picture.data)
     return _png(rendering.encode_png(rendering.coloured(rendering.decode_grey_png(picture.data))))
 
