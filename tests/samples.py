@@ -227,3 +227,11 @@ def laborious() -> dict[str, bytes]:
 
 def svg() -> bytes:
     return b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>'
+
+
+def writing(side: int = 320) -> NDArray[np.uint8]:
+    """The same line of text again and again, as on a screen."""
+    page = np.full((side, side, 3), 255, np.uint8)
+    for baseline in range(25, side, 24):
+        cv2.putText(page, "what repeats by nature", (10, baseline), 0, 0.6, (20, 20, 20), 1, cv2.LINE_AA)
+    return page

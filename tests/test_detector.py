@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 from numpy.typing import NDArray
 
+from samples import writing
 from tamperscope import detector as detector_module
 from tamperscope.bundle import Bundle
 from tamperscope.calibration import Calibration
@@ -50,6 +51,14 @@ def calibrated(bundle: Bundle, intercept: float, threshold: float) -> Detector:
     """A detector whose score is the sigmoid of `intercept`, whatever the image."""
     model = logistic({"network_map": 0.0}, intercept)
     return Detector(dataclasses.replace(bundle, calibration=model, threshold=threshold), threads=1)
+
+
+@pytest.mark.parametrize("intercept", [-3.0, 3.0])
+def test_no_verdict_is_given_on_what_was_drawn(joint_bundle: Bundle, intercept: float) -> None:
+    report = calibrated(joint_bundle, intercept, threshold=0.5).analyze(writing())
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.notes[0].startswith("The picture is filled with plain colours")
+    assert not report.evidence["clones"].applicable
 
 
 def test_a_report_covers_the_whole_image(detector: Detector, photo: NDArray[np.uint8]) -> None:

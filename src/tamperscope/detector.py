@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
 from tamperscope.contours import filled, polygon
+from tamperscope.drawings import is_drawn
 from tamperscope.errors import BundleError
 from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
 from tamperscope.evidence.clones import Clone, CloneEvidence
@@ -127,7 +128,7 @@ class Detector:
             type_scores=type_scores,
             regions=tuple(_explained(region, _clones(counted)) for region in found.regions),
             threshold=self.bundle.threshold,
-            notes=(*seen.notes, *self._doubts(verdict, found)),
+            notes=(*seen.notes, *self._doubts(seen, verdict, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
             mask=found.mask,
@@ -164,6 +165,7 @@ class Detector:
             type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
             evidence=measured,
             notes=notes,
+            drawn=is_drawn(image.pixels),
         )
 
     def _run(self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile]) -> list[TileOutputs]:
@@ -176,15 +178,21 @@ class Detector:
         if model is None:
             return calibration.peak(seen.heatmap), Verdict.INCONCLUSIVE, ()
         score = model.score(measurements)
-        return score, model.verdict(score), model.reasons(measurements)
+        verdict = Verdict.INCONCLUSIVE if seen.drawn else model.verdict(score)
+        return score, verdict, model.reasons(measurements)
 
     def _measure(self, seen: _Seen) -> dict[str, float]:
         found = {name: seen.evidence.get(name) if name in self._counted else None for name in COUNTED}
         strengths = {name: (evidence and evidence.strength) or 0.0 for name, evidence in found.items()}
         return calibration.measure(seen.heatmap, strengths)
 
-    def _doubts(self, verdict: Verdict, found: Outline) -> Iterator[str]:
+    def _doubts(self, seen: _Seen, verdict: Verdict, found: Outline) -> Iterator[str]:
         """What a reader of the verdict and the mask should know before trusting them."""
+        if seen.drawn:
+            yield (
+                "The picture is filled with plain colours, as screenshots, drawings and cut-outs are. This "
+                "model knows photographs: score and mask say little here, and no verdict is given."
+            )
         if self.bundle.calibration is None:
             yield (
                 "This model is not calibrated: the score is the network's own, and as nobody measured "
@@ -209,6 +217,8 @@ class _Seen:
     evidence: Mapping[str, Evidence]
     """At the image's own resolution, as far as it was asked for."""
     notes: tuple[str, ...]
+    drawn: bool
+    """Whether it is no photograph, as far as can be seen."""
 
 
 def _measured(image: Image, names: Collection[str]) -> dict[str, Evidence]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from samples import decode, encode
+from samples import decode, encode, writing
 from tamperscope.evidence import clones
 from tamperscope.evidence._exact_copies import find_copies
 from tamperscope.evidence._plain_shifts import find_shifts
@@ -99,8 +99,7 @@ def test_the_copy_is_told_from_where_it_came_from(change: dict[str, Any]) -> Non
 
 def test_both_areas_are_marked_where_nothing_tells_them_apart() -> None:
     # The same piece twice on an empty ground: neither place says more than the other.
-    piece, empty = scenery(), np.full((SIDE, SIDE, 3), 128, np.uint8)
-    picture = with_copy(np.where(disc(SOURCE)[..., None], piece, empty))
+    picture = with_copy(np.where(disc(SOURCE)[..., None], scenery(), blank_wall()))
     (clone,) = clones.measure(read_image(picture)).clones
     assert clone.certainty < 0.7
     assert clone.marked[SOURCE[::-1]]
@@ -191,14 +190,6 @@ def test_equal_images_get_equal_evidence() -> None:
     np.testing.assert_array_equal(first.map, second.map)
 
 
-def writing() -> NDArray[np.uint8]:
-    """The same line of text again and again, as on a screen."""
-    page = np.full((SIDE, SIDE, 3), 255, np.uint8)
-    for row in range(12):
-        cv2.putText(page, "what repeats by nature", (10, 25 + 24 * row), 0, 0.6, (20, 20, 20), 1, cv2.LINE_AA)
-    return page
-
-
 def blank_wall() -> NDArray[np.uint8]:
     """Hardly more than the noise of the sensor."""
     noise = np.random.default_rng(5).normal(0, 4, (SIDE, SIDE, 3))
@@ -215,7 +206,20 @@ def test_a_few_pixels_of_noise_that_repeat_bit_by_bit_are_a_copy() -> None:
     assert_covers(evidence.clones[0], source, target)
 
 
-@pytest.mark.parametrize("picture", [scenery(), gradient(), blank_wall(), writing()])
+def test_writing_is_not_judged() -> None:
+    evidence = clones.measure(read_image(writing(SIDE)))
+    assert not evidence.applicable
+    assert "plain colours" in evidence.finding
+
+
+def test_writing_beside_a_photograph_is_no_copy() -> None:
+    evidence = clones.measure(read_image(np.vstack([writing(SIDE), with_copy(scenery()), scenery(5)])))
+    (clone,) = evidence.clones
+    beside = np.zeros((SIDE, SIDE), bool)
+    assert_covers(clone, *(np.vstack([beside, disc(centre), beside]) for centre in (SOURCE, TARGET)))
+
+
+@pytest.mark.parametrize("picture", [scenery(), gradient(), blank_wall(), writing(SIDE)])
 def test_nothing_else_repeats_bit_by_bit(picture: NDArray[np.uint8]) -> None:
     assert list(find_copies(picture)) == []
 

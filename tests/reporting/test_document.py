@@ -43,6 +43,12 @@ class TestVerdict:
         assert told.headline == "Inconclusive"
         assert "0.50 lies between 0.25 and 0.80" in told.meaning
 
+    def test_a_score_beyond_the_limits_says_why_it_allows_no_verdict(self):
+        told = document(report(verdict=Verdict.INCONCLUSIVE, score=0.95))
+
+        assert told.headline == "Inconclusive"
+        assert "this picture is none" in told.meaning
+
     def test_without_calibration_no_error_rate_is_claimed(self):
         told = document(report(verdict=Verdict.INCONCLUSIVE, operating_points=None))
 

@@ -1,9 +1,9 @@
 """Which parts of an image another part repeats bit by bit: equal windows, found by sorting their hashes.
 
-The exact match of Fridrich, Soukal and Lukas ("Detection of copy-move forgery in digital images", DFRWS 2003),
-by hashes that roll over the image (Karp and Rabin 1987, "Efficient randomized pattern-matching algorithms").
-Noise never repeats bit by bit, so a few dozen windows are proof where hundreds of similar ones are none: it
-finds the small and smooth copies in what was saved without loss, and sees nothing where a JPEG was made after.
+The exact match of Fridrich, Soukal and Lukas ("Detection of copy-move forgery in digital images", DFRWS
+2003), by hashes that roll over the image (Karp and Rabin 1987, "Efficient randomized pattern-matching
+algorithms"). Noise never repeats bit by bit, so a few dozen windows are proof where hundreds of similar ones
+are none: it finds small and smooth copies in what was saved without loss, and nothing in a JPEG made after.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_ALIKE = 4
 _SIDE = 8
 """Of a window, in pixels."""
 _LEAST_DETAIL = 0.75
-"""Share of a window that differs from what its neighbours continue: noise does, drawn areas and text do not."""
+"""Share of a window that is not what its neighbours continue, as noise is, and writing is not."""
 _PLACE_BITS = 24
 """Of a 64-bit number, for the place; the others are the hash. 2^24 windows are more than are looked at."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -105,7 +105,11 @@ def _detailed(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     gray = pixels.sum(2, dtype=np.int16)
     mixed = gray[1:, 1:] - gray[1:, :-1] - gray[:-1, 1:] + gray[:-1, :-1]
     share = cv2.boxFilter(
-        (mixed != 0).astype(np.float32), -1, (_SIDE - 1, _SIDE - 1), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT
+        (mixed != 0).astype(np.float32),
+        -1,
+        (_SIDE - 1, _SIDE - 1),
+        anchor=(0, 0),
+        borderType=cv2.BORDER_CONSTANT,
     )
     height, width = gray.shape
     return np.asarray(share[: height - _SIDE + 1, : width - _SIDE + 1] >= _LEAST_DETAIL)

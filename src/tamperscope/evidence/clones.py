@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.contours import polygon
+from tamperscope.drawings import is_drawn, plain
 from tamperscope.evidence._direction import compare, pasted_log_odds
 from tamperscope.evidence._exact_copies import find_copies
 from tamperscope.evidence._plain_shifts import find_shifts
@@ -39,6 +40,9 @@ MOST_VERIFIED = 8
 """How many of the most certain repetitions of each kind are verified pixel by pixel."""
 LEAST_LIKE = 0.7
 """How alike a pair must be, by Fisher's z, in units of the image's best: the rest is the pattern's own."""
+MOST_PLAIN = 0.28
+"""Share of plain pixels that a copy of something photographed may have; pairs of writing have more
+(docs/experiments.md, 30)."""
 DECIDED = 0.7
 """Probability from which the likelier copy alone is marked. Below it, marking both areas costs less: of two
 equally large areas, both have an F1 of 2/3 whichever is the copy."""
@@ -122,9 +126,16 @@ def measure(image: Image) -> CloneEvidence:
             f"The image is too small to look for copies: that takes {SMALLEST_SIDE} pixels each way.",
             strength=None,
         )
+    if is_drawn(image.pixels):
+        return _evidence(
+            "The picture is filled with plain colours, as screenshots and drawings are. Writing and symbols "
+            "repeat by themselves, so copies cannot be told from them.",
+            strength=None,
+        )
     gray, scale = _within_budget(image.pixels)
     verified = [verify(gray, repetition) for repetition in repetitions(gray, image.pixels)]
-    repeated = sorted((areas for areas in verified if areas is not None), key=_strength, reverse=True)
+    photographed = [areas for areas in verified if areas is not None and not _drawn(areas, gray)]
+    repeated = sorted(photographed, key=_strength, reverse=True)
     strength = _strength(repeated[0]) if repeated else 0.0
     certain = _unlike_patterns([areas for areas in repeated if _strength(areas) >= NOTABLE])
     clones = tuple(_clone(areas, image.pixels, scale) for areas in _distinct(certain))
@@ -185,6 +196,11 @@ def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
     if scale < 1:
         gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return gray, scale
+
+
+def _drawn(areas: RepeatedAreas, gray: Gray) -> bool:
+    """Return whether a pair is writing or symbols within a photograph or beside one."""
+    return float(plain(gray)[areas.target].mean()) > MOST_PLAIN
 
 
 def _strength(areas: RepeatedAreas) -> float:

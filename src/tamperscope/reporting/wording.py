@@ -43,6 +43,11 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None) -> s
             f"{percent(points.miss_rate)} of the manipulated images when the model was measured: "
             "this speaks for the picture, and proves nothing."
         )
+    if not points.authentic_below <= score <= points.manipulated_above:
+        return (
+            f"The score of {score:.2f} allows no verdict: how often it is wrong was measured on photographs, "
+            "and this picture is none, as far as can be seen."
+        )
     return (
         f"The score of {score:.2f} lies between {points.authentic_below:.2f} and "
         f"{points.manipulated_above:.2f}. In this range both authentic and manipulated images are common, "
