@@ -38,7 +38,7 @@ def test_a_photograph_is_not(picture: NDArray[np.uint8], quality: int | None) ->
     assert not is_drawn(picture if quality is None else decode(encode(picture, quality=quality)))
 
 
-def test_plain_is_where_neighbours_differ_by_one_level_at_most() -> None:
+def test_plain_is_where_no_neighbour_differs_by_more_than_a_level() -> None:
     gray = np.full((7, 7), 100, np.uint8)
     gray[:, 6] = 101
     assert plain(gray).all()

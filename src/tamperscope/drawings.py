@@ -36,6 +36,6 @@ def is_drawn(pixels: NDArray[np.uint8]) -> bool:
 
 
 def plain(gray: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where, in (height, width) of 0 to 255, a pixel and its neighbours differ by one level at most."""
+    """Return where a pixel of (height, width), 0 to 255, differs from no neighbour by more than one level."""
     square = np.ones((3, 3), np.uint8)
     return np.asarray(cv2.subtract(cv2.dilate(gray, square), cv2.erode(gray, square)) <= 1)
