@@ -30,7 +30,7 @@ def test_a_written_config_reads_back_equal(config_file: Path, tmp_path: Path) ->
     ("override", "sentence"),
     [
         ("optimisation.bacth=4", r"There is no optimisation\.bacth; did you mean batch\?"),
-        ("dataset.zoom=4", r"There is no dataset\.zoom; there are path, layout, shares, crop\."),
+        ("dataset.zoom=4", r"There is no dataset\.zoom; there are path, layout, shares, crop, resaved\."),
         ("optimisation.batch=0", r"optimisation\.batch: Input should be greater than or equal to 1, not 0\."),
         ("optimisation.precision=16", r"optimisation\.precision: .*'32-true' or 'bf16-mixed', not 16\."),
         ("dataset.crop=100", r"dataset\.crop: .*multiple of 16, not 100\."),

@@ -53,6 +53,19 @@ def test_crops_begin_on_the_grid_of_blocks(tmp_path: Path) -> None:
     assert all(top % 8 == 0 and left % 8 == 0 for top, left in begins)
 
 
+def test_a_share_of_the_crops_is_compressed_once_more(tmp_path: Path) -> None:
+    samples.write(
+        tmp_path / "authentic" / "grain.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    )
+    found = read_dataset(tmp_path).samples
+    plain, half, all_of_them = (Crops(found, 32, seed=1, resaved=share) for share in (0, 0.5, 1))
+    kept = [bool((half[number].image == plain[number].image).all()) for number in range(40)]
+    assert 8 < sum(kept) < 32
+    for number in range(5):
+        change = (all_of_them[number].image.float() - plain[number].image.float()).abs().mean()
+        assert 1 < change < 60
+
+
 def test_an_image_smaller_than_the_crop_is_filled_up(dataset: Path) -> None:
     example = Crops(read_dataset(dataset).samples, 96, seed=1)[0]
     assert example.image.shape == (96, 96, 3)

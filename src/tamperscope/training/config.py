@@ -42,6 +42,8 @@ class Dataset(_Section):
     """How much of it is for what; photos that images were made from are never on two sides."""
     crop: Side = 512
     """Side in pixels of a training image. It is cut out, never scaled: scaling wipes traces out."""
+    resaved: Share = 0.0
+    """How many training images are saved as a JPEG once more, as whatever is passed on is."""
 
     @field_validator("layout")
     @classmethod

@@ -30,12 +30,15 @@ from tamperscope.images import read_image
 from tamperscope.network.block_view import BLOCK
 from tamperscope.report import ManipulationType
 from tamperscope.synthesis import Mix, PhotoLibrary, forge
+from tamperscope.synthesis.laundering import any_encoder, jpeg
 from tamperscope.training.config import Config, Dataset, Synthetic
 
 NO_TYPE = -1
 _TRIES = 20
 """Images in a row that may be unreadable before training gives up."""
 
+_RESAVED_AT = 50, 92
+"""Lowest and highest quality."""
 _MEMORY = 2**32
 """Bytes of decoded photos that are kept, and shared by the workers."""
 
@@ -80,11 +83,12 @@ class Crops(Examples[Example]):
     """Random crops of a dataset's images by number, without end: each image once, then each once more...
 
     A crop of a forged image shows some of what was manipulated four times out of five; half of the crops
-    are mirrored. All of them begin on the grid of JPEG's blocks, as the images that are analysed do.
+    are mirrored. All of them begin on the grid of JPEG's blocks, as the images that are analysed do, and a
+    share of them is compressed once more.
     """
 
-    def __init__(self, samples: Sequence[Sample], size: int, seed: int) -> None:
-        self.samples, self.size, self.seed = samples, size, seed
+    def __init__(self, samples: Sequence[Sample], size: int, seed: int, resaved: float = 0.0) -> None:
+        self.samples, self.size, self.seed, self.resaved = samples, size, seed, resaved
 
     def __getitem__(self, number: int) -> Example:
         """Cut crop `number`; an image that cannot be read is left out for the next one.
@@ -123,6 +127,8 @@ class Crops(Examples[Example]):
         pixels, mask = pixels[window], mask[window]
         if rng.random() < 0.5:
             pixels, mask = pixels[:, ::-1], mask[:, ::-1]
+        if rng.random() < self.resaved:
+            pixels, _, _ = jpeg(pixels, any_encoder(rng, (), _RESAVED_AT))
         return to_example(pixels, mask, sample.type if mask.any() else None)
 
 
@@ -235,7 +241,7 @@ class TrainingData(lightning.LightningDataModule):
                 f"dataset.path: {dataset.path} holds {len(reading.samples)} images as {dataset.layout}, "
                 f"but no {kind} for {' and '.join(empty)}."
             )
-        self.training = Crops(parts["train"], dataset.crop, self.config.seed)
+        self.training = Crops(parts["train"], dataset.crop, self.config.seed, dataset.resaved)
         self.length = len(parts["train"])
         self.summary = f"{self.length} images to train on, {len(parts['validation'])} to validate on"
         if reading.problems:
