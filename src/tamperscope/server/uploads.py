@@ -62,13 +62,13 @@ class JobForm(BaseModel):
         bool, Field(description="Keep the images with their analyses; may also stand in the query.")
     ] = False
     webhook: Annotated[
-        str | None,
+        str,
         Field(description="A URL that is told when the job has ended, in the way of Standard Webhooks."),
-    ] = None
+    ] = ""
     webhook_secret: Annotated[
-        str | None,
+        str,
         Field(description="What the webhook is signed with: whsec_ and the base64 of 24 to 64 random bytes."),
-    ] = None
+    ] = ""
 
 
 def uploaded_image(request: Request) -> bytes:
