@@ -69,7 +69,7 @@ def find(number: int, forgery: Forgery) -> Iterator[Pair]:
     gray = cv2.cvtColor(forgery.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     seen: list[Mask] = []
     copy, source = forgery.mask, forgery.source_mask
-    for repetition in clones.repetitions(gray, forgery.pixels):
+    for repetition in clones.repetitions(gray):
         areas = verify(gray, repetition)
         if areas is None:
             continue

@@ -133,7 +133,9 @@ def measure(image: Image) -> CloneEvidence:
             strength=None,
         )
     gray, scale = _within_budget(image.pixels)
-    verified = [verify(gray, repetition) for repetition in repetitions(gray, image.pixels)]
+    lossless = scale == 1 and image.format != "JPEG"
+    found = repetitions(gray, image.pixels if lossless else None)
+    verified = [verify(gray, repetition) for repetition in found]
     photographed = [areas for areas in verified if areas is not None and not _drawn(areas, gray)]
     repeated = sorted(photographed, key=_strength, reverse=True)
     strength = _strength(repeated[0]) if repeated else 0.0
@@ -145,12 +147,13 @@ def measure(image: Image) -> CloneEvidence:
     return _evidence(_finding(clones), strength, strength_map, clones)
 
 
-def repetitions(gray: Gray, pixels: NDArray[np.uint8]) -> list[Repetition]:
+def repetitions(gray: Gray, pixels: NDArray[np.uint8] | None = None) -> list[Repetition]:
     """Return what may be repeated in `gray` (height, width; 0 to 255), not verified yet.
 
-    Where it is as large as `pixels`, the image in RGB, so may be what these repeat bit by bit.
+    `pixels` are the same in RGB where nothing was lost since it was edited: what they repeat bit by bit
+    is among it.
     """
-    exact = list(find_copies(pixels))[:MOST_VERIFIED] if gray.shape == pixels.shape[:2] else []
+    exact = [] if pixels is None else list(find_copies(pixels))[:MOST_VERIFIED]
     shifts = sorted(find_shifts(gray), key=lambda repetition: -repetition.weight)
     return exact + shifts[:MOST_VERIFIED] + find_repetitions(gray)[:MOST_VERIFIED]
 
