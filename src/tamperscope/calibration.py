@@ -149,7 +149,9 @@ def fit(
 
     Both classes weigh the same, so a score is a probability for a reader who has no prior opinion. `ridge` is
     the L2 penalty on standardised coefficients. Of the networks' coefficient `BELIEF_IN_NETWORKS` is kept,
-    and everything else fitted to that. Measurements that would count against a manipulation are left out:
+    and everything else fitted to that; as so much less is believed, all log-odds are scaled to what suits
+    these images in the end (temperature scaling, Guo et al. 2017, "On calibration of modern neural
+    networks"). Measurements that would count against a manipulation are left out:
     more of a trace must never make a picture look more authentic. Raises `ValueError` when a class has no
     image or names differ.
     """
@@ -166,10 +168,13 @@ def fit(
         others = {name: columns[name] for name in coefficients if name != NETWORK_MAP}
         coefficients, intercept = _never_negative(others, labels, ridge, believed * columns[NETWORK_MAP])
         coefficients[NETWORK_MAP] = believed
+    log_odds = intercept + sum(weight * columns[name] for name, weight in coefficients.items())
+    scale = _scale(log_odds * np.ones(len(labels)), labels, ridge)
+    coefficients = {name: scale * weight for name, weight in coefficients.items()}
     model = Calibration(
         coefficients=coefficients,
         baseline={name: float(columns[name][~labels].mean()) for name in coefficients},
-        intercept=intercept,
+        intercept=scale * intercept,
         authentic_below=0,
         manipulated_above=1,
         false_alarm_rate=false_alarm_rate,
@@ -209,8 +214,7 @@ def _logistic_regression(
     spread[spread == 0] = 1
     design = np.column_stack([np.ones(len(rows)), (rows - centre) / spread])
     penalty = np.diag([0.0] + [ridge] * rows.shape[1])
-    share = labels.mean()
-    importance = np.where(labels, 0.5 / share, 0.5 / (1 - share))
+    importance = _importance(labels)
     solution = np.zeros(design.shape[1])
     for _ in range(100):
         expected = _sigmoid(design @ solution + offset)
@@ -222,6 +226,26 @@ def _logistic_regression(
             break
     coefficients = solution[1:] / spread
     return coefficients, float(solution[0] - coefficients @ centre)
+
+
+def _scale(log_odds: NDArray[np.float64], labels: NDArray[np.bool_], ridge: float) -> float:
+    """Return the factor of the log-odds that gives the labels the greatest likelihood.
+
+    `ridge` pulls it towards 1. The likelihood's slope falls as the factor grows, so halving finds its zero.
+    """
+    importance = _importance(labels)
+    low, high = 0.0, 100.0
+    while high - low > 1e-9:
+        scale = (low + high) / 2
+        slope = float((importance * (labels - _sigmoid(scale * log_odds))) @ log_odds) - ridge * (scale - 1)
+        low, high = (scale, high) if slope > 0 else (low, scale)
+    return low
+
+
+def _importance(labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return a weight for each image with which both classes weigh the same."""
+    share = labels.mean()
+    return np.asarray(np.where(labels, 0.5 / share, 0.5 / (1 - share)))
 
 
 def _sigmoid(value: Any) -> Any:
