@@ -151,9 +151,8 @@ def fit(
     the L2 penalty on standardised coefficients. Of the networks' coefficient `BELIEF_IN_NETWORKS` is kept,
     and everything else fitted to that; as so much less is believed, all log-odds are scaled to what suits
     these images in the end (temperature scaling, Guo et al. 2017, "On calibration of modern neural
-    networks"). Measurements that would count against a manipulation are left out:
-    more of a trace must never make a picture look more authentic. Raises `ValueError` when a class has no
-    image or names differ.
+    networks"). Measurements that would count against a manipulation are left out: more of a trace must never
+    make a picture look more authentic. Raises `ValueError` when a class has no image or names differ.
     """
     labels = np.asarray(manipulated, dtype=bool)
     names = sorted(measurements[0]) if measurements else []
@@ -168,8 +167,10 @@ def fit(
         others = {name: columns[name] for name in coefficients if name != NETWORK_MAP}
         coefficients, intercept = _never_negative(others, labels, ridge, believed * columns[NETWORK_MAP])
         coefficients[NETWORK_MAP] = believed
-    log_odds = intercept + sum(weight * columns[name] for name, weight in coefficients.items())
-    scale = _scale(log_odds * np.ones(len(labels)), labels, ridge)
+    log_odds = np.full(len(labels), intercept)
+    for name, weight in coefficients.items():
+        log_odds += weight * columns[name]
+    scale = _scale(log_odds, labels, ridge)
     coefficients = {name: scale * weight for name, weight in coefficients.items()}
     model = Calibration(
         coefficients=coefficients,

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
 from tamperscope.contours import filled, polygon
-from tamperscope.drawings import is_drawn
 from tamperscope.errors import BundleError
 from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
 from tamperscope.evidence.clones import Clone, CloneEvidence
@@ -165,7 +164,7 @@ class Detector:
             type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
             evidence=measured,
             notes=notes,
-            drawn=is_drawn(image.pixels),
+            drawn=image.drawn,
         )
 
     def _run(self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile]) -> list[TileOutputs]:

@@ -28,7 +28,9 @@ def is_drawn(pixels: NDArray[np.uint8]) -> bool:
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     flat = plain(gray)
     levels = np.bincount(gray[flat], minlength=256)
-    filled = flat & np.isin(gray, np.argsort(levels)[-COLOURS:])
+    common = np.zeros(256, bool)
+    common[np.argsort(levels)[-COLOURS:]] = True
+    filled = flat & common[gray]
     if filled.mean() < FILLED:
         return False
     around = cv2.dilate(filled.astype(np.uint8), np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)) > 0

@@ -38,6 +38,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
+from tamperscope.drawings import is_drawn
 from tamperscope.errors import (
     DamagedImageError,
     EmptyImageError,
@@ -101,6 +102,11 @@ class Image:
     def jpeg(self) -> JpegStructure | None:
         """How the JPEG was encoded; None for other formats and where no coefficients can be read."""
         return _read_jpeg_structure(self.data) if self.format == "JPEG" else None
+
+    @cached_property
+    def drawn(self) -> bool:
+        """Whether it was drawn, as screenshots are, or cut out, rather than photographed."""
+        return is_drawn(self.pixels)
 
     def upright(self, stored: NDArray[_Sample]) -> NDArray[_Sample]:
         """Turn a plane (rows, columns) that lies as the file is stored, as `jpeg` does, like the pixels."""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.contours import polygon
-from tamperscope.drawings import is_drawn, plain
+from tamperscope.drawings import plain
 from tamperscope.evidence._direction import compare, pasted_log_odds
 from tamperscope.evidence._exact_copies import find_copies
 from tamperscope.evidence._plain_shifts import find_shifts
@@ -126,7 +126,7 @@ def measure(image: Image) -> CloneEvidence:
             f"The image is too small to look for copies: that takes {SMALLEST_SIDE} pixels each way.",
             strength=None,
         )
-    if is_drawn(image.pixels):
+    if image.drawn:
         return _evidence(
             "The picture is filled with plain colours, as screenshots and drawings are. Writing and symbols "
             "repeat by themselves, so copies cannot be told from them.",
