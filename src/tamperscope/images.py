@@ -38,7 +38,6 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
-from tamperscope.drawings import is_drawn
 from tamperscope.errors import (
     DamagedImageError,
     EmptyImageError,
@@ -106,6 +105,9 @@ class Image:
     @cached_property
     def drawn(self) -> bool:
         """Whether it was drawn, as screenshots are, or cut out, rather than photographed."""
+        # Only an analysis needs OpenCV; the command line's help reads this module as well.
+        from tamperscope.drawings import is_drawn
+
         return is_drawn(self.pixels)
 
     def upright(self, stored: NDArray[_Sample]) -> NDArray[_Sample]:
