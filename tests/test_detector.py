@@ -278,6 +278,18 @@ def test_a_verified_copy_joins_mask_type_and_evidence(
     assert any(x > 120 and y > 120 for x, y in region["source"]["polygon"] + region["polygon"])
 
 
+def test_networks_count_less_beside_a_verified_copy(joint_bundle: Bundle, copied: NDArray[np.uint8]) -> None:
+    report = Detector(joint_bundle, threads=1).analyze(copied)
+    networks = Detector(joint_bundle, threads=1, use_evidence=False).analyze(copied).heatmap
+
+    (clone,) = report.evidence["clones"].clones  # type: ignore[attr-defined]
+    beside = ~clone.marked
+    odds, before = (each[beside] / (1 - each[beside]) for each in (report.heatmap, networks))
+    assert clone.strength > 0.9
+    assert (odds < 0.25 * before).all()
+    assert (odds > 0.1 * before).all()
+
+
 def test_copies_count_in_a_score_that_is_calibrated_on_them(
     joint_bundle: Bundle, copied: NDArray[np.uint8]
 ) -> None:

@@ -36,6 +36,9 @@ PIXEL_BUDGET = 4_000_000
 COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
 """The evidence that joins the networks in mask and score; the rest is for the reader."""
 
+# Odds of what networks mark beside a verified copy, relative to those without one: what they see there is
+# mostly the copy, its source, or what disturbs them in an image that is explained already.
+_ODDS_BESIDE_COPIES = 0.13
 # Of a ghost's map: the areas that react like the smaller group of blocks, rather than like the rest.
 _GHOST = 0.5
 _DEFAULT_LIMITS = ImageLimits()
@@ -225,9 +228,15 @@ def _measured(image: Image, names: Collection[str]) -> dict[str, Evidence]:
 
 
 def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:
-    """Add to a heatmap what is certain without networks: copies, where they were probably pasted, ghosts."""
-    joined = heatmap.copy()
-    for clone in _clones(evidence):
+    """Add to a heatmap what is certain without networks: copies, where they were probably pasted, ghosts.
+
+    The more certain a copy, the less counts what networks see elsewhere (explaining away).
+    """
+    copies = _clones(evidence)
+    certainty = max((clone.strength for clone in copies), default=0.0)
+    odds = np.float32(1 - certainty * (1 - _ODDS_BESIDE_COPIES))
+    joined = heatmap * odds / (1 - heatmap * (1 - odds))
+    for clone in copies:
         joined[clone.marked] = np.maximum(joined[clone.marked], clone.strength)
     ghosts = evidence.get(jpeg_ghosts.NAME)
     if ghosts is not None and ghosts.notable and ghosts.strength is not None and ghosts.map is not None:
