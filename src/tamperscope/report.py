@@ -31,6 +31,11 @@ class ManipulationType(enum.StrEnum):
         return list(type(self)).index(self)
 
 
+def printed_score(score: float) -> str:
+    """Return a score, 0 to 1, as people read it: two digits, 0.01 to 0.99, as none is ever certain."""
+    return f"{min(max(score, 0.01), 0.99):.2f}"
+
+
 class Verdict(enum.StrEnum):
     """What the score means at the bundle's two operating points."""
 
@@ -169,7 +174,9 @@ class Reason:
         if times < 1.05:
             return f"{what} hardly moved the score."
         direction = "more" if self.effect > 0 else "less"
-        return f"{what} makes a manipulation {times:.1f} times {direction} likely than it is on average."
+        # A few hundred calibration images do not tell 300 times from 400.
+        how = "more than 100" if times > 100 else f"{times:.0f}" if times >= 10 else f"{times:.1f}"
+        return f"{what} makes a manipulation {how} times {direction} likely than it is on average."
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import click
 
 from tamperscope.commands.output import FINDING, UNREADABLE, complain, table
 from tamperscope.errors import ImageError
-from tamperscope.report import Report, Verdict
+from tamperscope.report import Report, Verdict, printed_score
 from tamperscope.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _print_table(findings: Sequence[_Finding]) -> None:
             (
                 str(finding.file),
                 finding.report.verdict.value,
-                f"{finding.report.score:.2f}",
+                printed_score(finding.report.score),
                 finding.report.type.value if finding.report.verdict is not Verdict.AUTHENTIC else "",
                 f"{finding.report.mask.mean():.1%}",
                 "; ".join(finding.report.notes),

@@ -20,7 +20,7 @@ import click
 from tamperscope.commands.options import settings_options
 from tamperscope.commands.output import FINDING, INTERRUPTED, UNREADABLE, complain, table
 from tamperscope.errors import ScanError
-from tamperscope.report import Verdict
+from tamperscope.report import Verdict, printed_score
 from tamperscope.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -284,9 +284,9 @@ def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Pa
     table(
         ("File", "Verdict", "Score", "Type"),
         [
-            (printable(row.path), finding.verdict, f"{finding.score:.2f}", finding.type)
+            (printable(row.path), finding.verdict, printed_score(finding.score), finding.type)
             for row in journal.most_suspicious(_SHOWN)
-            if (finding := row.finding).verdict and finding.type
+            if (finding := row.finding).verdict and finding.type and finding.score is not None
         ],
     )
     verdicts = ", ".join(f"{tally.verdicts.get(verdict.value, 0):,} {verdict.value}" for verdict in Verdict)

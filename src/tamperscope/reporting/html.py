@@ -8,6 +8,7 @@ import functools
 import jinja2
 from markupsafe import Markup
 
+from tamperscope.report import printed_score
 from tamperscope.reporting.document import ReportDocument
 from tamperscope.reporting.figures import Picture
 
@@ -30,6 +31,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["printed_score"] = printed_score
     environment.filters["data_uri"] = _data_uri
     return environment.get_template("report.html")
 

@@ -27,7 +27,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from tamperscope.report import Verdict
+from tamperscope.report import Verdict, printed_score
 from tamperscope.reporting import fonts
 from tamperscope.reporting.document import Fact, Figure, ReportDocument, Section
 from tamperscope.reporting.figures import Picture
@@ -233,7 +233,7 @@ class _ScoreScale(Flowable):
         canvas.drawPath(tip, stroke=1, fill=1)
         canvas.setFont(STRONG, 10)
         canvas.drawCentredString(
-            min(max(at, 4 * mm), self.width - 4 * mm), bottom + 5.4 * mm, f"{self._score:.2f}"
+            min(max(at, 4 * mm), self.width - 4 * mm), bottom + 5.4 * mm, printed_score(self._score)
         )
 
 

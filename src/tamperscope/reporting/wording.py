@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tamperscope.report import NOTABLE, Box, ManipulationType, OperatingPoints, Verdict
+from tamperscope.report import NOTABLE, Box, ManipulationType, OperatingPoints, Verdict, printed_score
 
 HEADLINES = {
     Verdict.MANIPULATED: "Manipulated",
@@ -26,30 +26,31 @@ KINDS_CAVEAT = (
 
 def meaning(verdict: Verdict, score: float, points: OperatingPoints | None) -> str:
     """Return what a verdict rests on and how often it is wrong."""
+    printed = printed_score(score)
     if points is None:
         return (
-            f"The score is {score:.2f}. Nobody has measured how often this model is wrong, so its score "
+            f"The score is {printed}. Nobody has measured how often this model is wrong, so its score "
             "allows no verdict."
         )
     if verdict is Verdict.MANIPULATED:
         return (
-            f"The score of {score:.2f} is above {points.manipulated_above:.2f}, which at most "
+            f"The score of {printed} is above {points.manipulated_above:.2f}, which at most "
             f"{percent(points.false_alarm_rate)} of the authentic images exceeded when the model was "
             "measured. Honest pictures can be among those: look at the marked areas and at the evidence."
         )
     if verdict is Verdict.AUTHENTIC:
         return (
-            f"The score of {score:.2f} is below {points.authentic_below:.2f}. So were at most "
+            f"The score of {printed} is below {points.authentic_below:.2f}. So were at most "
             f"{percent(points.miss_rate)} of the manipulated images when the model was measured: "
             "this speaks for the picture, and proves nothing."
         )
     if not points.authentic_below <= score <= points.manipulated_above:
         return (
-            f"The score of {score:.2f} allows no verdict: how often it is wrong was measured on photographs, "
+            f"The score of {printed} allows no verdict: how often it is wrong was measured on photographs, "
             "and this picture is none, as far as can be seen."
         )
     return (
-        f"The score of {score:.2f} lies between {points.authentic_below:.2f} and "
+        f"The score of {printed} lies between {points.authentic_below:.2f} and "
         f"{points.manipulated_above:.2f}. In this range both authentic and manipulated images are common, "
         "and the traces in this one do not suffice to tell which it is."
     )

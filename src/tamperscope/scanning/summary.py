@@ -19,7 +19,7 @@ import numpy as np
 from tamperscope.cores import cores
 from tamperscope.errors import ImageError, ScanError, UnreadableError
 from tamperscope.images import ImageLimits, read_image
-from tamperscope.report import NOTABLE, BundleIdentity
+from tamperscope.report import NOTABLE, BundleIdentity, printed_score
 from tamperscope.scanning.files import printable, read
 from tamperscope.scanning.journal import Journal, Row
 
@@ -42,6 +42,7 @@ def write_summary(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["printed_score"] = printed_score
     page = environment.get_template("summary.html").render(
         tally=journal.tally(),
         most=_MOST,

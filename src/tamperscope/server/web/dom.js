@@ -54,6 +54,11 @@ export function percent(share) {
   return `${value.toFixed(digits).replace(/\.0$/, "")}\u00a0%`;
 }
 
+/** Return a score, 0 to 1, in two digits that never claim certainty, as the reports print it. */
+export function printedScore(score) {
+  return Math.min(0.99, Math.max(0.01, score)).toFixed(2);
+}
+
 export function bytes(count) {
   if (count < 1000) return `${count}\u00a0bytes`;
   const [amount, unit] = count < 999_500 ? [count / 1e3, "kB"] : [count / 1e6, "MB"];

@@ -1,7 +1,7 @@
 // Analyses that the server has, as rows.
 
 import * as api from "./api.js";
-import { bytes, described, h, icon, ICONS, moment } from "./dom.js";
+import { bytes, described, h, icon, ICONS, moment, printedScore } from "./dom.js";
 import { remembered } from "./session.js";
 
 /** Return the row of one analysis; `onDelete` is asked with its id. */
@@ -19,7 +19,7 @@ export function row({ id, created, verdict, headline, score, image }, onDelete) 
       h(
         "span",
         { class: "what" },
-        h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, `score ${score.toFixed(2)}`)),
+        h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, `score ${printedScore(score)}`)),
         h("bdi", {}, name ?? described(image)),
         h(
           "span",

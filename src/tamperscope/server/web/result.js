@@ -1,7 +1,7 @@
 // The result of one analysis, from the verdict to the limits of the method.
 
 import * as api from "./api.js";
-import { announce, bytes, described, h, icon, ICONS, moment, percent } from "./dom.js";
+import { announce, bytes, described, h, icon, ICONS, moment, percent, printedScore } from "./dom.js";
 import { evidencePanel, table } from "./evidence.js";
 import * as layers from "./layers.js";
 import { Stage } from "./stage.js";
@@ -75,8 +75,8 @@ function scoreScale(score, points) {
   const limits = points ? [...new Set([points.authentic_below, points.manipulated_above])] : [];
   return h(
     "div",
-    { class: "score", role: "img", "aria-label": `Score ${score.toFixed(2)} on a scale from 0 to 1` },
-    at(h("b", {}, score.toFixed(2)), Math.min(0.96, Math.max(0.04, score))),
+    { class: "score", role: "img", "aria-label": `Score ${printedScore(score)} on a scale from 0 to 1` },
+    at(h("b", {}, printedScore(score)), Math.min(0.96, Math.max(0.04, score))),
     at(h("i", {}), score),
     h(
       "div",
