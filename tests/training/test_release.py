@@ -32,13 +32,13 @@ def test_cuts_are_rated_by_f1_on_forged_and_by_marks_on_authentic_examples() -> 
     truth[8:24, 8:24] = True
     heatmap = np.where(truth, 0.62, 0.32).astype(np.float16)
     small = np.zeros((32, 32), np.float16)
-    small[:4, :4] = 0.62
+    small[:6, :6] = 0.62
     seen = [Seen(each, None, None, {}) for each in (heatmap, small)]
     rated = rate_cuts(seen, [truth, np.zeros_like(truth)])
-    assert rated[Cut(0.5, 0.001)] == (1, 1)
+    assert rated[Cut(0.5, 0.0075)] == (1, 1)
     assert rated[Cut(0.5, 0.01)] == (1, 0)
-    assert rated[Cut(0.3, 0.001)].f1 == pytest.approx(2 * 256 / (256 + 1024))
-    assert rated[Cut(0.7, 0.001)] == (0, 0)
+    assert rated[Cut(0.3, 0.0075)].f1 == pytest.approx(2 * 256 / (256 + 1024))
+    assert rated[Cut(0.7, 0.0075)] == (0, 0)
 
 
 def test_a_verified_copy_is_marked_however_small() -> None:
