@@ -232,10 +232,10 @@ def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> N
 
     The more certain a copy, the less counts what networks see elsewhere (explaining away).
     """
-    copies = _clones(evidence)
-    certainty = max((clone.strength for clone in copies), default=0.0)
-    odds = np.float32(1 - certainty * (1 - _ODDS_BESIDE_COPIES))
-    joined = heatmap * odds / (1 - heatmap * (1 - odds))
+    joined = heatmap.copy()
+    if copies := _clones(evidence):
+        odds = np.float32(1 - copies[0].strength * (1 - _ODDS_BESIDE_COPIES))
+        joined = heatmap * odds / (1 - heatmap * (1 - odds))
     for clone in copies:
         joined[clone.marked] = np.maximum(joined[clone.marked], clone.strength)
     ghosts = evidence.get(jpeg_ghosts.NAME)

@@ -32,15 +32,16 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None) -> s
             f"The score is {printed}. Nobody has measured how often this model is wrong, so its score "
             "allows no verdict."
         )
+    lower, upper = printed_score(points.authentic_below), printed_score(points.manipulated_above)
     if verdict is Verdict.MANIPULATED:
         return (
-            f"The score of {printed} is above {points.manipulated_above:.2f}, which at most "
+            f"The score of {printed} is above {upper}, which at most "
             f"{percent(points.false_alarm_rate)} of the authentic images exceeded when the model was "
             "measured. Honest pictures can be among those: look at the marked areas and at the evidence."
         )
     if verdict is Verdict.AUTHENTIC:
         return (
-            f"The score of {printed} is below {points.authentic_below:.2f}. So were at most "
+            f"The score of {printed} is below {lower}. So were at most "
             f"{percent(points.miss_rate)} of the manipulated images when the model was measured: "
             "this speaks for the picture, and proves nothing."
         )
@@ -50,8 +51,8 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None) -> s
             "and this picture is none, as far as can be seen."
         )
     return (
-        f"The score of {printed} lies between {points.authentic_below:.2f} and "
-        f"{points.manipulated_above:.2f}. In this range both authentic and manipulated images are common, "
+        f"The score of {printed} lies between {lower} and {upper}. In this range both "
+        "authentic and manipulated images are common, "
         "and the traces in this one do not suffice to tell which it is."
     )
 
