@@ -6,14 +6,14 @@ in model/ is served, without a token there is no public address.
 
 from pathlib import Path
 
-from tamperscope.server import original
+from tamperscope.server import compat
 
 DEEP_LAB_CHECKPOINT = ""  # such as "model/best_deeplabv3_defacto_last.pth"
 CLASSIF_CHECKPOINT = ""  # such as "model/best_resnet50_defacto.pth"
 NGROK_TOKEN = ""
 
 if __name__ == "__main__":
-    original.run(
+    compat.run(
         DEEP_LAB_CHECKPOINT,
         CLASSIF_CHECKPOINT,
         NGROK_TOKEN,

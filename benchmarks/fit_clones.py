@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from tamperscope.evidence import clones
-from tamperscope.evidence._direction import Traces, compare
-from tamperscope.evidence._repeated_areas import Mask, verify
+from tamperscope.evidence.clones import measurement as clones
+from tamperscope.evidence.clones.direction import Traces, compare
+from tamperscope.evidence.clones.verification import Mask, verify
 from tamperscope.report import ManipulationType
 from tamperscope.synthesis import Forgery, Mix, PhotoLibrary, forge
 

@@ -38,8 +38,8 @@ from tamperscope import Detector
 from tamperscope.bundle import Bundle
 from tamperscope.cores import cores
 from tamperscope.images import read_image
+from tamperscope.scanning.examination import Examination, Examined, Examiner, ScanRow, open_examiner
 from tamperscope.scanning.files import Skipped, find
-from tamperscope.scanning.finding import Examination, Examiner, Finding, Outcome, open_examiner
 from tamperscope.scanning.journal import Journal
 from tamperscope.scanning.local import LocalPool
 from tamperscope.scanning.scan import Watch, scan
@@ -334,8 +334,8 @@ class _Idle(Examiner):
     def __init__(self) -> None:
         pass
 
-    def examine(self, data: bytes) -> Outcome:
-        return Outcome(Finding(verdict="authentic", score=0.0, type="splicing", byte_count=len(data)))
+    def examine(self, data: bytes) -> Examined:
+        return Examined(ScanRow(verdict="authentic", score=0.0, type="splicing", byte_count=len(data)))
 
 
 if __name__ == "__main__":

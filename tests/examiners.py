@@ -19,9 +19,9 @@ from pathlib import Path
 from tamperscope.errors import BundleError, ImageError
 from tamperscope.images import read_image
 from tamperscope.scanning.cluster import ClusterPool
+from tamperscope.scanning.examination import Examined, Examiner, ScanRow
 from tamperscope.scanning.files import Skipped, find
-from tamperscope.scanning.finding import Examiner, Finding, Outcome
-from tamperscope.scanning.journal import Journal, Row
+from tamperscope.scanning.journal import Journal, ScannedFile
 from tamperscope.scanning.local import LocalPool
 from tamperscope.scanning.scan import Watch, scan
 
@@ -40,7 +40,7 @@ class FakeExaminer(Examiner):
         self._log = log
         self._begin = begin
 
-    def examine(self, data: bytes) -> Outcome:
+    def examine(self, data: bytes) -> Examined:
         self._begin()
         if self._log:
             handle, _ = tempfile.mkstemp(prefix=f"{hashlib.sha256(data).hexdigest()}-", dir=self._log)
@@ -54,9 +54,9 @@ class FakeExaminer(Examiner):
         try:
             image = read_image(data)
         except ImageError as error:
-            return Outcome(Finding.failed(str(error)))
+            return Examined(ScanRow.failed(str(error)))
         score = float(image.pixels[0, 0, 0]) / 255
-        return Outcome(Finding(verdict="inconclusive", score=score, width=image.width, height=image.height))
+        return Examined(ScanRow(verdict="inconclusive", score=score, width=image.width, height=image.height))
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ class Unloadable:
 
 def scan_folder(
     folder: Path, pool: LocalPool | ClusterPool, journal: Path, watch: Watch = lambda *_: None
-) -> list[Row]:
+) -> list[ScannedFile]:
     """Scan a folder with a pool, and return what the journal then says."""
 
-    async def work() -> list[Row]:
+    async def work() -> list[ScannedFile]:
         with Journal.open(journal, {}) as opened:
             async with pool:
                 await scan(find([str(folder)], (), Skipped()), pool, opened, watch=watch)
@@ -122,6 +122,6 @@ def scan_folder(
     return asyncio.run(work())
 
 
-def scan_here(load: LoggedLoad, folder: Path, journal: Path) -> list[Row]:
+def scan_here(load: LoggedLoad, folder: Path, journal: Path) -> list[ScannedFile]:
     """Scan a folder with one process."""
     return scan_folder(folder, LocalPool(load, workers=1, largest=LARGEST), journal)

@@ -8,6 +8,7 @@ import itertools
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,23 +17,26 @@ import numpy as np
 from flask import Flask
 
 from tamperscope.images import Image, read_image
+from tamperscope.method import DetectorOptions, Method
 from tamperscope.report import (
     Box,
     BundleIdentity,
+    CopySource,
     Evidence,
     Explanation,
     ManipulationType,
     Region,
     Report,
-    Source,
     Verdict,
 )
 from tamperscope.server.app import RELOAD, create_app
-from tamperscope.server.settings import Settings
-from tamperscope.store import Database, Store
+from tamperscope.server.assembly import assemble
+from tamperscope.settings import Settings
+from tamperscope.store import AnalysisStore, Database
 
 _numbers = itertools.count()
 
+JOBS = "tests.jobs"
 IDENTITY = BundleIdentity(name="fake", version="1", sha256="0" * 64)
 
 
@@ -48,10 +52,15 @@ class FakeDetector:
         self.bundle = SimpleNamespace(
             identity=replace(IDENTITY, version=version, sha256=sha256), threshold=0.5, smallest_region=0.0
         )
+        self.options = DetectorOptions()
         self.entered = threading.Semaphore(0)
         self.release = threading.Event()
         if not holding:
             self.release.set()
+
+    @property
+    def method(self) -> Method:
+        return Method.of(self.bundle.identity, self.options)
 
     def analyze(self, source: object, *, all_evidence: bool = False) -> Report:
         image = source if isinstance(source, Image) else read_image(source)
@@ -69,20 +78,31 @@ class FakeDetector:
 
 
 def fake_app(
-    settings: Settings | None = None, detector: FakeDetector | None = None, store: Store | None = None
+    settings: Settings | None = None, detector: FakeDetector | None = None, store: AnalysisStore | None = None
 ) -> Flask:
     """The server's application, ready, with a fake detector."""
     detector = detector or FakeDetector()
-    app = create_app(settings or Settings(), lambda: detector, store or fresh_store())
+    detector.options = (settings or Settings()).detector_options
+    app = unready_app(lambda: detector, settings, store)
     app.extensions[RELOAD]()
     return app
 
 
-def fresh_store() -> Store:
+def unready_app(
+    load: Callable[[], FakeDetector], settings: Settings | None = None, store: AnalysisStore | None = None
+) -> Flask:
+    """The server's application before its first load; `app.extensions[JOBS]` is its job runner."""
+    parts = assemble(settings or Settings(), load, store or fresh_store(), job_threads=0)
+    app = create_app(parts)
+    app.extensions[JOBS] = parts.runner
+    return app
+
+
+def fresh_store() -> AnalysisStore:
     """A store of its own, in a file that goes when the tests end."""
     file = _folder() / f"{next(_numbers)}.db"
     file.write_bytes(_empty_database())
-    return Store(Database(f"sqlite:///{file}"))
+    return AnalysisStore(Database(f"sqlite:///{file}"))
 
 
 @functools.cache
@@ -117,7 +137,7 @@ def _report(image: Image, manipulated: bool) -> Report:
     top, left = image.height // 8, image.width // 8
     box = Box(left, top, image.width // 2 - left, image.height // 2 - top)
     corners = ((left, top), (left, image.height // 2 - 1), (image.width // 2 - 1, top))
-    source = Source(corners, 0.75, decided=True)
+    source = CopySource(corners, 0.75, decided=True)
     region = Region(box, corners, float(mask.mean()), 0.75, ManipulationType.COPYMOVE, source)
     return Report(
         verdict=Verdict.MANIPULATED if manipulated else Verdict.AUTHENTIC,

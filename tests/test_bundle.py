@@ -18,6 +18,7 @@ from tamperscope.bundle import (
 )
 from tamperscope.calibration import Calibration
 from tamperscope.errors import BundleError
+from tamperscope.report import OperatingPoints
 
 
 @pytest.fixture
@@ -36,12 +37,7 @@ def test_what_is_written_is_what_is_read(joint_bundle: Bundle, folder: Path) -> 
         {"network_map": 1.5, "area": -0.25},
         dict.fromkeys(("network_map", "area"), 0.0),
         0.1,
-        0.2,
-        0.7,
-        0.02,
-        0.1,
-        200,
-        300,
+        OperatingPoints(0.2, 0.7, 0.02, 0.1, 200, 300),
     )
     written = write_manifest(
         folder,

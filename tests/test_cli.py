@@ -17,7 +17,7 @@ import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
 from tamperscope.errors import BundleError, CheckpointError
-from tamperscope.server.keys import KeyRing
+from tamperscope.server.middleware.keys import KeyRing
 
 
 @pytest.fixture(autouse=True)

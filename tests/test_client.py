@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -9,12 +10,13 @@ import pytest
 from werkzeug.exceptions import TooManyRequests
 
 import samples
-from fakes import FakeDetector, fake_app
+import tamperscope.detector
+from fakes import FakeDetector
 from tamperscope.client import Client
 from tamperscope.errors import BusyError, RefusedError, UnreachableError
 from tamperscope.report import ManipulationType, Verdict
 from tamperscope.server import serve
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 
 @pytest.fixture
@@ -23,20 +25,19 @@ def photo() -> bytes:
 
 
 @pytest.fixture
-def serving(monkeypatch):
+def serving(monkeypatch, tmp_path):
     """Start a server with a fake detector; gives its address."""
     started = []
 
     def start(detector: FakeDetector, **settings: object) -> str:
-        app = fake_app(Settings(**settings), detector)
-        monkeypatch.setattr(serve.application, "create_app", lambda *_: app)
-        started.append(serve.start(Settings(port=0), started.append))
+        monkeypatch.setattr(tamperscope.detector, "Detector", SimpleNamespace(load=lambda *_: detector))
+        database = f"sqlite:///{tmp_path / 'analyses.db'}"
+        started.append(serve.start(Settings(port=0, database=database, **settings), lambda _: None))
         return started[-1].url
 
     yield start
     for server in started:
-        if isinstance(server, serve.RunningServer):
-            server.stop()
+        server.stop()
 
 
 class Moody(FakeDetector):
@@ -161,7 +162,7 @@ def test_it_does_not_wait_longer_than_told(serving, photo):
 def test_a_key_is_sent(serving, photo, tmp_path):
     from datetime import date
 
-    from tamperscope.server.keys import create_key
+    from tamperscope.server.middleware.keys import create_key
 
     key = create_key(tmp_path / "keys.json", "client", admin=False, today=date(2026, 1, 31))
     url = serving(FakeDetector(), keys=tmp_path / "keys.json")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(cores() < 2, reason="needs two cores to tell the
 BLAS_OF_AN_EXAMINER = """
 import json, sys, threadpoolctl
 from pathlib import Path
-from tamperscope.scanning.finding import Examination, open_examiner
+from tamperscope.scanning.examination import Examination, open_examiner
 
 open_examiner(Path(sys.argv[1]), Examination())
 print(json.dumps([pool["num_threads"] for pool in threadpoolctl.threadpool_info()

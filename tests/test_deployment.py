@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tamperscope.cli import main
-from tamperscope.server.settings import TABLE
+from tamperscope.settings import TABLE
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = ROOT / "Dockerfile"

@@ -20,7 +20,7 @@ from tamperscope.detector import COUNTED, Detector
 from tamperscope.errors import BundleError, ImageTooLargeError
 from tamperscope.evidence import MEASUREMENTS
 from tamperscope.images import ImageLimits
-from tamperscope.report import ManipulationType, Report, Verdict
+from tamperscope.report import ManipulationType, OperatingPoints, Report, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,7 @@ def logistic(coefficients: dict[str, float], intercept: float) -> Calibration:
         coefficients,
         dict.fromkeys(coefficients, 0.0),
         intercept,
-        authentic_below=0.3,
-        manipulated_above=0.7,
-        false_alarm_rate=0.02,
-        miss_rate=0.1,
-        authentic_images=10,
-        manipulated_images=10,
+        OperatingPoints(0.3, 0.7, 0.02, 0.1, authentic_images=10, manipulated_images=10),
     )
 
 

@@ -12,7 +12,7 @@ import PIL.Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tamperscope.server import serve
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 FOLDER = Path(__file__).parent
 DESK, PHONE = {"width": 1280, "height": 960}, {"width": 390, "height": 960}

@@ -12,8 +12,8 @@ import numpy as np
 import PIL.Image
 
 from tamperscope import Detector
+from tamperscope.documents import ReportDocument, render_pdf
 from tamperscope.images import read_image
-from tamperscope.reporting import ReportDocument, render_pdf
 
 FOLDER = Path(__file__).parent
 SAMPLE = FOLDER.parents[1] / "src" / "tamperscope" / "server" / "web" / "sample.jpg"

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperscope import Detector, rendering
-from tamperscope.images import read_image
+from tamperscope import Detector
+from tamperscope.images import read_image, rendering
 
 FOLDER = Path(__file__).parent
 HEIGHT, GAP = 420, 8

@@ -30,8 +30,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import ValidationError
 
-from tamperscope.errors import RefusedError, UnreachableError
-from tamperscope.server.answers import (
+from tamperscope.api import (
     AnalysisAnswer,
     Answer,
     ClassifyAnswer,
@@ -41,6 +40,7 @@ from tamperscope.server.answers import (
     Problem,
     SegmentAnswer,
 )
+from tamperscope.errors import RefusedError, UnreachableError
 
 Picture = Literal["mask", "overlay", "masked_image"]
 _PICTURES: tuple[Picture, ...] = ("mask", "overlay", "masked_image")

@@ -13,8 +13,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -22,43 +21,33 @@ from numpy.typing import NDArray
 
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
-from tamperscope.contours import filled, polygon
 from tamperscope.errors import BundleError
 from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
 from tamperscope.evidence.clones import Clone, CloneEvidence
-from tamperscope.images import Image, ImageLimits, ImageSource, read_image
+from tamperscope.images import Image, ImageSource, read_image
+from tamperscope.images.contours import filled, polygon
 from tamperscope.inference import tiling
-from tamperscope.inference.regions import Outline, outline
-from tamperscope.inference.runtime import Precision, Runtime, TileOutputs
-from tamperscope.report import Evidence, ManipulationType, Reason, Region, Report, Source, Verdict
+from tamperscope.inference.regions import MaskedRegions, outline
+from tamperscope.inference.runtime import Runtime, TileOutputs
+from tamperscope.method import DetectorOptions, Method
+from tamperscope.report import CopySource, Evidence, ManipulationType, Reason, Region, Report, Verdict
 
-PIXEL_BUDGET = 4_000_000
 COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
 """The evidence that joins the networks in mask and score; the rest is for the reader."""
 
 # Odds of what networks mark beside a verified copy, relative to those without one: what they see there is
 # mostly the copy, its source, or what disturbs them in an image that is explained already.
-_ODDS_BESIDE_COPIES = 0.13
+ODDS_WITH_VERIFIED_COPY = 0.13
 # Of a ghost's map: the areas that react like the smaller group of blocks, rather than like the rest.
 _GHOST = 0.5
-_DEFAULT_LIMITS = ImageLimits()
+_DEFAULT_OPTIONS = DetectorOptions()
 
 
 class Detector:
     """Analyses images with one bundle, for any number of threads; equal images get equal reports."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        limits: ImageLimits = _DEFAULT_LIMITS,
-        pixel_budget: int = PIXEL_BUDGET,
-        threads: int | None = None,
-        cache: Path | None = None,
-        precision: Precision = "auto",
-        use_evidence: bool = True,
-    ) -> None:
-        """Compile the networks of `bundle`; see `load` for the settings."""
+    def __init__(self, bundle: Bundle, options: DetectorOptions = _DEFAULT_OPTIONS, **changes: Any) -> None:
+        """Compile the networks of `bundle`; see `load`."""
         if missing := {"mask", "type"} - bundle.outputs:
             raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
         needed = set() if bundle.calibration is None else set(bundle.calibration.coefficients)
@@ -66,43 +55,40 @@ class Detector:
             names = " and ".join(sorted(unknown))
             raise BundleError(f"{bundle.path} is calibrated on {names}, which this version does not measure.")
         self.bundle = bundle
-        self._limits = limits
-        self._pixel_budget = pixel_budget
-        self._threads = threads
-        self._counted = COUNTED if use_evidence else frozenset()
-        self._runtime = Runtime(bundle, threads=threads, cache=cache, precision=precision)
+        self.options = replace(options, **changes)
+        self._counted = COUNTED if self.options.use_evidence else frozenset()
+        self._runtime = Runtime(
+            bundle,
+            threads=self.options.threads,
+            cache=self.options.cache,
+            precision=self.options.precision,
+        )
 
     @classmethod
     def load(
         cls,
         bundle: Bundle | str | os.PathLike[str] | None = None,
-        *,
-        limits: ImageLimits = _DEFAULT_LIMITS,
-        pixel_budget: int = PIXEL_BUDGET,
-        threads: int | None = None,
-        cache: Path | None = None,
-        precision: Precision = "auto",
-        use_evidence: bool = True,
+        options: DetectorOptions = _DEFAULT_OPTIONS,
+        **changes: Any,
     ) -> Self:
-        """Return a detector with `bundle`, the folder of one, or the default one.
+        """Return a detector with `bundle`, the folder of one, or the default model.
 
-        `limits` say which images are refused. Images of more than `pixel_budget` pixels are scaled down to
-        it. `threads` is how many CPU threads one analysis uses; None takes what the machine has. Compiled
-        networks are kept in the folder `cache`; None compiles them each time. `precision` is `f32` or `bf16`
-        to leave the bundle's 8-bit graph aside where it has one. Without `use_evidence` the networks alone
-        make mask and score: faster, but they hardly see copies within the image. Raises `BundleError` when
-        the bundle is missing, altered or lacks an output.
+        Args:
+            bundle: A bundle, or the path of its folder; None takes `default_bundle_path()`.
+            options: How images are analysed.
+            changes: Single options by their names, such as `threads=1`, in place of those in `options`.
+
+        Raises:
+            BundleError: The bundle is missing, altered, or lacks an output.
+            TypeError: There is no option of that name.
         """
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        return cls(
-            loaded,
-            limits=limits,
-            pixel_budget=pixel_budget,
-            threads=threads,
-            cache=cache,
-            precision=precision,
-            use_evidence=use_evidence,
-        )
+        return cls(loaded, options, **changes)
+
+    @property
+    def method(self) -> Method:
+        """What its reports depend on besides the image."""
+        return Method.of(self.bundle.identity, self.options)
 
     def warm_up(self) -> None:
         """Run the networks once, so that the first image does not wait for what they prepare then."""
@@ -142,13 +128,13 @@ class Detector:
         )
 
     def _read(self, source: ImageSource | Image) -> Image:
-        return source if isinstance(source, Image) else read_image(source, self._limits)
+        return source if isinstance(source, Image) else read_image(source, self.options.limits)
 
     def _look(self, image: Image, evidence: Collection[str]) -> _Seen:
         """Run the networks tile by tile, put their answers together, and make measurements."""
-        pixels, notes = _within_budget(image.pixels, self._pixel_budget)
+        pixels, notes = _within_budget(image.pixels, self.options.pixel_budget)
         tiles = tiling.plan(*pixels.shape[:2])
-        if self._threads == 1 or not evidence:
+        if self.options.threads == 1 or not evidence:
             measured, outputs = _measured(image, evidence), self._run(pixels, tiles)
         else:
             # Beside the networks: neither of the two keeps every core busy by itself.
@@ -188,7 +174,7 @@ class Detector:
         strengths = {name: (evidence and evidence.strength) or 0.0 for name, evidence in found.items()}
         return calibration.measure(seen.heatmap, strengths)
 
-    def _doubts(self, seen: _Seen, verdict: Verdict, found: Outline) -> Iterator[str]:
+    def _doubts(self, seen: _Seen, verdict: Verdict, found: MaskedRegions) -> Iterator[str]:
         """What a reader of the verdict and the mask should know before trusting them."""
         if seen.drawn:
             yield (
@@ -234,7 +220,7 @@ def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> N
     """
     joined = heatmap.copy()
     if copies := _clones(evidence):
-        odds = np.float32(1 - copies[0].strength * (1 - _ODDS_BESIDE_COPIES))
+        odds = np.float32(1 - copies[0].strength * (1 - ODDS_WITH_VERIFIED_COPY))
         joined = heatmap * odds / (1 - heatmap * (1 - odds))
     for clone in copies:
         joined[clone.marked] = np.maximum(joined[clone.marked], clone.strength)
@@ -263,7 +249,7 @@ def _explained(region: Region, found: Sequence[Clone]) -> Region:
             copies.append((clone.source_mask, clone.target_mask, 1 - clone.certainty))
         for copy, original, certainty in copies:
             if (copy[window] & area).sum() > 0.5 * area.sum():
-                source = Source(polygon(original), certainty, clone.decided)
+                source = CopySource(polygon(original), certainty, clone.decided)
                 return replace(region, type=ManipulationType.COPYMOVE, source=source)
     return region
 

@@ -1,17 +1,26 @@
-"""What an analysis says: plain frozen data, with one JSON form for the command line, the API and files."""
+"""What an analysis says: plain frozen data, with one JSON form for the command line, the API and files.
+
+    report = detector.analyze("photo.jpg")
+    report.record                                  # the same without maps: what is stored, sent and printed
+    ReportRecord.from_json(report.to_json())       # read back
+
+`Report` is what an analysis makes, maps included. `ReportRecord` is its JSON form as typed data.
+"""
 
 from __future__ import annotations
 
 import enum
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from tamperscope._version import __version__
+
+if TYPE_CHECKING:
+    # Clients read reports without NumPy.
+    import numpy as np
+    from numpy.typing import NDArray
 
 NOTABLE = 0.5
 """The strength from which evidence deserves a look."""
@@ -55,7 +64,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Source:
+class CopySource:
     """What an area is a copy of."""
 
     polygon: tuple[tuple[int, int], ...]
@@ -69,9 +78,15 @@ class Source:
         """Return the source in types that `json.dumps` takes."""
         return {
             "polygon": [list(point) for point in self.polygon],
-            "certainty": round(self.certainty, 4),
+            "certainty": self.certainty,
             "decided": self.decided,
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` returned."""
+        # Records of earlier versions hold no undecided source.
+        return cls(_points(document["polygon"]), document["certainty"], document.get("decided", True))
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,7 @@ class Region:
     """Mean manipulation probability inside the region, 0 to 1."""
     type: ManipulationType | None = None
     """How this area was manipulated, where evidence shows it; None where only the report's type says so."""
-    source: Source | None = None
+    source: CopySource | None = None
     """Of one of two areas that repeat one another: the other one."""
 
     def to_json(self) -> dict[str, Any]:
@@ -95,11 +110,24 @@ class Region:
         return {
             "box": asdict(self.box),
             "polygon": [list(point) for point in self.polygon],
-            "area_share": round(self.area_share, 6),
-            "probability": round(self.probability, 4),
+            "area_share": self.area_share,
+            "probability": self.probability,
             "type": self.type.value if self.type else None,
             "source": self.source.to_json() if self.source else None,
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` returned."""
+        kind, source = document.get("type"), document.get("source")
+        return cls(
+            box=Box(**document["box"]),
+            polygon=_points(document["polygon"]),
+            area_share=document["area_share"],
+            probability=document["probability"],
+            type=ManipulationType(kind) if kind else None,
+            source=CopySource.from_json(source) if source else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -141,16 +169,55 @@ class Evidence:
         """Whether a person should look at it."""
         return self.strength is not None and self.strength >= NOTABLE
 
+    @property
+    def record(self) -> EvidenceRecord:
+        """The evidence without its map, rounded."""
+        return EvidenceRecord(
+            finding=self.finding,
+            strength=None if self.strength is None else round(self.strength, 4),
+            notable=self.notable,
+            explanation=self.explanation,
+            details=dict(self.details),
+        )
+
+
+@dataclass(frozen=True)
+class EvidenceRecord:
+    """Evidence without its map; its name is its key in `ReportRecord.evidence`."""
+
+    finding: str
+    strength: float | None
+    notable: bool
+    """As the strength was before rounding."""
+    explanation: Explanation
+    details: Mapping[str, Any]
+
+    @property
+    def applicable(self) -> bool:
+        """Whether the measurement could be made on this image."""
+        return self.strength is not None
+
     def to_json(self) -> dict[str, Any]:
-        """Return the evidence without its map, in types that `json.dumps` takes."""
+        """Return the record in types that `json.dumps` takes."""
         return {
             "finding": self.finding,
-            "strength": None if self.strength is None else round(self.strength, 4),
+            "strength": self.strength,
             "notable": self.notable,
             "applicable": self.applicable,
             "explanation": asdict(self.explanation),
             "details": dict(self.details),
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` returned."""
+        return cls(
+            finding=document["finding"],
+            strength=document["strength"],
+            notable=document["notable"],
+            explanation=Explanation(**document["explanation"]),
+            details=document.get("details", {}),
+        )
 
 
 @dataclass(frozen=True)
@@ -178,6 +245,15 @@ class Reason:
         how = "more than 100" if times > 100 else f"{times:.0f}" if times >= 10 else f"{times:.1f}"
         return f"{what} makes a manipulation {how} times {direction} likely than it is on average."
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the reason in types that `json.dumps` takes."""
+        return {"name": self.name, "effect": self.effect, "text": self.text}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` returned; the text follows from the effect."""
+        return cls(document["name"], document["effect"])
+
 
 @dataclass(frozen=True)
 class ImageFacts:
@@ -190,6 +266,15 @@ class ImageFacts:
     sha256: str
     notes: tuple[str, ...]
     """What was done on reading that the reader should know: first page taken, orientation applied..."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts in types that `json.dumps` takes."""
+        return {**asdict(self), "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` returned."""
+        return cls(**{**document, "notes": tuple(document["notes"])})
 
 
 @dataclass(frozen=True)
@@ -216,6 +301,10 @@ class OperatingPoints:
     """Share of the manipulated images, likewise, that may fall below `authentic_below`."""
     authentic_images: int
     manipulated_images: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.authentic_below <= self.manipulated_above <= 1:
+            raise ValueError("operating points must satisfy 0 <= authentic_below <= manipulated_above <= 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,23 +339,101 @@ class Report:
     operating_points: OperatingPoints | None = None
     """What turned the score into the verdict; None where the bundle is not calibrated."""
 
+    @property
+    def record(self) -> ReportRecord:
+        """The report without its maps, rounded: what is stored, sent and printed."""
+        return ReportRecord(
+            verdict=self.verdict,
+            score=round(self.score, 4),
+            operating_points=self.operating_points,
+            type=self.type,
+            type_scores={kind: round(share, 4) for kind, share in self.type_scores.items()},
+            threshold=self.threshold,
+            regions=tuple(_rounded(region) for region in self.regions),
+            reasons=tuple(replace(reason, effect=round(reason.effect, 4)) for reason in self.reasons),
+            evidence={name: evidence.record for name, evidence in self.evidence.items()},
+            notes=self.notes,
+            image=self.image,
+            bundle=self.bundle,
+            versions={"tamperscope": __version__},
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the report without its maps, in types that `json.dumps` takes."""
+        return self.record.to_json()
+
+
+@dataclass(frozen=True)
+class ReportRecord:
+    """A report without its maps, as it is stored, sent and printed; fields as in `Report`, rounded."""
+
+    verdict: Verdict
+    score: float
+    operating_points: OperatingPoints | None
+    type: ManipulationType
+    type_scores: Mapping[ManipulationType, float]
+    threshold: float | None
+    """None in records of versions that did not keep it."""
+    regions: tuple[Region, ...]
+    reasons: tuple[Reason, ...]
+    evidence: Mapping[str, EvidenceRecord]
+    notes: tuple[str, ...]
+    image: ImageFacts
+    bundle: BundleIdentity
+    versions: Mapping[str, str]
+    """Of the software that made the report, by its name."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record in types that `json.dumps` takes."""
         return {
             "verdict": self.verdict.value,
-            "score": round(self.score, 4),
+            "score": self.score,
             "operating_points": None if self.operating_points is None else asdict(self.operating_points),
             "type": self.type.value,
-            "type_scores": {kind.value: round(share, 4) for kind, share in self.type_scores.items()},
+            "type_scores": {kind.value: share for kind, share in self.type_scores.items()},
             "threshold": self.threshold,
             "regions": [region.to_json() for region in self.regions],
-            "reasons": [
-                {"name": reason.name, "effect": round(reason.effect, 4), "text": reason.text}
-                for reason in self.reasons
-            ],
+            "reasons": [reason.to_json() for reason in self.reasons],
             "evidence": {name: evidence.to_json() for name, evidence in self.evidence.items()},
             "notes": list(self.notes),
-            "image": {**asdict(self.image), "notes": list(self.image.notes)},
+            "image": self.image.to_json(),
             "bundle": asdict(self.bundle),
-            "versions": {"tamperscope": __version__},
+            "versions": dict(self.versions),
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` returned, in this version or an earlier one.
+
+        Raises `KeyError`, `TypeError` or `ValueError` for anything else.
+        """
+        points = document.get("operating_points")
+        return cls(
+            verdict=Verdict(document["verdict"]),
+            score=document["score"],
+            operating_points=OperatingPoints(**points) if points else None,
+            type=ManipulationType(document["type"]),
+            type_scores={ManipulationType(kind): share for kind, share in document["type_scores"].items()},
+            threshold=document.get("threshold"),
+            regions=tuple(Region.from_json(region) for region in document["regions"]),
+            reasons=tuple(Reason.from_json(reason) for reason in document.get("reasons", ())),
+            evidence={name: EvidenceRecord.from_json(found) for name, found in document["evidence"].items()},
+            notes=tuple(document["notes"]),
+            image=ImageFacts.from_json(document["image"]),
+            bundle=BundleIdentity(**document["bundle"]),
+            versions=document.get("versions", {"tamperscope": __version__}),
+        )
+
+
+def _rounded(region: Region) -> Region:
+    source = region.source
+    return replace(
+        region,
+        area_share=round(region.area_share, 6),
+        probability=round(region.probability, 4),
+        source=source and replace(source, certainty=round(source.certainty, 4)),
+    )
+
+
+def _points(polygon: Any) -> tuple[tuple[int, int], ...]:
+    return tuple((int(x), int(y)) for x, y in polygon)

@@ -17,10 +17,10 @@ from playwright.sync_api import Page, Route, expect
 
 import samples
 from fakes import FakeDetector, fake_app
-from tamperscope import Detector, rendering
-from tamperscope.images import read_image
-from tamperscope.server.keys import create_key
-from tamperscope.server.settings import Settings
+from tamperscope import Detector
+from tamperscope.images import read_image, rendering
+from tamperscope.server.middleware.keys import create_key
+from tamperscope.settings import Settings
 
 PHONE = 360
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from samples import decode, encode, writing
 from tamperscope.evidence import clones
-from tamperscope.evidence._exact_copies import find_copies
-from tamperscope.evidence._plain_shifts import find_shifts
-from tamperscope.evidence.clones import Clone
+from tamperscope.evidence.clones import Clone, measurement
+from tamperscope.evidence.clones.exact import find_copies
+from tamperscope.evidence.clones.shifts import find_shifts
 from tamperscope.images import read_image
 
 SIDE = 320
@@ -148,7 +148,7 @@ def test_two_copies_of_one_source_are_both_found() -> None:
 
 
 def test_a_copy_in_a_large_image_is_marked_at_its_own_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clones, "MOST_PIXELS", 240 * 240)
+    monkeypatch.setattr(measurement, "MOST_PIXELS", 240 * 240)
     evidence = clones.measure(read_image(with_copy(scenery())))
     assert len(evidence.clones) == 1
     assert_covers(evidence.clones[0], disc(SOURCE), disc(TARGET))

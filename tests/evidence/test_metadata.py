@@ -148,7 +148,7 @@ def test_a_position_is_mentioned_and_not_told() -> None:
     evidence = measured(exif=block)
     assert "A GPS position is present." in evidence.finding
     assert evidence.details["located"]
-    assert "48" not in json.dumps(evidence.to_json())
+    assert "48" not in json.dumps(evidence.record.to_json())
 
 
 def test_a_position_is_told_to_who_asks_for_it() -> None:

@@ -45,7 +45,7 @@ def test_a_signed_photo_is_unchanged_by_somebody_nobody_vouches_for(image_format
     )
     assert evidence.details["state"] == "unvouched"
     assert evidence.details["program"] == "tamperscope tests 1"
-    json.dumps(evidence.to_json())
+    json.dumps(evidence.record.to_json())
 
 
 def test_a_declared_generator_is_notable(generated: bytes) -> None:

@@ -4,7 +4,9 @@ import pytest
 
 from clocks import Clock
 from fakes import fresh_store
-from tamperscope.store import JobStore
+from tamperscope.jobs.outbox import Outbox
+from tamperscope.jobs.queue import JobQueue
+from tamperscope.store import Database
 
 
 @pytest.fixture
@@ -13,5 +15,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def jobs(clock: Clock) -> JobStore:
-    return JobStore(fresh_store().database, clock)
+def database() -> Database:
+    return fresh_store().database
+
+
+@pytest.fixture
+def jobs(database: Database, clock: Clock) -> JobQueue:
+    return JobQueue(database, clock)
+
+
+@pytest.fixture
+def outbox(database: Database, clock: Clock) -> Outbox:
+    return Outbox(database, clock)

@@ -10,8 +10,8 @@ from io import BytesIO
 import pytest
 
 from tamperscope.errors import ArchiveError, EmptyJobError, JobTooLargeError
-from tamperscope.jobs import JobLimits, images_in_archive, images_in_form
-from tamperscope.store import SubmittedImage
+from tamperscope.jobs.intake import JobLimits, images_in_archive, images_in_form
+from tamperscope.jobs.model import SubmittedImage
 
 LIMITS = JobLimits(images=5, bytes=4000, image_bytes=1000)
 

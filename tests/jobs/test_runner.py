@@ -9,9 +9,12 @@ from datetime import timedelta
 import pytest
 
 from tamperscope.errors import StoreError
-from tamperscope.jobs import JobRunner, Postman, Wakeups, runner
-from tamperscope.store import Failure, JobState, Submission, SubmittedImage
-from tamperscope.store.jobs import LEASE, MOST_ATTEMPTS
+from tamperscope.jobs import runner
+from tamperscope.jobs.model import Failure, JobState, Submission, SubmittedImage
+from tamperscope.jobs.queue import LEASE, MOST_ATTEMPTS
+from tamperscope.jobs.runner import JobRunner
+from tamperscope.jobs.wakeups import Wakeups
+from tamperscope.jobs.webhooks import Postman
 
 SUBMISSION = Submission(owner="")
 
@@ -26,13 +29,13 @@ def job(jobs):
 
 
 @pytest.fixture
-def make(jobs):
+def make(jobs, outbox):
     """Makes a runner that is stopped at the end."""
     made = []
 
-    def make(analyze, *, threads: int = 1, place=nullcontext) -> JobRunner:
+    def make(analyze, *, threads: int = 1, slot=nullcontext) -> JobRunner:
         made.append(
-            JobRunner(jobs, analyze, Wakeups(None), threads=threads, postman=Postman(jobs), place=place)
+            JobRunner(jobs, analyze, Wakeups(None), threads=threads, postman=Postman(outbox), slot=slot)
         )
         return made[-1]
 
@@ -170,19 +173,19 @@ def test_without_threads_the_images_are_left_to_others(jobs, job, make):
     assert jobs.claimable() == 3
 
 
-def test_it_works_only_while_it_holds_a_place(jobs, job, make):
-    places = []
+def test_it_works_only_while_it_holds_a_slot(jobs, job, make):
+    events = []
 
-    class Place:
+    class Slot:
         def __enter__(self):
-            places.append("taken")
+            events.append("taken")
 
         def __exit__(self, *_):
-            places.append("free")
+            events.append("free")
 
     def analyze(claim):
-        assert places[-1] == "taken"
+        assert events[-1] == "taken"
         return analysis_id(claim)
 
-    assert make(analyze, place=Place).work()
-    assert places == ["taken", "free"]
+    assert make(analyze, slot=Slot).work()
+    assert events == ["taken", "free"]

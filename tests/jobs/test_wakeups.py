@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tamperscope.errors import SettingsError
-from tamperscope.jobs import Wakeups
+from tamperscope.jobs.wakeups import Wakeups
 
 
 class Work:

@@ -19,8 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tamperscope.errors import WebhookError
-from tamperscope.jobs import Postman, check_target, webhooks
-from tamperscope.store import Job, JobStore, Submission, SubmittedImage, Target, WebhookState
+from tamperscope.jobs import webhooks
+from tamperscope.jobs.model import Job, Submission, SubmittedImage, WebhookState, WebhookTarget
+from tamperscope.jobs.outbox import Outbox
+from tamperscope.jobs.queue import JobQueue
+from tamperscope.jobs.webhooks import Postman, check_target
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -67,8 +70,8 @@ def receiver() -> Iterator[Receiver]:
     receiver.server_close()
 
 
-def end_a_job(jobs: JobStore, url: str) -> Job:
-    submission = Submission(owner="", webhook=Target(url, SECRET))
+def end_a_job(jobs: JobQueue, url: str) -> Job:
+    submission = Submission(owner="", webhook=WebhookTarget(url, SECRET))
     job, _ = jobs.submit(submission, [SubmittedImage("a.jpg", b"1")])
     claim = jobs.claim()
     assert claim
@@ -76,11 +79,11 @@ def end_a_job(jobs: JobStore, url: str) -> Job:
     return job
 
 
-def postman(jobs: JobStore, *, private: bool = True) -> Postman:
-    return Postman(jobs, private=private, now=lambda: NOW)
+def postman(outbox: Outbox, *, private: bool = True) -> Postman:
+    return Postman(outbox, private=private, now=lambda: NOW)
 
 
-def webhook(jobs: JobStore, job: Job):
+def webhook(jobs: JobQueue, job: Job):
     found = jobs.get(job.id, owner="")
     assert found
     return found.webhook
@@ -90,10 +93,10 @@ def address(receiver: Receiver, path: str = "/hook?a=b") -> str:
     return f"http://127.0.0.1:{receiver.server_port}{path}"
 
 
-def test_a_receiver_can_check_that_it_comes_from_here(jobs, receiver):
+def test_a_receiver_can_check_that_it_comes_from_here(jobs, receiver, outbox):
     job = end_a_job(jobs, address(receiver))
 
-    postman(jobs).deliver_all()
+    postman(outbox).deliver_all()
 
     [(path, headers, body)] = receiver.received
     assert path == "/hook?a=b"
@@ -125,44 +128,44 @@ def test_the_signature_is_the_one_of_the_standard():
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_it_is_tried_again_until_it_arrives_under_the_same_id(jobs, clock, receiver):
+def test_it_is_tried_again_until_it_arrives_under_the_same_id(jobs, clock, receiver, outbox):
     receiver.statuses[:] = [500, 404]
     job = end_a_job(jobs, address(receiver))
 
     for status in (500, 404):
-        postman(jobs).deliver_all()
+        postman(outbox).deliver_all()
         assert webhook(jobs, job).error == f"The address answered with status {status}."
         clock.time += timedelta(hours=1)
-    postman(jobs).deliver_all()
+    postman(outbox).deliver_all()
 
     assert len({headers["webhook-id"] for _, headers, _ in receiver.received}) == 1
     assert (webhook(jobs, job).state, webhook(jobs, job).attempts) == (WebhookState.DELIVERED, 3)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_nobody_is_sent_elsewhere(jobs, receiver, status):
+def test_nobody_is_sent_elsewhere(jobs, receiver, status, outbox):
     receiver.statuses[:] = [status]
     job = end_a_job(jobs, address(receiver))
 
-    postman(jobs).deliver_all()
+    postman(outbox).deliver_all()
 
     assert [path for path, *_ in receiver.received] == ["/hook?a=b"]
     assert webhook(jobs, job).error == f"The address answered with status {status}."
 
 
-def test_one_address_that_fails_does_not_keep_the_others_waiting(jobs, receiver):
+def test_one_address_that_fails_does_not_keep_the_others_waiting(jobs, receiver, outbox):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     lost = end_a_job(jobs, f"http://127.0.0.1:{port}/")
     end_a_job(jobs, address(receiver))
 
-    postman(jobs).deliver_all()
+    postman(outbox).deliver_all()
 
     assert len(receiver.received) == 1
     assert webhook(jobs, lost).error == "The address cannot be reached."
 
 
-def test_one_who_answers_byte_by_byte_is_cut_off(jobs, monkeypatch):
+def test_one_who_answers_byte_by_byte_is_cut_off(jobs, monkeypatch, outbox):
     monkeypatch.setattr(webhooks, "_WHOLE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         job = end_a_job(jobs, f"http://127.0.0.1:{server.getsockname()[1]}/")
@@ -178,16 +181,16 @@ def test_one_who_answers_byte_by_byte_is_cut_off(jobs, monkeypatch):
                     return
 
         threading.Thread(target=drip, daemon=True).start()
-        postman(jobs).deliver_all()
+        postman(outbox).deliver_all()
 
     assert webhook(jobs, job).error == "The address cannot be reached."
 
 
 class TestPrivateAddresses:
-    def test_this_machine_is_not_called(self, jobs, receiver):
+    def test_this_machine_is_not_called(self, jobs, receiver, outbox):
         job = end_a_job(jobs, f"http://localhost:{receiver.server_port}/")
 
-        postman(jobs, private=False).deliver_all()
+        postman(outbox, private=False).deliver_all()
 
         assert receiver.received == []
         assert webhook(jobs, job).error == "The address cannot be reached."
@@ -216,24 +219,24 @@ class TestPrivateAddresses:
             "2001::1",
         ],
     )
-    def test_no_connection_is_made_to_one(self, jobs, monkeypatch, found):
+    def test_no_connection_is_made_to_one(self, jobs, monkeypatch, found, outbox):
         resolves_to(monkeypatch, [found])
         monkeypatch.setattr(socket, "create_connection", pytest.fail)
         job = end_a_job(jobs, "https://news.example/")
 
-        postman(jobs, private=False).deliver_all()
+        postman(outbox, private=False).deliver_all()
 
         assert webhook(jobs, job).error == "The address cannot be reached."
 
-    def test_one_among_public_ones_is_enough(self, jobs, monkeypatch):
+    def test_one_among_public_ones_is_enough(self, jobs, monkeypatch, outbox):
         resolves_to(monkeypatch, [PUBLIC, "10.0.0.1"])
         monkeypatch.setattr(socket, "create_connection", pytest.fail)
         end_a_job(jobs, "https://news.example/")
 
-        postman(jobs, private=False).deliver_all()
+        postman(outbox, private=False).deliver_all()
 
     @pytest.mark.parametrize("found", [PUBLIC, "2606:2800:220:1::1", "::ffff:93.184.216.34"])
-    def test_the_address_that_was_checked_is_the_one_that_is_called(self, jobs, monkeypatch, found):
+    def test_the_address_that_was_checked_is_the_one_that_is_called(self, jobs, monkeypatch, found, outbox):
         """A name may have another address the second time it is asked for."""
         resolves_to(monkeypatch, [found], ["127.0.0.1"])
         called = []
@@ -245,7 +248,7 @@ class TestPrivateAddresses:
         monkeypatch.setattr(socket, "create_connection", connect)
         end_a_job(jobs, "http://news.example:8080/")
 
-        postman(jobs, private=False).deliver_all()
+        postman(outbox, private=False).deliver_all()
 
         assert called == [(found, 8080)]
 
@@ -298,22 +301,26 @@ class TestTls:
         receiver.shutdown()
         receiver.server_close()
 
-    def test_a_certificate_that_is_trusted_and_has_the_name(self, jobs, secure, certificate, monkeypatch):
+    def test_a_certificate_that_is_trusted_and_has_the_name(
+        self, jobs, secure, certificate, monkeypatch, outbox
+    ):
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         job = end_a_job(jobs, f"https://localhost:{secure.server_port}/")
 
-        postman(jobs).deliver_all()
+        postman(outbox).deliver_all()
 
         assert len(secure.received) == 1
         assert webhook(jobs, job).state is WebhookState.DELIVERED
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["another name", "not trusted"])
-    def test_any_other_certificate_gets_no_message(self, jobs, secure, certificate, monkeypatch, host):
+    def test_any_other_certificate_gets_no_message(
+        self, jobs, secure, certificate, monkeypatch, host, outbox
+    ):
         if host == "127.0.0.1":
             monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         job = end_a_job(jobs, f"https://{host}:{secure.server_port}/")
 
-        postman(jobs).deliver_all()
+        postman(outbox).deliver_all()
 
         assert secure.received == []
         assert webhook(jobs, job).error == "The address cannot be reached."
@@ -330,7 +337,7 @@ class TestTargets:
         ],
     )
     def test_what_may_be_called(self, url):
-        check_target(Target(url, SECRET))
+        check_target(WebhookTarget(url, SECRET))
 
     @pytest.mark.parametrize(
         "url",
@@ -354,19 +361,19 @@ class TestTargets:
     )
     def test_what_is_no_address(self, url):
         with pytest.raises(WebhookError, match="is a URL such as"):
-            check_target(Target(url, SECRET), private=True)
+            check_target(WebhookTarget(url, SECRET), private=True)
 
     @pytest.mark.parametrize(
         "host", ["127.0.0.1", "[::1]", "10.1.2.3", "169.254.169.254", "[::ffff:10.0.0.1]"]
     )
     def test_a_private_address_is_refused_at_once_unless_allowed(self, host):
         with pytest.raises(WebhookError, match="public addresses only"):
-            check_target(Target(f"http://{host}/", SECRET))
-        check_target(Target(f"http://{host}/", SECRET), private=True)
+            check_target(WebhookTarget(f"http://{host}/", SECRET))
+        check_target(WebhookTarget(f"http://{host}/", SECRET), private=True)
 
     @pytest.mark.parametrize(
         "secret", ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 200, "whsec_ä"]
     )
     def test_a_secret_that_does_not_do(self, secret):
         with pytest.raises(WebhookError, match="24 to 64 random bytes"):
-            check_target(Target("https://news.example/", secret))
+            check_target(WebhookTarget("https://news.example/", secret))

@@ -15,7 +15,7 @@ from tamperscope.errors import ImageError
 from tamperscope.evidence import metadata, provenance
 from tamperscope.images import read_image
 from tamperscope.server import serve
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 ROUND = 2 * len(DAMAGES) * len(samples.every_format())
 

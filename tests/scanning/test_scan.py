@@ -15,9 +15,9 @@ import pytest
 
 from examiners import KILLER, LARGEST, FailingLoad, FakeExaminer, LoggedLoad, scan_here
 from tamperscope.errors import BundleError
+from tamperscope.scanning.examination import Examined
 from tamperscope.scanning.files import Found, Skipped, find, read
-from tamperscope.scanning.finding import Outcome
-from tamperscope.scanning.journal import Journal, Row
+from tamperscope.scanning.journal import Journal, ScannedFile
 from tamperscope.scanning.local import LocalPool
 from tamperscope.scanning.scan import Fetched, Pool, scan
 
@@ -41,7 +41,7 @@ class MemoryPool:
         data = read(path, LARGEST)
         return Fetched(hashlib.sha256(data).hexdigest(), data)
 
-    async def examine(self, fetched: Fetched[bytes]) -> Outcome:
+    async def examine(self, fetched: Fetched[bytes]) -> Examined:
         if len(self.examined) == self._stop_after:
             raise KeyboardInterrupt
         self.examined.append(fetched.sha256)
@@ -50,7 +50,7 @@ class MemoryPool:
         return self._examiner.examine(fetched.content)
 
 
-def run(pool: Pool[bytes], journal: Path, found: Iterable[Found]) -> list[Row]:
+def run(pool: Pool[bytes], journal: Path, found: Iterable[Found]) -> list[ScannedFile]:
     with Journal.open(journal, {}) as opened:
         asyncio.run(scan(iter(found), pool, opened))
         return list(opened.rows())
@@ -84,7 +84,7 @@ def test_equal_files_are_examined_once_even_side_by_side(tmp_path: Path, rng: np
 
     assert len(pool.examined) == 1
     assert len(rows) == 10
-    assert all(row.finding == rows[0].finding for row in rows)
+    assert all(file.row == rows[0].row for file in rows)
 
 
 def test_a_scan_that_was_stopped_goes_on_without_doing_work_twice(
@@ -113,13 +113,13 @@ def test_a_name_that_is_no_utf8_is_read(tmp_path: Path, rng: np.random.Generator
     (row,) = run(MemoryPool(), tmp_path / "journal", everything(folder))
 
     assert os.fsencode(row.path) == odd
-    assert row.finding.verdict
+    assert row.row.verdict
 
 
 def test_a_file_that_ends_its_process_costs_that_file(photos: Path, tmp_path: Path) -> None:
     load = LoggedLoad(tmp_path / "log")
 
-    errors = {Path(row.path).name: row.finding.error for row in scan_here(load, photos, tmp_path / "journal")}
+    errors = {Path(row.path).name: row.row.error for row in scan_here(load, photos, tmp_path / "journal")}
 
     assert len(errors) == 16
     assert {name for name, error in errors.items() if error} == {"broken.png", "poison.jpg"}

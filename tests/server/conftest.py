@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 import samples
 from fakes import fake_app, fresh_store
-from tamperscope.store import Store
+from tamperscope.store import AnalysisStore
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def photo_png(photo: PIL.Image.Image) -> bytes:
 
 
 @pytest.fixture
-def store() -> Store:
+def store() -> AnalysisStore:
     return fresh_store()
 
 

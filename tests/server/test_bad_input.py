@@ -10,8 +10,8 @@ import pytest
 
 import samples
 from fakes import FakeDetector, fake_app
-from tamperscope.server.settings import Settings
-from tamperscope.store import Database, Store
+from tamperscope.settings import Settings
+from tamperscope.store import AnalysisStore, Database
 
 PROBLEM = "application/problem+json"
 
@@ -171,7 +171,7 @@ def stored(database_url):
     """Clients of a server whose analyses and jobs are in a database of each kind."""
     database = Database(database_url)
     database.migrate()
-    store = Store(database)
+    store = AnalysisStore(database)
     yield fake_app(store=store).test_client()
     store.close()
 

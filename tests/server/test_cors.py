@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 
 from fakes import fake_app
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 PAGE = "https://news.example"
 

@@ -11,7 +11,7 @@ import pytest
 from fakes import FakeDetector, fake_app
 from tamperscope.errors import BusyError
 from tamperscope.server.gate import Gate
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 
 @pytest.fixture

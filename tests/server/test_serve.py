@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -25,14 +26,17 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 
+import reports
 import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
 from tamperscope.client import Client
 from tamperscope.errors import BundleError, SettingsError, StoreError
+from tamperscope.jobs.model import Submission, SubmittedImage
+from tamperscope.jobs.queue import JobQueue
 from tamperscope.server import serve
-from tamperscope.server.settings import Settings
-from tamperscope.store import Database, JobStore, Store, Subject, Submission, SubmittedImage
+from tamperscope.settings import Settings
+from tamperscope.store import AnalysisStore, Database, Subject
 
 TESTS = Path(__file__).parents[1]
 
@@ -42,7 +46,7 @@ import sys, threading, types
 import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.server import serve
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 detector = FakeDetector(holding=True)
 detectors = iter([detector, FakeDetector(version="2")])
@@ -167,15 +171,21 @@ def test_a_hangup_swaps_the_bundle_without_dropping_the_running_request(photo_pn
 def test_what_is_too_old_goes_at_the_start(fake_model, tmp_path, retention, left):
     database = f"sqlite:///{tmp_path / 'analyses.db'}"
     Database(database).migrate()
-    document = {"verdict": "authentic", "score": 0.1, "type": "face", "image": {}}
+    record = reports.report().record
     for name, days in (("old", 31), ("young", 29)):
         then = datetime.now(UTC) - timedelta(days=days)
-        store = Store(Database(database), now=lambda then=then: then)
-        store.add(Subject("", name, "bundle", "tests"), document | {"image": {"name": name}}, {})
+        store = AnalysisStore(Database(database), now=lambda then=then: then)
+        store.add(
+            Subject("", name, "bundle", "tests"),
+            replace(record, image=replace(record.image, sha256=name)),
+            {},
+        )
 
     serve.start(Settings(port=0, database=database, retention=retention), lambda _: None).stop()
 
-    assert [line.image["name"] for line in Store(Database(database)).list(owner="", limit=10)] == left
+    assert [
+        summary.image.sha256 for summary in AnalysisStore(Database(database)).list(owner="", limit=10)
+    ] == left
 
 
 @pytest.mark.parametrize(("retention", "left"), [(30, 0), (None, 1)])
@@ -183,7 +193,7 @@ def test_jobs_that_ended_long_ago_go_at_the_start(fake_model, tmp_path, retentio
     database = f"sqlite:///{tmp_path / 'analyses.db'}"
     Database(database).migrate()
     then = datetime.now(UTC) - timedelta(days=31)
-    jobs = JobStore(Database(database), now=lambda: then)
+    jobs = JobQueue(Database(database), now=lambda: then)
     job, _ = jobs.submit(Submission(owner=""), [SubmittedImage("a.jpg", b"1")])
     jobs.cancel(job.id, owner="")
 
@@ -195,7 +205,7 @@ def test_jobs_that_ended_long_ago_go_at_the_start(fake_model, tmp_path, retentio
 def test_a_job_goes_on_after_a_restart(fake_model, tmp_path, photo_png):
     database = f"sqlite:///{tmp_path / 'analyses.db'}"
     Database(database).migrate()
-    jobs = JobStore(Database(database))
+    jobs = JobQueue(Database(database))
     job, _ = jobs.submit(Submission(owner=""), [SubmittedImage("a.png", photo_png)] * 3)
     jobs.finish(jobs.claim(), "a" * 32)
 

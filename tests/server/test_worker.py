@@ -22,10 +22,11 @@ import samples
 from tamperscope.cli import main
 from tamperscope.client import Client
 from tamperscope.errors import SettingsError
+from tamperscope.jobs.model import Submission, SubmittedImage
+from tamperscope.jobs.queue import MOST_ATTEMPTS, JobQueue
 from tamperscope.server import worker
-from tamperscope.server.settings import Settings
-from tamperscope.store import Database, JobStore, Store, Submission, SubmittedImage
-from tamperscope.store.jobs import MOST_ATTEMPTS
+from tamperscope.settings import Settings
+from tamperscope.store import AnalysisStore, Database
 
 TESTS = Path(__file__).parents[1]
 
@@ -36,7 +37,7 @@ import json, os, signal, sys, threading, types
 import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.server import serve, worker
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 class Detector(FakeDetector):
     def analyze(self, image, **options):
@@ -132,8 +133,8 @@ def test_a_job_survives_a_worker_that_is_killed_and_an_image_that_kills_workers(
     assert len(analyses) == len(set(analyses)) == len(images) - 1
     assert (ended.state, ended.images.done, ended.images.failed) == ("completed", len(images) - 1, 1)
     assert exits.count(-signal.SIGKILL) == MOST_ATTEMPTS
-    store = Store(Database(database_url))
-    assert {line.id for line in store.list(owner="", limit=100)} == set(analyses)
+    store = AnalysisStore(Database(database_url))
+    assert {summary.id for summary in store.list(owner="", limit=100)} == set(analyses)
     store.close()
 
 
@@ -144,7 +145,7 @@ def test_a_worker_finishes_the_image_in_work_and_shows_its_figures(redis, tmp_pa
     shared = {"database": database, "redis": redis, "metrics_port": port}
     with process("worker", shared) as running:
         until(running, "works on jobs")
-        jobs = JobStore(Database(database))
+        jobs = JobQueue(Database(database))
         photo = samples.encode(samples.photo())
         job, _ = jobs.submit(Submission(owner=""), [SubmittedImage("a.jpg", photo)] * 2)
         until(running, "analysing")
@@ -155,7 +156,7 @@ def test_a_worker_finishes_the_image_in_work_and_shows_its_figures(redis, tmp_pa
 
         assert running.wait(timeout=60) == 0
     assert jobs.get(job.id, owner="").done >= 1
-    assert jobs.load().running == 0
+    assert jobs.backlog().running == 0
 
 
 def test_without_redis_there_is_nothing_to_work_on():

@@ -12,8 +12,9 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+import reports
 from tamperscope.errors import SettingsError, StoreError
-from tamperscope.store import Database, Store, Subject
+from tamperscope.store import AnalysisStore, Database, Subject
 from tamperscope.store.tables import Base
 
 SUBJECT = Subject(owner="", image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
@@ -57,11 +58,11 @@ def test_the_migrations_lead_to_the_tables(database, database_url):
 
 def test_a_second_start_changes_nothing(database):
     database.migrate()
-    stored, _ = Store(database).add(SUBJECT, {"verdict": "authentic"}, {})
+    stored, _ = AnalysisStore(database).add(SUBJECT, reports.report().record, {})
 
     database.migrate()
 
-    assert Store(database).get(stored.id, owner="") == stored
+    assert AnalysisStore(database).get(stored.id, owner="") == stored
 
 
 def test_processes_that_start_together_do_not_disturb_each_other(database_url):
@@ -131,11 +132,11 @@ class TestSqlite:
         file = tmp_path / "analyses.db"
         database = Database(f"sqlite:///{file}")
         database.migrate()
-        stored, _ = Store(database).add(SUBJECT, {"verdict": "authentic"}, {})
+        stored, _ = AnalysisStore(database).add(SUBJECT, reports.report().record, {})
 
         with sqlite3.connect(file, isolation_level=None) as writer:
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("DELETE FROM analysis")
-            assert Store(database).get(stored.id, owner="") == stored
+            assert AnalysisStore(database).get(stored.id, owner="") == stored
             writer.execute("ROLLBACK")
         writer.close()

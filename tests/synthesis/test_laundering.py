@@ -8,7 +8,7 @@ from samples import photo
 from tamperscope.images import read_image
 from tamperscope.synthesis import laundering
 from tamperscope.synthesis.laundering import Encoder, QuantisationTables, jpeg
-from tamperscope.synthesis.recipe import Picture
+from tamperscope.synthesis.recipe import Canvas
 
 CAMERA = QuantisationTables((tuple(range(1, 65)), tuple(range(2, 66))))
 
@@ -82,7 +82,7 @@ def test_pictures_are_published_in_many_ways_at_the_wanted_size() -> None:
     rng = np.random.default_rng(3)
     suffixes, compressions = Counter(), Counter()
     for _ in range(60):
-        published = laundering.publish(Picture(canvas, mask), [CAMERA], rng, 80)
+        published = laundering.publish(Canvas(canvas, mask), [CAMERA], rng, 80)
         assert published.picture.pixels.shape == (80, 80, 3)
         assert published.picture.mask.any()
         suffixes[published.suffix] += 1
@@ -95,7 +95,7 @@ def test_most_pictures_keep_their_grid_as_if_they_had_not_been_cropped() -> None
     rng = np.random.default_rng(3)
     crops = []
     for _ in range(80):
-        published = laundering.publish(Picture(photo(96, 96), np.zeros((96, 96), bool)), [], rng, 72)
+        published = laundering.publish(Canvas(photo(96, 96), np.zeros((96, 96), bool)), [], rng, 72)
         crops += [step.parameters for step in published.picture.steps if step.name == "crop"]
     on_grid = [crop["top"] % 8 == crop["left"] % 8 == 0 for crop in crops]
     assert 0.6 < np.mean(on_grid) < 0.9

@@ -7,18 +7,18 @@ from tamperscope.synthesis.copymove import copy_move
 from tamperscope.synthesis.face import reshape_face, retouch_face, swap_face
 from tamperscope.synthesis.faces import Face, find_face
 from tamperscope.synthesis.inpainting import METHODS, fits, inpaint
-from tamperscope.synthesis.objects import find_foreground, grow_superpixels
 from tamperscope.synthesis.pasting import match_colour, match_lighting
 from tamperscope.synthesis.patchmatch import fill
-from tamperscope.synthesis.recipe import Picture
+from tamperscope.synthesis.recipe import Canvas
+from tamperscope.synthesis.segments import find_foreground, grow_superpixels
 from tamperscope.synthesis.shapes import brush_stroke, cut, dilate
 from tamperscope.synthesis.splicing import Donation, splice
 
 SIDE = 96
 
 
-def picture(pixels: np.ndarray) -> Picture:
-    return Picture(pixels, np.zeros(pixels.shape[:2], bool), sources=("host.jpg",))
+def picture(pixels: np.ndarray) -> Canvas:
+    return Canvas(pixels, np.zeros(pixels.shape[:2], bool), sources=("host.jpg",))
 
 
 @pytest.fixture

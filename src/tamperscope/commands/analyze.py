@@ -17,7 +17,7 @@ import click
 from tamperscope.commands.output import FINDING, UNREADABLE, complain, table
 from tamperscope.errors import ImageError
 from tamperscope.report import Report, Verdict, printed_score
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
     from tamperscope.images import Image
@@ -67,13 +67,14 @@ def analyze(
     A file that cannot be read is named on stderr, the others are analysed, and the exit code is 3.
     """
     from tamperscope.cores import leave_blas_one_thread
+    from tamperscope.detector import Detector
     from tamperscope.images import read_image
 
     if report_path and report_path.suffix.lower() in _REPORT_SUFFIXES and len(files) > 1:
         raise click.BadParameter("for several images, name a folder.", param_hint="--report")
     settings = Settings.read(os.environ)
     leave_blas_one_thread()
-    detector = settings.load_detector(model)
+    detector = Detector.load(model or settings.model, settings.detector_options)
     findings: list[_Finding] = []
     with click.progressbar(
         files, label="Analysing", file=sys.stderr, hidden=len(files) < 2 or not sys.stderr.isatty()
@@ -125,7 +126,7 @@ def _distinct_stems(files: Sequence[Path]) -> list[str]:
 
 
 def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> None:
-    from tamperscope import rendering
+    from tamperscope.images import rendering
 
     report = finding.report
     pictures = {
@@ -145,7 +146,7 @@ def _write_report(path: Path, stem: str, report: Report, image: Image) -> None:
 
     Neither says what the image's file is called: reports are handed on, and file names tell of their owner.
     """
-    from tamperscope.reporting import ReportDocument, render_html, render_pdf
+    from tamperscope.documents import ReportDocument, render_html, render_pdf
 
     document = ReportDocument.of(report, image.pixels, made_at=datetime.now(UTC))
     single = path.suffix.lower() in _REPORT_SUFFIXES

@@ -45,7 +45,7 @@ def create(name: str, path: Path, admin: bool) -> None:
     The key is shown this once. A running server knows it after SIGHUP. To withdraw a key, delete its entry
     from the file and send SIGHUP.
     """
-    from tamperscope.server.keys import create_key
+    from tamperscope.server.middleware.keys import create_key
 
     key = create_key(path, name, admin=admin, today=datetime.datetime.now(datetime.UTC).date())
     complain(f"Added to {path}. The key is shown this once:")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 import click
 
-from tamperscope.server.settings import TABLE
+from tamperscope.settings import TABLE
 
 
 def settings_options(only: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:

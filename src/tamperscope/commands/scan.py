@@ -21,13 +21,13 @@ from tamperscope.commands.options import settings_options
 from tamperscope.commands.output import FINDING, INTERRUPTED, UNREADABLE, complain, table
 from tamperscope.errors import ScanError
 from tamperscope.report import Verdict, printed_score
-from tamperscope.server.settings import Settings
+from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
     from tamperscope.bundle import Bundle
     from tamperscope.scanning.cluster import ClusterPool
+    from tamperscope.scanning.examination import Examination
     from tamperscope.scanning.files import Found
-    from tamperscope.scanning.finding import Examination
     from tamperscope.scanning.journal import Journal, Tally
     from tamperscope.scanning.local import LocalPool
     from tamperscope.scanning.scan import Watch
@@ -118,22 +118,15 @@ def scan(
     Otherwise it is 1 where --fail-on says so, and 0.
     """
     from tamperscope.bundle import Bundle
+    from tamperscope.scanning.examination import Examination
     from tamperscope.scanning.files import Exclusion, Skipped, find
-    from tamperscope.scanning.finding import Examination
     from tamperscope.scanning.results import check_output, write_results
     from tamperscope.scanning.summary import write_summary
 
     check_output(out)
     settings = Settings.read(os.environ, options)
     bundle = Bundle.load(model or settings.model)
-    examination = Examination(
-        limits=settings.limits,
-        pixel_budget=settings.pixel_budget,
-        precision=settings.precision,
-        use_evidence=settings.evidence == "on",
-        all_evidence=all_evidence,
-        masks=masks is not None,
-    )
+    examination = Examination(settings.detector_options, all_evidence, masks=masks is not None)
     skipped = Skipped()
     # Masks would be found as images, and get masks, and so on for ever.
     exclusion = Exclusion(tuple(exclude), (str(masks),) if masks else ())
@@ -185,15 +178,17 @@ def _pool(
     cluster: str | None, workers: int | None, bundle: Bundle, examination: Examination, cache: Path | None
 ) -> ClusterPool | LocalPool:
     from tamperscope.cores import cores
-    from tamperscope.scanning.finding import open_examiner
+    from tamperscope.scanning.examination import open_examiner
     from tamperscope.scanning.local import LocalPool
 
     if cluster is None:
         load = partial(open_examiner, bundle.path, examination, cache)
-        return LocalPool(load, workers or cores(), examination.limits.bytes)
+        return LocalPool(load, workers or cores(), examination.options.limits.bytes)
     from tamperscope.scanning.cluster import ClusterPool, ShippedBundle
 
-    return ClusterPool(cluster, ShippedBundle.pack(bundle, examination), examination.limits.bytes, workers)
+    return ClusterPool(
+        cluster, ShippedBundle.pack(bundle, examination), examination.options.limits.bytes, workers
+    )
 
 
 def _work(
@@ -284,9 +279,9 @@ def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Pa
     table(
         ("File", "Verdict", "Score", "Type"),
         [
-            (printable(row.path), finding.verdict, printed_score(finding.score), finding.type)
-            for row in journal.most_suspicious(_SHOWN)
-            if (finding := row.finding).verdict and finding.type and finding.score is not None
+            (printable(file.path), row.verdict, printed_score(row.score), row.type)
+            for file in journal.most_suspicious(_SHOWN)
+            if (row := file.row).verdict and row.type and row.score is not None
         ],
     )
     verdicts = ", ".join(f"{tally.verdicts.get(verdict.value, 0):,} {verdict.value}" for verdict in Verdict)

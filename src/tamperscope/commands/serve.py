@@ -7,7 +7,7 @@ import os
 import click
 
 from tamperscope.commands.options import settings_options
-from tamperscope.server.settings import TABLE, Settings
+from tamperscope.settings import TABLE, Settings
 
 # What a server and a worker must agree on, and what a worker has of its own.
 _OF_WORKERS = frozenset(

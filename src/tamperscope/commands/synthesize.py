@@ -17,7 +17,7 @@ from tamperscope.report import ManipulationType
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from tamperscope.synthesis.dataset import Order
+    from tamperscope.synthesis.dataset import DatasetRecipe
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _PREVIEWED = 36
@@ -113,26 +113,28 @@ def synthesize(
     """
     try:
         from tamperscope.synthesis import Mix
-        from tamperscope.synthesis.dataset import Order, write_dataset
+        from tamperscope.synthesis.dataset import DatasetRecipe, write_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"Making forgeries needs {error.name}: pip install 'tamperscope[train]'."
         ) from None
     shares = Mix().types
     mix = Mix(authentic=authentic_share, types={kind: shares[kind] for kind in _parse_types(types)})
-    order = Order(photos, object_masks, held_out, out, layout, image_format == "jpeg", seed, size, mix)
+    recipe = DatasetRecipe(
+        photos, object_masks, held_out, out, layout, image_format == "jpeg", seed, size, mix
+    )
     with _progress() as progress:
         task = progress.add_task("Forging", total=count)
         # `completed` is what was there before as well; it counts for the bar, not for the speed.
         made = write_dataset(
-            order,
+            recipe,
             count,
             workers or os.cpu_count() or 1,
             done=lambda number: progress.update(task, completed=number),
             skip=lambda name, why: complain(f"{name} is left out: {why.rstrip('.')}."),
         )
     if preview:
-        _write_preview(order, count, preview)
+        _write_preview(recipe, count, preview)
     _summarise(out, made, as_json=as_json)
 
 
@@ -159,11 +161,11 @@ def _progress() -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
-def _write_preview(order: Order, count: int, preview: Path) -> None:
+def _write_preview(recipe: DatasetRecipe, count: int, preview: Path) -> None:
     from tamperscope.synthesis.preview import contact_sheet
 
-    library = order.open_library()
-    sheet = contact_sheet([order.make(library, number) for number in range(min(count, _PREVIEWED))])
+    library = recipe.open_library()
+    sheet = contact_sheet([recipe.make(library, number) for number in range(min(count, _PREVIEWED))])
     try:
         preview.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(preview)

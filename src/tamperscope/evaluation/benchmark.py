@@ -14,12 +14,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from tamperscope import __version__
 from tamperscope.datasets import Problem, Sample
 from tamperscope.detector import Detector
 from tamperscope.errors import DatasetError, ImageError
 from tamperscope.evaluation.corruption import CORRUPTIONS, Corruption
 from tamperscope.evaluation.measurement import Measurement, measure
+from tamperscope.method import code_digest
 
 _T = TypeVar("_T")
 
@@ -54,8 +54,9 @@ def evenly(items: Sequence[_T], count: int) -> list[_T]:
 class Journal:
     """Every finished measurement as one line of JSON, so that a run that was killed goes on where it stopped.
 
-    The key of a line is the digest of all that the measurement depends on: this package's version, the
-    bundle, the corruption, the bytes of image and mask. What changed is measured again.
+    The key of a line is the digest of all that the measurement depends on: bundle, options and code of the
+    detector, the code of the evaluation, the corruption, the bytes of image and mask. What changed is
+    measured again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,8 +113,8 @@ def _measured(detector: Detector, journal: Journal, task: Task) -> Measurement |
 def _key(detector: Detector, task: Task) -> str:
     sample = task.sample
     parts = (
-        __version__,
-        detector.bundle.identity.sha256,
+        detector.method.key,
+        code_digest("datasets", "evaluation"),
         task.corruption.name if task.corruption else "",
         sample.set,
         sample.type,

@@ -15,7 +15,7 @@ from tamperscope import __version__
 from tamperscope.bundle import Bundle
 from tamperscope.datasets import Problem
 from tamperscope.evaluation.measurement import Case
-from tamperscope.evaluation.summary import FIGURES, RESAMPLES, SEED, Estimate, RobustnessLevel, Summary
+from tamperscope.evaluation.summary import METRICS, RESAMPLES, SEED, Estimate, RobustnessLevel, Summary
 from tamperscope.report import ManipulationType
 
 SCHEMA = 1
@@ -66,7 +66,7 @@ class Results:
                 "threshold": self.bundle.threshold,
                 "smallest_region": self.bundle.smallest_region,
             },
-            "conventions": {"general": CONVENTIONS, **{figure.name: figure.convention for figure in FIGURES}},
+            "conventions": {"general": CONVENTIONS, **{figure.name: figure.convention for figure in METRICS}},
             "sets": [_set_json(summary) for summary in self.summaries],
             "robustness": [_without_nan(dataclasses.asdict(level)) for level in self.robustness],
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
@@ -82,7 +82,7 @@ class Results:
 
     def to_markdown(self) -> str:
         """Return the tables as `docs/benchmarks.md` holds them."""
-        identity, conventions = self.bundle.identity, [figure.convention for figure in FIGURES]
+        identity, conventions = self.bundle.identity, [figure.convention for figure in METRICS]
         figures, *others = self.tables(intervals=True)
         # Two rows of counts come before the figures.
         explained = zip(figures.rows, ["", "", *conventions], strict=True)
@@ -142,7 +142,7 @@ def _figures(summaries: Sequence[Summary], intervals: bool) -> Table:
         ("forged images", *(str(len(summary.images.forged)) for summary in summaries), *last_only),
         ("authentic images", *(str(len(summary.images.authentic)) for summary in summaries), *last_only),
     ]
-    for figure in FIGURES:
+    for figure in METRICS:
         estimates = [summary.estimates[figure.name] for summary in summaries]
         if intervals:
             cells = [f"{_number(estimate.value)} {_interval(estimate)}".strip() for estimate in estimates]

@@ -11,10 +11,9 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from numpy.typing import NDArray
 
-from tamperscope import rendering
 from tamperscope.detector import Detector
 from tamperscope.evaluation.measurement import Case
-from tamperscope.images import read_image
+from tamperscope.images import read_image, rendering
 
 CASES = 6
 _CELL = 260, 200

@@ -70,7 +70,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """One number that is reported for every set."""
 
     name: str
@@ -83,110 +83,110 @@ class Figure:
     """Whether it is computed from images that can be resampled."""
 
 
-FIGURES = (
-    Figure(
+METRICS = (
+    Metric(
         "f1",
         "F1",
         "mean over forged images, mask at the bundle's threshold whatever the verdict says",
         lambda images: _mean(images.forged["f1"]),
     ),
-    Figure("iou", "IoU", "as F1", lambda images: _mean(images.forged["iou"])),
-    Figure(
+    Metric("iou", "IoU", "as F1", lambda images: _mean(images.forged["iou"])),
+    Metric(
         "everything_f1",
         "F1 of marking everything",
         "the baseline: mean over forged images of a mask that is all white",
         lambda images: _mean(images.forged["everything_f1"]),
     ),
-    Figure(
+    Metric(
         "best_f1",
         "best F1",
         "mean over forged images, each cut at its own best threshold",
         lambda images: _mean(images.forged["best_f1"]),
     ),
-    Figure(
+    Metric(
         "fixed_f1",
         "best F1 at one threshold",
         "mean over forged images, all cut at the one threshold that suits the set best",
         lambda images: float(images.fixed_f1.max()),
         interval=False,
     ),
-    Figure(
+    Metric(
         "fixed_threshold",
         "that threshold",
         "to compare with the bundle's",
         lambda images: float("nan") if np.isnan(images.fixed_f1).any() else images.fixed_f1.argmax() / BINS,
         interval=False,
     ),
-    Figure(
+    Metric(
         "average_precision",
         "pixel AP",
         "mean over forged images of the area under precision and recall, not interpolated",
         lambda images: _mean(images.forged["average_precision"]),
     ),
-    Figure(
+    Metric(
         "pooled_f1",
         "pooled F1",
         "over the pixels of all images, forged and authentic, at the bundle's threshold",
         lambda images: _pooled(images).f1,
     ),
-    Figure("pooled_iou", "pooled IoU", "as pooled F1", lambda images: _pooled(images).iou),
-    Figure(
+    Metric("pooled_iou", "pooled IoU", "as pooled F1", lambda images: _pooled(images).iou),
+    Metric(
         "pooled_auc",
         "pooled pixel AUC",
         f"over the pixels of all images, from a histogram of {BINS:,} levels",
         lambda images: images.pixels.roc_auc,
         interval=False,
     ),
-    Figure(
+    Metric(
         "pooled_ap",
         "pooled pixel AP",
         "as pooled pixel AUC",
         lambda images: images.pixels.precision_recall.average_precision if len(images.forged) else np.nan,
         interval=False,
     ),
-    Figure(
+    Metric(
         "auc",
         "image AUC",
         "of the score, forged against authentic images; ties count half",
         lambda images: metrics.roc_auc(images.both("score"), images.labels),
     ),
-    Figure(
+    Metric(
         "balanced_accuracy",
         "balanced accuracy",
         "the verdict `manipulated` against the other two",
         lambda images: metrics.balanced_accuracy(images.both("manipulated"), images.labels),
     ),
-    Figure(
+    Metric(
         "tpr_at_5_fpr",
         "TPR at 5 % FPR",
         "forged images with a score that at most 5 % of the authentic ones exceed",
         lambda images: metrics.true_positive_rate(images.both("score"), images.labels),
     ),
-    Figure(
+    Metric(
         "tpr",
         "detected",
         "share of forged images with the verdict `manipulated`",
         lambda images: _mean(images.forged["manipulated"]),
     ),
-    Figure(
+    Metric(
         "fpr",
         "false alarms",
         "share of authentic images with the verdict `manipulated`",
         lambda images: _mean(images.authentic["manipulated"]),
     ),
-    Figure(
+    Metric(
         "marked_authentic",
         "authentic with a mark",
         "share of authentic images with any pixel left in the mask",
         lambda images: _mean(images.authentic["area_share"] > 0),
     ),
-    Figure(
+    Metric(
         "inconclusive",
         "inconclusive",
         "share of all images with that verdict",
         lambda images: _mean(images.both("inconclusive")),
     ),
-    Figure(
+    Metric(
         "calibration_error",
         "calibration error",
         "expected gap between score and share of forgeries, ten bins of equal width; sets with both only",
@@ -302,8 +302,8 @@ def _summary(name: str, measurements: Sequence[Measurement], resamples: int) -> 
 
 def _estimates(images: Images, resamples: int) -> dict[str, Estimate]:
     """The percentile bootstrap (Efron 1979): images are drawn within forged and within authentic ones."""
-    estimates = {figure.name: Estimate(figure.of(images), np.nan, np.nan) for figure in FIGURES}
-    resampled = [f for f in FIGURES if f.interval and not np.isnan(estimates[f.name].value)]
+    estimates = {figure.name: Estimate(figure.of(images), np.nan, np.nan) for figure in METRICS}
+    resampled = [f for f in METRICS if f.interval and not np.isnan(estimates[f.name].value)]
     rng = np.random.default_rng(SEED)
     drawn = [
         [figure.of(sample) for figure in resampled]

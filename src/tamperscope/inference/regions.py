@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope.contours import polygon
+from tamperscope.images.contours import polygon
 from tamperscope.report import Box, Region
 
 MOST_REGIONS = 100
@@ -19,7 +19,7 @@ in a small picture is large enough in a large one.
 
 
 @dataclass(frozen=True, eq=False)
-class Outline:
+class MaskedRegions:
     """The manipulated areas of an image."""
 
     mask: NDArray[np.bool_]
@@ -71,7 +71,7 @@ def outline(
     threshold: float,
     smallest_region: float,
     certain: NDArray[np.bool_] | None = None,
-) -> Outline:
+) -> MaskedRegions:
     """Cut a heatmap (height, width; 0 to 1) at `threshold` and drop what is too small to mean anything.
 
     `smallest_region` is the share of the image's pixels, or of `REFERENCE_PIXELS` where it has more, 0 to 1,
@@ -85,7 +85,7 @@ def outline(
     regions = tuple(
         _region(label, found.labels, found.statistics, heatmap) for label in largest_first[:MOST_REGIONS]
     )
-    return Outline(found.mask(smallest_region), regions, len(largest_first))
+    return MaskedRegions(found.mask(smallest_region), regions, len(largest_first))
 
 
 def _region(

@@ -7,7 +7,6 @@ import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import openvino
@@ -17,17 +16,13 @@ from tamperscope.bundle import Bundle, Network, Preprocessing
 from tamperscope.errors import BundleError
 from tamperscope.inference.compiled import CompiledModels
 from tamperscope.inference.tiling import STEP
+from tamperscope.method import Precision
 
 _log = logging.getLogger(__name__)
 
 # One for as long as the process lives. OpenVINO gives the thread that first compiles a stack for signals, and
 # takes it away with the core, from whatever thread that happens in: the next signal then ends the process.
 _core = openvino.Core()
-
-Precision = Literal["auto", "f32", "bf16"]
-"""`auto` computes in 8-bit integers where the bundle has such a graph, else as `f32` does, in 32-bit floating
-point; `bf16` does in 16-bit, where the processor has it, and rounds otherwise than another one would.
-"""
 
 _KEPT_KERNELS = 1000
 """What OpenVINO keeps for sizes it has seen: about a dozen of them. Preparing one takes a fifth of a tile's

@@ -1,23 +1,8 @@
-"""Jobs: who analyses their images, how the images come in, and who is told when a job has ended.
+"""Jobs: many images that are analysed one after the other, by whichever worker is free.
 
-    runner = JobRunner(jobs, analyze, Wakeups(redis=None), threads=1, postman=Postman(jobs))
-    runner.start()
+`model.py` says what a job is, `intake.py` reads the images of a new one, `queue.py` keeps jobs in the
+database and leases their images to workers, `runner.py` is such a worker, `wakeups.py` wakes idle ones, and
+`outbox.py` and `webhooks.py` tell the owner when a job has ended.
 
-The database (`tamperscope.store.JobStore`) is the truth. `wakeups.py` only tells idle workers that there is
-something to do: whatever gets lost there is made up for from the database.
+The database is the truth. A lost wake-up costs seconds, never an image.
 """
-
-from tamperscope.jobs.intake import JobLimits, images_in_archive, images_in_form
-from tamperscope.jobs.runner import JobRunner
-from tamperscope.jobs.wakeups import Wakeups
-from tamperscope.jobs.webhooks import Postman, check_target
-
-__all__ = [
-    "JobLimits",
-    "JobRunner",
-    "Postman",
-    "Wakeups",
-    "check_target",
-    "images_in_archive",
-    "images_in_form",
-]

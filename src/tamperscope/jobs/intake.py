@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from tamperscope.errors import ArchiveError, EmptyJobError, JobTooLargeError
-from tamperscope.store import Failure, SubmittedImage
+from tamperscope.jobs.model import Failure, SubmittedImage
 
 _LONGEST_NAME = 255
 _DEFLATED_OR_STORED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from tamperscope.errors import StoreError
+from tamperscope.jobs.model import Claim, Failure
+from tamperscope.jobs.queue import JobQueue
 from tamperscope.jobs.wakeups import Wakeups
 from tamperscope.jobs.webhooks import Postman
-from tamperscope.store import Claim, Failure, JobStore
 
 INTERVAL_SECONDS = 5.0
 """How often at least a process looks whether leases ran out, messages are missing or webhooks are due."""
@@ -34,25 +35,25 @@ class JobRunner:
     """The part of a process that works on jobs.
 
     With no threads it leaves the images to other processes and only does the rest: wakes workers, gives up on
-    images that workers die with, delivers webhooks. `place` is held while an image is worked on.
+    images that workers die with, delivers webhooks. `slot` is held while an image is worked on.
     """
 
     def __init__(
         self,
-        jobs: JobStore,
+        jobs: JobQueue,
         analyze: Analyze,
         wakeups: Wakeups,
         *,
         threads: int,
         postman: Postman,
-        place: Callable[[], AbstractContextManager[object]],
+        slot: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self._jobs = jobs
         self._analyze = analyze
         self._wakeups = wakeups
         self._threads = threads
         self._postman = postman
-        self._place = place
+        self._slot = slot
         self._stopping = threading.Event()
         interval = min(INTERVAL_SECONDS, jobs.lease.total_seconds() / 4)
         self._rounds = (
@@ -80,7 +81,7 @@ class JobRunner:
 
     def work(self) -> bool:
         """Take one image and analyse it; return whether there was one."""
-        with self._place():
+        with self._slot():
             if self._stopping.is_set():
                 return False
             claim = self._jobs.claim()

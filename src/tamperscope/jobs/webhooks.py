@@ -26,7 +26,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from tamperscope import __version__
 from tamperscope.errors import WebhookError
-from tamperscope.store import Delivery, Job, JobStore, Target
+from tamperscope.jobs.model import Job, WebhookDelivery, WebhookTarget
+from tamperscope.jobs.outbox import Outbox
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105
 _SECRET_BYTES = range(24, 65)
@@ -39,7 +40,7 @@ _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 _log = logging.getLogger(__name__)
 
 
-def check_target(target: Target, *, private: bool = False) -> None:
+def check_target(target: WebhookTarget, *, private: bool = False) -> None:
     """Raise `WebhookError` unless a message could be signed and sent to `target`.
 
     A host's addresses are checked when there is something to send, because they may be others by then; one
@@ -61,24 +62,24 @@ class Postman:
     """
 
     def __init__(
-        self, jobs: JobStore, *, private: bool = False, now: Callable[[], float] = time.time
+        self, outbox: Outbox, *, private: bool = False, now: Callable[[], float] = time.time
     ) -> None:
-        self._jobs = jobs
+        self._outbox = outbox
         self._private = private
         self._now = now
 
     def deliver_all(self) -> None:
         """Deliver every message that is due, or plan the next attempt."""
-        while delivery := self._jobs.next_delivery():
+        while delivery := self._outbox.next_delivery():
             reason = self._deliver(delivery)
             if reason is None:
-                self._jobs.delivered(delivery)
+                self._outbox.delivered(delivery)
             else:
                 # Without the address, which is the owner's.
                 _log.warning("job %s: webhook, attempt %d: %s", delivery.job.id, delivery.attempt, reason)
-                self._jobs.not_delivered(delivery, reason)
+                self._outbox.not_delivered(delivery, reason)
 
-    def _deliver(self, delivery: Delivery) -> str | None:
+    def _deliver(self, delivery: WebhookDelivery) -> str | None:
         """Return None, or why the message did not arrive."""
         body = message(delivery.job)
         try:
@@ -88,7 +89,7 @@ class Postman:
             return "The address cannot be reached."
         return None if 200 <= status < 300 else f"The address answered with status {status}."
 
-    def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+    def _headers(self, delivery: WebhookDelivery, body: bytes) -> dict[str, str]:
         id, timestamp = f"job_{delivery.job.id}", int(self._now())
         return {
             "Content-Type": "application/json",

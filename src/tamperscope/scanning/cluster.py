@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tamperscope import __version__
 from tamperscope._extra import require
 from tamperscope.bundle import Bundle
 from tamperscope.errors import ScanError, TamperscopeError
+from tamperscope.method import code_digest
+from tamperscope.scanning.examination import Examination, Examined, Examiner, open_examiner
 from tamperscope.scanning.files import is_url, read
-from tamperscope.scanning.finding import Examination, Examiner, Outcome, open_examiner
 from tamperscope.scanning.process import ExaminerProcess
 from tamperscope.scanning.scan import Fetched
 
@@ -97,7 +97,7 @@ class ClusterPool:
         # Kept for as long as the pool is there: an actor that starts again asks for it.
         self._stored_load = ray.put(self._load)
         for _ in range(self._workers):
-            self._admit_when_ready(actor.remote(self._stored_load, __version__))
+            self._admit_when_ready(actor.remote(self._stored_load, code_digest()))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,13 +115,13 @@ class ClusterPool:
         except _ray().exceptions.RayError as error:
             raise _cause(error) from None
 
-    async def examine(self, fetched: Fetched[Any]) -> Outcome:
+    async def examine(self, fetched: Fetched[Any]) -> Examined:
         """Return what there is to say about a content; raises `ScanError` when the cluster falls apart."""
         errors = _ray().exceptions
         for _ in range(_ATTEMPTS):
             actor = await self._next_actor()
             try:
-                outcome: Outcome = await actor.examine.remote(fetched.content)
+                examined: Examined = await actor.examine.remote(fetched.content)
             except errors.RayTaskError as error:
                 raise _cause(error) from None
             except errors.RayActorError:
@@ -132,7 +132,7 @@ class ClusterPool:
                 self._free.put_nowait(actor)
             else:
                 self._free.put_nowait(actor)
-                return outcome
+                return examined
         raise ScanError(f"The cluster lost an image {_ATTEMPTS} times; the same command goes on from here.")
 
     async def _next_actor(self) -> Any:
@@ -168,23 +168,24 @@ class ClusterPool:
 class _Actor:
     """An examiner on a core of the cluster."""
 
-    def __init__(self, load: Callable[[], Examiner], version: str) -> None:
+    def __init__(self, load: Callable[[], Examiner], code: str) -> None:
         self._load = load
-        self._version = version
+        self._code = code
         self._process: ExaminerProcess | None = None
 
     def ready(self) -> None:
         # Here and not on construction, where Ray turns an error into the end of the actor.
-        if self._version != __version__:
+        if self._code != code_digest():
             raise ScanError(
-                f"A machine of the cluster has tamperscope {__version__}, this one has {self._version}."
+                "A machine of the cluster has another version of tamperscope or of its libraries "
+                "than this one."
             )
         if self._process is None:
             process = ExaminerProcess(self._load)
             process.wait_until_ready()
             self._process = process
 
-    def examine(self, content: bytes) -> Outcome:
+    def examine(self, content: bytes) -> Examined:
         self.ready()
         assert self._process
         return self._process.examine(content)

@@ -7,7 +7,6 @@ waiting for the disk: whatever ends the process loses no image, a power failure 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sqlite3
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from tamperscope.errors import ScanError
+from tamperscope.scanning.examination import ScanRow
 from tamperscope.scanning.files import Found
-from tamperscope.scanning.finding import Finding
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS about (document TEXT NOT NULL);
@@ -36,12 +35,12 @@ _SCHEMA = """
         score REAL,
         verdict TEXT,
         recognised INTEGER NOT NULL,
-        finding TEXT NOT NULL
+        row TEXT NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS contents_by_score ON contents (score);
     -- What is done. no_image: nobody said that it was one, and it turned out to be something else.
     CREATE VIEW IF NOT EXISTS done AS
-        SELECT path, sha256, error, verdict, finding, COALESCE(NOT expected AND NOT recognised, 0) AS no_image
+        SELECT path, sha256, error, verdict, row, COALESCE(NOT expected AND NOT recognised, 0) AS no_image
         FROM images LEFT JOIN contents USING (sha256)
         WHERE sha256 IS NOT NULL OR error IS NOT NULL;
 """
@@ -56,13 +55,13 @@ class Pending:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the results."""
+class ScannedFile:
+    """One file of a scan, and what the results say about its content."""
 
     path: str
     sha256: str | None
     """Of the file's content; None where it could not be read."""
-    finding: Finding
+    row: ScanRow
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,12 @@ class Journal:
     def open(cls, path: Path, about: Mapping[str, Any]) -> Self:
         """Return the journal in the file `path`, made when missing.
 
-        `about` is all that its findings depend on. Raises `ScanError` when the file holds a scan about
-        something else, is in use, or cannot be written.
+        `about` is all that its rows depend on. Rows that other code made are dropped, and their files are
+        examined again. Raises `ScanError` when the file holds a scan with another model or other options, is
+        in use, or cannot be written.
         """
         try:
-            # Each statement is its own transaction, except inside `with`.
+            # Each statement is a transaction of its own, except between BEGIN and COMMIT.
             connection = sqlite3.connect(path, timeout=1, isolation_level=None)
             # Names on disk are bytes, and need not be UTF-8.
             connection.text_factory = os.fsdecode
@@ -111,11 +111,17 @@ class Journal:
             why = "another scan is writing to it" if locked else "it cannot be read and written as a journal"
             raise ScanError(f"{path} cannot be used: {why}.") from None
         if found != document:
-            connection.close()
-            raise ScanError(
-                f"{path} holds an unfinished scan with another model, version or options; "
-                "go on with those, or delete it to start over."
-            )
+            if _without_code(json.loads(found)) != _without_code(about):
+                connection.close()
+                raise ScanError(
+                    f"{path} holds an unfinished scan with another model or other options; "
+                    "use those to continue it, or delete it to start over."
+                )
+            connection.execute("BEGIN")
+            connection.execute("DELETE FROM contents")
+            connection.execute("UPDATE images SET sha256 = NULL, error = NULL")
+            connection.execute("UPDATE about SET document = ?", (document,))
+            connection.execute("COMMIT")
         return cls(path, connection)
 
     def __enter__(self) -> Self:
@@ -156,24 +162,24 @@ class Journal:
         return [Pending(*row) for row in rows]
 
     def knows(self, sha256: str) -> bool:
-        """Say whether there is a finding on this content."""
+        """Say whether there is a row for this content."""
         return bool(self._connection.execute("SELECT 1 FROM contents WHERE sha256 = ?", (sha256,)).fetchone())
 
-    def add_finding(self, sha256: str, finding: Finding) -> None:
+    def add_row(self, sha256: str, row: ScanRow) -> None:
         """Write down what was found out about a content."""
         self._connection.execute(
             "INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?, ?)",
             (
                 sha256,
-                finding.score,
-                finding.verdict,
-                finding.recognised,
-                json.dumps(dataclasses.asdict(finding), allow_nan=False),
+                row.score,
+                row.verdict,
+                row.recognised,
+                json.dumps(row.to_json(), allow_nan=False),
             ),
         )
 
     def close_image(self, image: Pending, sha256: str) -> None:
-        """Write down that a file has this content, which has a finding."""
+        """Write down that a file has this content, which has a row."""
         self._connection.execute("UPDATE images SET sha256 = ? WHERE id = ?", (sha256, image.id))
 
     def fail_image(self, image: Pending, reason: str) -> None:
@@ -189,32 +195,32 @@ class Journal:
         ).fetchone()
         return done, total
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[ScannedFile]:
         """Yield every result, sorted by path: equal whatever the order of the work was."""
         rows = self._connection.execute(
-            "SELECT path, sha256, error, finding FROM done WHERE NOT no_image ORDER BY path"
+            "SELECT path, sha256, error, row FROM done WHERE NOT no_image ORDER BY path"
         )
-        yield from map(_row, rows)
+        yield from map(_scanned_file, rows)
 
-    def most_suspicious(self, limit: int) -> list[Row]:
+    def most_suspicious(self, limit: int) -> list[ScannedFile]:
         """Return the results with the highest scores, highest first, each content once."""
         rows = self._connection.execute(
             "WITH top AS (SELECT * FROM contents WHERE score IS NOT NULL "
             "             ORDER BY score DESC, sha256 LIMIT ?) "
-            "SELECT MIN(path), top.sha256, NULL, finding FROM top JOIN images USING (sha256) "
+            "SELECT MIN(path), top.sha256, NULL, row FROM top JOIN images USING (sha256) "
             "GROUP BY top.sha256 ORDER BY top.score DESC, top.sha256",
             (limit,),
         )
-        return [_row(row) for row in rows]
+        return [_scanned_file(row) for row in rows]
 
-    def failures(self, limit: int) -> list[Row]:
+    def failures(self, limit: int) -> list[ScannedFile]:
         """Return the first results, by path, that say why there is no report."""
         rows = self._connection.execute(
-            "SELECT path, sha256, error, finding FROM done "
+            "SELECT path, sha256, error, row FROM done "
             "WHERE NOT no_image AND verdict IS NULL ORDER BY path LIMIT ?",
             (limit,),
         )
-        return [_row(row) for row in rows]
+        return [_scanned_file(row) for row in rows]
 
     def tally(self) -> Tally:
         """Return what the scan has come to by now."""
@@ -236,11 +242,12 @@ class Journal:
         return Tally(images, dict(verdicts), errors, images - unread - contents, no_images)
 
 
-def _row(columns: tuple[str, str | None, str | None, str | None]) -> Row:
+def _scanned_file(columns: tuple[str, str | None, str | None, str | None]) -> ScannedFile:
     path, sha256, error, document = columns
     if document is None:
-        return Row(path, None, Finding.failed(error or ""))
-    fields = json.loads(document)
-    for name in ("regions", "notes"):
-        fields[name] = None if fields[name] is None else tuple(fields[name])
-    return Row(path, sha256, Finding(**fields))
+        return ScannedFile(path, None, ScanRow.failed(error or ""))
+    return ScannedFile(path, sha256, ScanRow.from_json(json.loads(document)))
+
+
+def _without_code(about: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in about.items() if name != "code"}

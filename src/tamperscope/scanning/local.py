@@ -12,8 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
+from tamperscope.scanning.examination import Examined, Examiner
 from tamperscope.scanning.files import read
-from tamperscope.scanning.finding import Examiner, Outcome
 from tamperscope.scanning.process import ExaminerProcess
 from tamperscope.scanning.scan import Fetched
 
@@ -63,7 +63,7 @@ class LocalPool:
         data = await self._in_thread(lambda: read(path, self._largest))
         return Fetched(await self._in_thread(lambda: hashlib.sha256(data).hexdigest()), data)
 
-    async def examine(self, fetched: Fetched[bytes]) -> Outcome:
+    async def examine(self, fetched: Fetched[bytes]) -> Examined:
         """Return what there is to say about a content; see `ExaminerProcess.examine`."""
         process = await self._free.get()
         try:

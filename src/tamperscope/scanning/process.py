@@ -13,7 +13,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from tamperscope.errors import ScanError, TamperscopeError
-from tamperscope.scanning.finding import Examiner, Finding, Outcome
+from tamperscope.scanning.examination import Examined, Examiner, ScanRow
 
 _PATIENCE_SECONDS = 600.0
 _ENDED = ConnectionError, EOFError
@@ -40,7 +40,7 @@ class ExaminerProcess:
         if problem is not None:
             raise problem
 
-    def examine(self, data: bytes) -> Outcome:
+    def examine(self, data: bytes) -> Examined:
         """Return what there is to say about a content; of one that ends the process, that it did.
 
         Raises what `wait_until_ready` does, where the process does not come back.
@@ -48,8 +48,8 @@ class ExaminerProcess:
         try:
             self._connection.send_bytes(data)
             if self._connection.poll(_PATIENCE_SECONDS):
-                outcome: Outcome = self._connection.recv()
-                return outcome
+                examined: Examined = self._connection.recv()
+                return examined
             reason = f"The analysis took more than {_PATIENCE_SECONDS:.0f} seconds."
         except _ENDED:
             reason = "The analysis ended its process."
@@ -58,7 +58,7 @@ class ExaminerProcess:
         self._end()
         self._start()
         self.wait_until_ready()
-        return Outcome(Finding.failed(reason))
+        return Examined(ScanRow.failed(reason))
 
     def kill(self) -> None:
         """End it for good, whatever it is doing."""

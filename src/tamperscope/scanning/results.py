@@ -14,7 +14,7 @@ from tamperscope.errors import ScanError
 from tamperscope.evidence import MEASUREMENTS
 from tamperscope.report import BundleIdentity
 from tamperscope.scanning.files import printable
-from tamperscope.scanning.journal import Row
+from tamperscope.scanning.journal import ScannedFile
 
 if TYPE_CHECKING:
     import pyarrow
@@ -32,33 +32,33 @@ def check_output(out: Path) -> None:
         require("Writing Parquet", ["pyarrow"], "scan")
 
 
-def write_results(rows: Iterable[Row], bundle: BundleIdentity, out: Path) -> None:
-    """Write the rows to `out`, in the format of its suffix; there is a whole file or none.
+def write_results(files: Iterable[ScannedFile], bundle: BundleIdentity, out: Path) -> None:
+    """Write the rows of `files` to `out`, in the format of its suffix; there is a whole file or none.
 
     Raises `ScanError` when it cannot be written.
     """
     part = out.with_name(f".{out.name}.part")
-    documents = (to_json(row, bundle) for row in rows)
+    documents = (to_json(file, bundle) for file in files)
     try:
         if out.suffix == ".parquet":
             _write_parquet(documents, part)
         else:
-            with part.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(document, allow_nan=False) + "\n" for document in documents)
+            with part.open("w", encoding="utf-8") as lines:
+                lines.writelines(json.dumps(document, allow_nan=False) + "\n" for document in documents)
         part.replace(out)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise ScanError(f"{out} cannot be written: {error.strerror}.") from None
 
 
-def to_json(row: Row, bundle: BundleIdentity) -> dict[str, Any]:
-    """Return a row as one JSON object, with every key in every row."""
-    finding = dataclasses.asdict(row.finding)
-    del finding["recognised"]
+def to_json(file: ScannedFile, bundle: BundleIdentity) -> dict[str, Any]:
+    """Return a file's row as one JSON object, with every key in every row."""
+    content = file.row.to_json()
+    del content["recognised"]
     return {
-        "path": printable(row.path),
-        "sha256": row.sha256,
-        **finding,
+        "path": printable(file.path),
+        "sha256": file.sha256,
+        **content,
         "bundle": dataclasses.asdict(bundle),
     }
 

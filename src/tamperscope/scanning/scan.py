@@ -14,8 +14,8 @@ from typing import Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from tamperscope.errors import ScanError, UnreadableError
+from tamperscope.scanning.examination import Examined
 from tamperscope.scanning.files import Found
-from tamperscope.scanning.finding import Outcome
 from tamperscope.scanning.journal import Journal, Pending
 
 _BATCH = 1000
@@ -43,7 +43,7 @@ class Pool(Protocol[_Content]):
         """Read a file; raises `UnreadableError`."""
         ...
 
-    async def examine(self, fetched: Fetched[_Content]) -> Outcome:
+    async def examine(self, fetched: Fetched[_Content]) -> Examined:
         """Return what there is to say about a content; raises `ScanError` when no other would fare better."""
         ...
 
@@ -131,9 +131,9 @@ class _Scan(Generic[_Content]):
             lock = self._in_work.setdefault(fetched.sha256, asyncio.Lock())
             async with lock:
                 if not self._journal.knows(fetched.sha256):
-                    outcome = await self._pool.examine(fetched)
-                    self._save_mask(fetched.sha256, outcome.mask)
-                    self._journal.add_finding(fetched.sha256, outcome.finding)
+                    examined = await self._pool.examine(fetched)
+                    self._save_mask(fetched.sha256, examined.mask)
+                    self._journal.add_row(fetched.sha256, examined.row)
             self._journal.close_image(image, fetched.sha256)
         self._done += 1
         self._say_progress()

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import jinja2
@@ -19,9 +18,9 @@ import numpy as np
 from tamperscope.cores import cores
 from tamperscope.errors import ImageError, ScanError, UnreadableError
 from tamperscope.images import ImageLimits, read_image
-from tamperscope.report import NOTABLE, BundleIdentity, printed_score
+from tamperscope.report import NOTABLE, BundleIdentity, Region, printed_score
 from tamperscope.scanning.files import printable, read
-from tamperscope.scanning.journal import Journal, Row
+from tamperscope.scanning.journal import Journal, ScannedFile
 
 _MOST = 100
 _SIDE = 320
@@ -33,10 +32,10 @@ def write_summary(
     journal: Journal, bundle: BundleIdentity, limits: ImageLimits, finished: datetime, out: Path
 ) -> None:
     """Write the page to `out`. Images are read once more; raises `ScanError` when it cannot be written."""
-    rows = journal.most_suspicious(_MOST)
+    files = journal.most_suspicious(_MOST)
     # No more at a time than a scan has in work: decoded, large images fill the memory.
     with ThreadPoolExecutor(cores()) as threads:
-        pictures = list(threads.map(partial(_picture, limits), rows))
+        pictures = list(threads.map(partial(_picture, limits), files))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tamperscope.scanning", "."),
         autoescape=True,
@@ -46,11 +45,11 @@ def write_summary(
     page = environment.get_template("summary.html").render(
         tally=journal.tally(),
         most=_MOST,
-        findings=[
-            (printable(row.path), row.finding, _notable(row), picture)
-            for row, picture in zip(rows, pictures, strict=True)
+        rows=[
+            (printable(file.path), file.row, _notable(file), picture)
+            for file, picture in zip(files, pictures, strict=True)
         ],
-        failures=[(printable(row.path), row.finding.error) for row in journal.failures(_MOST)],
+        failures=[(printable(file.path), file.row.error) for file in journal.failures(_MOST)],
         bundle=bundle,
         finished=finished,
     )
@@ -60,8 +59,8 @@ def write_summary(
         raise ScanError(f"{out} cannot be written: {error.strerror}.") from None
 
 
-def _notable(row: Row) -> list[str]:
-    evidence = row.finding.evidence or {}
+def _notable(file: ScannedFile) -> list[str]:
+    evidence = file.row.evidence or {}
     return [
         name.replace("_", " ")
         for name, strength in evidence.items()
@@ -69,16 +68,16 @@ def _notable(row: Row) -> list[str]:
     ]
 
 
-def _picture(limits: ImageLimits, row: Row) -> str | None:
+def _picture(limits: ImageLimits, file: ScannedFile) -> str | None:
     """Return a small JPEG with the regions' outlines, in base64; None where the image is gone by now."""
     try:
-        pixels = read_image(read(row.path, limits.bytes), limits).pixels
+        pixels = read_image(read(file.path, limits.bytes), limits).pixels
     except (ImageError, UnreadableError):
         return None
     scale = min(1.0, _SIDE / max(pixels.shape[:2]))
     size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    outlines = [np.rint(np.array(region["polygon"]) * scale).astype(np.int32) for region in _regions(row)]
+    outlines = [np.rint(np.array(region.polygon) * scale).astype(np.int32) for region in _regions(file)]
     cv2.polylines(small, outlines, isClosed=True, color=_OUTLINE, thickness=2, lineType=cv2.LINE_AA)
     _, encoded = cv2.imencode(
         ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
@@ -86,5 +85,5 @@ def _picture(limits: ImageLimits, row: Row) -> str | None:
     return base64.b64encode(encoded.tobytes()).decode()
 
 
-def _regions(row: Row) -> tuple[Any, ...]:
-    return row.finding.regions or ()
+def _regions(file: ScannedFile) -> tuple[Region, ...]:
+    return file.row.regions or ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from re import Pattern
 from typing import Any
 
@@ -10,52 +9,36 @@ from flask import Flask, Response, request
 from flask_cors import CORS
 from werkzeug.exceptions import BadRequest, NotFound
 
-from tamperscope.detector import Detector
 from tamperscope.report import BundleIdentity
-from tamperscope.server import (
-    admin,
-    contract,
-    jobs,
-    metrics,
-    openapi,
-    page,
-    probes,
-    problems,
-    request_log,
-    v1,
-)
-from tamperscope.server.access import Access, read_keys
-from tamperscope.server.analyses import Analyses
-from tamperscope.server.analysis import AnalysisService
-from tamperscope.server.settings import ANY_ORIGIN, Settings
-from tamperscope.server.work import job_runner, job_store
-from tamperscope.store import Store
+from tamperscope.server.assembly import Assembly
+from tamperscope.server.middleware import metrics, problems, request_log
+from tamperscope.server.middleware.access import Access, read_keys
+from tamperscope.server.views import admin, analyses, docs, health, jobs, page, segment_classify
+from tamperscope.settings import ANY_ORIGIN, Settings
 
 RELOAD = "tamperscope"
-JOBS = "tamperscope.jobs"
 
 # What a multipart form adds around one file: boundaries, headers, a few small fields.
 _FORM_BYTES = 64 * 1024
 _FORM_PARTS = 16
 
 
-def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -> Flask:
-    """Return the WSGI application that answers under `settings` and keeps analyses in `store`.
+def create_app(parts: Assembly) -> Flask:
+    """Return the WSGI application over the parts of a server.
 
-    `app.extensions[RELOAD]` is a function that reads the keys and, by `load`, the bundle: called once before
-    anything is answered but 503, and again to swap in what is there now. It raises `SettingsError` or
-    `BundleError`, and everything stays as it was. `app.extensions[JOBS]` is the `JobRunner` of its jobs, to
-    be started when the bundle is there.
+    `app.extensions[RELOAD]` is a function that reads the keys and the bundle. Until its first call every
+    answer is 503; later calls swap in what is there by then. It raises `SettingsError` or `BundleError`, and
+    then the server goes on with what it had.
 
-    Raises `SettingsError` when the keys file or Redis cannot be used, `MissingExtraError` without its driver.
+    Raises `SettingsError` when the keys file cannot be used.
     """
+    settings, service = parts.settings, parts.service
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
     app.config["MAX_FORM_PARTS"] = _FORM_PARTS
     # The order of the types is the order in which a reader looks for things.
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
-    service = AnalysisService(settings, load)
     access = Access(read_keys(settings), settings.rate_limit)
 
     def reload() -> BundleIdentity:
@@ -64,15 +47,8 @@ def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -
         access.keys = keys
         return identity
 
-    analyses = Analyses(service, store, settings)
-    submitted = job_store(settings, store.database)
-    service.metrics.watch(submitted)
-    # With Redis, the jobs are for worker processes.
-    runner = job_runner(
-        settings, service, analyses, submitted, threads=0 if settings.redis else settings.workers
-    )
     app.extensions[RELOAD] = reload
-    app.extensions[JOBS] = runner
+    service.metrics.watch(parts.jobs)
     request_log.register(app)
     metrics.register(app, service.metrics)
     access.register(app)
@@ -81,12 +57,12 @@ def create_app(settings: Settings, load: Callable[[], Detector], store: Store) -
     app.after_request(_harden)
     for blueprint in (
         page.blueprint(settings),
-        probes.blueprint(service),
-        contract.blueprint(service),
-        v1.blueprint(service, analyses),
-        jobs.blueprint(submitted, runner, settings),
+        health.blueprint(service),
+        segment_classify.blueprint(service),
+        analyses.blueprint(service, parts.archive),
+        jobs.blueprint(parts.jobs, parts.runner, settings),
         admin.blueprint(reload),
-        openapi.blueprint(),
+        docs.blueprint(),
     ):
         app.register_blueprint(blueprint)
     CORS(

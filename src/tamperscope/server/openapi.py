@@ -1,29 +1,25 @@
-"""The OpenAPI document, generated from the routes and the types of their answers, and a page that shows it.
+"""The OpenAPI document, generated from the routes and the types of their answers.
 
-A view says with `@operation` what its signature cannot; its docstring becomes the summary. The repository's
-copy is written by `python -m tamperscope.server.openapi`.
+A view says with `@operation` what its signature cannot; its docstring becomes the summary. `make docs` writes
+the repository's copy.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from importlib import resources
 from typing import Any, Literal, TypeVar
 
-from flask import Blueprint, Flask, Response, current_app, jsonify
+from flask import Flask
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
-from werkzeug.exceptions import NotFound
 from werkzeug.routing import Rule
 
 from tamperscope import __version__
-from tamperscope.server.access import is_public, public
-from tamperscope.server.answers import Answer, Problem
+from tamperscope.api import Answer, Problem
+from tamperscope.server.middleware.access import is_public
 
 # Bearer keys are optional: a server without a keys file asks for none.
 _SECURITY: list[dict[str, list[str]]] = [{}, {"key": []}]
@@ -126,39 +122,6 @@ def document(app: Flask) -> dict[str, Any]:
     }
 
 
-def blueprint() -> Blueprint:
-    """Return `/openapi.json` and the page `/docs`, which takes nothing from the internet."""
-    pages = Blueprint("openapi", __name__)
-
-    @pages.get("/openapi.json")
-    @operation({"application/json": None})
-    @public
-    def openapi() -> Response:
-        """Return this API's description."""
-        return jsonify(document(current_app))
-
-    @pages.get("/docs")
-    @operation({"text/html": None})
-    @public
-    def docs() -> Response:
-        """Return a page to read about this API and to try it."""
-        return _page_part(_PAGE, "text/html; charset=utf-8")
-
-    @pages.get("/docs/<name>")
-    @public
-    def docs_part(name: str) -> Response:
-        """Return a script or style sheet of the page."""
-        if name == "start.js":
-            return _page_part(_START, "text/javascript")
-        if name not in _SWAGGER_UI:
-            raise NotFound
-        folder, content_type = _SWAGGER_UI[name]
-        file = resources.files("flask_openapi_swagger") / "templates" / "swagger" / folder / name
-        return _page_part(file.read_bytes(), content_type)
-
-    return pages
-
-
 def _described(view: Callable[..., Any], described: Operation) -> dict[str, Any]:
     answer = {media: _schema(model) if model else {} for media, model in described.answers.items()}
     result: dict[str, Any] = {"operationId": view.__name__, "summary": (view.__doc__ or "").strip()}
@@ -195,44 +158,3 @@ def _described(view: Callable[..., Any], described: Operation) -> dict[str, Any]
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return {"schema": {"$ref": _REFERENCES.format(model=model.__name__)}}
-
-
-# The page: Swagger UI's files as a Python package brings them, and a start of our own, because that package's
-# page has scripts in line, which the policy below forbids.
-
-_SWAGGER_UI = {
-    "swagger-ui.css": ("css", "text/css"),
-    "swagger-ui-bundle.js": ("js", "text/javascript"),
-}
-# Swagger UI draws its icons from data: addresses and styles some elements in line.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_PAGE = b"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>tamperscope API</title>
-<link rel="stylesheet" href="docs/swagger-ui.css">
-<div id="api"></div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
-</html>
-"""
-_START = b'SwaggerUIBundle({url: "openapi.json", dom_id: "#api", validatorUrl: null});\n'
-
-
-def _page_part(content: bytes, content_type: str) -> Response:
-    return Response(content, content_type=content_type, headers={"Content-Security-Policy": _POLICY})
-
-
-if __name__ == "__main__":
-    from tamperscope.detector import Detector
-    from tamperscope.server.app import create_app
-    from tamperscope.server.settings import Settings
-    from tamperscope.store import Database, Store
-
-    # Nothing is asked of it, so the file never comes to be.
-    unused = Store(Database("sqlite:///unused.db"))
-    json.dump(document(create_app(Settings(), Detector.load, unused)), sys.stdout, indent=2)
-    sys.stdout.write("\n")

@@ -22,16 +22,17 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
 
+from tamperscope.api import Problem
 from tamperscope.cores import leave_blas_one_thread
 from tamperscope.errors import SettingsError, StoreError, TunnelError
-from tamperscope.jobs import JobRunner
 from tamperscope.report import BundleIdentity
 from tamperscope.server import app as application
-from tamperscope.server import jobs, logs, problems, process, request_log
-from tamperscope.server.answers import Problem
-from tamperscope.server.settings import Settings
+from tamperscope.server import assembly, lifecycle, logs
+from tamperscope.server.assembly import Assembly
+from tamperscope.server.middleware import problems, request_log
 from tamperscope.server.tunnel import Tunnel, open_tunnel
-from tamperscope.store import JobStore, Store
+from tamperscope.server.views import jobs
+from tamperscope.settings import Settings
 
 # Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
 _SPARE_THREADS = 4
@@ -60,7 +61,7 @@ def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
     cannot, and `BundleError` when the bundle cannot.
     """
     logs.configure(settings.log_level, settings.log_format)
-    process.run(lambda: start(settings, say), say, "Stopping when the running requests are answered.")
+    lifecycle.run(lambda: start(settings, say), say, "Stopping when the running requests are answered.")
 
 
 def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServer:
@@ -70,10 +71,16 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     """
     listener = _bind(settings)
     leave_blas_one_thread()
-    process.share_heaps()
+    lifecycle.share_heaps()
     try:
-        store = settings.open_store()
-        app = application.create_app(settings, settings.load_detector, store)
+        parts = assembly.assemble(
+            settings,
+            partial(assembly.load_detector, settings),
+            assembly.open_store(settings),
+            # With Redis, the jobs are for worker processes.
+            job_threads=0 if settings.redis else settings.workers,
+        )
+        app = application.create_app(parts)
         loop = _Loop(app, settings, listener)
     except BaseException:
         listener.close()
@@ -81,7 +88,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     url = _url(settings.host, listener.getsockname()[1])
     retention = threading.Thread(
         target=_expire_now_and_then,
-        args=(store, settings.retention, loop),
+        args=(parts, loop),
         name="tamperscope-retention",
         daemon=True,
     )
@@ -91,10 +98,8 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
         tunnel=None,
         _loop=loop,
         _reload=app.extensions[application.RELOAD],
-        _runner=app.extensions[application.JOBS],
+        _parts=parts,
         _retention=retention,
-        _store=store,
-        _drain_seconds=settings.drain,
     )
     try:
         running.reload()
@@ -116,10 +121,8 @@ class RunningServer:
     """Its public address, if one was asked for and could be opened."""
     _loop: _Loop
     _reload: Callable[[], BundleIdentity]
-    _runner: JobRunner
+    _parts: Assembly
     _retention: threading.Thread
-    _store: Store
-    _drain_seconds: float
 
     def reload(self) -> BundleIdentity:
         """Answer with the bundle and the keys that are there now, and return which bundle that is.
@@ -131,7 +134,7 @@ class RunningServer:
 
     def begin_jobs(self) -> None:
         """Work on the jobs that are there, and on those that come, unless worker processes do."""
-        self._runner.start()
+        self._parts.runner.start()
 
     def wait(self) -> None:
         """Return when the server has ended."""
@@ -145,19 +148,18 @@ class RunningServer:
         if self.tunnel:
             self.tunnel.close()
         self._loop.stop()
-        self._runner.stop(self._drain_seconds)
-        self._retention.join(self._drain_seconds)
-        self._store.close()
+        self._retention.join(self._parts.settings.drain)
+        self._parts.stop()
 
 
-def _expire_now_and_then(store: Store, days: int | None, loop: _Loop) -> None:
+def _expire_now_and_then(parts: Assembly, loop: _Loop) -> None:
+    days = parts.settings.retention
     if days is None:
         return
     age = timedelta(days=days)
-    jobs = JobStore(store.database)
     while True:
         try:
-            for kept, name in ((store, "analyses"), (jobs, "jobs")):
+            for kept, name in ((parts.store, "analyses"), (parts.jobs, "jobs")):
                 if expired := kept.expire(age):
                     _log.info("deleted %d %s older than %d days", expired, name, days)
         except StoreError:

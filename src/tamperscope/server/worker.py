@@ -11,14 +11,10 @@ from prometheus_client import start_http_server
 
 from tamperscope.cores import leave_blas_one_thread
 from tamperscope.errors import SettingsError
-from tamperscope.jobs import JobRunner
 from tamperscope.report import BundleIdentity
-from tamperscope.server import logs, process
-from tamperscope.server.analyses import Analyses
-from tamperscope.server.analysis import AnalysisService
-from tamperscope.server.settings import Settings
-from tamperscope.server.work import job_runner, job_store
-from tamperscope.store import Store
+from tamperscope.server import assembly, lifecycle, logs
+from tamperscope.server.assembly import Assembly
+from tamperscope.settings import Settings
 
 _say = partial(print, flush=True)
 
@@ -29,7 +25,7 @@ def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
     Raises `SettingsError` without Redis, else as `start` does.
     """
     logs.configure(settings.log_level, settings.log_format)
-    process.run(lambda: start(settings, say), say, "Stopping when the images in work are through.")
+    lifecycle.run(lambda: start(settings, say), say, "Stopping when the images in work are through.")
 
 
 def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorker:
@@ -43,32 +39,31 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorke
             "Without Redis the server works on its jobs itself."
         )
     leave_blas_one_thread()
-    process.share_heaps()
-    store = settings.open_store()
-    service = AnalysisService(settings, settings.load_detector)
-    jobs = job_store(settings, store.database)
-    runner = job_runner(settings, service, Analyses(service, store, settings), jobs, threads=settings.workers)
-    identity = service.load()
+    lifecycle.share_heaps()
+    parts = assembly.assemble(
+        settings,
+        partial(assembly.load_detector, settings),
+        assembly.open_store(settings),
+        job_threads=settings.workers,
+    )
+    identity = parts.service.load()
     if settings.metrics_port is not None:
-        _show_figures(settings, service)
-    runner.start()
+        _serve_metrics(parts)
+    parts.runner.start()
     say(f"tamperscope works on jobs with {identity.name} {identity.version}")
-    return RunningWorker(service, runner, store, settings.drain)
+    return RunningWorker(parts)
 
 
 @dataclass(frozen=True)
 class RunningWorker:
     """A worker in background threads."""
 
-    _service: AnalysisService
-    _runner: JobRunner
-    _store: Store
-    _drain_seconds: float
+    _parts: Assembly
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def reload(self) -> BundleIdentity:
-        """Go on with the bundle that is there now, and return which one that is; raises `BundleError`."""
-        return self._service.load()
+        """Go on with the bundle that is there now, and return its identity; raises `BundleError`."""
+        return self._parts.service.load()
 
     def wait(self) -> None:
         """Return when the worker was stopped."""
@@ -77,17 +72,17 @@ class RunningWorker:
             pass
 
     def stop(self) -> None:
-        """Take no further image, finish those in work, and end; what takes too long is done elsewhere."""
+        """Take no further image, finish those in progress, and end; the rest is left to other workers."""
         self._stopped.set()
-        self._runner.stop(self._drain_seconds)
-        self._store.close()
+        self._parts.stop()
 
 
-def _show_figures(settings: Settings, service: AnalysisService) -> None:
+def _serve_metrics(parts: Assembly) -> None:
+    settings = parts.settings
     try:
-        start_http_server(settings.metrics_port or 0, settings.host, service.metrics.registry)
+        start_http_server(settings.metrics_port or 0, settings.host, parts.service.metrics.registry)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise SettingsError(
-            f"The worker cannot show its figures on {settings.host} port {settings.metrics_port}: {reason}."
+            f"The worker cannot serve metrics on {settings.host} port {settings.metrics_port}: {reason}."
         ) from None

@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, exists, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from tamperscope.report import ImageFacts, ManipulationType, ReportRecord, Verdict
 from tamperscope.store.database import Database
 from tamperscope.store.tables import AnalysisRow, Base, PictureRow
 
@@ -28,11 +28,11 @@ class Subject:
     image_sha256: str
     bundle_sha256: str
     method: str
-    """All else that the result depends on: version and settings."""
+    """`Method.key`: all that the result depends on besides the image."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class StoredPicture:
     """A picture file that belongs to an analysis."""
 
     media_type: str
@@ -45,8 +45,7 @@ class StoredAnalysis:
 
     id: str
     created: datetime
-    document: Mapping[str, Any]
-    """What `Report.to_json` gave."""
+    report: ReportRecord
     pictures: frozenset[str]
     """Names of the pictures that are there."""
 
@@ -62,11 +61,10 @@ class Summary:
 
     id: str
     created: datetime
-    verdict: str
+    verdict: Verdict
     score: float
-    type: str
-    image: Mapping[str, Any]
-    """The `image` of `Report.to_json`."""
+    type: ManipulationType
+    image: ImageFacts
     kept: bool
 
 
@@ -74,7 +72,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Store:
+class AnalysisStore:
     """The analyses of one database, for any number of threads and processes.
 
     Whoever names an `owner` sees that owner's analyses only. Every method raises `StoreError` when the
@@ -91,7 +89,7 @@ class Store:
         return self._database
 
     def add(
-        self, subject: Subject, document: Mapping[str, Any], pictures: Mapping[str, Picture]
+        self, subject: Subject, report: ReportRecord, pictures: Mapping[str, StoredPicture]
     ) -> tuple[StoredAnalysis, bool]:
         """Keep an analysis; return it and True, or the one that its subject already has and False."""
         row = AnalysisRow(
@@ -102,7 +100,7 @@ class Store:
             image_sha256=subject.image_sha256,
             bundle_sha256=subject.bundle_sha256,
             method=subject.method,
-            document=dict(document),
+            document=report.to_json(),
         )
         try:
             with self._database.transaction() as session:
@@ -114,7 +112,7 @@ class Store:
             if found is None:
                 raise
             return found, False
-        return StoredAnalysis(row.id, row.created, row.document, frozenset(pictures)), True
+        return StoredAnalysis(row.id, row.created, report, frozenset(pictures)), True
 
     def find(self, subject: Subject) -> StoredAnalysis | None:
         """Return the analysis of a subject, None where there is none."""
@@ -131,7 +129,7 @@ class Store:
         """Return an analysis of an owner, None where there is none."""
         return self._one(select(AnalysisRow).where(AnalysisRow.id == id, AnalysisRow.owner == owner))
 
-    def picture(self, id: str, name: str, *, owner: str) -> Picture | None:
+    def picture(self, id: str, name: str, *, owner: str) -> StoredPicture | None:
         """Return one picture of an owner's analysis, None where there is none."""
         with self._database.transaction() as session:
             row = session.scalar(
@@ -139,7 +137,7 @@ class Store:
                 .join(AnalysisRow, AnalysisRow.id == PictureRow.analysis_id)
                 .where(PictureRow.analysis_id == id, PictureRow.name == name, AnalysisRow.owner == owner)
             )
-            return Picture(row.media_type, row.data) if row else None
+            return StoredPicture(row.media_type, row.data) if row else None
 
     def list(self, *, owner: str, limit: int, after: str | None = None) -> Sequence[Summary]:
         """Return at most `limit` analyses of an owner, newest first, from the one after `after` on.
@@ -156,16 +154,16 @@ class Store:
             conditions = [AnalysisRow.owner == owner, *([] if place is None else [place])]
             return summaries(session, *conditions, limit=limit)
 
-    def keep(self, id: str, image: Picture, document: Mapping[str, Any]) -> None:
+    def keep(self, id: str, image: StoredPicture, report: ReportRecord) -> None:
         """Keep the image of an analysis as well, where it is not kept yet and the analysis still exists.
 
-        `document` is what the analysis says from now on.
+        `report` is what the analysis says from now on.
         """
         try:
             with self._database.transaction() as session:
                 session.add(_picture_row(id, IMAGE, image))
                 session.execute(
-                    update(AnalysisRow).where(AnalysisRow.id == id).values(document=dict(document))
+                    update(AnalysisRow).where(AnalysisRow.id == id).values(document=report.to_json())
                 )
         except IntegrityError:
             return
@@ -187,7 +185,8 @@ class Store:
             row = session.scalar(query)
             if row is None:
                 return None
-            return StoredAnalysis(row.id, row.created, row.document, _names(session, row.id))
+            report = ReportRecord.from_json(row.document)
+            return StoredAnalysis(row.id, row.created, report, _names(session, row.id))
 
 
 def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Summary]:
@@ -207,7 +206,12 @@ def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | N
         .order_by(AnalysisRow.created.desc(), AnalysisRow.id.desc())
         .limit(limit)
     )
-    return [Summary(*row) for row in session.execute(query)]
+    return [
+        Summary(
+            id, created, Verdict(verdict), score, ManipulationType(kind), ImageFacts.from_json(image), kept
+        )
+        for id, created, verdict, score, kind, image, kept in session.execute(query)
+    ]
 
 
 def delete_rows(database: Database, table: type[Base], *conditions: ColumnElement[bool]) -> int:
@@ -220,7 +224,7 @@ def delete_rows(database: Database, table: type[Base], *conditions: ColumnElemen
         return int(deleted.rowcount)  # type: ignore[attr-defined]
 
 
-def _picture_row(id: str, name: str, picture: Picture) -> PictureRow:
+def _picture_row(id: str, name: str, picture: StoredPicture) -> PictureRow:
     return PictureRow(analysis_id=id, name=name, media_type=picture.media_type, data=picture.data)
 
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from tamperscope.synthesis import shapes
 from tamperscope.synthesis.pasting import paste
-from tamperscope.synthesis.recipe import Mask, Picture, Pixels, Step
+from tamperscope.synthesis.recipe import Canvas, Mask, Pixels, Step
 from tamperscope.synthesis.shapes import Cutout
 
 _LARGEST_SHARE = 0.25
 _PLACES = 24
 
 
-def copy_move(host: Picture, source: Mask, rng: np.random.Generator) -> Picture | None:
+def copy_move(host: Canvas, source: Mask, rng: np.random.Generator) -> Canvas | None:
     """Copy the `source` area elsewhere, once or several times, none of the copies onto it or one another.
 
     None when no place is found.

@@ -25,7 +25,7 @@ _MEMORY = 2**31
 
 
 @dataclass(frozen=True)
-class Order:
+class DatasetRecipe:
     """What a set of forgeries is made of, and how; with a number it settles an image byte for byte."""
 
     photos: Path
@@ -51,26 +51,30 @@ class Order:
 
 
 def write_dataset(
-    order: Order, count: int, workers: int, done: Callable[[int], None], skip: Callable[[str, str], None]
+    recipe: DatasetRecipe,
+    count: int,
+    workers: int,
+    done: Callable[[int], None],
+    skip: Callable[[str, str], None],
 ) -> int:
-    """Write images 0 to `count` into `order.out`, except those that are already there; returns how many.
+    """Write images 0 to `count` into `recipe.out`, except those that are already there; returns how many.
 
     `done` is called with the number of images there, at first and after each; `skip` with the name of each
     photo that cannot be used, and why.
 
     Raises PhotosError when nothing can be made of the photos, SettingsError when the folder holds images of
-    another order.
+    another recipe.
     """
-    library = order.open_library(workers)
-    _keep_to_one_order(order)
-    log = order.out / "forgeries.jsonl"
+    library = recipe.open_library(workers)
+    _keep_to_one_order(recipe)
+    log = recipe.out / "forgeries.jsonl"
     present = read_numbers(log)
     missing = [number for number in range(count) if number not in present]
     written = count - len(missing)
     done(written)
     named: set[str] = set()
     with log.open("a", encoding="utf-8") as lines:
-        for record, skipped in _records(order, library, missing, workers):
+        for record, skipped in _records(recipe, library, missing, workers):
             # The line comes after the files: what is named is there.
             lines.write(record.to_json() + "\n")
             lines.flush()
@@ -84,32 +88,32 @@ def write_dataset(
 
 
 def _records(
-    order: Order, library: PhotoLibrary, numbers: Sequence[int], workers: int
+    recipe: DatasetRecipe, library: PhotoLibrary, numbers: Sequence[int], workers: int
 ) -> Iterator[tuple[Record, dict[str, str]]]:
-    """Yield each record in order, with the photos that its process has found unusable so far."""
+    """Yield each record in recipe, with the photos that its process has found unusable so far."""
     if workers == 1 or len(numbers) < 2:
-        _use(order, library)
+        _use(recipe, library)
         yield from map(_write_one, numbers)
         return
     # Spawned, because forking a process that runs threads (OpenCV's, a progress bar's) can deadlock.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (order, workers)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker, (recipe, workers)) as pool:
         try:
             yield from pool.map(_write_one, numbers, chunksize=4)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(order: Order, workers: int) -> None:
+def _start_worker(recipe: DatasetRecipe, workers: int) -> None:
     # Ctrl-C reaches every process; the first one tells the others to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _use(order, order.open_library(workers))
+    _use(recipe, recipe.open_library(workers))
 
 
-def _use(order: Order, library: PhotoLibrary) -> None:
+def _use(recipe: DatasetRecipe, library: PhotoLibrary) -> None:
     global _order, _library
     cv2.setNumThreads(1)
-    _order, _library = order, library
+    _order, _library = recipe, library
 
 
 def _write_one(number: int) -> tuple[Record, dict[str, str]]:
@@ -119,29 +123,29 @@ def _write_one(number: int) -> tuple[Record, dict[str, str]]:
     return record, dict(_library.skipped)
 
 
-_order: Order
+_order: DatasetRecipe
 _library: PhotoLibrary
 
 
-def _keep_to_one_order(order: Order) -> None:
+def _keep_to_one_order(recipe: DatasetRecipe) -> None:
     """Note the order in the folder, or compare it with the one that is noted there."""
-    order.out.mkdir(parents=True, exist_ok=True)
-    note = order.out / "synthesis.json"
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    note = recipe.out / "synthesis.json"
     settings = {
-        "photos": str(order.photos.resolve()),
-        "object_masks": order.object_masks and str(order.object_masks.resolve()),
+        "photos": str(recipe.photos.resolve()),
+        "object_masks": recipe.object_masks and str(recipe.object_masks.resolve()),
         **{
-            field.name: getattr(order, field.name)
-            for field in dataclasses.fields(order)
+            field.name: getattr(recipe, field.name)
+            for field in dataclasses.fields(recipe)
             if field.name not in ("photos", "object_masks", "out", "mix")
         },
-        "mix": _plain_mix(order.mix),
+        "mix": _plain_mix(recipe.mix),
     }
     if note.exists():
         if json.loads(note.read_text(encoding="utf-8")) != settings:
             raise SettingsError(
-                f"{order.out} holds forgeries that were made with other settings (see synthesis.json there); "
-                "choose another folder, or delete it."
+                f"{recipe.out} holds forgeries that were made with other settings (see synthesis.json "
+                "there); choose another folder, or delete it."
             )
         return
     note.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

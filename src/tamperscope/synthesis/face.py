@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tamperscope.synthesis import shapes
 from tamperscope.synthesis.faces import Face
 from tamperscope.synthesis.pasting import match_colour
-from tamperscope.synthesis.recipe import Mask, Picture, Pixels, Step
+from tamperscope.synthesis.recipe import Canvas, Mask, Pixels, Step
 
 # Where parts of a face are, (right, down) from between the eyes, and how far they reach, in eye distances.
 _PARTS: dict[str, tuple[tuple[tuple[float, float], ...], float]] = {
@@ -23,8 +23,8 @@ _PARTS: dict[str, tuple[tuple[tuple[float, float], ...], float]] = {
 
 
 def swap_face(
-    host: Picture, face: Face, donor: Pixels, donor_face: Face, donor_name: str, rng: np.random.Generator
-) -> Picture | None:
+    host: Canvas, face: Face, donor: Pixels, donor_face: Face, donor_name: str, rng: np.random.Generator
+) -> Canvas | None:
     """Put the donor's face over the host's, or mix both (a morph), aligned by the eyes.
 
     None when the face is not wholly within the picture.
@@ -55,7 +55,7 @@ def swap_face(
     return replace(_changed(host, box, swapped, area, step), sources=(*host.sources, donor_name))
 
 
-def reshape_face(host: Picture, face: Face, rng: np.random.Generator) -> Picture | None:
+def reshape_face(host: Canvas, face: Face, rng: np.random.Generator) -> Canvas | None:
     """Enlarge or shrink eyes, nose, mouth or jaw by a local warp (Gustafsson 1993)."""
     left, top, right, bottom = face.box(host.mask.shape[1], host.mask.shape[0])
     box = np.s_[top:bottom, left:right]
@@ -84,7 +84,7 @@ def reshape_face(host: Picture, face: Face, rng: np.random.Generator) -> Picture
     return _changed(host, box, np.asarray(warped, np.uint8), mask, step)
 
 
-def retouch_face(host: Picture, face: Face, rng: np.random.Generator) -> Picture | None:
+def retouch_face(host: Canvas, face: Face, rng: np.random.Generator) -> Canvas | None:
     """Smooth the skin by an edge-preserving filter (Tomasi and Manduchi 1998), not the eyes and the mouth."""
     area = _inner_face(host.mask.shape, face, rng)
     if area is None:
@@ -106,7 +106,7 @@ def retouch_face(host: Picture, face: Face, rng: np.random.Generator) -> Picture
     return _changed(host, box, shapes.blend(below, smooth, opacity.astype(np.float32)), area, step)
 
 
-def _changed(host: Picture, box: tuple[slice, slice], inside: Pixels, mask: Mask, step: Step) -> Picture:
+def _changed(host: Canvas, box: tuple[slice, slice], inside: Pixels, mask: Mask, step: Step) -> Canvas:
     pixels = host.pixels.copy()
     pixels[box] = inside
     return replace(host.after(step, pixels), mask=host.mask | mask)

@@ -18,7 +18,7 @@ from tamperscope.synthesis.faces import Face
 from tamperscope.synthesis.inpainting import METHODS, fits, inpaint
 from tamperscope.synthesis.objects import choose_object
 from tamperscope.synthesis.photos import Photo, PhotoLibrary
-from tamperscope.synthesis.recipe import Mask, Picture, Pixels, Step, resize_mask
+from tamperscope.synthesis.recipe import Canvas, Mask, Pixels, Step, resize_mask
 from tamperscope.synthesis.splicing import Donation, splice
 
 # The picture is edited on a larger canvas where the photo has one, so that it can be scaled and cropped.
@@ -152,7 +152,7 @@ def _attempt(
     )
 
 
-def _change(before: Picture, after: Picture) -> float:
+def _change(before: Canvas, after: Canvas) -> float:
     """Return the mean absolute change of the values under the mask."""
     difference = cv2.absdiff(before.pixels, after.pixels)
     return float(np.mean(cv2.mean(difference, after.mask.astype(np.uint8))[:3]))
@@ -162,7 +162,7 @@ def _change(before: Picture, after: Picture) -> float:
 class _Scene:
     """A square crop of a photo at some scale, with what was found in it."""
 
-    picture: Picture
+    picture: Canvas
     photo: Photo
     object_mask: Mask | None
     face: Face | None
@@ -202,7 +202,7 @@ def _scene(
     steps.append(Step("crop", {"top": top, "left": left, "size": canvas}))
     mask = np.zeros((canvas, canvas), bool)
     return _Scene(
-        Picture(np.ascontiguousarray(pixels[crop]), mask, None, tuple(steps), (photo.name,)),
+        Canvas(np.ascontiguousarray(pixels[crop]), mask, None, tuple(steps), (photo.name,)),
         photo,
         None if object_mask is None else np.ascontiguousarray(object_mask[crop]),
         None if face is None else face.moved(scale, left, top),
@@ -221,7 +221,7 @@ def _anchor(object_mask: Mask | None, face: Face | None) -> tuple[float, float] 
 
 def _edit(
     library: PhotoLibrary, host: _Scene, kind: ManipulationType, mix: Mix, rng: np.random.Generator
-) -> Picture | None:
+) -> Canvas | None:
     if kind is ManipulationType.SPLICING:
         return _splice_several(library, host, rng)
     if kind is ManipulationType.FACE:
@@ -231,7 +231,7 @@ def _edit(
     return copy_move(host.picture, shapes.cut_by_hand(_area(host, rng), rng), rng)
 
 
-def _remove(host: _Scene, mix: Mix, rng: np.random.Generator) -> Picture | None:
+def _remove(host: _Scene, mix: Mix, rng: np.random.Generator) -> Canvas | None:
     shares = np.array(list(mix.fillings.values()))
     method = list(mix.fillings)[rng.choice(len(shares), p=shares / shares.sum())]
     # Whoever removes an object selects a little more than the object.
@@ -250,8 +250,8 @@ def _area(host: _Scene, rng: np.random.Generator) -> Mask:
     return area
 
 
-def _splice_several(library: PhotoLibrary, host: _Scene, rng: np.random.Generator) -> Picture | None:
-    picture: Picture | None = host.picture
+def _splice_several(library: PhotoLibrary, host: _Scene, rng: np.random.Generator) -> Canvas | None:
+    picture: Canvas | None = host.picture
     for _ in range(int(rng.choice([1, 2, 3], p=[0.86, 0.1, 0.04]))):
         donation = _donation(library, host.photo, rng)
         if picture is None or donation is None:
@@ -260,7 +260,7 @@ def _splice_several(library: PhotoLibrary, host: _Scene, rng: np.random.Generato
     return picture
 
 
-def _edit_face(library: PhotoLibrary, host: _Scene, rng: np.random.Generator) -> Picture | None:
+def _edit_face(library: PhotoLibrary, host: _Scene, rng: np.random.Generator) -> Canvas | None:
     if host.face is None:
         return None
     method = rng.choice(["swap", "reshape", "retouch"], p=[0.55, 0.3, 0.15])

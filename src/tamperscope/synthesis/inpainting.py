@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.synthesis import patchmatch, shapes
-from tamperscope.synthesis.recipe import Mask, Picture, Pixels, Step
+from tamperscope.synthesis.recipe import Canvas, Mask, Pixels, Step
 
 METHODS: Mapping[str, float] = {"exemplar": 0.35, "stamp": 0.35, "diffusion": 0.25, "smooth": 0.05}
 """How areas are filled, and how often; smooth fills are rare, or "smooth" would come to mean "removed"."""
@@ -38,7 +38,7 @@ def fits(hole: Mask, method: str) -> bool:
     return bool(area <= _LARGEST_SHARE * hole.size)
 
 
-def inpaint(host: Picture, hole: Mask, rng: np.random.Generator, method: str) -> Picture | None:
+def inpaint(host: Canvas, hole: Mask, rng: np.random.Generator, method: str) -> Canvas | None:
     """Fill `hole` by one of `METHODS` as if nothing had been there; None when no filling is found for it."""
     fill = {"exemplar": _exemplar, "stamp": _stamp, "diffusion": _diffusion, "smooth": _smooth}[method]
     filled = fill(host.pixels, hole, rng)

@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 from PIL.JpegPresets import presets
 
-from tamperscope.synthesis.recipe import Picture, Pixels, Step
+from tamperscope.synthesis.recipe import Canvas, Pixels, Step
 
 _SUBSAMPLINGS = ("4:2:0", "4:4:4", "4:2:2")
 _KERNELS = {
@@ -39,7 +39,7 @@ class QuantisationTables:
 class Publication:
     """A picture as it was last saved."""
 
-    picture: Picture
+    picture: Canvas
     data: bytes | None
     """The file whose decoded pixels the picture has; None when nothing was lost in saving."""
     suffix: str
@@ -61,7 +61,7 @@ def first_life(
 
 
 def publish(
-    picture: Picture, cameras: Sequence[QuantisationTables], rng: np.random.Generator, size: int
+    picture: Canvas, cameras: Sequence[QuantisationTables], rng: np.random.Generator, size: int
 ) -> Publication:
     """What a picture goes through after editing, until it lies there as a file of `size` x `size` pixels.
 
@@ -212,14 +212,14 @@ _UNCROPPED = 0.75
 _FREE_SCALE = (1.0, 1.3)
 
 
-def _scaled(picture: Picture, rng: np.random.Generator, size: int, least: float, most: float) -> Picture:
+def _scaled(picture: Canvas, rng: np.random.Generator, size: int, least: float, most: float) -> Canvas:
     before, side = picture.mask.shape[0], int(rng.uniform(least, most) * size)
     name, kernel = choose_kernel(rng, shrinking=side < before)
     resized = picture.resized(side, side, kernel)
     return resized.after(Step("resize", {"from": before, "to": side, "kernel": name}), resized.pixels)
 
 
-def _framed(picture: Picture, rng: np.random.Generator, size: int) -> Picture:
+def _framed(picture: Canvas, rng: np.random.Generator, size: int) -> Canvas:
     """Crop to the final size, so that what was manipulated is seen, and mostly where it came from."""
     side = picture.mask.shape[0]
     shown = picture.mask if picture.source_mask is None else picture.mask | picture.source_mask
@@ -241,7 +241,7 @@ def _framed(picture: Picture, rng: np.random.Generator, size: int) -> Picture:
     return cropped.after(Step("crop", {"top": top, "left": left, "size": size}), cropped.pixels)
 
 
-def _save(picture: Picture, cameras: Sequence[QuantisationTables], rng: np.random.Generator) -> Publication:
+def _save(picture: Canvas, cameras: Sequence[QuantisationTables], rng: np.random.Generator) -> Publication:
     chance = rng.random()
     if chance < 0.82:
         lowest = 40 if rng.random() < 0.1 else 62
@@ -251,19 +251,19 @@ def _save(picture: Picture, cameras: Sequence[QuantisationTables], rng: np.rando
     return Publication(picture, None, ".png")
 
 
-def _jpeg_file(picture: Picture, encoder: Encoder) -> Publication:
+def _jpeg_file(picture: Canvas, encoder: Encoder) -> Publication:
     pixels, data, step = jpeg(picture.pixels, encoder)
     return Publication(picture.after(step, pixels), data, ".jpg")
 
 
-def _webp_file(picture: Picture, quality: int) -> Publication:
+def _webp_file(picture: Canvas, quality: int) -> Publication:
     file = BytesIO()
     PIL.Image.fromarray(picture.pixels).save(file, "WEBP", quality=quality, method=2)
     saved = picture.after(Step("webp", {"quality": quality}), _decode(file.getvalue()))
     return Publication(saved, file.getvalue(), ".webp")
 
 
-def _compressed(picture: Picture, encoder: Encoder, shift: tuple[int, int]) -> Picture:
+def _compressed(picture: Canvas, encoder: Encoder, shift: tuple[int, int]) -> Canvas:
     pixels, _, step = jpeg(picture.pixels, encoder, shift=shift)
     return picture.after(step, pixels)
 

@@ -20,8 +20,8 @@ from tamperscope.errors import ImageError, PhotosError
 from tamperscope.images import IMAGE_SUFFIXES, read_image
 from tamperscope.synthesis.faces import Face, find_face
 from tamperscope.synthesis.laundering import QuantisationTables
-from tamperscope.synthesis.objects import find_foreground
 from tamperscope.synthesis.recipe import Mask, Pixels
+from tamperscope.synthesis.segments import find_foreground
 
 _Item = TypeVar("_Item")
 

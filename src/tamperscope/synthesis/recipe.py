@@ -27,7 +27,7 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class Canvas:
     """A picture on its way: pixels, what in them was manipulated, and every step so far."""
 
     pixels: Pixels
@@ -40,11 +40,11 @@ class Picture:
     sources: tuple[str, ...] = ()
     """Names of the photos it was made from, the host first."""
 
-    def after(self, step: Step, pixels: Pixels) -> Picture:
+    def after(self, step: Step, pixels: Pixels) -> Canvas:
         """Return the picture with other pixels of the same size, and one step more."""
         return replace(self, pixels=pixels, steps=(*self.steps, step))
 
-    def resized(self, width: int, height: int, kernel: int) -> Picture:
+    def resized(self, width: int, height: int, kernel: int) -> Canvas:
         """Return the picture resampled with one of OpenCV's kernels, its masks with it."""
         return replace(
             self,
@@ -53,7 +53,7 @@ class Picture:
             source_mask=None if self.source_mask is None else resize_mask(self.source_mask, width, height),
         )
 
-    def cropped(self, top: int, left: int, size: int) -> Picture:
+    def cropped(self, top: int, left: int, size: int) -> Canvas:
         """Return a square cut-out of the picture and its masks."""
         box = np.s_[top : top + size, left : left + size]
         return replace(

@@ -8,7 +8,7 @@ import numpy as np
 
 from tamperscope.synthesis import shapes
 from tamperscope.synthesis.pasting import paste
-from tamperscope.synthesis.recipe import Picture, Step
+from tamperscope.synthesis.recipe import Canvas, Step
 from tamperscope.synthesis.shapes import Cutout
 
 # Shares of the canvas that pasted objects take, log-normal. After the final crop, which enlarges them, forged
@@ -33,7 +33,7 @@ class Donation:
     """The borders of its photo that cut it off: of left, right and bottom."""
 
 
-def splice(host: Picture, donation: Donation, rng: np.random.Generator) -> Picture | None:
+def splice(host: Canvas, donation: Donation, rng: np.random.Generator) -> Canvas | None:
     """Put a donation into `host` at a plausible size and place; None when hardly anything would be seen.
 
     Things are put at the height they had in their own photo, more or less, and what a border cut off stays

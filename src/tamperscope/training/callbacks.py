@@ -18,8 +18,8 @@ from tamperscope.bundle import Architecture
 from tamperscope.network.checkpoints import save_checkpoint
 from tamperscope.report import ManipulationType
 from tamperscope.training.data import NO_TYPE
-from tamperscope.training.figures import Judged, figures
 from tamperscope.training.module import Training
+from tamperscope.training.validation_metrics import Judged, figures
 
 BEST = "best.pth"
 SHEET_ROWS = 8

@@ -15,8 +15,8 @@ from torch.optim import Adam, AdamW, Optimizer
 from tamperscope.bundle import Preprocessing
 from tamperscope.training.config import Config
 from tamperscope.training.data import Example
-from tamperscope.training.figures import Judged
 from tamperscope.training.losses import terms
+from tamperscope.training.validation_metrics import Judged
 
 
 class Training(lightning.LightningModule):

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from tamperscope import calibration
 from tamperscope.bundle import Bundle, Preprocessing, write_manifest
+from tamperscope.calibration import Calibration
 from tamperscope.detector import Detector, verified_copies
 from tamperscope.errors import CheckpointError
 from tamperscope.evaluation import metrics
@@ -33,6 +33,7 @@ from tamperscope.network.export import write_network
 from tamperscope.network.quantisation import normalised_tile, quantise
 from tamperscope.report import ManipulationType, Report
 from tamperscope.synthesis import Forgery, PhotoLibrary, forge
+from tamperscope.training.calibration import fit
 
 SIZES = (256, 320, 384, 512)
 """Sides of the held-out images in pixels: about what the web makes of a photo."""
@@ -163,7 +164,7 @@ def calibrate(
         tiles = [normalised_tile(each.pixels, before.preprocessing) for each in examples[:_QUANTISED_OVER]]
         networks = tuple(quantise(folder, network, tiles) for network in networks)
 
-    def write(cut: Cut, model: calibration.Calibration | None) -> Bundle:
+    def write(cut: Cut, model: Calibration | None) -> Bundle:
         return write_manifest(
             folder,
             name=before.name,
@@ -182,7 +183,7 @@ def calibrate(
     ]
     cut = choose_cut(rate_cuts(seen, [example.mask for example in examples]))
     measurements = [each.measurements for each in seen]
-    model = calibration.fit(measurements, [example.type is not None for example in examples])
+    model = fit(measurements, [example.type is not None for example in examples])
     write(cut, model)
     return held_out_figures(seen, [model.score(row) for row in measurements], examples, cut)
 

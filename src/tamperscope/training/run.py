@@ -36,8 +36,8 @@ from tamperscope.training.callbacks import BEST, ImagesPerSecond, Validation
 from tamperscope.training.config import Config, read_config
 from tamperscope.training.curves import Curves
 from tamperscope.training.data import TrainingData
-from tamperscope.training.figures import MONITORED
 from tamperscope.training.module import Training
+from tamperscope.training.validation_metrics import MONITORED
 
 FAMILIES = {
     "segmentation": ("deeplabv3plus", 1),

@@ -1,0 +1,15 @@
+"""An analysis as a file to hand on: HTML that needs nothing beside itself, and PDF.
+
+    document = ReportDocument.of(report, image.pixels, made_at=datetime.now(UTC))
+    Path("report.html").write_text(render_html(document), encoding="utf-8")
+    Path("report.pdf").write_bytes(render_pdf(document))
+
+Both say what `ReportDocument` holds and nothing else. Equal documents become equal bytes.
+"""
+
+from tamperscope.documents.document import ReportDocument, facts_of
+from tamperscope.documents.html import render_html
+from tamperscope.documents.pdf import render_pdf
+from tamperscope.documents.pictures import Maps
+
+__all__ = ["Maps", "ReportDocument", "facts_of", "render_html", "render_pdf"]

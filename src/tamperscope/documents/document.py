@@ -1,0 +1,309 @@
+"""Everything a report says, in its order, before it has a format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.documents import pictures, wording
+from tamperscope.documents.foreign_text import shown
+from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
+from tamperscope.report import (
+    Box,
+    CopySource,
+    EvidenceRecord,
+    ImageFacts,
+    ManipulationType,
+    OperatingPoints,
+    Region,
+    Report,
+    ReportRecord,
+    Verdict,
+)
+
+MOST_FACTS = 60
+"""Of one measurement's details; a file can hold more metadata than anybody reads."""
+_UNTOLD = {"located"}
+"""Details that the finding already says."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of a table."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and what it shows."""
+
+    title: str
+    picture: EncodedPicture
+    caption: str
+    coloured: bool = False
+    """Whether its colours are those of `ReportDocument.colour_scale`."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One manipulation type."""
+
+    name: str
+    meaning: str
+    share: float
+    """0 to 1: how well it fits, given that the image was manipulated."""
+
+
+@dataclass(frozen=True)
+class RegionRow:
+    """One marked area, numbered as in the figure."""
+
+    number: int
+    place: str
+    extent: str
+    share: str
+    probability: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One measurement that could be made."""
+
+    title: str
+    strength: str
+    notable: bool
+    finding: str
+    figures: tuple[Figure, ...]
+    facts: tuple[Fact, ...]
+    what_you_see: str
+    what_it_can_mean: str
+    what_it_cannot: str
+
+
+@dataclass(frozen=True)
+class ReportDocument:
+    """A report's contents. Every text of foreign origin has been through `shown`; none is escaped."""
+
+    title: str
+    made_at: datetime
+    """When the image was analysed, in UTC."""
+    verdict: Verdict
+    headline: str
+    meaning: str
+    score: float
+    operating_points: OperatingPoints | None
+    kinds: tuple[Kind, ...]
+    """The likeliest first; none where no manipulation was found."""
+    kinds_caveat: str
+    figures: tuple[Figure, ...]
+    regions: tuple[RegionRow, ...]
+    reasons: tuple[str, ...]
+    """What moved the score, strongest first."""
+    doubts: tuple[str, ...]
+    evidence: tuple[Section, ...]
+    """Notable measurements first."""
+    inapplicable: tuple[Fact, ...]
+    """Measurements that could not be made, and why."""
+    facts: tuple[Fact, ...]
+    strengths: str
+    """What the strengths of the evidence mean."""
+    limits: tuple[str, ...]
+    colour_scale: EncodedPicture
+    sha256: str
+    """Of the analysed file."""
+
+    @classmethod
+    def of(
+        cls,
+        report: Report,
+        picture: NDArray[np.uint8] | None = None,
+        *,
+        made_at: datetime,
+        title: str = "",
+    ) -> ReportDocument:
+        """Return the document of a report that was just made; `picture` is (height, width, 3) RGB.
+
+        `made_at` is when the image was analysed, with a time zone. Without a `title` nothing tells the file's
+        name.
+        """
+        return cls.of_record(report.record, Maps.of(report, picture), made_at=made_at, title=title)
+
+    @classmethod
+    def of_record(
+        cls, report: ReportRecord, maps: Maps, *, made_at: datetime, title: str = ""
+    ) -> ReportDocument:
+        """Return the document of a report that was stored, and its maps; see `of`."""
+        image, evidence, points = report.image, report.evidence, report.operating_points
+        applicable = sorted(
+            (name for name, found in evidence.items() if found.applicable),
+            key=lambda name: -(evidence[name].strength or 0) if evidence[name].notable else 0,
+        )
+        return cls(
+            title=shown(title),
+            made_at=made_at.astimezone(UTC),
+            verdict=report.verdict,
+            headline=wording.HEADLINES[report.verdict],
+            meaning=wording.meaning(report.verdict, report.score, points),
+            score=report.score,
+            operating_points=points,
+            kinds=() if report.verdict is Verdict.AUTHENTIC else _kinds(report.type_scores),
+            kinds_caveat=wording.KINDS_CAVEAT,
+            figures=tuple(_figures(maps, report)),
+            regions=tuple(_region(number, region, image) for number, region in enumerate(report.regions, 1)),
+            reasons=tuple(shown(reason.text) for reason in report.reasons),
+            doubts=tuple(map(shown, (*report.notes, *map(_sentence, image.notes)))),
+            evidence=tuple(_section(name, evidence[name], maps.evidence.get(name)) for name in applicable),
+            inapplicable=tuple(
+                Fact(wording.measurement(name), shown(found.finding))
+                for name, found in evidence.items()
+                if not found.applicable
+            ),
+            facts=tuple(_facts(report)),
+            strengths=wording.STRENGTHS,
+            limits=wording.limits(points),
+            colour_scale=pictures.colour_scale(),
+            sha256=image.sha256,
+        )
+
+
+def facts_of(details: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """Return what a measurement found as a table; every text has been through `shown`."""
+    return tuple(islice(_details(details), MOST_FACTS))
+
+
+def _kinds(scores: Mapping[ManipulationType, float]) -> tuple[Kind, ...]:
+    kinds = (Kind(*wording.KINDS[kind], share) for kind, share in scores.items())
+    return tuple(sorted(kinds, key=lambda kind: -kind.share))
+
+
+def _figures(maps: Maps, report: ReportRecord) -> Iterator[Figure]:
+    if maps.picture is not None:
+        yield Figure("Picture", pictures.photo(maps.picture), "As it was analysed, upright.")
+    outlined = [
+        OutlinedRegion(region.polygon, region.source.polygon if region.source else ())
+        for region in report.regions
+    ]
+    if outlined or maps.picture is None:
+        threshold = report.threshold
+        limit = "" if threshold is None else f" Inside, the probability is at least {threshold:.2f}."
+        copies = " Blue: the likely source of a copy." if any(region.source for region in outlined) else ""
+        ground = " The picture itself was not kept." if maps.picture is None else ""
+        caption = f"Outlined and numbered.{limit}{copies}{ground}" if outlined else f"None.{ground}"
+        yield Figure("Marked regions", pictures.marked(maps, outlined, report.image.width), caption)
+    yield Figure(
+        "Heatmap",
+        pictures.heat(maps.heatmap),
+        "Probability that each pixel was manipulated. Bright spots alone are common in authentic photos.",
+        coloured=True,
+    )
+
+
+def _region(number: int, region: Region, image: ImageFacts) -> RegionRow:
+    kind = wording.KINDS[region.type][0] if region.type else ""
+    return RegionRow(
+        number=number,
+        place=wording.place(region.box, image.width, image.height),
+        extent=_extent(region.box),
+        share=wording.percent(region.area_share),
+        probability=f"{region.probability:.2f}",
+        kind=f"{kind}, {_source(region.source)}" if region.source else kind,
+    )
+
+
+def _source(source: CopySource) -> str:
+    xs, ys = zip(*source.polygon, strict=True)
+    extent = _span(min(xs), max(xs), min(ys), max(ys))
+    return f"from {extent}" if source.decided else f"from or to {extent}"
+
+
+def _extent(box: Box) -> str:
+    return _span(box.x, box.x + box.width - 1, box.y, box.y + box.height - 1)
+
+
+def _span(left: int, right: int, top: int, bottom: int) -> str:
+    return f"x\N{NO-BREAK SPACE}{left}–{right}, y\N{NO-BREAK SPACE}{top}–{bottom}"
+
+
+def _section(name: str, evidence: EvidenceRecord, values: NDArray[np.float32] | None) -> Section:
+    title, explanation = wording.measurement(name), evidence.explanation
+    assert evidence.strength is not None
+    return Section(
+        title=title,
+        strength=wording.strength(evidence.strength),
+        notable=evidence.notable,
+        finding=shown(evidence.finding, 2000),
+        figures=tuple(_section_figures(title, values, evidence.details)),
+        facts=facts_of(evidence.details),
+        what_you_see=explanation.what_you_see,
+        what_it_can_mean=explanation.what_it_can_mean,
+        what_it_cannot=explanation.what_it_cannot,
+    )
+
+
+def _section_figures(
+    title: str, values: NDArray[np.float32] | None, details: Mapping[str, Any]
+) -> Iterator[Figure]:
+    if values is not None and values.any():
+        yield Figure(title, pictures.heat(values), "", coloured=True)
+    preview = details.get("preview") or {}
+    if picture := pictures.from_data_uri(preview.get("picture") or ""):
+        yield Figure("Embedded preview", picture, "The small picture that the file carries of itself.")
+
+
+def _details(details: Any, label: str = "") -> Iterator[Fact]:
+    """Flatten what a measurement found; lists of lists are outlines and matrices, nothing to read."""
+    match details:
+        case {"x": _, "y": _, "width": _, "height": _}:
+            yield Fact(_heading(label), _extent(Box(**details)))
+        case {"name": name, "value": value}:
+            yield Fact(_heading(str(name)), shown(_written(value)))
+        case Mapping():
+            for key, value in details.items():
+                if key not in _UNTOLD:
+                    yield from _details(value, f"{label} {str(key).replace('_', ' ')}".strip())
+        case [{**_first}, *_]:
+            for number, item in enumerate(details, 1):
+                yield from _details(item, f"{label.removesuffix('s')} {number}")
+        case [] | [[*_], *_] | None | "":
+            pass
+        case [*_]:
+            yield Fact(_heading(label), shown(", ".join(map(_written, details))))
+        case str() if details.startswith("data:"):
+            pass
+        case _:
+            yield Fact(_heading(label), shown(_written(details)))
+
+
+def _heading(label: str) -> str:
+    return shown(label[:1].upper() + label[1:], 80)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _facts(report: ReportRecord) -> Iterator[Fact]:
+    image, bundle = report.image, report.bundle
+    yield Fact("SHA-256", image.sha256)
+    yield Fact("Size", f"{image.width} × {image.height} pixels, {wording.size(image.byte_count)}")
+    yield Fact("Format", shown(image.format))
+    yield Fact("Verdict and score", f"{report.verdict.value}, {report.score:.4f}")
+    yield Fact("Model", shown(f"{bundle.name} {bundle.version}"))
+    yield Fact("Model's SHA-256", bundle.sha256)
+    for name, version in report.versions.items():
+        yield Fact("Software", shown(f"{name} {version}"))
+
+
+def _sentence(note: str) -> str:
+    return f"On reading: {note}."

@@ -1,0 +1,73 @@
+"""The fonts of a PDF: two that come along and are embedded, and the reader's own for East Asian text.
+
+Roboto (Apache 2.0) has Latin, Greek and Cyrillic; DejaVu Sans (Bitstream Vera's licence) adds Arabic, Hebrew,
+Armenian, Georgian and symbols. An East Asian font would weigh more than the rest of the package, so those
+characters name a standard font that PDF readers have.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Set
+from importlib.resources import as_file, files
+from itertools import groupby
+from xml.sax.saxutils import escape
+
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.ttfonts import TTFont
+
+REGULAR, STRONG = "Roboto-Regular", "Roboto-Medium"
+
+_WIDER = "DejaVuSans"
+_CHINESE_AND_JAPANESE, _KOREAN = "STSong-Light", "HYSMyeongJo-Medium"
+_MISSING = "□"
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]+(?:[ \u200c\u200d]+[\u0590-\u08ff]+)*")
+
+_lock = threading.Lock()
+_covered: dict[str, Set[int]] = {}
+
+
+def register() -> None:
+    """Make the fonts known to ReportLab, once per process."""
+    with _lock:
+        if _covered:
+            return
+        for name in (_CHINESE_AND_JAPANESE, _KOREAN):
+            pdfmetrics.registerFont(UnicodeCIDFont(name))
+        for name in (REGULAR, STRONG, _WIDER):
+            with as_file(files("tamperscope.documents") / "fonts" / f"{name}.ttf") as path:
+                font = TTFont(name, str(path))
+            pdfmetrics.registerFont(font)
+            _covered[name] = font.face.charToGlyph.keys()
+
+
+def markup(text: str, font: str = REGULAR) -> str:
+    """Return text as ReportLab's paragraph markup: escaped, and each character in a font that has it.
+
+    ReportLab writes from left to right, so Arabic and Hebrew words are turned; Arabic letters stay unjoined.
+    Characters that no font has become `□`. Call `register` before.
+    """
+    visual = _RIGHT_TO_LEFT.sub(lambda words: words[0][::-1], text)
+    fonts = [_font_of(character, font) for character in visual]
+    written = [character if name else _MISSING for character, name in zip(visual, fonts, strict=True)]
+    runs = groupby(zip(fonts, written, strict=True), lambda pair: pair[0] or _WIDER)
+    return "".join(_run("".join(character for _, character in run), name, font) for name, run in runs)
+
+
+def _run(text: str, font: str, usual: str) -> str:
+    return escape(text) if font == usual else f'<font name="{font}">{escape(text)}</font>'
+
+
+def _font_of(character: str, preferred: str) -> str | None:
+    for font in (preferred, _WIDER):
+        if ord(character) in _covered[font]:
+            return font
+    for codec, font in (("gbk", _CHINESE_AND_JAPANESE), ("cp949", _KOREAN)):
+        try:
+            character.encode(codec)
+        except UnicodeEncodeError:
+            continue
+        return font
+    return None

@@ -1,0 +1,41 @@
+"""A report as one HTML file: no scripts, nothing asked of any other place, fit for printing."""
+
+from __future__ import annotations
+
+import base64
+import functools
+
+import jinja2
+from markupsafe import Markup
+
+from tamperscope.documents.document import ReportDocument
+from tamperscope.documents.pictures import EncodedPicture
+from tamperscope.report import printed_score
+
+
+def render_html(document: ReportDocument) -> str:
+    """Return the HTML of a document; equal documents give equal text.
+
+    The page forbids itself scripts and requests by a Content-Security-Policy of its own, so that it is safe
+    to open from anywhere, whatever the metadata of a hostile picture says.
+    """
+    return _template().render(document=document)
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tamperscope.documents"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["printed_score"] = printed_score
+    environment.filters["data_uri"] = _data_uri
+    return environment.get_template("report.html")
+
+
+def _data_uri(picture: EncodedPicture) -> Markup:
+    encoded = base64.b64encode(picture.data).decode("ascii")
+    return Markup("data:{};base64,{}").format(picture.media_type, Markup(encoded))  # noqa: S704

@@ -1,0 +1,406 @@
+"""A report as PDF, for A4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+from reportlab import rl_config
+from reportlab.lib.colors import HexColor, white
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    CondPageBreak,
+    Flowable,
+    Frame,
+    Image,
+    KeepTogether,
+    PageTemplate,
+    Paragraph,
+    Spacer,
+    Table,
+    TableStyle,
+)
+
+from tamperscope.documents import fonts
+from tamperscope.documents.document import Fact, Figure, ReportDocument, Section
+from tamperscope.documents.fonts import REGULAR, STRONG, markup
+from tamperscope.documents.pictures import EncodedPicture
+from tamperscope.report import Verdict, printed_score
+
+# Writing binary data as text, in pure Python, took longer than all the rest.
+rl_config.useA85 = 0
+
+_MARGIN = 18 * mm
+_WIDTH = A4[0] - 2 * _MARGIN
+_GAP = 5 * mm
+_TALLEST = 118 * mm
+
+_SOFT_NAME, _NOTABLE_NAME = "#566072", "#3a4658"
+_INK, _SOFT, _LINE = HexColor("#1c2430"), HexColor(_SOFT_NAME), HexColor("#dde2e9")
+_BAR = HexColor("#7d899b")
+_LOW, _MIDDLE, _HIGH = HexColor("#8fc7ad"), HexColor("#d5dae1"), HexColor("#e59a9f")
+_ACCENTS = {
+    Verdict.MANIPULATED: (HexColor("#a61b29"), HexColor("#fdf1f1")),
+    Verdict.INCONCLUSIVE: (HexColor("#85570a"), HexColor("#fdf6e7")),
+    Verdict.AUTHENTIC: (HexColor("#1a6447"), HexColor("#edf7f2")),
+}
+
+_BODY = ParagraphStyle("body", fontName=REGULAR, fontSize=9.5, leading=13.5, textColor=_INK)
+_FINDING = ParagraphStyle("finding", _BODY, fontName=STRONG, spaceAfter=2 * mm)
+_SMALL = ParagraphStyle("small", _BODY, fontSize=8.5, leading=11.5)
+_NOTE = ParagraphStyle("note", _SMALL, textColor=_SOFT)
+_NUMBER = ParagraphStyle("number", _SMALL, alignment=2)
+_HEAD_NUMBER = ParagraphStyle("head number", _NOTE, alignment=2)
+_POINT = ParagraphStyle("point", _BODY, leftIndent=4 * mm, bulletIndent=0.5 * mm, spaceAfter=1 * mm)
+_TITLE = ParagraphStyle("title", _BODY, fontName=STRONG, fontSize=24, leading=29)
+_SECTION = ParagraphStyle(
+    "section", _BODY, fontName=STRONG, fontSize=13, leading=17, spaceBefore=7 * mm, spaceAfter=2 * mm
+)
+_ITEM = ParagraphStyle("item", _BODY, fontName=STRONG, fontSize=11, leading=15, spaceAfter=1 * mm)
+
+_BARE: list[Any] = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)]
+_TIGHT: list[Any] = [*_BARE, ("TOPPADDING", (0, 0), (-1, -1), 0), ("BOTTOMPADDING", (0, 0), (-1, -1), 0)]
+_TOP = ("VALIGN", (0, 0), (-1, -1), "TOP")
+
+
+def render_pdf(document: ReportDocument) -> bytes:
+    """Return the PDF of a document; equal documents give equal bytes."""
+    fonts.register()
+    file = BytesIO()
+    frame = Frame(_MARGIN, _MARGIN, _WIDTH, A4[1] - 2 * _MARGIN, 0, 0, 0, 0)
+    template = _Template(
+        file,
+        pagesize=A4,
+        title=f"{document.title or 'Image analysis'}: {document.headline}",
+        subject=f"Image with SHA-256 {document.sha256}",
+        author="tamperscope",
+        creator="tamperscope",
+        producer="tamperscope",
+        lang="en",
+        # Without a fixed date and identifier the same report would never be the same file twice.
+        invariant=1,
+    )
+    template.addPageTemplates(PageTemplate(frames=[frame]))
+    template.build(list(_story(document)), canvasmaker=partial(_NumberedCanvas, document))
+    return file.getvalue()
+
+
+class _Template(BaseDocTemplate):
+    """Lists sections in the reader's table of contents."""
+
+    def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802
+        if isinstance(flowable, Paragraph) and flowable.style is _SECTION:
+            heading = flowable.getPlainText()
+            self.canv.bookmarkPage(heading)
+            self.canv.addOutlineEntry(heading, heading)
+
+
+class _NumberedCanvas(Canvas):
+    """Writes the foot of each page when it is known how many there are."""
+
+    def __init__(self, document: ReportDocument, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._document = document
+        self._pages: list[dict[str, Any]] = []
+        self.setDateFormatter(lambda *_: document.made_at.strftime("D:%Y%m%d%H%M%S+00'00'"))
+
+    def showPage(self) -> None:  # noqa: N802
+        self._pages.append(dict(self.__dict__))
+        self._startPage()  # type: ignore[attr-defined]
+
+    def save(self) -> None:
+        for number, page in enumerate(self._pages, 1):
+            self.__dict__.update(page)
+            self._foot(number)
+            super().showPage()
+        super().save()
+
+    def _foot(self, number: int) -> None:
+        self.setFont(REGULAR, 7.5)
+        self.setFillColor(_SOFT)
+        self.drawString(_MARGIN, 10 * mm, f"Image with SHA-256 {self._document.sha256}")
+        self.drawRightString(_MARGIN + _WIDTH, 10 * mm, f"{number} / {len(self._pages)}")
+
+
+def _story(document: ReportDocument) -> Iterator[Flowable]:
+    yield _head(document)
+    yield _verdict(document)
+    if document.doubts:
+        yield from _heading("Before you rely on this")
+        yield from _points(document.doubts)
+    yield Spacer(0, 6 * mm)
+    yield _figures(document)
+    if document.regions:
+        yield from _heading("Marked areas")
+        yield _regions(document)
+    if document.kinds:
+        yield KeepTogether([Paragraph("How it was manipulated, if it was", _SECTION), *_kinds(document)])
+    if document.reasons:
+        yield from _heading("What moved the score")
+        yield from _points(document.reasons)
+    if document.evidence:
+        before = [Paragraph("Evidence", _SECTION), Paragraph(markup(document.strengths), _NOTE)]
+        for section in document.evidence:
+            yield KeepTogether([*before, *_section(section, document.colour_scale)])
+            before = []
+            if section.facts:
+                yield Spacer(0, 2.5 * mm)
+                yield _facts(section.facts)
+    if document.inapplicable:
+        yield from _heading("Could not be examined")
+        yield _facts(document.inapplicable)
+    yield from _heading("What was analysed, and by what")
+    yield _facts(document.facts)
+    yield from _heading("Limits")
+    yield from _points(document.limits)
+
+
+def _head(document: ReportDocument) -> Flowable:
+    kind = f'<font name="{STRONG}">Image analysis</font>'
+    title = f"{kind} &nbsp; {markup(document.title)}" if document.title else kind
+    made_at = ParagraphStyle("made at", _NOTE, alignment=2)
+    cells = [Paragraph(title, _SMALL), Paragraph(_time(document), made_at)]
+    return Table(
+        [cells], [_WIDTH - 45 * mm, 45 * mm], style=[*_BARE, _TOP, ("BOTTOMPADDING", (0, 0), (-1, -1), 8)]
+    )
+
+
+def _time(document: ReportDocument) -> str:
+    return document.made_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _verdict(document: ReportDocument) -> Flowable:
+    accent, tint = _ACCENTS[document.verdict]
+    title = ParagraphStyle("headline", _TITLE, textColor=accent)
+    inside = _WIDTH - 12 * mm
+    cells: list[Flowable] = [
+        Paragraph(document.headline, title),
+        Spacer(0, 1.5 * mm),
+        Paragraph(markup(document.meaning), _BODY),
+        Spacer(0, 3 * mm),
+        _ScoreScale(document, inside),
+    ]
+    style: list[Any] = [
+        ("BACKGROUND", (0, 0), (-1, -1), tint),
+        ("LINEBEFORE", (0, 0), (0, -1), 4, accent),
+        ("LEFTPADDING", (0, 0), (-1, -1), 6 * mm),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 6 * mm),
+        ("TOPPADDING", (0, 0), (-1, -1), 4 * mm),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 3 * mm),
+    ]
+    return Table([[cells]], [_WIDTH], style=style)
+
+
+class _ScoreScale(Flowable):
+    """The score on its way from 0 to 1, with the limits between the verdicts."""
+
+    def __init__(self, document: ReportDocument, width: float) -> None:
+        super().__init__()
+        self.width, self.height = width, 14 * mm
+        self._score = document.score
+        self._points = document.operating_points
+
+    def draw(self) -> None:
+        canvas, bottom, thick = self.canv, 5 * mm, 3 * mm
+        limits = [self._points.authentic_below, self._points.manipulated_above] if self._points else []
+        ends = [0.0, *limits, 1.0] if limits else [0.0, 1.0]
+        colours = [_LOW, _MIDDLE, _HIGH] if limits else [_MIDDLE]
+        for start, end, colour in zip(ends, ends[1:], colours, strict=False):
+            canvas.setFillColor(colour)
+            canvas.rect(start * self.width, bottom, (end - start) * self.width, thick, stroke=0, fill=1)
+        canvas.setFillColor(_SOFT)
+        canvas.setStrokeColor(_SOFT)
+        canvas.setFont(REGULAR, 8)
+        canvas.drawString(0, 1 * mm, "0")
+        canvas.drawRightString(self.width, 1 * mm, "1")
+        for limit in dict.fromkeys(limits):
+            canvas.line(limit * self.width, bottom - 1 * mm, limit * self.width, bottom + thick + 1 * mm)
+            canvas.drawCentredString(limit * self.width, 1 * mm, f"{limit:.2f}")
+        at = self._score * self.width
+        canvas.setFillColor(_INK)
+        canvas.setStrokeColor(white)
+        tip = canvas.beginPath()
+        tip.moveTo(at, bottom)
+        tip.lineTo(at - 2 * mm, bottom + 4.2 * mm)
+        tip.lineTo(at + 2 * mm, bottom + 4.2 * mm)
+        tip.close()
+        canvas.drawPath(tip, stroke=1, fill=1)
+        canvas.setFont(STRONG, 10)
+        canvas.drawCentredString(
+            min(max(at, 4 * mm), self.width - 4 * mm), bottom + 5.4 * mm, printed_score(self._score)
+        )
+
+
+def _figures(document: ReportDocument) -> Flowable:
+    """Set the marked areas large beside the others; tall pictures side by side."""
+    shown, scale = document.figures, document.colour_scale
+    tall = shown[0].picture.height > shown[0].picture.width
+    if len(shown) == 3 and not tall:
+        picture, marked, heat = shown
+        right = (_WIDTH - _GAP) / 3
+        left = _WIDTH - _GAP - right
+        columns = [
+            _figure(marked, left, scale),
+            "",
+            [*_figure(picture, right, scale), Spacer(0, 3 * mm), *_figure(heat, right, scale)],
+        ]
+        return Table([columns], [left, _GAP, right], style=[*_TIGHT, _TOP])
+    width = (_WIDTH - (len(shown) - 1) * _GAP) / max(2, len(shown))
+    cells: list[Any] = []
+    widths: list[float] = []
+    for figure in shown:
+        cells += [_figure(figure, width, scale), ""]
+        widths += [width, _GAP]
+    return Table([cells[:-1]], widths[:-1], style=[*_TIGHT, _TOP], hAlign="LEFT")
+
+
+def _figure(figure: Figure, width: float, colour_scale: EncodedPicture) -> list[Flowable]:
+    parts: list[Flowable] = [_image(figure.picture, width)]
+    if figure.coloured:
+        bar = width - 8 * mm
+        ends = [
+            Paragraph("0", _NOTE),
+            Image(BytesIO(colour_scale.data), bar - 2 * mm, 1.6 * mm),
+            Paragraph("1", _HEAD_NUMBER),
+        ]
+        parts.append(
+            Table([ends], [4 * mm, bar, 4 * mm], style=[*_BARE, ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])
+        )
+    if figure.caption:
+        parts.append(Spacer(0, 1 * mm))
+        parts.append(
+            Paragraph(f'<font name="{STRONG}">{figure.title}.</font> {markup(figure.caption)}', _NOTE)
+        )
+    return parts
+
+
+def _image(picture: EncodedPicture, width: float) -> Image:
+    height = width * picture.height / picture.width
+    if height > _TALLEST:
+        width, height = width * _TALLEST / height, _TALLEST
+    return Image(BytesIO(picture.data), width, height, hAlign="LEFT")
+
+
+def _regions(document: ReportDocument) -> Flowable:
+    explained = any(region.kind for region in document.regions)
+    heads = (
+        "No.",
+        "Where",
+        "Pixels",
+        "Share of picture",
+        "Mean probability",
+        "Evidence" if explained else "",
+    )
+    rows = [_region_cells(heads, _NOTE, _HEAD_NUMBER)]
+    for region in document.regions:
+        texts = (str(region.number), region.place, region.extent, region.share, region.probability)
+        rows.append(_region_cells((*texts, region.kind), _SMALL, _NUMBER))
+    widths = [8 * mm, 21 * mm, 38 * mm, 25 * mm, 27 * mm]
+    last = [("LEFTPADDING", (5, 0), (5, -1), 4 * mm)]
+    return _table(rows, [*widths, _WIDTH - sum(widths)], last, repeated=1)
+
+
+def _region_cells(texts: Sequence[str], words: ParagraphStyle, numbers: ParagraphStyle) -> list[Flowable]:
+    return [
+        Paragraph(markup(text), numbers if column in (3, 4) else words) for column, text in enumerate(texts)
+    ]
+
+
+def _kinds(document: ReportDocument) -> Iterator[Flowable]:
+    rows = [
+        [
+            Paragraph(kind.name, _SMALL),
+            _Bar(kind.share, 45 * mm),
+            Paragraph(f"{kind.share:.2f}", _NUMBER),
+            Paragraph(kind.meaning, _NOTE),
+        ]
+        for kind in document.kinds
+    ]
+    widths = [25 * mm, 45 * mm, 14 * mm]
+    yield _table(rows, [*widths, _WIDTH - sum(widths)], [("LEFTPADDING", (3, 0), (3, -1), 5 * mm)])
+    yield Spacer(0, 1.5 * mm)
+    yield Paragraph(markup(document.kinds_caveat), _NOTE)
+
+
+class _Bar(Flowable):
+    def __init__(self, share: float, width: float) -> None:
+        super().__init__()
+        self.width, self.height, self._share = width, 2.4 * mm, share
+
+    def draw(self) -> None:
+        self.canv.setFillColor(_BAR)
+        self.canv.rect(0, 0, max(0.6, self._share * self.width), self.height, stroke=0, fill=1)
+
+
+def _section(section: Section, colour_scale: EncodedPicture) -> Iterator[Flowable]:
+    look = f'color="white" backColor="{_NOTABLE_NAME}"' if section.notable else f'color="{_SOFT_NAME}"'
+    strength = f'&nbsp; <font name="{REGULAR}" size="8.5" {look}>&nbsp;{section.strength}&nbsp;</font>'
+    explanation = [
+        [Paragraph(label, _NOTE), Paragraph(markup(text), _SMALL)]
+        for label, text in (
+            ("What you see", section.what_you_see),
+            ("What it can mean", section.what_it_can_mean),
+            ("What it cannot tell", section.what_it_cannot),
+        )
+    ]
+    yield Spacer(0, 4 * mm)
+    yield _Rule()
+    yield Spacer(0, 3 * mm)
+    yield Paragraph(f"{section.title}{strength}", _ITEM)
+    yield Paragraph(markup(section.finding, STRONG), _FINDING)
+    if section.figures:
+        left = 62 * mm
+        pictures = [
+            part
+            for figure in section.figures
+            for part in (*_figure(figure, left, colour_scale), Spacer(0, 2 * mm))
+        ]
+        stacked = [part for pair in explanation for part in (*pair, Spacer(0, 1.2 * mm))]
+        cells = [pictures, "", stacked]
+        yield Table([cells], [left, _GAP, _WIDTH - left - _GAP], style=[*_TIGHT, _TOP])
+    else:
+        width = (_WIDTH - 2 * _GAP) / 3
+        first, second, third = explanation
+        cells = [first, "", second, "", third]
+        yield Table([cells], [width, _GAP, width, _GAP, width], style=[*_TIGHT, _TOP])
+
+
+class _Rule(Flowable):
+    def __init__(self) -> None:
+        super().__init__()
+        self.width, self.height = _WIDTH, 0.5
+
+    def draw(self) -> None:
+        self.canv.setStrokeColor(_LINE)
+        self.canv.line(0, 0, _WIDTH, 0)
+
+
+def _facts(facts: Sequence[Fact]) -> Flowable:
+    rows: list[list[Flowable]] = [
+        [Paragraph(markup(fact.label), _NOTE), Paragraph(markup(fact.value), _SMALL)] for fact in facts
+    ]
+    return _table(rows, [42 * mm, _WIDTH - 42 * mm])
+
+
+def _table(
+    rows: list[list[Flowable]], widths: list[float], style: Sequence[tuple[Any, ...]] = (), repeated: int = 0
+) -> Flowable:
+    lines = ("LINEBELOW", (0, 0), (-1, -1), 0.5, _LINE)
+    vertical = [("TOPPADDING", (0, 0), (-1, -1), 2.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5), _TOP]
+    return Table(rows, widths, repeatRows=repeated, style=TableStyle([*_BARE, *vertical, lines, *style]))
+
+
+def _points(texts: Sequence[str]) -> Iterator[Flowable]:
+    for text in texts:
+        yield Paragraph(markup(text), _POINT, bulletText="•")
+
+
+def _heading(text: str) -> Iterator[Flowable]:
+    yield CondPageBreak(40 * mm)
+    yield Paragraph(text, _SECTION)

@@ -1,0 +1,204 @@
+"""The pictures of a report: scaled to what a page can show, regions outlined and numbered, encoded once."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+from numpy.typing import NDArray
+
+from tamperscope.images import rendering
+from tamperscope.report import Report
+
+LARGE, SMALL = 1200, 720
+"""Longest side in pixels of the figures that show the picture, and of those that show a map."""
+
+Points = Sequence[Sequence[int]]
+"""(x, y) in pixels of the upright image."""
+
+_REGION, _SOURCE, _EDGE = (255, 64, 160), (0, 200, 255), (20, 20, 20)
+_GROUND = 48
+"""Grey on which regions are drawn where the picture was not kept."""
+
+_Sample = TypeVar("_Sample", np.uint8, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What a report has as arrays, at the image's size or a smaller one of the same proportions."""
+
+    mask: NDArray[np.bool_]
+    """(height, width)"""
+    heatmap: NDArray[np.float32]
+    """(height, width) in 0..1"""
+    evidence: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Each (height, width) in 0..1, by the measurement's name."""
+    picture: NDArray[np.uint8] | None = None
+    """(height, width, 3) RGB; None where the picture was not kept."""
+
+    @classmethod
+    def of(cls, report: Report, picture: NDArray[np.uint8] | None) -> Maps:
+        """Take them from a report, and the picture, (height, width, 3) RGB, from who still has it."""
+        maps = {name: item.map for name, item in report.evidence.items() if item.map is not None}
+        return cls(report.mask, report.heatmap, maps, picture)
+
+    @classmethod
+    def from_files(
+        cls,
+        mask: bytes,
+        heatmap: bytes,
+        evidence: Mapping[str, bytes],
+        picture: NDArray[np.uint8] | None = None,
+    ) -> Maps:
+        """Read them back from 8-bit grey images, in which 255 stands for True and for 1."""
+        maps = {name: _shares(data) for name, data in evidence.items()}
+        return cls(rendering.decode_grey_png(mask) > 127, _shares(heatmap), maps, picture)
+
+
+@dataclass(frozen=True)
+class OutlinedRegion:
+    """One region to outline."""
+
+    polygon: Points
+    source: Points = ()
+    """Where it was copied from, if that is known."""
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """An encoded image."""
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+
+
+def photo(pixels: NDArray[np.uint8]) -> EncodedPicture:
+    """Encode the picture itself, (height, width, 3) RGB."""
+    return _jpeg(_fitted(pixels, LARGE))
+
+
+def marked(maps: Maps, regions: Sequence[OutlinedRegion], image_width: int) -> EncodedPicture:
+    """Draw the outline and number of each region over the picture, or over the mask where there is none.
+
+    Regions are in pixels of an image of `image_width`.
+    """
+    if maps.picture is not None:
+        canvas = _fitted(maps.picture, LARGE)
+    else:
+        canvas = np.repeat(_fitted(_on_ground(maps.mask), LARGE)[..., None], 3, axis=2)
+    scale = canvas.shape[1] / image_width
+    tinted = canvas.copy()
+    for region in regions:
+        _fill(tinted, region.polygon, scale)
+    canvas = cv2.addWeighted(tinted, 0.22, canvas, 0.78, 0)
+    for region in regions:
+        _outline(canvas, region.source, scale, _SOURCE)
+        _outline(canvas, region.polygon, scale, _REGION)
+        _arrow(canvas, region, scale)
+    return _jpeg(_numbered(canvas, regions, scale))
+
+
+def heat(values: NDArray[np.float32]) -> EncodedPicture:
+    """Colour a map, (height, width) in 0..1, dark for 0 to bright for 1."""
+    coloured = rendering.heatmap(_fitted(values, SMALL))
+    return min(_png(coloured), _jpeg(coloured), key=lambda picture: len(picture.data))
+
+
+def from_data_uri(address: str) -> EncodedPicture | None:
+    """Take a small PNG out of a report's details; None where there is none."""
+    head, _, encoded = address.partition(",")
+    if head != "data:image/png;base64":
+        return None
+    return photo(np.asarray(PIL.Image.open(BytesIO(base64.b64decode(encoded))).convert("RGB")))
+
+
+def colour_scale() -> EncodedPicture:
+    """Draw the colours of `heat` from 0 on the left to 1 on the right."""
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)
+    return _png(rendering.heatmap(np.repeat(ramp[None], 8, axis=0)))
+
+
+def _fitted(pixels: NDArray[_Sample], longest: int) -> NDArray[_Sample]:
+    """Scale to `longest`; small images only by half of it, so that outlines and numbers can be read."""
+    height, width = pixels.shape[:2]
+    side = max(height, width)
+    goal = min(longest, max(side, longest // 2))
+    if side == goal:
+        return pixels
+    size = max(1, round(width * goal / side)), max(1, round(height * goal / side))
+    way = cv2.INTER_AREA if goal < side else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=way), pixels.dtype)
+
+
+def _on_ground(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.where(mask, 255, _GROUND).astype(np.uint8)
+
+
+def _scaled(points: Points, scale: float) -> NDArray[np.int32]:
+    return np.rint((np.array(points, np.float64) + 0.5) * scale - 0.5).astype(np.int32).reshape(-1, 1, 2)
+
+
+def _fill(canvas: NDArray[np.uint8], points: Points, scale: float) -> None:
+    if points:
+        cv2.fillPoly(canvas, [_scaled(points, scale)], _REGION, cv2.LINE_AA)
+
+
+def _outline(canvas: NDArray[np.uint8], points: Points, scale: float, colour: tuple[int, int, int]) -> None:
+    if points:
+        for width, stroke in ((5, _EDGE), (2, colour)):
+            cv2.polylines(canvas, [_scaled(points, scale)], True, stroke, width, cv2.LINE_AA)
+
+
+def _arrow(canvas: NDArray[np.uint8], region: OutlinedRegion, scale: float) -> None:
+    if region.source and region.polygon:
+        start, end = (_scaled(points, scale).mean(axis=0)[0] for points in (region.source, region.polygon))
+        tip = 14 / max(14.0, float(np.hypot(*(end - start))))
+        for width, stroke in ((5, _EDGE), (2, _SOURCE)):
+            cv2.arrowedLine(
+                canvas, start.astype(int), end.astype(int), stroke, width, cv2.LINE_AA, tipLength=tip
+            )
+
+
+def _numbered(
+    canvas: NDArray[np.uint8], regions: Sequence[OutlinedRegion], scale: float
+) -> NDArray[np.uint8]:
+    """Put each region's number at its upper left corner, inside the picture."""
+    sheet = PIL.Image.fromarray(canvas)
+    drawing = PIL.ImageDraw.Draw(sheet)
+    radius = 15
+    font = PIL.ImageFont.load_default(18)
+    for number, region in enumerate(regions, 1):
+        left, top = _scaled(region.polygon, scale).min(axis=(0, 1)) if region.polygon else (0, 0)
+        x = int(np.clip(left, radius, max(radius, sheet.width - radius)))
+        y = int(np.clip(top, radius, max(radius, sheet.height - radius)))
+        drawing.ellipse((x - radius, y - radius, x + radius, y + radius), _REGION, _EDGE, 2)
+        drawing.text((x, y), str(number), "white", font, anchor="mm", stroke_width=1, stroke_fill=_EDGE)
+    return np.asarray(sheet)
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> EncodedPicture:
+    return _encoded(pixels, "JPEG", quality=85)
+
+
+def _png(pixels: NDArray[np.uint8]) -> EncodedPicture:
+    return _encoded(pixels, "PNG")
+
+
+def _encoded(pixels: NDArray[np.uint8], file_format: str, **options: int) -> EncodedPicture:
+    file = BytesIO()
+    PIL.Image.fromarray(pixels).save(file, file_format, **options)
+    return EncodedPicture(file.getvalue(), f"image/{file_format.lower()}", pixels.shape[1], pixels.shape[0])
+
+
+def _shares(data: bytes) -> NDArray[np.float32]:
+    return rendering.decode_grey_png(data).astype(np.float32) / np.float32(255)

@@ -1,0 +1,115 @@
+"""Which parts of an image another part repeats bit by bit: equal windows, found by sorting their hashes.
+
+The exact match of Fridrich, Soukal and Lukas ("Detection of copy-move forgery in digital images", DFRWS
+2003), by hashes that roll over the image (Karp and Rabin 1987, "Efficient randomized pattern-matching
+algorithms"). Noise never repeats bit by bit, so a few dozen windows are proof where hundreds of similar ones
+are none: it finds small and smooth copies in what was saved without loss, and nothing in a JPEG made after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.evidence.clones.keypoints import NEAREST_COPY, Repetition
+
+FEWEST_WINDOWS = 32
+"""Equal windows, at every pixel, by the same shift."""
+MOST_ALIKE = 4
+"""Windows that equal one another; more of them are a pattern that was drawn, not photographed."""
+_SIDE = 8
+"""Of a window, in pixels."""
+_LEAST_DETAIL = 0.75
+"""Share of a window that is not what its neighbours continue, as noise is, and writing is not."""
+_PLACE_BITS = 24
+"""Of a 64-bit number, for the place; the others are the hash. 2^24 windows are more than are looked at."""
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_ACROSS = np.uint64(0xD6E8FEB86659FD93)
+_DOWN = np.uint64(0xBF58476D1CE4E5B9)
+
+
+def find_copies(pixels: NDArray[np.uint8]) -> Iterator[Repetition]:
+    """Yield the shifts by which much of an RGB image, (height, width, 3), equals itself, the most first.
+
+    Raises `ValueError` for an image of more than 2^24 pixels.
+    """
+    if pixels[..., 0].size > 1 << _PLACE_BITS:
+        raise ValueError("exact copies are looked for in images of up to 2^24 pixels")
+    first, second = _equal_windows(pixels)
+    width = pixels.shape[1] - _SIDE + 1
+    source, target = (np.stack([place % width, place // width], 1) for place in (first, second))
+    shift = target - source
+    far = np.square(shift).sum(1) >= NEAREST_COPY**2
+    source, target, shift = source[far], target[far], shift[far]
+    shifts, of_pair, counts = np.unique(shift, axis=0, return_inverse=True, return_counts=True)
+    for most in np.argsort(-counts, kind="stable"):
+        if counts[most] < FEWEST_WINDOWS:
+            return
+        right, down = shifts[most]
+        here = of_pair.ravel() == most
+        yield Repetition(
+            np.array([[1.0, 0, right], [0, 1, down]]),
+            (source[here] + _SIDE // 2).astype(np.float32),
+            (target[here] + _SIDE // 2).astype(np.float32),
+            likeness=1.0,
+            by_keypoints=False,
+        )
+
+
+def _equal_windows(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pairs of detailed windows that are equal: the places of the one and of the other.
+
+    A place counts the windows from left to right and from top to bottom, and the one is before the other.
+    """
+    place_mask = np.uint64((1 << _PLACE_BITS) - 1)
+    places = np.flatnonzero(_detailed(pixels))
+    keys = (_hashes(pixels).ravel()[places] & ~place_mask) | places.astype(np.uint64)
+    keys.sort()
+    hashes, places = keys >> np.uint64(_PLACE_BITS), (keys & place_mask).astype(np.intp)
+    pattern = np.zeros(len(hashes), bool)
+    for start in np.flatnonzero(hashes[MOST_ALIKE:] == hashes[:-MOST_ALIKE]):
+        pattern[start : start + MOST_ALIKE + 1] = True
+    hashes, places = hashes[~pattern], places[~pattern]
+    pairs = []
+    for apart in range(1, MOST_ALIKE):
+        equal = np.flatnonzero(hashes[apart:] == hashes[:-apart])
+        pairs.append((places[equal], places[equal + apart]))
+    first, second = zip(*pairs, strict=True)
+    return np.concatenate(first), np.concatenate(second)
+
+
+def _hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return a hash of each window, (height - 7, width - 7), the higher bits the better."""
+    red, green, blue = (pixels[..., channel].astype(np.uint64) for channel in range(3))
+    values = ((red << np.uint64(16)) + (green << np.uint64(8)) + blue + np.uint64(1)) * _MIX
+    values ^= values >> np.uint64(32)
+    height, width = values.shape
+    across = np.zeros((height, width - _SIDE + 1), np.uint64)
+    for start in range(_SIDE):
+        across *= _ACROSS
+        across += values[:, start : start + across.shape[1]]
+    down = np.zeros((height - _SIDE + 1, across.shape[1]), np.uint64)
+    for start in range(_SIDE):
+        down *= _DOWN
+        down += across[start : start + len(down)]
+    down ^= down >> np.uint64(32)
+    down *= _MIX
+    return down
+
+
+def _detailed(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which windows are full of detail, (height - 7, width - 7)."""
+    gray = pixels.sum(2, dtype=np.int16)
+    mixed = gray[1:, 1:] - gray[1:, :-1] - gray[:-1, 1:] + gray[:-1, :-1]
+    share = cv2.boxFilter(
+        (mixed != 0).astype(np.float32),
+        -1,
+        (_SIDE - 1, _SIDE - 1),
+        anchor=(0, 0),
+        borderType=cv2.BORDER_CONSTANT,
+    )
+    height, width = gray.shape
+    return np.asarray(share[: height - _SIDE + 1, : width - _SIDE + 1] >= _LEAST_DETAIL)

@@ -1,0 +1,282 @@
+"""Clones: areas of an image that are copies of one another (copy-move).
+
+    evidence = clones.measure(image)
+    evidence.clones[0].source_mask, evidence.clones[0].target_mask, evidence.clones[0].transform
+
+Keypoints are matched within the image (`_self_matching`), peaks of its autocorrelation show plain shifts
+(`_plain_shifts`), and equal windows what was copied bit by bit (`_exact_copies`); what they suggest is
+verified pixel by pixel (`_repeated_areas`). What merely looks alike, such as windows and fences, is told from
+copies by how well fine detail and noise repeat, by how many places agree, and by its outline. Which of the
+two areas is the copy is weighed by how each sits in its surroundings, and by traces of interpolation
+(`_direction`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.evidence.clones.direction import compare, pasted_log_odds
+from tamperscope.evidence.clones.exact import find_copies
+from tamperscope.evidence.clones.keypoints import Gray, Repetition, find_repetitions, fisher_z
+from tamperscope.evidence.clones.shifts import find_shifts
+from tamperscope.evidence.clones.verification import Mask, RepeatedAreas, verify
+from tamperscope.images import Image
+from tamperscope.images.contours import polygon
+from tamperscope.images.drawings import plain
+from tamperscope.report import NOTABLE, Box, Evidence, Explanation
+
+NAME = "clones"
+
+MOST_PIXELS = 2_000_000
+"""Larger images are scaled down to this, which bounds time and memory."""
+SMALLEST_SIDE = 64
+"""Pixels; below it, too few keypoints are found to say anything."""
+MOST_VERIFIED = 8
+"""How many of the most certain repetitions of each kind are verified pixel by pixel."""
+LEAST_LIKE = 0.7
+"""How alike a pair must be, by Fisher's z, in units of the image's best: the rest is the pattern's own."""
+MOST_PLAIN = 0.28
+"""Share of plain pixels that a copy of something photographed may have; pairs of writing have more
+(docs/experiments.md, 30)."""
+DECIDED = 0.7
+"""Probability from which the likelier copy alone is marked. Below it, marking both areas costs less: of two
+equally large areas, both have an F1 of 2/3 whichever is the copy."""
+
+# What the strength of a pair is weighed from, see `_strength`.
+STRENGTH_TERMS = ("likeness", "log matches", "whole pixels", "no keypoints", "solidity", "log length")
+_WEIGHTS = (1.22, 2.03, 0.56, -3.27, -3.15, -3.73)
+_INTERCEPT = 2.32
+
+EXPLANATION = Explanation(
+    what_you_see=(
+        "Pairs of areas that repeat one another down to the fine detail. In each pair, one is marked as the "
+        "source and one as the copy."
+    ),
+    what_it_can_mean=(
+        "A part of the picture was copied to another place in it, to add something or to cover something. "
+        "Two things that merely look alike differ in their detail and noise."
+    ),
+    what_it_cannot=(
+        "Which of the two areas is the copy is a guess; where it is not certain enough, both are marked. "
+        "Prints, logos and machine-made patterns can repeat by themselves. Copies of small or featureless "
+        "areas, and copies that were distorted or strongly compressed, are missed."
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Clone:
+    """Two areas of an image of which one is a copy of the other."""
+
+    source_mask: Mask
+    """(height, width): the area that was copied, probably."""
+    target_mask: Mask
+    """(height, width): the copy, probably; it may be the other way round."""
+    transform: NDArray[np.float64]
+    """(2, 3) affine: takes (x, y, 1) in the source to (x, y) in the target, in pixels of the image."""
+    matches: int
+    """How many places agree on the transform."""
+    strength: float
+    """`NOTABLE` to 1, as in `Evidence`."""
+    certainty: float
+    """Probability, 0.5 to 1, that the target is the copy, and not the source."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is certain enough that the target is the copy."""
+        return self.certainty >= DECIDED
+
+    @property
+    def marked(self) -> Mask:
+        """(height, width): the copy, or both areas where it is not certain enough which one it is."""
+        return self.target_mask if self.decided else self.source_mask | self.target_mask
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the clone with outlines in place of its masks, in types that `json.dumps` takes."""
+        return {
+            "source": _outlined(self.source_mask),
+            "target": _outlined(self.target_mask),
+            "transform": (self.transform.round(4) + 0.0).tolist(),  # no -0.0
+            "change": _manner(self),
+            "matches": self.matches,
+            "strength": round(self.strength, 4),
+            "certainty": round(self.certainty, 4),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class CloneEvidence(Evidence):
+    """The copies within an image, the strongest first; the map marks both areas of each, as strongly.
+
+    The details are `{"clones": [...]}`, as `Clone.to_json` gives them.
+    """
+
+    clones: tuple[Clone, ...] = ()
+
+
+def measure(image: Image) -> CloneEvidence:
+    """Find the areas of an image that are copies of one another."""
+    if min(image.height, image.width) < SMALLEST_SIDE:
+        return _evidence(
+            f"The image is too small to look for copies: that takes {SMALLEST_SIDE} pixels each way.",
+            strength=None,
+        )
+    if image.drawn:
+        return _evidence(
+            "The picture is filled with plain colours, as screenshots and drawings are. Writing and symbols "
+            "repeat by themselves, so copies cannot be told from them.",
+            strength=None,
+        )
+    gray, scale = _within_budget(image.pixels)
+    lossless = scale == 1 and image.format != "JPEG"
+    found = repetitions(gray, image.pixels if lossless else None)
+    verified = [verify(gray, repetition) for repetition in found]
+    photographed = [areas for areas in verified if areas is not None and not _drawn(areas, gray)]
+    repeated = sorted(photographed, key=_strength, reverse=True)
+    strength = _strength(repeated[0]) if repeated else 0.0
+    certain = _unlike_patterns([areas for areas in repeated if _strength(areas) >= NOTABLE])
+    clones = tuple(_clone(areas, image.pixels, scale) for areas in _distinct(certain))
+    strength_map = np.zeros(image.pixels.shape[:2], np.float32)
+    for clone in reversed(clones):
+        strength_map[clone.source_mask | clone.target_mask] = clone.strength
+    return _evidence(_finding(clones), strength, strength_map, clones)
+
+
+def repetitions(gray: Gray, pixels: NDArray[np.uint8] | None = None) -> list[Repetition]:
+    """Return what may be repeated in `gray` (height, width; 0 to 255), not verified yet.
+
+    `pixels` are the same in RGB where nothing was lost since it was edited: what they repeat bit by bit
+    is among it.
+    """
+    exact = [] if pixels is None else list(find_copies(pixels))[:MOST_VERIFIED]
+    shifts = sorted(find_shifts(gray), key=lambda repetition: -repetition.weight)
+    return exact + shifts[:MOST_VERIFIED] + find_repetitions(gray)[:MOST_VERIFIED]
+
+
+def _evidence(
+    finding: str,
+    strength: float | None,
+    strength_map: NDArray[np.float32] | None = None,
+    clones: tuple[Clone, ...] = (),
+) -> CloneEvidence:
+    details = {"clones": [clone.to_json() for clone in clones]}
+    return CloneEvidence(NAME, EXPLANATION, finding, strength, strength_map, details, clones)
+
+
+def _finding(clones: tuple[Clone, ...]) -> str:
+    if not clones:
+        return "No area of the image is a copy of another, as far as can be seen."
+    if len(clones) == 1:
+        return f"An area was probably copied to another place in the image, {_manner(clones[0])}."
+    manners = "; ".join(dict.fromkeys(_manner(clone) for clone in clones))
+    return f"{len(clones)} areas were probably copied to other places in the image: {manners}."
+
+
+def _manner(clone: Clone) -> str:
+    """Say how the copy differs: `unchanged`, or `mirrored, turned by 30 degrees, scaled to 120 %`."""
+    (a, b), (c, d) = clone.transform[:, :2]
+    mirrored = a * d < b * c
+    if mirrored:  # left to right; the rest is turning and scaling
+        a, c = -a, -c
+    degrees = round(float(np.degrees(np.arctan2(c, a))))
+    scale = float(np.sqrt(abs(a * d - b * c)))
+    changes = [
+        "mirrored" if mirrored else "",
+        f"turned by {abs(degrees)} degrees" if abs(degrees) > 2 else "",
+        f"scaled to {scale:.0%}" if abs(scale - 1) > 0.03 else "",
+    ]
+    return ", ".join(filter(None, changes)) or "unchanged"
+
+
+def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    scale = min(1.0, float(np.sqrt(MOST_PIXELS / gray.size)))
+    if scale < 1:
+        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return gray, scale
+
+
+def _drawn(areas: RepeatedAreas, gray: Gray) -> bool:
+    """Return whether a pair is writing or symbols within a photograph or beside one."""
+    return float(plain(gray)[areas.target].mean()) > MOST_PLAIN
+
+
+def _strength(areas: RepeatedAreas) -> float:
+    """Return 0 to 1, `NOTABLE` where authentic photos hardly ever get.
+
+    A logistic regression of copies against lookalikes, both in synthesised images, as
+    `benchmarks/fit_clones.py` fits it; its intercept is lowered so that 2 % of authentic photos are notable.
+    """
+    score = float(np.dot(_WEIGHTS, strength_terms(areas))) + _INTERCEPT
+    return float(1 / (1 + np.exp(-score)))
+
+
+def strength_terms(areas: RepeatedAreas) -> tuple[float, ...]:
+    """Return what the strength of a pair is weighed from, as `STRENGTH_TERMS` names it."""
+    repetition, outline = areas.repetition, areas.outline
+    return (
+        fisher_z(repetition.likeness),
+        float(np.log(repetition.matches)),
+        float(repetition.whole_pixels),
+        float(not repetition.by_keypoints),
+        outline.solidity,
+        float(np.log(outline.length)),
+    )
+
+
+def _unlike_patterns(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
+    """Drop the areas that are alike as the image's pattern is, where another pair is more alike than that."""
+    likeness = [fisher_z(areas.repetition.likeness) for areas in repeated]
+    return [areas for areas, z in zip(repeated, likeness, strict=True) if z >= LEAST_LIKE * max(likeness)]
+
+
+def _distinct(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
+    """Drop areas that are mostly the same pair as a stronger one before them, in whichever direction."""
+    distinct: list[RepeatedAreas] = []
+    for areas in repeated:
+        if not any(_same(areas, other) for other in distinct):
+            distinct.append(areas)
+    return distinct
+
+
+def _same(areas: RepeatedAreas, other: RepeatedAreas) -> bool:
+    straight = _shared(areas.source, other.source), _shared(areas.target, other.target)
+    crossed = _shared(areas.source, other.target), _shared(areas.target, other.source)
+    return max(min(straight), min(crossed)) > 0.5
+
+
+def _shared(area: Mask, other: Mask) -> float:
+    return float((area & other).sum() / area.sum())
+
+
+def _clone(areas: RepeatedAreas, pixels: NDArray[np.uint8], scale: float) -> Clone:
+    """Put the pair into the image's own resolution, the likelier copy as its target."""
+    source, target = (_resized(area, pixels.shape) for area in (areas.source, areas.target))
+    transform = areas.repetition.transform
+    transform = np.column_stack([transform[:, :2], transform[:, 2] / scale])
+    log_odds = pasted_log_odds(compare(pixels, source, target, transform))
+    if log_odds < 0:
+        source, target, transform = target, source, cv2.invertAffineTransform(transform)
+    return Clone(
+        source_mask=source,
+        target_mask=target,
+        transform=transform,
+        matches=areas.repetition.matches,
+        strength=_strength(areas),
+        certainty=float(1 / (1 + np.exp(-abs(log_odds)))),
+    )
+
+
+def _outlined(mask: Mask) -> dict[str, Any]:
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return {"box": asdict(Box(x, y, width, height)), "polygon": [list(point) for point in polygon(mask)]}
+
+
+def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    size = shape[1], shape[0]
+    return np.asarray(cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0)

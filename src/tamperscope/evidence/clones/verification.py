@@ -1,0 +1,183 @@
+"""Where exactly one part of an image repeats another: keypoint matches verified pixel by pixel.
+
+The image is warped by the transform that the matches agree on; where it then correlates with itself, it is
+repeated (the correlation map of Pan and Lyu 2010, "Region duplication detection using image feature
+matching").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.evidence.clones.keypoints import QUANTISATION_VARIANCE, Gray, Repetition
+
+Mask = NDArray[np.bool_]
+
+CORRELATED = 0.8
+"""Correlation from which two windows count as the same."""
+LOOSELY_CORRELATED = 0.7
+"""The same for what hangs together with such windows."""
+SMALLEST_AREA = 50
+"""Pixels."""
+LARGEST_OVERLAP = 0.1
+"""Share of the target that may lie in the source: what lies on itself is a pattern."""
+_WINDOW = 9
+
+
+@dataclass(frozen=True)
+class ShapeStatistics:
+    """The shape of the largest part of an area: people cut along simple lines, lookalikes fray."""
+
+    solidity: float
+    """Share of the convex hull that it fills, 0 to 1."""
+    length: float
+    """Its outline's, in units of the square root of its area: 3.5 for a disc, 4 for a square."""
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatedAreas:
+    """Two areas that repeat one another pixel by pixel."""
+
+    source: Mask
+    """(height, width)"""
+    target: Mask
+    """(height, width)"""
+    repetition: Repetition
+    """What maps the source onto the target."""
+
+    @property
+    def outline(self) -> ShapeStatistics:
+        """The shape of the target."""
+        contours, _ = cv2.findContours(self.target.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        largest = max(contours, key=cv2.contourArea)
+        area = cv2.contourArea(largest) + 1
+        return ShapeStatistics(
+            solidity=float(area / (cv2.contourArea(cv2.convexHull(largest)) + 1)),
+            length=float(cv2.arcLength(largest, closed=True) / np.sqrt(area)),
+        )
+
+
+def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
+    """Return the areas around the matches that repeat one another pixel by pixel; None if there are none."""
+    height, width = gray.shape
+    transform = repetition.transform
+    low, high = repetition.target.min(0), repetition.target.max(0)
+    margin = 32 + 0.3 * (high - low)
+    left, top = np.maximum(np.floor(low - margin), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(high + margin) + 1, (width, height)).astype(int)
+    copy = gray[top:bottom, left:right]
+    original, inside = warped(gray, transform, (left, top), copy.shape)
+    correlation = _correlation(copy, original)
+    seeds = np.rint(repetition.target - (left, top)).astype(int)
+    certain = _connected_to(_closed(_opened((correlation > CORRELATED) & inside, 3), 7) & inside, seeds)
+    # What a strong compression spoilt here and there is the copy's as well, if it hangs together.
+    area = _closed(_opened((correlation > LOOSELY_CORRELATED) & inside, 5) | certain, 7) & inside
+    area = _connected_to(area, np.argwhere(certain)[:, ::-1])
+    if area.sum() < SMALLEST_AREA:
+        return None
+    area = _grown(area, copy, original) & inside
+    target = np.zeros(gray.shape, bool)
+    target[top:bottom, left:right] = _without_specks(area)
+    inverse = cv2.invertAffineTransform(transform)
+    source = _without_specks(
+        cv2.warpAffine(target.astype(np.uint8), inverse, (width, height), flags=cv2.INTER_NEAREST) > 0
+    )
+    if min(source.sum(), target.sum()) < SMALLEST_AREA:
+        return None
+    if (source & target).sum() > LARGEST_OVERLAP * target.sum():
+        return None
+    return RepeatedAreas(source, target, repetition)
+
+
+def warped(
+    image: NDArray[Any], transform: NDArray[np.float64], corner: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[NDArray[Any], Mask]:
+    """Return what `transform` brings into the window at `corner`, x and y, and where that lies inside.
+
+    `image` is (height, width) or (height, width, channels), and the result of the same type.
+    """
+    linear = transform[:, :2]
+    shrinking = float(1 / np.sqrt(abs(np.linalg.det(linear))))
+    whole = np.ones(image.shape[:2], np.uint8)
+    if shrinking > 1.2:
+        image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(shrinking**2 - 1))
+    local = np.column_stack([linear, transform[:, 2] - corner])
+    size = shape[1], shape[0]
+    inside = cv2.warpAffine(whole, local, size, flags=cv2.INTER_NEAREST) > 0
+    return cv2.warpAffine(image, local, size, flags=cv2.INTER_CUBIC), inside
+
+
+def high_pass(image: Gray) -> Gray:
+    """Return the fine detail of an image: what a Gaussian of one pixel takes away."""
+    return np.asarray(image - cv2.GaussianBlur(image, (0, 0), 1), np.float32)
+
+
+def dilated(area: Mask, diameter: int) -> Mask:
+    """Return the area and what lies within a disc of `diameter` pixels, odd, around each of its pixels."""
+    return np.asarray(cv2.dilate(area.astype(np.uint8), _disc(diameter)) > 0)
+
+
+def eroded(area: Mask, diameter: int) -> Mask:
+    """Return the pixels whose disc of `diameter` pixels, odd, lies in the area; all of a very thin area."""
+    inner = cv2.erode(area.astype(np.uint8), _disc(diameter)) > 0
+    return np.asarray(inner) if inner.any() else area
+
+
+def _correlation(first: Gray, second: Gray) -> Gray:
+    """Return the correlation, -1 to 1, of two images in the window around each pixel."""
+    means = [_mean(image) for image in (first, second)]
+    variances = [
+        np.maximum(_mean(image * image) - mean * mean, 0) + QUANTISATION_VARIANCE
+        for image, mean in zip((first, second), means, strict=True)
+    ]
+    covariance = _mean(first * second) - means[0] * means[1]
+    return np.asarray(covariance / np.sqrt(variances[0] * variances[1]), np.float32)
+
+
+def _mean(image: Gray) -> Gray:
+    return np.asarray(cv2.boxFilter(image, -1, (_WINDOW, _WINDOW)), np.float32)
+
+
+def _connected_to(area: Mask, seeds: NDArray[np.int_]) -> Mask:
+    """Keep the connected parts of `area` that hold one of `seeds`, (seeds, 2) x and y."""
+    _, labels = cv2.connectedComponents(area.astype(np.uint8))
+    x, y = np.clip(seeds, 0, (area.shape[1] - 1, area.shape[0] - 1)).T
+    return np.asarray(area & np.isin(labels, labels[y, x]))
+
+
+def _without_specks(area: Mask) -> Mask:
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(area.astype(np.uint8))
+    large = statistics[:, cv2.CC_STAT_AREA] >= SMALLEST_AREA
+    large[0] = False
+    return np.asarray(large[labels])
+
+
+def _grown(area: Mask, copy: Gray, original: Gray) -> Mask:
+    """Take in the border, where the window of the correlation reaches beyond the copy: equal pixels count."""
+    difference = cv2.blur(np.abs(copy - original), (3, 3))
+    typical = float(difference[area].mean())
+    border = dilated(area, _WINDOW + 4) & (difference < typical + 1)
+    return _filled(_opened(area | border, 3))
+
+
+def _filled(area: Mask) -> Mask:
+    contours, _ = cv2.findContours(area.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros(area.shape, np.uint8), contours, -1, 1, cv2.FILLED)
+    return np.asarray(filled > 0)
+
+
+def _opened(area: Mask, diameter: int) -> Mask:
+    return np.asarray(cv2.morphologyEx(area.astype(np.uint8), cv2.MORPH_OPEN, _disc(diameter)) > 0)
+
+
+def _closed(area: Mask, diameter: int) -> Mask:
+    return np.asarray(cv2.morphologyEx(area.astype(np.uint8), cv2.MORPH_CLOSE, _disc(diameter)) > 0)
+
+
+def _disc(diameter: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter)), np.uint8)

@@ -1,0 +1,76 @@
+"""The webhook messages that are due, and what became of each attempt to deliver one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, select, update
+
+from tamperscope.jobs.model import WebhookDelivery, WebhookState, WebhookTarget
+from tamperscope.jobs.queue import get_job
+from tamperscope.store.database import Database
+from tamperscope.store.tables import JobRow, WebhookRow
+
+DELAYS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 5 * 60, 30 * 60, 2 * 3600, 6 * 3600))
+"""How long to wait after each failed delivery; after the last one, the message is given up."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Outbox:
+    """The webhook messages of one database, for any number of threads, processes and machines.
+
+    Every method raises `StoreError` when the database cannot be used.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = _now) -> None:
+        self._database = database
+        self._now = now
+
+    def next_delivery(self) -> WebhookDelivery | None:
+        """Take a webhook's message that is due, None where there is none.
+
+        The next attempt is planned at the same time, so one who dies while delivering loses no message.
+        """
+        now = self._now()
+        due = and_(WebhookRow.state == WebhookState.PENDING, WebhookRow.due <= now)
+        first = select(WebhookRow.job_id).where(due).order_by(WebhookRow.due).limit(1).scalar_subquery()
+        with self._database.transaction() as session:
+            row = session.execute(
+                update(WebhookRow)
+                # `due` again: another one may have taken it while this one waited for the row.
+                .where(WebhookRow.job_id == first, due)
+                .values(attempts=WebhookRow.attempts + 1, due=_next_due(now))
+                .returning(WebhookRow.job_id, WebhookRow.url, WebhookRow.secret, WebhookRow.attempts)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            if row is None:
+                return None
+            return WebhookDelivery(
+                get_job(session, JobRow.id == row.job_id), WebhookTarget(row.url, row.secret), row.attempts
+            )
+
+    def delivered(self, delivery: WebhookDelivery) -> None:
+        """Record that a message arrived."""
+        self._update(delivery, state=WebhookState.DELIVERED, secret="", due=None, error=None)
+
+    def not_delivered(self, delivery: WebhookDelivery, reason: str) -> None:
+        """Record why a message did not arrive; after the last attempt it is given up."""
+        if delivery.attempt > len(DELAYS):
+            self._update(delivery, state=WebhookState.FAILED, secret="", due=None, error=reason)
+        else:
+            self._update(delivery, error=reason)
+
+    def _update(self, delivery: WebhookDelivery, **values: Any) -> None:
+        with self._database.transaction() as session:
+            session.execute(update(WebhookRow).where(WebhookRow.job_id == delivery.job.id).values(**values))
+
+
+def _next_due(now: datetime) -> ColumnElement[datetime]:
+    # After the last attempt there is none; the time only matters if whoever makes that one dies.
+    times = {number: now + delay for number, delay in enumerate(DELAYS)}
+    return case(times, value=WebhookRow.attempts, else_=now + DELAYS[-1])

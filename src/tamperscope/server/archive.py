@@ -1,0 +1,110 @@
+"""Analyses that are stored: made once, then answered from the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tamperscope.evidence import metadata
+from tamperscope.images import Image, rendering
+from tamperscope.method import Method
+from tamperscope.report import Report, ReportRecord
+from tamperscope.server.detector_service import DetectorService
+from tamperscope.store import IMAGE, AnalysisStore, StoredAnalysis, StoredPicture, Subject
+
+MASK, HEATMAP, EVIDENCE = "mask", "heatmap", "evidence/"
+"""Names of the stored pictures; a measurement's map has its name after `EVIDENCE`."""
+LONGEST_MAP_SIDE = 1024
+"""Pixels: heatmap and maps are scaled down to it. The mask is stored as it is: it compresses well."""
+
+
+class AnalysisArchive:
+    """The stored analyses of a server, and how new ones come about; its threads share one of these."""
+
+    def __init__(self, service: DetectorService, store: AnalysisStore) -> None:
+        self.store = store
+        self._service = service
+
+    def analyze(
+        self,
+        data: bytes,
+        *,
+        owner: str,
+        keep: bool,
+        client_disconnected: Callable[[], bool] = lambda: False,
+    ) -> tuple[StoredAnalysis, bool]:
+        """Return the analysis of an image file, and whether it is a new one.
+
+        `owner` is the name of the API key that asks, empty for none: it has one analysis of each image by
+        each method. `keep` keeps the image as well, also of an earlier analysis. Raises as
+        `DetectorService.analyze` does, and `StoreError`.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        stored = self.store.find(_subject(owner, sha256, self._service.method))
+        new = False
+        if stored is None:
+            stored, new = self._analyzed(data, owner, keep, client_disconnected)
+        if keep and not stored.kept:
+            with self._service.decoded(data, client_disconnected) as image:
+                record = _with_preview(stored.report, image)
+            self.store.keep(stored.id, _image(data, record.image.format), record)
+            stored = self.store.get(stored.id, owner=owner) or stored
+        return stored, new
+
+    def _analyzed(
+        self, data: bytes, owner: str, keep: bool, client_disconnected: Callable[[], bool]
+    ) -> tuple[StoredAnalysis, bool]:
+        with self._service.analyze(data, client_disconnected, all_evidence=True) as analysis:
+            report = analysis.report
+            with self._service.metrics.stage("encode"):
+                pictures = dict(_pictures(report))
+        if keep:
+            pictures[IMAGE] = _image(data, report.image.format)
+        record = report.record if keep else _without_preview(report.record)
+        # By the method that was used: the bundle may have been swapped in the meantime.
+        return self.store.add(_subject(owner, report.image.sha256, analysis.method), record, pictures)
+
+
+def _subject(owner: str, image_sha256: str, method: Method) -> Subject:
+    return Subject(owner, image_sha256, method.bundle.sha256, method.key)
+
+
+def _pictures(report: Report) -> Iterator[tuple[str, StoredPicture]]:
+    yield MASK, _png(rendering.mask_image(report.mask))
+    maps = {EVIDENCE + name: found.map for name, found in report.evidence.items() if found.map is not None}
+    for name, values in {HEATMAP: report.heatmap, **maps}.items():
+        yield name, _png(rendering.levels(rendering.scaled_down(values, LONGEST_MAP_SIDE)))
+
+
+def _without_preview(record: ReportRecord) -> ReportRecord:
+    """Leave out the small picture that a file carries of itself: it shows what nobody asked to keep."""
+    return _previewing(record, None) if _preview(record) else record
+
+
+def _with_preview(record: ReportRecord, image: Image) -> ReportRecord:
+    small = metadata.preview(image) if _preview(record) else None
+    return _previewing(record, metadata.picture_of(small)) if small else record
+
+
+def _preview(record: ReportRecord) -> Mapping[str, Any] | None:
+    found = record.evidence.get(metadata.NAME)
+    return found.details.get("preview") if found else None
+
+
+def _previewing(record: ReportRecord, picture: str | None) -> ReportRecord:
+    found = record.evidence[metadata.NAME]
+    details = {**found.details, "preview": {**found.details["preview"], "picture": picture}}
+    return replace(record, evidence={**record.evidence, metadata.NAME: replace(found, details=details)})
+
+
+def _png(picture: NDArray[np.uint8]) -> StoredPicture:
+    return StoredPicture("image/png", rendering.encode_png(picture))
+
+
+def _image(data: bytes, image_format: str) -> StoredPicture:
+    return StoredPicture(f"image/{image_format.lower()}", data)

@@ -1,0 +1,96 @@
+"""What a server and a worker process are made of, wired in one place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tamperscope import detector
+from tamperscope.detector import Detector
+from tamperscope.errors import ImageError, StoreError
+from tamperscope.jobs.model import Claim, Failure
+from tamperscope.jobs.outbox import Outbox
+from tamperscope.jobs.queue import JobQueue
+from tamperscope.jobs.runner import JobRunner
+from tamperscope.jobs.wakeups import Wakeups
+from tamperscope.jobs.webhooks import Postman
+from tamperscope.server.archive import AnalysisArchive
+from tamperscope.server.detector_service import DetectorService
+from tamperscope.server.middleware import problems
+from tamperscope.settings import Settings
+from tamperscope.store import AnalysisStore, Database
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of one process, wired together."""
+
+    settings: Settings
+    store: AnalysisStore
+    service: DetectorService
+    archive: AnalysisArchive
+    jobs: JobQueue
+    runner: JobRunner
+
+    def stop(self) -> None:
+        """Let the job images in progress finish, and close the database."""
+        self.runner.stop(self.settings.drain)
+        self.store.close()
+
+
+def assemble(
+    settings: Settings, load: Callable[[], Detector], store: AnalysisStore, *, job_threads: int
+) -> Assembly:
+    """Return the parts of a process under `settings`, which loads detectors with `load`.
+
+    `job_threads` is how many job images it analyses at the same time; 0 leaves them to worker processes.
+
+    Raises `SettingsError` or `MissingExtraError` when Redis cannot be used.
+    """
+    service = DetectorService(settings, load)
+    archive = AnalysisArchive(service, store)
+    jobs = JobQueue(store.database, lease=timedelta(seconds=settings.job_lease))
+    runner = JobRunner(
+        jobs,
+        lambda claim: _analyze(claim, service, archive),
+        Wakeups(settings.redis),
+        threads=job_threads,
+        postman=Postman(Outbox(store.database), private=settings.webhooks == "any"),
+        slot=service.low_priority_slot,
+    )
+    return Assembly(settings, store, service, archive, jobs, runner)
+
+
+def load_detector(settings: Settings) -> Detector:
+    """Return a detector under `settings`; raises `BundleError` as `Detector.load` does."""
+    return detector.Detector.load(settings.model, settings.detector_options)
+
+
+def open_store(settings: Settings) -> AnalysisStore:
+    """Return the store of analyses, with its database schema up to date.
+
+    Raises `SettingsError`, `MissingExtraError` or `StoreError` when the database cannot be used.
+    """
+    database = Database(settings.database)
+    database.migrate()
+    return AnalysisStore(database)
+
+
+def _analyze(claim: Claim, service: DetectorService, archive: AnalysisArchive) -> str | Failure:
+    try:
+        stored, _ = archive.analyze(claim.data, owner=claim.owner, keep=claim.keep)
+    except StoreError:
+        raise
+    except ImageError as error:
+        outcome: str | Failure = Failure(problems.slug_of(error), str(error))
+    except Exception:
+        _log.exception("job %s: unexpected error at image %d", claim.job_id, claim.number)
+        outcome = Failure(problems.UNEXPECTED, "The server failed at this image; its log says why.")
+    else:
+        outcome = stored.id
+    service.metrics.job_image("failed" if isinstance(outcome, Failure) else "done")
+    return outcome

@@ -1,0 +1,168 @@
+"""What views share: reading a form, its flags and pages of a list, and writing an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from flask import Request, Response
+from pydantic import BaseModel, Field, WithJsonSchema
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge
+
+from tamperscope.api import Answer
+from tamperscope.errors import EmptyImageError, ImageTooLargeError
+from tamperscope.server.openapi import Parameter
+
+FIELD = "image"
+
+_Found = TypeVar("_Found")
+
+_MOST_LISTED = 100
+_USUALLY_LISTED = 20
+
+LIMIT = Parameter(
+    "limit",
+    f"How many to list; {_USUALLY_LISTED} when left out.",
+    {"type": "integer", "minimum": 1, "maximum": _MOST_LISTED},
+)
+AFTER = Parameter("after", "The id that the list goes on after.", {"type": "string"})
+
+
+class ImageForm(BaseModel):
+    """The form that every analysis takes."""
+
+    image: Annotated[
+        bytes,
+        WithJsonSchema(
+            {
+                "type": "string",
+                "format": "binary",
+                "description": "A JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF file.",
+            }
+        ),
+    ]
+
+
+class AnalysisForm(ImageForm):
+    """The form of an analysis that is stored."""
+
+    keep: Annotated[
+        bool,
+        Field(description="Keep the image as well, for overlay and reports; may also stand in the query."),
+    ] = False
+
+
+class JobForm(BaseModel):
+    """The form of a job: either images or an archive."""
+
+    image: Annotated[
+        list[bytes],
+        WithJsonSchema(
+            {
+                "type": "array",
+                "items": {"type": "string", "format": "binary"},
+                "description": "The images, each in a field of this name.",
+            }
+        ),
+    ] = []
+    archive: Annotated[
+        bytes | None,
+        WithJsonSchema(
+            {"type": "string", "format": "binary", "description": "A zip archive of images instead."}
+        ),
+    ] = None
+    keep: Annotated[
+        bool, Field(description="Keep the images with their analyses; may also stand in the query.")
+    ] = False
+    webhook: Annotated[
+        str,
+        Field(description="A URL that is told when the job has ended, in the way of Standard Webhooks."),
+    ] = ""
+    webhook_secret: Annotated[
+        str,
+        Field(description="What the webhook is signed with: whsec_ and the base64 of 24 to 64 random bytes."),
+    ] = ""
+
+
+def uploaded_image(request: Request) -> bytes:
+    """Return the bytes of the form field `image`; its file name and declared type are not looked at.
+
+    Raises `BadRequest` when the request has another shape, `EmptyImageError` when the field is empty and
+    `ImageTooLargeError` when the request is larger than the server takes.
+    """
+    files, texts = form_of(request)
+    if FIELD not in files:
+        if FIELD in texts:
+            raise BadRequest(f"The form field {FIELD!r} holds text, but it must hold a file.")
+        # A part without a name has None.
+        names: list[str | None] = [*files, *texts]
+        found = ", ".join(repr((name or "")[:40]) for name in names[:5]) or "no field at all"
+        raise BadRequest(f"The form has no file in the field {FIELD!r}; found: {found}.")
+    data: bytes = files[FIELD].read()
+    if not data:
+        raise EmptyImageError(f"The file in the form field {FIELD!r} is empty.")
+    return data
+
+
+def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[str, str]]:
+    """Return the files and the texts of a form.
+
+    Raises `BadRequest` when the request is none, and `ImageTooLargeError` when it is larger than the server
+    takes.
+    """
+    if request.mimetype != "multipart/form-data":
+        found = repr(request.mimetype[:80]) if request.mimetype else "nothing"
+        raise BadRequest(
+            f"Send a form (multipart/form-data) with the image as a file in the field {FIELD!r}; "
+            f"this request declares {found}."
+        )
+    try:
+        return request.files, request.form
+    except RequestEntityTooLarge:
+        raise ImageTooLargeError("The request is larger than this server accepts.") from None
+
+
+FLAG = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
+"""What `flag` takes, as JSON Schema."""
+
+
+def flag(name: str, *places: str | None) -> bool:
+    """Return a yes or no that a client gave in the first of some places that holds one, no for nothing.
+
+    Raises `BadRequest` for anything else in any of them.
+    """
+    given = [text for text in places if text is not None]
+    if any(text not in ("true", "false", "1", "0") for text in given):
+        raise BadRequest(f"`{name}` is either true or false.")
+    return bool(given) and given[0] in ("true", "1")
+
+
+def client_disconnected(request: Request) -> Callable[[], bool]:
+    """Return a function that says whether nobody waits for the answer to a request any more."""
+    told: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return told
+
+
+def page_size(text: str | None) -> int:
+    """Return the `limit` that a client gave; raises `BadRequest` for one that is out of range."""
+    if text is None:
+        return _USUALLY_LISTED
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= _MOST_LISTED):
+        raise BadRequest(f"`limit` is a whole number from 1 to {_MOST_LISTED}.")
+    return int(text)
+
+
+def respond(answer: Answer, status: int = 200, content_type: str = "application/json") -> Response:
+    """Return the JSON of an answer."""
+    return Response(answer.model_dump_json(), status, content_type=content_type)
+
+
+def or_404(found: _Found | None, kind: str) -> _Found:
+    """Return what was found; raises `NotFound` with the possible reasons where nothing was."""
+    if found is None:
+        raise NotFound(
+            f"There is no such {kind} here: it was deleted, has expired, belongs to another key, or "
+            "never existed."
+        )
+    return found

@@ -1,0 +1,100 @@
+"""Who may ask, and how often.
+
+Every view asks for a key where the server has keys, unless it is `@public`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, g, request
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+
+from tamperscope.server.middleware.keys import Key, KeyRing
+from tamperscope.server.middleware.rate_limit import RateLimiter
+from tamperscope.settings import Settings
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+def public(view: _View) -> _View:
+    """Let everybody call a view, as often as they like."""
+    view.public = True  # type: ignore[attr-defined]
+    return view
+
+
+def administrative(view: _View) -> _View:
+    """Let only an administrator's key call a view; nobody, where the server has no keys."""
+    view.administrative = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_public(view: Callable[..., Any]) -> bool:
+    """Whether a view is `@public`."""
+    return getattr(view, "public", False)
+
+
+def owner() -> str:
+    """Return whose request this is: the key's name, empty where the server asks for no keys."""
+    name: str = g.get("key", "")
+    return name
+
+
+def read_keys(settings: Settings) -> KeyRing | None:
+    """Return the keys of a server, None when it asks for none; raises `SettingsError` for a broken file."""
+    return KeyRing.read(settings.keys) if settings.keys else None
+
+
+class Access:
+    """The keys and the rate limit (requests per minute and caller) of a server; None means none."""
+
+    def __init__(self, keys: KeyRing | None, rate_limit: int | None) -> None:
+        self.keys = keys
+        self._rate_limit = rate_limit
+        self._limiter = RateLimiter(rate_limit) if rate_limit else None
+
+    def register(self, app: Flask) -> None:
+        """Check every request of `app` before its view sees it."""
+
+        @app.before_request
+        def check() -> None:
+            view = app.view_functions.get(request.endpoint or "")
+            # What is asked for does not exist, or a browser asks whether its page may ask.
+            if view is None or request.method == "OPTIONS" or is_public(view):
+                return
+            key = self._authenticated(administrator=getattr(view, "administrative", False))
+            self._check_rate(f"key {key.name}" if key else f"address {request.remote_addr}")
+
+    def _authenticated(self, *, administrator: bool) -> Key | None:
+        if self.keys is None:
+            if administrator:
+                raise Forbidden(
+                    "This needs an administrator's key, and this server was started without keys."
+                )
+            return None
+        given = request.authorization
+        token = given.token if given and given.type == "bearer" else None
+        if token is None:
+            raise _unauthorized("This server asks for a key: send the header 'Authorization: Bearer <key>'.")
+        key = self.keys.find(token)
+        if key is None:
+            raise _unauthorized("This key is not valid here.")
+        if administrator and not key.admin:
+            raise Forbidden("This key is not an administrator's.")
+        g.key = key.name
+        return key
+
+    def _check_rate(self, caller: str) -> None:
+        if self._limiter and (seconds := self._limiter.seconds_to_wait(caller, time.monotonic())):
+            raise TooManyRequests(
+                f"This server takes {self._rate_limit} requests a minute from one caller; "
+                f"the next one in {seconds} s.",
+                retry_after=seconds,
+            )
+
+
+def _unauthorized(detail: str) -> Unauthorized:
+    return Unauthorized(detail, www_authenticate=WWWAuthenticate("bearer"))

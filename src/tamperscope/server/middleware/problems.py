@@ -1,0 +1,104 @@
+"""Every error answer of the server, as problem details (RFC 9457).
+
+`g.problem` then holds the reason in one word, for log and metrics.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from tamperscope import errors
+from tamperscope.api import Problem
+from tamperscope.server.forms import respond
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+UNEXPECTED = "unexpected"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    status: int
+    title: str
+    slug: str
+
+
+# The most special class of an exception that stands here decides.
+_KINDS: dict[type[BaseException], _Kind] = {
+    errors.EmptyImageError: _Kind(400, "No image", "no-image"),
+    errors.ImageTooLargeError: _Kind(413, "Image too large", "image-too-large"),
+    errors.UnsupportedImageError: _Kind(415, "Not an image we read", "unsupported-image"),
+    errors.DamagedImageError: _Kind(422, "Damaged image", "damaged-image"),
+    errors.ImageTooSmallError: _Kind(422, "Image too small", "image-too-small"),
+    errors.ImageError: _Kind(422, "Image cannot be analysed", "image"),
+    errors.BusyError: _Kind(503, "Too busy", "busy"),
+    errors.NotReadyError: _Kind(503, "Not ready", "not-ready"),
+    errors.StoreError: _Kind(503, "No database", "store"),
+    errors.EmptyJobError: _Kind(400, "No image", "no-image"),
+    errors.JobTooLargeError: _Kind(413, "Job too large", "job-too-large"),
+    errors.ArchiveError: _Kind(415, "Not an archive we read", "unsupported-archive"),
+    errors.TooManyJobsError: _Kind(429, "Too many jobs", "too-many-jobs"),
+    errors.ReusedKeyError: _Kind(422, "Idempotency key reused", "idempotency-key"),
+    errors.WebhookError: _Kind(400, "Webhook refused", "webhook"),
+}
+
+
+def register(app: Flask) -> None:
+    """Make every error of `app` a problem."""
+    app.register_error_handler(errors.TamperscopeError, _from_ours)
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(Exception, _from_unexpected)
+
+
+def uri(slug: str) -> str:
+    """Return the `type` of a problem."""
+    return f"urn:tamperscope:problem:{slug}"
+
+
+def slug_of(error: errors.TamperscopeError) -> str:
+    """Return the reason of a problem in one word."""
+    kind = _kind(error)
+    return kind.slug if kind else UNEXPECTED
+
+
+def _kind(error: errors.TamperscopeError) -> _Kind | None:
+    return next((_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS), None)
+
+
+def _from_ours(error: errors.TamperscopeError) -> Response:
+    kind = _kind(error)
+    if kind is None:
+        return _from_unexpected(error)
+    g.problem = kind.slug
+    response = _respond(kind.status, kind.title, str(error), uri(kind.slug))
+    if kind.status in (429, 503):
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _from_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    g.problem = error.name.lower().replace(" ", "-")
+    response = _respond(status, error.name, error.description or error.name)
+    # Such as Allow, which a 405 must carry.
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    return response
+
+
+def _from_unexpected(error: Exception) -> Response:
+    g.problem = UNEXPECTED
+    _log.error("unexpected error", exc_info=error)
+    return _respond(500, InternalServerError().name, "The server failed at this request; its log says why.")
+
+
+def _respond(status: int, title: str, detail: str, type: str = "about:blank") -> Response:
+    problem = Problem(type=type, title=title, status=status, detail=detail, error=detail)
+    return respond(problem, status, CONTENT_TYPE)

@@ -1,0 +1,1 @@
+"""The endpoints, one blueprint a file, named by its subject."""

@@ -1,0 +1,288 @@
+"""`/v1/analyses`: the whole report on an image, stored, with its pictures.
+
+With API keys, an analysis belongs to the key that asked for it; for all others it does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import NotFound
+
+from tamperscope.api import AnalysisAnswer, HistoryAnswer, SummaryAnswer
+from tamperscope.documents import Maps, ReportDocument, facts_of, render_html, render_pdf, wording
+from tamperscope.images import rendering
+from tamperscope.report import ReportRecord
+from tamperscope.server.archive import EVIDENCE, HEATMAP, MASK, AnalysisArchive
+from tamperscope.server.detector_service import DetectorService
+from tamperscope.server.forms import (
+    AFTER,
+    FLAG,
+    LIMIT,
+    AnalysisForm,
+    client_disconnected,
+    flag,
+    or_404,
+    page_size,
+    respond,
+    uploaded_image,
+)
+from tamperscope.server.middleware.access import owner
+from tamperscope.server.openapi import Parameter, operation
+from tamperscope.store import IMAGE, StoredAnalysis, StoredPicture, Summary
+
+_PATH = "/v1/analyses"
+
+_ID = Parameter("id", "The analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
+_NAME = Parameter("name", "The measurement, such as `clones`.", {"type": "string"}, place="path")
+_KEEP = Parameter("keep", "The same as the form's `keep`.", FLAG)
+_RAW = Parameter("raw", "`true` for 8-bit grey, whose values divided by 255 are 0 to 1, not colours.", FLAG)
+_PNG = {"image/png": None}
+_STORED = (404, 503)
+# The image is decoded for these.
+_RENDERED = (404, 413, 422, 503)
+# The report's page brings its styles and pictures with it; whatever stands in it can neither run nor ask.
+_REPORT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+)
+
+_Rendered = TypeVar("_Rendered")
+
+
+def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
+    """Return the endpoints over a service and the analyses it stores."""
+    views = Blueprint("analyses", __name__)
+    store = archive.store
+
+    @views.post(_PATH)
+    @operation(
+        AnalysisAnswer,
+        statuses=(200, 201),
+        problems=(400, 413, 415, 422, 503),
+        form=AnalysisForm,
+        parameters=(_KEEP,),
+    )
+    def create_analysis() -> Response:
+        """Analyse an image and store the result: 201; 200 where that was done before."""
+        data = uploaded_image(request)
+        keep = flag("keep", request.form.get("keep"), request.args.get("keep"))
+        analysis, new = archive.analyze(
+            data, owner=owner(), keep=keep, client_disconnected=client_disconnected(request)
+        )
+        response = respond(_answer(analysis), 201 if new else 200)
+        response.headers["Location"] = _address(analysis.id)
+        return response
+
+    @views.get(_PATH)
+    @operation(HistoryAnswer, problems=(400, 503), parameters=(LIMIT, AFTER))
+    def list_analyses() -> Response:
+        """Return the stored analyses, newest first."""
+        limit = page_size(request.args.get("limit"))
+        found = store.list(owner=owner(), limit=limit + 1, after=request.args.get("after"))
+        listed = found[:limit]
+        more = f"{_PATH}?limit={limit}&after={listed[-1].id}" if len(found) > limit else None
+        return respond(HistoryAnswer(analyses=tuple(map(summary_line, listed)), next=more))
+
+    @views.get(f"{_PATH}/<id>")
+    @operation(AnalysisAnswer, problems=_STORED, parameters=(_ID,))
+    def get_analysis(id: str) -> Response:
+        """Return a stored analysis."""
+        return respond(_answer(stored(id)))
+
+    @views.delete(f"{_PATH}/<id>")
+    @operation({}, statuses=(204,), problems=_STORED, parameters=(_ID,))
+    def delete_analysis(id: str) -> Response:
+        """Delete an analysis and everything that was stored with it."""
+        or_404(store.delete(id, owner=owner()) or None, "analysis")
+        return Response(status=204)
+
+    @views.get(f"{_PATH}/<id>/report.json")
+    @operation(AnalysisAnswer, problems=_STORED, parameters=(_ID,))
+    def analysis_report_json(id: str) -> Response:
+        """Return a stored analysis as a file to save."""
+        response = respond(_answer(stored(id)))
+        response.headers["Content-Disposition"] = f'attachment; filename="tamperscope-{id}.json"'
+        return response
+
+    @views.get(f"{_PATH}/<id>/report.html")
+    @operation({"text/html": None}, problems=_RENDERED, parameters=(_ID,))
+    def analysis_report_html(id: str) -> Response:
+        """Return a stored analysis as a page to read and hand on; it shows the image where that was kept."""
+        response = Response(rendered(id, render_html), content_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = _REPORT_POLICY
+        response.headers["Content-Disposition"] = f'inline; filename="tamperscope-{id}.html"'
+        return response
+
+    @views.get(f"{_PATH}/<id>/report.pdf")
+    @operation({"application/pdf": None}, problems=_RENDERED, parameters=(_ID,))
+    def analysis_report_pdf(id: str) -> Response:
+        """Return a stored analysis as PDF, for A4; it shows the image where that was kept."""
+        response = Response(rendered(id, render_pdf), content_type="application/pdf")
+        response.headers["Content-Disposition"] = f'attachment; filename="tamperscope-{id}.pdf"'
+        return response
+
+    @views.get(f"{_PATH}/<id>/mask.png")
+    @operation(_PNG, problems=_STORED, parameters=(_ID,))
+    def analysis_mask(id: str) -> Response:
+        """Return the mask, as large as the upright image: 255 where manipulated, 0 elsewhere."""
+        return _png(picture(id, MASK).data)
+
+    @views.get(f"{_PATH}/<id>/heatmap.png")
+    @operation(_PNG, problems=(400, *_STORED), parameters=(_ID, _RAW))
+    def analysis_heatmap(id: str) -> Response:
+        """Return the manipulation probability of each pixel, scaled down to 1024 pixels at most."""
+        return _map(picture(id, HEATMAP))
+
+    @views.get(f"{_PATH}/<id>/evidence/<name>.png")
+    @operation(_PNG, problems=(400, *_STORED), parameters=(_ID, _NAME, _RAW))
+    def analysis_evidence(id: str, name: str) -> Response:
+        """Return the map of a measurement, scaled down to 1024 pixels at most."""
+        return _map(
+            picture(id, EVIDENCE + name, "There is no map of that name; `evidence` says which ones are.")
+        )
+
+    @views.get(f"{_PATH}/<id>/overlay.png")
+    @operation(_PNG, problems=_RENDERED, parameters=(_ID,))
+    def analysis_overlay(id: str) -> Response:
+        """Return the image with the mask highlighted in green, where the image was kept."""
+        mask = picture(id, MASK).data
+        with service.decoded(kept_image(id), client_disconnected(request)) as image:
+            marked = rendering.decode_grey_png(mask) > 0
+            return _png(rendering.encode_png(rendering.overlay(image.pixels, marked)))
+
+    @views.get(f"{_PATH}/<id>/image.png")
+    @operation(_PNG, problems=_RENDERED, parameters=(_ID,))
+    def analysis_image(id: str) -> Response:
+        """Return the upright image itself, where it was kept."""
+        with service.decoded(kept_image(id), client_disconnected(request)) as image:
+            return _png(rendering.encode_png(image.pixels))
+
+    def stored(id: str) -> StoredAnalysis:
+        return or_404(store.get(id, owner=owner()), "analysis")
+
+    def picture(id: str, name: str, missing: str = "There is no such picture.") -> StoredPicture:
+        found = store.picture(id, name, owner=owner())
+        if found is None:
+            stored(id)
+            raise NotFound(missing)
+        return found
+
+    def rendered(id: str, render: Callable[[ReportDocument], _Rendered]) -> _Rendered:
+        """Return the report of a stored analysis; drawing it takes a worker's place, as analysing does."""
+        found = stored(id)
+        files = {name: picture(id, name).data for name in found.pictures}
+        kept = files.pop(IMAGE, None)
+        disconnected = client_disconnected(request)
+        with service.decoded(kept, disconnected) if kept else service.slot(disconnected) as image:
+            maps = Maps.from_files(
+                mask=files.pop(MASK),
+                heatmap=files.pop(HEATMAP),
+                evidence={name.removeprefix(EVIDENCE): data for name, data in files.items()},
+                picture=image.pixels if image else None,
+            )
+            return render(ReportDocument.of_record(found.report, maps, made_at=found.created))
+
+    def kept_image(id: str) -> bytes:
+        return picture(
+            id, IMAGE, "The image of this analysis was not kept; send it again with keep=true to see it here."
+        ).data
+
+    return views
+
+
+def _address(id: str) -> str:
+    return f"{_PATH}/{id}"
+
+
+def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
+    address = _address(stored.id)
+    report = stored.report
+
+    def link(name: str, path: str) -> str | None:
+        return f"{address}/{path}" if name in stored.pictures else None
+
+    evidence = {
+        name: {
+            **found.to_json(),
+            "title": wording.measurement(name),
+            "rating": None if found.strength is None else wording.strength(found.strength),
+            "facts": [asdict(fact) for fact in facts_of(found.details)],
+            "map": link(EVIDENCE + name, f"evidence/{name}.png"),
+        }
+        for name, found in report.evidence.items()
+    }
+    regions = [
+        {
+            **region.to_json(),
+            "place": wording.place(region.box, report.image.width, report.image.height),
+        }
+        for region in report.regions
+    ]
+    links = {
+        "self": address,
+        "mask": link(MASK, "mask.png"),
+        "heatmap": link(HEATMAP, "heatmap.png"),
+        "overlay": link(IMAGE, "overlay.png"),
+        "image": link(IMAGE, "image.png"),
+        "report_json": f"{address}/report.json",
+        "report_html": f"{address}/report.html",
+        "report_pdf": f"{address}/report.pdf",
+    }
+    return AnalysisAnswer.model_validate(
+        {
+            **report.to_json(),
+            "id": stored.id,
+            "created": stored.created,
+            "words": _words(report),
+            "regions": regions,
+            "image": {**report.image.to_json(), "kept": stored.kept},
+            "evidence": evidence,
+            "links": links,
+        }
+    )
+
+
+def _words(report: ReportRecord) -> dict[str, Any]:
+    points = report.operating_points
+    return {
+        "headline": wording.HEADLINES[report.verdict],
+        "meaning": wording.meaning(report.verdict, report.score, points),
+        "types": {kind: {"name": name, "meaning": means} for kind, (name, means) in wording.KINDS.items()},
+        "types_caveat": wording.KINDS_CAVEAT,
+        "strengths": wording.STRENGTHS,
+        "limits": wording.limits(points),
+    }
+
+
+def summary_line(summary: Summary) -> SummaryAnswer:
+    """Return an analysis as one line of the history."""
+    return SummaryAnswer.model_validate(
+        {
+            "id": summary.id,
+            "created": summary.created,
+            "verdict": summary.verdict,
+            "headline": wording.HEADLINES[summary.verdict],
+            "score": summary.score,
+            "type": summary.type,
+            "image": {**summary.image.to_json(), "kept": summary.kept},
+            "links": {"self": _address(summary.id)},
+        }
+    )
+
+
+def _map(picture: StoredPicture) -> Response:
+    if flag("raw", request.args.get("raw")):
+        return _png(picture.data)
+    return _png(rendering.encode_png(rendering.coloured(rendering.decode_grey_png(picture.data))))
+
+
+def _png(data: bytes) -> Response:
+    response = Response(data, content_type="image/png")
+    # For this user's browser alone, which asks each time whether it may still show it.
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response

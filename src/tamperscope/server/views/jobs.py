@@ -1,0 +1,271 @@
+"""`/v1/jobs`: many images at once, analysed one after the other while nobody waits.
+
+With API keys, a job belongs to the key that asked for it; for all others it does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest
+
+from tamperscope.api import (
+    ImageProblem,
+    ImageResultAnswer,
+    ImageResultsAnswer,
+    JobAnswer,
+    JobImagesAnswer,
+    JobLinksAnswer,
+    JobsAnswer,
+    WebhookAnswer,
+)
+from tamperscope.errors import BusyError, ReusedKeyError, WebhookError
+from tamperscope.jobs.intake import JobLimits, images_in_archive, images_in_form
+from tamperscope.jobs.model import (
+    ImageResult,
+    ImageState,
+    Job,
+    JobState,
+    Submission,
+    SubmittedImage,
+    WebhookTarget,
+    fingerprint,
+)
+from tamperscope.jobs.queue import JobQueue
+from tamperscope.jobs.runner import JobRunner
+from tamperscope.jobs.webhooks import check_target
+from tamperscope.server.forms import AFTER, FLAG, LIMIT, JobForm, flag, form_of, or_404, page_size, respond
+from tamperscope.server.middleware.access import owner
+from tamperscope.server.middleware.problems import uri
+from tamperscope.server.openapi import Parameter, operation
+from tamperscope.server.views.analyses import summary_line
+from tamperscope.settings import Settings
+
+PATH = "/v1/jobs"
+
+# What a form adds for each file: its headers and name. And beside the files.
+_FILE_HEAD_BYTES = 1024
+_FORM_BYTES = 64 * 1024
+_FORM_FIELDS = 16
+# Writing many images takes seconds and a thread; the others stay for people.
+_TAKEN_AT_ONCE = 2
+_RESULT_STATES = (ImageState.DONE, ImageState.FAILED)
+
+_ID = Parameter("id", "The job.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
+_KEEP = Parameter("keep", "The same as the form's `keep`.", FLAG)
+_KEY = Parameter(
+    "Idempotency-Key",
+    "Any text of your own that no other job has: sent again with it, a job is not made twice.",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    place="header",
+)
+_JOB_STATE = Parameter("state", "Only jobs of this state.", {"type": "string", "enum": list(JobState)})
+_RESULT_STATE = Parameter(
+    "state", "Only results of this kind.", {"type": "string", "enum": list(_RESULT_STATES)}
+)
+_AFTER_PLACE = Parameter(
+    "after",
+    "How many results to leave out, in the order in which they came.",
+    {"type": "integer", "minimum": 0},
+)
+_STORED = (404, 503)
+
+_State = TypeVar("_State", bound=StrEnum)
+
+
+def request_limit(settings: Settings) -> int:
+    """Return the most bytes that the body of a request for a job may have."""
+    return settings.job_bytes + settings.job_images * _FILE_HEAD_BYTES + _FORM_BYTES
+
+
+def blueprint(jobs: JobQueue, runner: JobRunner, settings: Settings) -> Blueprint:
+    """Return the endpoints over the jobs that a runner works on, here or elsewhere."""
+    views = Blueprint("jobs", __name__)
+    taking = threading.BoundedSemaphore(_TAKEN_AT_ONCE)
+
+    @views.post(PATH)
+    @operation(
+        JobAnswer,
+        statuses=(200, 202),
+        problems=(400, 413, 415, 422, 503),
+        form=JobForm,
+        parameters=(_KEEP, _KEY),
+    )
+    def create_job() -> Response:
+        """Take many images to be analysed: 202; 200 for an `Idempotency-Key` that has its job already."""
+        request.max_content_length = request_limit(settings)
+        request.max_form_parts = settings.job_images + _FORM_FIELDS
+        if not taking.acquire(blocking=False):
+            raise BusyError("The server is taking as many jobs as it can; try again in a few seconds.")
+        try:
+            job, new = _submit(jobs, settings)
+        finally:
+            taking.release()
+        if new:
+            runner.nudge()
+        response = respond(_answer(job), 202 if new else 200)
+        response.headers["Location"] = _address(job.id)
+        return response
+
+    @views.get(PATH)
+    @operation(JobsAnswer, problems=(400, 503), parameters=(LIMIT, AFTER, _JOB_STATE))
+    def list_jobs() -> Response:
+        """Return the jobs, newest first."""
+        limit, state = page_size(request.args.get("limit")), _state(tuple(JobState))
+        found = jobs.list(owner=owner(), limit=limit + 1, after=request.args.get("after"), state=state)
+        more = f"{PATH}?limit={limit}&after={found[limit - 1].id}" if len(found) > limit else None
+        return respond(
+            JobsAnswer(jobs=tuple(_answer(job) for job in found[:limit]), next=_filtered(more, state))
+        )
+
+    @views.get(f"{PATH}/<id>")
+    @operation(JobAnswer, problems=_STORED, parameters=(_ID,))
+    def get_job(id: str) -> Response:
+        """Return how far a job is."""
+        return respond(_answer(or_404(jobs.get(id, owner=owner()), "job")))
+
+    @views.get(f"{PATH}/<id>/results")
+    @operation(
+        ImageResultsAnswer, problems=(400, *_STORED), parameters=(_ID, LIMIT, _AFTER_PLACE, _RESULT_STATE)
+    )
+    def job_results(id: str) -> Response:
+        """Return what was found so far, in the order in which it was; `next` goes on with what is new."""
+        limit, state = page_size(request.args.get("limit")), _state(_RESULT_STATES)
+        after = _place(request.args.get("after"))
+        # In this order: what has ended when asked has all its results afterwards.
+        job = or_404(jobs.get(id, owner=owner()), "job")
+        found = jobs.results(id, limit=limit + 1, after=after, state=state)
+        listed = found[:limit]
+        last = listed[-1].settled if listed else after
+        more = len(found) > limit or job.finished is None
+        address = f"{_address(id)}/results?limit={limit}&after={last}" if more else None
+        return respond(
+            ImageResultsAnswer(
+                results=tuple(_result(each) for each in listed), next=_filtered(address, state)
+            )
+        )
+
+    @views.post(f"{PATH}/<id>/cancel")
+    @operation(JobAnswer, problems=_STORED, parameters=(_ID,))
+    def cancel_job(id: str) -> Response:
+        """Analyse no further image of a job; what was found stays, and one that has ended stays as it is."""
+        return respond(_answer(or_404(jobs.cancel(id, owner=owner()), "job")))
+
+    @views.delete(f"{PATH}/<id>")
+    @operation({}, statuses=(204,), problems=_STORED, parameters=(_ID,))
+    def delete_job(id: str) -> Response:
+        """Cancel a job and forget it with its results; its analyses stay under their own addresses."""
+        or_404(jobs.delete(id, owner=owner()) or None, "job")
+        return Response(status=204)
+
+    return views
+
+
+def _submit(jobs: JobQueue, settings: Settings) -> tuple[Job, bool]:
+    files, texts = form_of(request)
+    submission = Submission(
+        owner=owner(),
+        keep=flag("keep", texts.get("keep"), request.args.get("keep")),
+        idempotency_key=_idempotency_key(),
+        webhook=_target(texts.get("webhook"), texts.get("webhook_secret"), settings.webhooks),
+    )
+    images, archives = files.getlist("image"), files.getlist("archive")
+    if archives and (images or len(archives) > 1):
+        raise BadRequest("Send either files in the form field 'image', or one zip archive in 'archive'.")
+
+    def read() -> Iterator[SubmittedImage]:
+        for file in (*images, *archives):
+            file.stream.seek(0)
+        if archives:
+            return images_in_archive(archives[0].stream, _limits(settings))
+        return images_in_form(((file.filename or "", file.stream) for file in images), _limits(settings))
+
+    job, new = jobs.submit(submission, read(), most=settings.jobs)
+    if not new and job.fingerprint != fingerprint(submission, read()):
+        raise ReusedKeyError(
+            "This `Idempotency-Key` belongs to a job that asked for something else; each job needs its own."
+        )
+    return job, new
+
+
+def _limits(settings: Settings) -> JobLimits:
+    return JobLimits(settings.job_images, settings.job_bytes, settings.max_bytes)
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not re.fullmatch(r"[!-~]{1,255}", key):
+        raise BadRequest("An `Idempotency-Key` is 1 to 255 printable ASCII characters without spaces.")
+    return key
+
+
+def _target(url: str | None, secret: str | None, allowed: str) -> WebhookTarget | None:
+    if not url and not secret:
+        return None
+    if allowed == "none":
+        raise WebhookError("This server sends no webhooks.")
+    target = WebhookTarget(url or "", secret or "")
+    check_target(target, private=allowed == "any")
+    return target
+
+
+def _state(allowed: Sequence[_State]) -> _State | None:
+    text = request.args.get("state")
+    found = next((state for state in allowed if state == text), None)
+    if text is not None and found is None:
+        raise BadRequest("`state` is one of " + ", ".join(allowed) + ".")
+    return found
+
+
+def _place(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) < 8):
+        raise BadRequest("`after` is the number that `next` gave.")
+    return int(text)
+
+
+def _filtered(address: str | None, state: JobState | ImageState | None) -> str | None:
+    return f"{address}&state={state}" if address and state else address
+
+
+def _address(id: str) -> str:
+    return f"{PATH}/{id}"
+
+
+def _answer(job: Job) -> JobAnswer:
+    address = _address(job.id)
+    webhook = job.webhook
+    return JobAnswer(
+        id=job.id,
+        created=job.created,
+        finished=job.finished,
+        state=job.state,
+        keep=job.keep,
+        images=JobImagesAnswer(total=job.total, done=job.done, failed=job.failed),
+        webhook=WebhookAnswer(
+            url=webhook.url, state=webhook.state, attempts=webhook.attempts, error=webhook.error
+        )
+        if webhook
+        else None,
+        links=JobLinksAnswer(
+            self=address,
+            results=f"{address}/results",
+            cancel=f"{address}/cancel" if job.finished is None else None,
+        ),
+    )
+
+
+def _result(result: ImageResult) -> ImageResultAnswer:
+    failure = result.failure
+    return ImageResultAnswer(
+        number=result.number,
+        name=result.name,
+        analysis=summary_line(result.analysis) if result.analysis else None,
+        problem=ImageProblem(type=uri(failure.kind), detail=failure.detail) if failure else None,
+    )

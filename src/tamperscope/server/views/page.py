@@ -1,0 +1,107 @@
+"""What `/` answers: to people the web page, to programs what they can ask.
+
+The page is the plain files in `web/`, which take nothing from elsewhere. Its scripts read the API like any
+other client.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import PurePosixPath
+
+from flask import Blueprint, Response, current_app, request
+from werkzeug.exceptions import NotFound
+
+from tamperscope import __version__
+from tamperscope.api import Endpoint, Index
+from tamperscope.documents import pictures
+from tamperscope.server.forms import respond
+from tamperscope.server.middleware.access import public
+from tamperscope.server.openapi import operation, operation_of, path_of
+from tamperscope.settings import Settings
+
+# Pictures that were fetched with a key or drawn in the browser have blob: addresses, thumbnails data: ones.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".ttf": "font/ttf",
+}
+_FONTS = ("Roboto-Regular.ttf", "Roboto-Medium.ttf")
+_PAGE = "index.html"
+_COLOURS = "colours.png"
+
+
+def blueprint(settings: Settings) -> Blueprint:
+    """Return the page, its parts, and the index."""
+    pages = Blueprint("page", __name__)
+    files = _files()
+
+    @pages.get("/")
+    @operation({"text/html": None, "application/json": Index})
+    @public
+    def index() -> Response:
+        """Return the web page, or as JSON what this server is and what it answers."""
+        wanted = request.accept_mimetypes.best_match(["text/html", "application/json"])
+        response = respond(_index(settings)) if wanted == "application/json" else part(_PAGE)
+        response.headers["Vary"] = "Accept"
+        return response
+
+    @pages.get("/page/<name>")
+    @public
+    def part(name: str) -> Response:
+        if name not in files:
+            raise NotFound
+        response = Response(files[name], content_type=_TYPES[PurePosixPath(name).suffix])
+        response.headers["Content-Security-Policy"] = _POLICY
+        # Browsers ask each time whether it changed, so a newer server never meets an older page.
+        response.headers["Cache-Control"] = "no-cache"
+        response.add_etag()
+        response.make_conditional(request)
+        return response
+
+    return pages
+
+
+@functools.cache
+def _files() -> Mapping[str, bytes]:
+    package = resources.files("tamperscope")
+    web = {file.name: file.read_bytes() for file in (package / "server" / "web").iterdir()}
+    fonts = {name: (package / "documents" / "fonts" / name).read_bytes() for name in _FONTS}
+    return {**web, **fonts, _COLOURS: pictures.colour_scale().data}
+
+
+def _index(settings: Settings) -> Index:
+    return Index(
+        name="tamperscope",
+        version=__version__,
+        description="Finds out whether a picture was manipulated, where, and how.",
+        keys=settings.keys is not None,
+        max_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+        retention_days=settings.retention,
+        endpoints=_endpoints(),
+    )
+
+
+def _endpoints() -> tuple[Endpoint, ...]:
+    return tuple(
+        Endpoint(
+            method=method,
+            path=path_of(rule),
+            does=(current_app.view_functions[rule.endpoint].__doc__ or "").strip(),
+        )
+        for rule in current_app.url_map.iter_rules()
+        if operation_of(current_app, rule.endpoint)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    )

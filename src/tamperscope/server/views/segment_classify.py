@@ -1,0 +1,105 @@
+"""`POST /segment` and `POST /classify`: the two answers that existing front ends rely on.
+
+Both take the form field `image`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from flask import Blueprint, Request, Response, request
+from numpy.typing import NDArray
+from werkzeug.exceptions import BadRequest
+
+from tamperscope.api import ClassifyAnswer, SegmentAnswer
+from tamperscope.images import rendering
+from tamperscope.server.detector_service import Analysis, DetectorService
+from tamperscope.server.forms import ImageForm, client_disconnected, respond, uploaded_image
+from tamperscope.server.openapi import Parameter, operation
+
+# Of probabilities, as in a report's JSON; the networks are not more precise than that.
+_DIGITS = 4
+
+_PICTURES: dict[str, Callable[[Analysis], NDArray[np.uint8]]] = {
+    "mask": lambda analysis: rendering.mask_image(analysis.report.mask),
+    "overlay": lambda analysis: rendering.overlay(analysis.image.pixels, analysis.report.mask),
+    "masked_image": lambda analysis: rendering.masked_image(analysis.image.pixels, analysis.report.mask),
+}
+_INCLUDE = Parameter(
+    "include",
+    "The pictures of the answer; all of them when left out.",
+    {"type": "array", "items": {"type": "string", "enum": list(_PICTURES)}, "minItems": 1},
+)
+_PROBLEMS = (400, 413, 415, 422, 503)
+
+
+def blueprint(service: DetectorService) -> Blueprint:
+    """Return the two endpoints over a service."""
+    contract = Blueprint("contract", __name__)
+
+    @contract.post("/segment")
+    @operation(
+        {"application/json": SegmentAnswer, "image/png": None},
+        problems=_PROBLEMS,
+        form=ImageForm,
+        parameters=(_INCLUDE,),
+    )
+    def segment() -> Response:
+        """Return the mask, the overlay and the masked image; with `Accept: image/png` the mask alone."""
+        names = _included(request)
+        with (
+            service.analyze(uploaded_image(request), client_disconnected(request)) as analysis,
+            service.metrics.stage("encode"),
+        ):
+            if _wants_png(request):
+                return Response(_png("mask", analysis), content_type="image/png")
+            report = analysis.report
+            return respond(
+                SegmentAnswer(
+                    **{name: _png(name, analysis) for name in names},
+                    width=report.image.width,
+                    height=report.image.height,
+                    manipulation_score=round(report.score, _DIGITS),
+                    verdict=report.verdict,
+                    notes=report.notes,
+                )
+            )
+
+    @contract.post("/classify")
+    @operation(ClassifyAnswer, problems=_PROBLEMS, form=ImageForm)
+    def classify() -> Response:
+        """Return the type of manipulation and how sure that is."""
+        with service.analyze(uploaded_image(request), client_disconnected(request)) as analysis:
+            report = analysis.report
+        return respond(
+            ClassifyAnswer(
+                class_id=report.type.id,
+                class_name=report.type,
+                confidence=round(report.type_scores[report.type], _DIGITS),
+                scores={kind: round(share, _DIGITS) for kind, share in report.type_scores.items()},
+                manipulation_score=round(report.score, _DIGITS),
+                verdict=report.verdict,
+                notes=report.notes,
+            )
+        )
+
+    return contract
+
+
+def _included(request: Request) -> set[str]:
+    given = request.args.get("include")
+    if given is None:
+        return set(_PICTURES)
+    names = set(given.split(","))
+    if not names <= set(_PICTURES):
+        raise BadRequest(f"`include` takes {', '.join(_PICTURES)}, with commas between.")
+    return names
+
+
+def _wants_png(request: Request) -> bool:
+    return request.accept_mimetypes.best_match(["application/json", "image/png"]) == "image/png"
+
+
+def _png(name: str, analysis: Analysis) -> bytes:
+    return rendering.encode_png(_PICTURES[name](analysis))

@@ -1,0 +1,278 @@
+"""Every setting of the server and of the command line, in one table.
+
+Each field of `Settings` says what may be given, its default, and what it is for. Its environment variable is
+its name in capitals after `TAMPERSCOPE_`, its command line option its name with dashes, and the nearer one
+wins:
+
+    the default  <  TAMPERSCOPE_MAX_BYTES=1000000  <  --max-bytes 1000000
+
+`make docs` writes the table in `docs/guides/operations.md` from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+
+from tamperscope.errors import SettingsError
+from tamperscope.images import ImageLimits
+from tamperscope.method import DetectorOptions, Precision
+
+ANY_ORIGIN = "*"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one field of `Settings` is given from outside."""
+
+    name: str
+    help: str
+    reader: Callable[[str], Any]
+    """Makes the value of a text, or raises `ValueError` that says what is allowed."""
+    secret_in: tuple[str, ...] = ()
+    """Environment variables of a secret. It has no option, because everyone on the machine can read those."""
+    shown_default: str | None = None
+    """The default in words, where its text differs from machine to machine."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that set it; the first that is there wins."""
+        return self.secret_in or (f"TAMPERSCOPE_{self.name.upper()}",)
+
+    @property
+    def option(self) -> str:
+        """The command line option that sets it."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def default(self) -> str | None:
+        """The text that would give the default value, None where there is none."""
+        value = getattr(Settings(), self.name)
+        if isinstance(value, tuple):
+            return ",".join(value)
+        return None if value is None else str(value)
+
+    def parse(self, origin: str, text: str) -> Any:
+        """Return the value of a text; raises `SettingsError` that names its `origin`."""
+        try:
+            return self.reader(text.strip())
+        except ValueError as allowed:
+            raise SettingsError(f"{origin} is {text!r}, but it must be {allowed}.") from None
+
+
+def _setting(
+    default: Any,
+    help: str,
+    reader: Callable[[str], Any],
+    *,
+    factory: bool = False,
+    shown_default: str | None = None,
+    secret: bool = False,
+    secret_in: tuple[str, ...] = (),
+) -> Any:
+    """Return a field of `Settings`; a `secret` may hold a password and stays out of its text."""
+    described = {"help": help, "reader": reader, "secret_in": secret_in, "shown_default": shown_default}
+    shown = not (secret or secret_in)
+    if factory:
+        return field(default_factory=default, repr=shown, metadata=described)
+    return field(default=default, repr=shown, metadata=described)
+
+
+def _count(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,15}", text) or not lowest <= int(text) <= highest:
+            raise ValueError(f"a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if text.lower() == "none" else read(text)
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return text.lower()
+
+    return read
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    if text.lower() == "none":
+        return ()
+    origins = tuple(origin.strip().rstrip("/") for origin in text.split(","))
+    # Browsers send scheme, host and port alone: anything with a path or a pattern in it never matches.
+    if origins != (ANY_ORIGIN,) and not all(re.fullmatch(r"https?://[\w.-]+(:\d+)?", o) for o in origins):
+        raise ValueError("'*', 'none', or origins such as https://news.example,http://localhost:3000")
+    return origins
+
+
+def _users_cache() -> Path:
+    return platformdirs.user_cache_path("tamperscope")
+
+
+def _users_database() -> str:
+    return f"sqlite:///{platformdirs.user_data_path('tamperscope') / 'analyses.db'}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the server runs; `Settings()` holds the defaults."""
+
+    host: str = _setting(
+        "127.0.0.1", "Address to listen on; 0.0.0.0 accepts connections from the network.", str
+    )
+    port: int = _setting(5000, "Port to listen on; 0 picks a free one.", _count(0, 65535))
+    model: Path | None = _setting(None, "Bundle folder to use in place of the default model.", Path)
+    cors_origins: tuple[str, ...] = _setting(
+        (ANY_ORIGIN,), "Web origins that may call /segment and /classify: '*', 'none' or a list.", _origins
+    )
+    max_bytes: int = _setting(ImageLimits.bytes, "Largest image file in bytes.", _count(1024, 2**40))
+    # Pillow refuses more by itself.
+    max_pixels: int = _setting(ImageLimits.pixels, "Most pixels of an image.", _count(1024, 178_000_000))
+    pixel_budget: int = _setting(
+        DetectorOptions.pixel_budget,
+        "Images with more pixels are scaled down to this many for the networks.",
+        _count(1024, 2**40),
+    )
+    workers: int = _setting(1, "Images analysed at the same time.", _count(1, 256))
+    queue: int = _setting(
+        8, "Images that may wait for a worker; beyond that the answer is 503.", _count(0, 10_000)
+    )
+    timeout: int = _setting(
+        60, "Seconds an image may wait for a worker; beyond that the answer is 503.", _count(1, 3600)
+    )
+    drain: int = _setting(
+        30,
+        "Seconds that running requests get to finish when the server stops; job images then get "
+        "the same again.",
+        _count(1, 3600),
+    )
+    threads: int | None = _setting(
+        None, "CPU threads of one analysis; all cores by default.", _count(1, 1024)
+    )
+    cache: Path | None = _setting(
+        _users_cache,
+        "Folder of compiled models; 'none' compiles them at every start.",
+        _or_none(Path),
+        factory=True,
+        shown_default="the user's cache folder",
+    )
+    precision: Precision = _setting(
+        "auto",
+        "Arithmetic: auto (8-bit integers where the bundle has such a graph, else f32), f32, or bf16.",
+        _one_of("auto", "f32", "bf16"),
+    )
+    evidence: Literal["on", "off"] = _setting(
+        "on",
+        "Whether copies and JPEG traces join mask and score: on, or off, which is faster and finds less.",
+        _one_of("on", "off"),
+    )
+    database: str = _setting(
+        _users_database,
+        "Database of analyses: sqlite:////folder/file.db or postgresql://user@host/name. "
+        "Pass a password through the environment only.",
+        str,
+        factory=True,
+        shown_default="a file in the user's data folder",
+        secret=True,
+    )
+    retention: int | None = _setting(
+        90, "Days to keep an analysis or a finished job, or 'none'.", _or_none(_count(1, 36_500))
+    )
+    redis: str | None = _setting(
+        None,
+        "Redis that carries jobs to 'tamperscope worker' processes, such as redis://host:6379/0. "
+        "Pass a password through the environment only.",
+        str,
+        secret=True,
+    )
+    jobs: int = _setting(20, "Unfinished jobs per key; beyond that the answer is 429.", _count(1, 1_000_000))
+    job_images: int = _setting(1000, "Most images in one job.", _count(1, 60_000))
+    job_bytes: int = _setting(
+        256 * 2**20, "Most bytes of one job's images together.", _count(1024, 2**32 - 1)
+    )
+    job_lease: int = _setting(
+        60, "Seconds without a sign of life after which a worker is assumed dead.", _count(2, 3600)
+    )
+    metrics_port: int | None = _setting(
+        None, "Port on which a worker serves its Prometheus metrics.", _count(1, 65535)
+    )
+    webhooks: Literal["public", "any", "none"] = _setting(
+        "public",
+        "Addresses that webhooks may have: public, any (private networks too) or none.",
+        _one_of("public", "any", "none"),
+    )
+    keys: Path | None = _setting(
+        None, "File of API keys, made by 'tamperscope keys create'; without one no key is needed.", Path
+    )
+    rate_limit: int | None = _setting(
+        None,
+        "Requests per minute from one key, or from one address without keys; beyond that the answer is 429.",
+        _count(1, 100_000),
+    )
+    trusted_proxy: str | None = _setting(None, "Address of the proxy whose X-Forwarded-For is trusted.", str)
+    tunnel: str = _setting("none", "Open a public address: ngrok or none.", _one_of("none", "ngrok"))
+    log_level: str = _setting(
+        "info",
+        "Least severe message to log: debug, info, warning or error.",
+        _one_of("debug", "info", "warning", "error"),
+    )
+    log_format: str = _setting(
+        "text", "Log format: text, or json for one object per line.", _one_of("text", "json")
+    )
+    ngrok_token: str | None = _setting(
+        None, "Token of the ngrok account.", str, secret_in=("NGROK_TOKEN", "NGROK_AUTHTOKEN")
+    )
+
+    @property
+    def limits(self) -> ImageLimits:
+        """The limits that every uploaded image must keep."""
+        return ImageLimits(bytes=self.max_bytes, pixels=self.max_pixels)
+
+    @classmethod
+    def read(
+        cls, environment: Mapping[str, str], options: Mapping[str, str | None] | None = None
+    ) -> Settings:
+        """Return the settings of an environment, overridden by command line options.
+
+        `options` maps field names to the text given for them, or None where the option was left out. An
+        empty environment variable counts as left out.
+
+        Raises `SettingsError` that names the variable or option, what was found and what is allowed.
+        """
+        given: dict[str, Any] = {}
+        for setting in TABLE:
+            for variable in setting.variables:
+                if environment.get(variable):
+                    given[setting.name] = setting.parse(variable, environment[variable])
+                    break
+            option = (options or {}).get(setting.name)
+            if option is not None:
+                given[setting.name] = setting.parse(setting.option, option)
+        return cls(**given)
+
+    @property
+    def detector_options(self) -> DetectorOptions:
+        """How images are analysed."""
+        return DetectorOptions(
+            limits=self.limits,
+            pixel_budget=self.pixel_budget,
+            precision=self.precision,
+            use_evidence=self.evidence == "on",
+            threads=self.threads,
+            cache=self.cache,
+        )
+
+
+TABLE = tuple(Setting(each.name, **each.metadata) for each in dataclasses.fields(Settings))
+"""Every setting, in the order of the documentation."""

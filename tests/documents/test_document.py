@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import samples
+from reports import NOON, PICTURE, authentic, evidence, report
+from tamperscope.documents import Maps, ReportDocument
+from tamperscope.documents.document import MOST_FACTS
+from tamperscope.images import rendering
+from tamperscope.report import CopySource, ManipulationType, Reason, Region, Report, ReportRecord, Verdict
+
+
+def document(found: Report, **options: object) -> ReportDocument:
+    return ReportDocument.of(found, PICTURE, made_at=NOON, **options)
+
+
+class TestVerdict:
+    def test_manipulated_says_how_many_authentic_images_look_so(self):
+        told = document(report())
+
+        assert told.headline == "Manipulated"
+        assert "0.90 is above 0.80" in told.meaning
+        assert "2\N{NO-BREAK SPACE}% of the authentic images" in told.meaning
+
+    def test_authentic_claims_no_proof_and_names_no_type(self):
+        told = document(authentic())
+
+        assert told.headline == "No manipulation found"
+        assert "10\N{NO-BREAK SPACE}% of the manipulated images" in told.meaning
+        assert told.meaning.endswith("proves nothing.")
+        assert told.kinds == ()
+
+    def test_inconclusive_lies_between_both_limits(self):
+        told = document(report(verdict=Verdict.INCONCLUSIVE, score=0.5))
+
+        assert told.headline == "Inconclusive"
+        assert "0.50 lies between 0.25 and 0.80" in told.meaning
+
+    def test_a_score_beyond_the_limits_says_why_it_allows_no_verdict(self):
+        told = document(report(verdict=Verdict.INCONCLUSIVE, score=0.95))
+
+        assert told.headline == "Inconclusive"
+        assert "this picture is none" in told.meaning
+
+    def test_without_calibration_no_error_rate_is_claimed(self):
+        told = document(report(verdict=Verdict.INCONCLUSIVE, operating_points=None))
+
+        assert "allows no verdict" in told.meaning
+        assert "The error rates of this model are unknown." in told.limits
+        assert not any("%" in text for text in (told.meaning, *told.limits))
+
+    def test_limits_tell_the_bundle_s_own_error_rates(self):
+        rates = " ".join(document(report()).limits)
+
+        assert "89 authentic and 151 manipulated images" in rates
+        assert "2\N{NO-BREAK SPACE}% of the former" in rates
+        assert "10\N{NO-BREAK SPACE}% of the latter" in rates
+
+
+class TestEvidence:
+    def test_notable_evidence_comes_first_and_the_rest_keeps_its_order(self):
+        items = (evidence("a", 0.1), evidence("b", 0.6), evidence("c", 0.3), evidence("d", 0.95))
+        told = document(report(evidence={item.name: item for item in items}))
+
+        assert [(section.title, section.strength) for section in told.evidence] == [
+            ("D", "very unusual"),
+            ("B", "unusual"),
+            ("A", "nothing unusual"),
+            ("C", "slightly unusual"),
+        ]
+
+    def test_what_could_not_be_measured_is_listed_with_the_reason(self):
+        told = document(report())
+
+        assert [(fact.label, fact.value) for fact in told.inapplicable] == [
+            ("Absent", "Only JPEG files have it.")
+        ]
+
+    def test_a_map_becomes_a_figure_unless_it_is_empty(self):
+        blank = evidence("blank", 0.0, map=np.zeros(PICTURE.shape[:2], np.float32))
+        told = document(report(evidence={**report().evidence, "blank": blank}))
+
+        assert {section.title: len(section.figures) for section in told.evidence} == {
+            "JPEG trace": 1,
+            "Quiet": 0,
+            "Blank": 0,
+        }
+
+    def test_details_become_lines_without_outlines(self):
+        details = {
+            "fields": [{"name": "Camera model", "value": "X1"}],
+            "clones": [
+                {"target": {"box": {"x": 1, "y": 2, "width": 10, "height": 20}, "polygon": [[1, 2], [3, 4]]}},
+                {"matches": 7},
+            ],
+            "quality": 90,
+            "shares": [0.25, 0.5],
+            "exact": True,
+            "nothing": None,
+            "located": True,
+        }
+        told = document(report(evidence={"it": evidence("it", 0.2, details=details)}))
+
+        assert [(fact.label, fact.value) for fact in told.evidence[0].facts] == [
+            ("Camera model", "X1"),
+            ("Clone 1 target box", "x\N{NO-BREAK SPACE}1–10, y\N{NO-BREAK SPACE}2–21"),
+            ("Clone 2 matches", "7"),
+            ("Quality", "90"),
+            ("Shares", "0.25, 0.5"),
+            ("Exact", "yes"),
+        ]
+
+    def test_endless_details_are_cut(self):
+        details = {f"field {number}": number for number in range(10_000)}
+        told = document(report(evidence={"it": evidence("it", 0.2, details=details)}))
+
+        assert len(told.evidence[0].facts) == MOST_FACTS
+
+    def test_the_embedded_preview_is_shown(self):
+        encoded = base64.b64encode(samples.encode(samples.photo(40, 30), "PNG")).decode()
+        details = {"preview": {"differs": True, "picture": f"data:image/png;base64,{encoded}"}}
+        told = document(report(evidence={"metadata": evidence("metadata", 0.8, details=details)}))
+
+        assert [figure.title for figure in told.evidence[0].figures] == ["Embedded preview"]
+        assert [fact.label for fact in told.evidence[0].facts] == ["Preview differs"]
+
+
+class TestPictures:
+    def test_original_marked_regions_and_heatmap(self):
+        told = document(report())
+
+        assert [figure.title for figure in told.figures] == ["Picture", "Marked regions", "Heatmap"]
+        assert np.abs(decoded(told, 0) - resized(PICTURE, decoded(told, 0).shape)).mean() < 5
+
+    def test_marked_regions_differ_from_the_picture_only_there(self):
+        told = document(report())
+        difference = np.abs(decoded(told, 1) - decoded(told, 0)).max(axis=2)
+        height, width = difference.shape
+
+        assert difference[height * 3 // 5 :].max() < 40
+        assert difference[height // 8 : height // 2, width // 8 : width // 2].mean() > 20
+
+    def test_without_regions_nothing_is_marked(self):
+        assert [figure.title for figure in document(authentic()).figures] == ["Picture", "Heatmap"]
+
+    def test_without_the_picture_the_mask_shows_the_regions(self):
+        told = ReportDocument.of(report(), made_at=NOON)
+
+        assert [figure.title for figure in told.figures] == ["Marked regions", "Heatmap"]
+        assert "was not kept" in told.figures[0].caption
+
+    @pytest.mark.parametrize(("width", "height"), [(4000, 40), (40, 4000), (2000, 1500)])
+    def test_large_pictures_are_scaled_down(self, width, height):
+        picture = samples.photo(width, height)
+        mask = np.zeros((height, width), bool)
+        facts = replace(report().image, width=width, height=height)
+        found = report(mask=mask, heatmap=mask.astype(np.float32), image=facts)
+        told = ReportDocument.of(found, picture, made_at=NOON)
+
+        for figure in told.figures:
+            image = PIL.Image.open(BytesIO(figure.picture.data))
+            assert image.size == (figure.picture.width, figure.picture.height)
+            assert max(image.size) <= 1200
+
+    @pytest.mark.parametrize(("decided", "word"), [(True, "from"), (False, "from or to")])
+    def test_a_copy_s_source_is_told_and_drawn(self, decided, word):
+        source = CopySource(((100, 70), (150, 70), (150, 110)), 0.75, decided)
+        region = replace(report().regions[0], type=ManipulationType.COPYMOVE, source=source)
+        told = document(report(regions=(region,)))
+
+        assert told.regions[0].kind == (
+            f"Copy-move, {word} x\N{NO-BREAK SPACE}100–150, y\N{NO-BREAK SPACE}70–110"
+        )
+        assert "likely source of a copy" in told.figures[1].caption
+        scale = decoded(told, 1).shape[1] / PICTURE.shape[1]
+        edge = decoded(told, 1)[int(70.5 * scale), int(125 * scale)]
+        assert edge[2] > edge[0] + 100
+
+    def test_outlines_fit_the_picture_where_maps_are_smaller(self):
+        """As they are when they come from the store."""
+        whole = document(report())
+        found = report()
+        small = Maps(found.mask[::2, ::2], found.heatmap[::2, ::2], {}, PICTURE)
+        stored = ReportDocument.of_record(found.record, small, made_at=NOON)
+
+        assert np.abs(decoded(stored, 1) - decoded(whole, 1)).mean() < 1
+
+
+class TestStored:
+    def test_a_stored_report_tells_the_same_as_a_fresh_one(self):
+        found = report()
+        kept = ReportRecord.from_json(json.loads(json.dumps(found.to_json())))
+        maps = Maps.from_files(
+            mask=rendering.encode_png(rendering.mask_image(found.mask)),
+            heatmap=grey(found.heatmap),
+            evidence={"jpeg_trace": grey(found.evidence["jpeg_trace"].map)},
+            picture=PICTURE,
+        )
+
+        stored, fresh = ReportDocument.of_record(kept, maps, made_at=NOON), document(found)
+
+        assert replace(stored, figures=(), evidence=()) == replace(fresh, figures=(), evidence=())
+        assert [figure.title for figure in stored.figures] == [figure.title for figure in fresh.figures]
+        assert stored.evidence[0].figures[0].title == "JPEG trace"
+        assert np.abs(decoded(stored, 2) - decoded(fresh, 2)).max() <= 8
+
+    def test_an_older_report_has_no_operating_points(self):
+        kept = report().to_json()
+        del kept["operating_points"]
+        told = ReportDocument.of_record(ReportRecord.from_json(kept), Maps.of(report(), None), made_at=NOON)
+
+        assert told.operating_points is None
+
+    def test_thresholds_versions_and_reasons_are_told(self):
+        kept = report().to_json() | {
+            "threshold": 0.2,
+            "versions": {"tamperscope": "9.8", "other": "1"},
+            "reasons": [{"name": "clones", "effect": 1.2, "text": "As an earlier version said it."}],
+        }
+        told = ReportDocument.of_record(ReportRecord.from_json(kept), Maps.of(report(), None), made_at=NOON)
+
+        assert "at least 0.20" in told.figures[0].caption
+        assert [fact.value for fact in told.facts][-2:] == ["tamperscope 9.8", "other 1"]
+        assert told.reasons == (Reason("clones", 1.2).text,)
+
+
+def test_identity_of_file_and_model():
+    facts = {fact.label: fact.value for fact in document(report()).facts}
+
+    assert facts["SHA-256"] == report().image.sha256
+    assert facts["Size"].startswith("160 × 120 pixels, 57.6 kB (57,600 bytes)")
+    assert facts["Model"] == "fake-bundle 7.1"
+    assert facts["Model's SHA-256"] == "0" * 64
+
+
+def test_doubts_are_told():
+    image = replace(report().image, notes=("first of 3 pages",))
+
+    assert document(report(image=image)).doubts == ("found by a fake", "On reading: first of 3 pages.")
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "place"),
+    [(0, 0, "upper left"), (75, 55, "centre"), (75, 110, "lower"), (150, 55, "right")],
+)
+def test_regions_are_placed_in_words(left, top, place):
+    box = replace(report().regions[0].box, x=left, y=top, width=8, height=8)
+    region = Region(box, ((left, top), (left + 7, top), (left, top + 7)), 0.0033, 0.6)
+
+    row = document(report(regions=(region,))).regions[0]
+
+    assert (row.number, row.place, row.share, row.probability) == (1, place, "0.3\N{NO-BREAK SPACE}%", "0.60")
+
+
+def decoded(told: ReportDocument, number: int) -> np.ndarray:
+    return samples.decode(told.figures[number].picture.data).astype(int)
+
+
+def resized(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(PIL.Image.fromarray(picture).resize((shape[1], shape[0]))).astype(int)
+
+
+def grey(values: np.ndarray) -> bytes:
+    return rendering.encode_png(np.rint(values * 255).astype(np.uint8))

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta, timezone
+from io import BytesIO
+from itertools import count
+
+import pytest
+from pypdf import PdfReader
+
+from reports import NOON, PICTURE, authentic, evidence, report
+from tamperscope.documents import ReportDocument, render_pdf
+from tamperscope.report import Report, Verdict
+
+
+def pdf(found: Report, **options: object) -> bytes:
+    return render_pdf(ReportDocument.of(found, PICTURE, **({"made_at": NOON} | options)))
+
+
+def text(file: bytes) -> str:
+    pages = PdfReader(BytesIO(file)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def test_tells_everything():
+    told = text(pdf(report()))
+
+    for expected in (
+        "Manipulated",
+        "0.90 is above 0.80",
+        "2026-01-02 12:00:00 UTC",
+        "found by a fake",
+        "upper left",
+        "Copy-move",
+        "See jpeg_trace.",
+        "Can mean jpeg_trace.",
+        "Cannot tell jpeg_trace.",
+        "Only JPEG files have it.",
+        report().image.sha256,
+        "fake-bundle 7.1",
+        "lead for a person who judges",
+    ):
+        assert expected in told
+
+
+def test_has_pictures_pages_and_an_outline():
+    reader = PdfReader(BytesIO(pdf(report())))
+
+    assert len(reader.pages[0].images) >= 3
+    assert reader.pages[0].mediabox[2:] == pytest.approx((595.28, 841.89), abs=0.01)
+    assert [entry.title for entry in reader.outline] == [
+        "Before you rely on this",
+        "Marked areas",
+        "How it was manipulated, if it was",
+        "Evidence",
+        "Could not be examined",
+        "What was analysed, and by what",
+        "Limits",
+    ]
+    total = len(reader.pages)
+    for number, page in enumerate(reader.pages, 1):
+        foot = page.extract_text()
+        assert f"{number} / {total}" in foot
+        assert report().image.sha256 in foot
+
+
+def test_says_in_its_properties_when_it_was_made():
+    shifted = NOON.astimezone(timezone(timedelta(hours=5)))
+    reader = PdfReader(BytesIO(pdf(report(), made_at=shifted, title="Case 7")))
+
+    assert reader.metadata.title == "Case 7: Manipulated"
+    assert reader.metadata.creation_date == NOON
+    assert reader.metadata.subject == f"Image with SHA-256 {report().image.sha256}"
+
+
+def test_equal_reports_are_equal_files():
+    assert pdf(report()) == pdf(report())
+    assert pdf(report()) != pdf(report(), made_at=NOON + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("found", [authentic(), report(verdict=Verdict.INCONCLUSIVE, operating_points=None)])
+@pytest.mark.parametrize("picture", [None, PICTURE, PICTURE.swapaxes(0, 1).copy()])
+def test_every_kind_of_report_has_a_pdf(found, picture):
+    document = ReportDocument.of(found, picture, made_at=NOON)
+
+    assert document.headline in text(render_pdf(document))
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_scores_at_the_ends_of_the_scale(score):
+    assert f"{score:.2f}" in text(pdf(report(score=score)))
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        '<b>bold</b> & "quoted" <font color="red">',
+        '<img src="file:///etc/passwd"/><para>',
+        "{{7*7}} %s %(x)s \\",
+        "Αθήνα Łódź Київ",
+        "北京市朝阳区",
+        "東京のカメラ",
+        "서울",
+        "‹U+202E›",
+    ],
+)
+def test_foreign_text_stays_text(foreign):
+    told = text(pdf(report(notes=(foreign,)), title=foreign))
+
+    assert foreign.replace(" ", "") in told.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("foreign", "told"),
+    [
+        ("صورة", "صورة"),
+        ("a שלום b", "a שלום b"),
+        ("rocket 🚀", "rocket □"),
+        ("\ud800\u202e\0", "‹U+D800›‹U+202E›‹U+0000›"),
+    ],
+)
+def test_text_that_is_hard_to_set_is_shown_as_well_as_can_be(foreign, told):
+    assert told in text(pdf(report(notes=(foreign,))))
+
+
+def test_endless_metadata_fits_the_page():
+    numbers = count()
+    values = ["W" * 5000, "long words " * 500, "界" * 5000, "\u0301" * 5000]
+    details = {f"{'field' * 30} {next(numbers)}": value for value in values for _ in range(30)}
+    long = evidence("long", 0.9, finding="x" * 5000, details=details)
+    reader = PdfReader(BytesIO(pdf(report(evidence={"long": long}), title="t" * 5000)))
+
+    assert 3 <= len(reader.pages) < 15
+
+
+def test_many_regions_repeat_the_head_of_their_table():
+    regions = tuple(replace(report().regions[0], probability=0.5) for _ in range(60))
+    reader = PdfReader(BytesIO(pdf(report(regions=regions))))
+
+    heads = [page.extract_text().count("Mean probability") for page in reader.pages]
+    assert sum(heads) >= 2
+
+
+def test_stays_small():
+    assert 20_000 < len(pdf(report())) < 300_000

@@ -1,0 +1,46 @@
+"""What a program has drawn is told from what a camera has seen."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from samples import decode, encode, scene, writing
+from tamperscope.images.drawings import is_drawn, plain
+
+
+def clipped_sky() -> NDArray[np.uint8]:
+    picture = scene()
+    picture[:200] = 255
+    return picture
+
+
+def dark(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(40 + (255 - picture.astype(np.uint16)) * 4 // 5, np.uint8)
+
+
+@pytest.mark.parametrize("quality", [None, 95, 75, 50])
+@pytest.mark.parametrize("picture", [writing(), dark(writing())], ids=["light", "dark"])
+def test_writing_is_drawn(picture: NDArray[np.uint8], quality: int | None) -> None:
+    assert is_drawn(picture if quality is None else decode(encode(picture, quality=quality)))
+
+
+def test_writing_that_a_messenger_scaled_and_compressed_is_drawn() -> None:
+    smaller = cv2.resize(writing(480), None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
+    assert is_drawn(decode(encode(np.asarray(smaller), quality=80)))
+
+
+@pytest.mark.parametrize("quality", [None, 75, 30])
+@pytest.mark.parametrize("picture", [scene(), clipped_sky()], ids=["all over", "clipped sky"])
+def test_a_photograph_is_not(picture: NDArray[np.uint8], quality: int | None) -> None:
+    assert not is_drawn(picture if quality is None else decode(encode(picture, quality=quality)))
+
+
+def test_plain_is_where_no_neighbour_differs_by_more_than_a_level() -> None:
+    gray = np.full((7, 7), 100, np.uint8)
+    gray[:, 6] = 101
+    assert plain(gray).all()
+    gray[3, 3] = 102
+    np.testing.assert_array_equal(~plain(gray)[1:6, 1:6], np.pad(np.ones((3, 3), bool), 1))

@@ -1,0 +1,240 @@
+"""Keys, rate limits, and what an answer tells a browser."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import stat
+from io import BytesIO
+
+import pytest
+
+from fakes import FakeDetector, fake_app, unready_app
+from tamperscope.errors import BundleError, SettingsError
+from tamperscope.server.app import RELOAD
+from tamperscope.server.middleware.keys import KeyRing, create_key
+from tamperscope.server.middleware.rate_limit import RateLimiter
+from tamperscope.settings import Settings
+
+TODAY = datetime.date(2026, 1, 31)
+OPEN = ["/", "/health", "/ready", "/openapi.json", "/docs", "/docs/start.js"]
+
+
+@pytest.fixture
+def keys_file(tmp_path):
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def key(keys_file):
+    return create_key(keys_file, "newsroom", admin=False, today=TODAY)
+
+
+@pytest.fixture
+def admin_key(keys_file, key):
+    return create_key(keys_file, "operator", admin=True, today=TODAY)
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+class TestKeysFile:
+    def test_it_never_holds_a_key_and_only_its_owner_can_read_it(self, keys_file, key):
+        assert key not in keys_file.read_text()
+        assert key.removeprefix("tsk_") not in keys_file.read_text()
+        assert stat.S_IMODE(keys_file.stat().st_mode) == 0o600
+
+    def test_a_key_is_found_by_itself_alone(self, keys_file, key, admin_key):
+        ring = KeyRing.read(keys_file)
+
+        assert (ring.find(key).name, ring.find(key).admin) == ("newsroom", False)
+        assert (ring.find(admin_key).name, ring.find(admin_key).admin) == ("operator", True)
+        for wrong in ("", "newsroom", key[:-1], key + "a", ring.find(key).sha256, "ä"):
+            assert ring.find(wrong) is None
+
+    def test_a_name_is_given_once(self, keys_file, key):
+        before = keys_file.read_bytes()
+
+        with pytest.raises(SettingsError, match="'newsroom' already"):
+            create_key(keys_file, "newsroom", admin=False, today=TODAY)
+        assert keys_file.read_bytes() == before
+
+    @pytest.mark.parametrize(
+        "content", ["", "{", "[]", '{"keys": [{"name": "a"}]}', '{"keys": [], "more": 1}', "\0"]
+    )
+    def test_anything_else_is_refused_in_one_sentence(self, keys_file, content):
+        keys_file.write_text(content)
+
+        with pytest.raises(SettingsError, match=r"keys\.json is no keys file: .*\.$"):
+            KeyRing.read(keys_file)
+
+    def test_a_missing_file_says_how_to_make_one(self, keys_file):
+        with pytest.raises(SettingsError, match="tamperscope keys create"):
+            unready_app(FakeDetector, Settings(keys=keys_file))
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path):
+        with pytest.raises(SettingsError, match="cannot be written: no such file"):
+            create_key(tmp_path / "missing" / "keys.json", "a", admin=False, today=TODAY)
+
+
+class TestWithKeys:
+    @pytest.fixture
+    def client(self, keys_file, key, admin_key):
+        return fake_app(Settings(keys=keys_file)).test_client()
+
+    @pytest.fixture
+    def classify(self, client, photo_png):
+        def send(headers):
+            return client.post("/classify", data={"image": (BytesIO(photo_png), "a.png")}, headers=headers)
+
+        return send
+
+    def test_the_right_key_opens(self, classify, key):
+        assert classify(bearer(key)).status_code == 200
+
+    @pytest.mark.parametrize(
+        "headers",
+        [{}, bearer("tsk_wrong"), {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}],
+        ids=["none", "wrong", "basic", "empty"],
+    )
+    def test_no_key_or_a_wrong_one_does_not(self, classify, headers):
+        refused = classify(headers)
+
+        assert (refused.status_code, refused.mimetype) == (401, "application/problem+json")
+        assert refused.headers["WWW-Authenticate"].lower().startswith("bearer")
+        assert "tsk_wrong" not in refused.text
+
+    def test_only_what_says_nothing_is_open(self, client):
+        described = client.get("/openapi.json").get_json()["paths"]
+        assert {path: client.get(path).status_code for path in OPEN} == dict.fromkeys(OPEN, 200)
+        closed = [(path, method) for path, item in described.items() for method in item if path not in OPEN]
+        assert len(closed) >= 4
+        for path, method in closed:
+            assert client.open(path, method=method).status_code == 401, path
+
+    def test_a_browser_may_ask_whether_its_page_may_ask(self, client):
+        headers = {
+            "Origin": "https://news.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization",
+        }
+
+        response = client.options("/segment", headers=headers)
+
+        assert response.status_code == 200
+        assert "authorization" in response.headers["Access-Control-Allow-Headers"]
+
+    def test_only_an_administrator_reloads(self, client, key, admin_key):
+        assert client.post("/admin/reload", headers=bearer(key)).status_code == 403
+        assert client.post("/admin/reload", headers=bearer(admin_key)).status_code == 200
+
+    def test_a_withdrawn_key_is_refused_after_a_reload(self, client, classify, keys_file, key, admin_key):
+        left = json.loads(keys_file.read_text())
+        left["keys"] = [entry for entry in left["keys"] if entry["name"] != "newsroom"]
+        keys_file.write_text(json.dumps(left))
+
+        client.post("/admin/reload", headers=bearer(admin_key))
+
+        assert classify(bearer(key)).status_code == 401
+
+    def test_a_broken_keys_file_changes_nothing(self, client, classify, keys_file, key, admin_key, caplog):
+        keys_file.write_text("{")
+
+        refused = client.post("/admin/reload", headers=bearer(admin_key))
+
+        assert refused.status_code == 409
+        assert str(keys_file) not in refused.text
+        assert "is no keys file" in caplog.text
+        assert classify(bearer(key)).status_code == 200
+
+    def test_the_log_names_the_key_and_never_holds_it(self, classify, key, caplog):
+        caplog.set_level("DEBUG")
+
+        classify(bearer(key))
+
+        assert caplog.records[-1].fields["key"] == "newsroom"
+        assert key not in caplog.text
+
+
+def test_nobody_is_an_administrator_without_keys(client):
+    assert client.post("/admin/reload").status_code == 403
+
+
+def test_a_bundle_that_cannot_be_used_leaves_the_old_one(keys_file, admin_key, photo_png, caplog):
+    bundles = iter([FakeDetector()])
+
+    def load():
+        try:
+            return next(bundles)
+        except StopIteration:
+            raise BundleError("/srv/model is incomplete: joint.onnx is missing.") from None
+
+    app = unready_app(load, Settings(keys=keys_file))
+    app.extensions[RELOAD]()
+    client = app.test_client()
+
+    refused = client.post("/admin/reload", headers=bearer(admin_key))
+
+    assert refused.status_code == 409
+    assert "/srv/model" not in refused.text
+    assert "joint.onnx is missing" in caplog.text
+    assert client.get("/ready").get_json()["bundle"]["name"] == "fake"
+
+
+class TestRateLimit:
+    def test_a_burst_then_an_even_rate(self):
+        limiter = RateLimiter(per_minute=30)
+
+        assert [limiter.seconds_to_wait("a", 100.0) for _ in range(31)] == [0] * 30 + [2]
+        assert limiter.seconds_to_wait("a", 101.9) == 1
+        assert limiter.seconds_to_wait("a", 102.0) == 0
+        assert limiter.seconds_to_wait("a", 102.0) == 2
+
+    def test_a_long_rest_earns_no_more_than_a_burst(self):
+        limiter = RateLimiter(per_minute=2)
+
+        assert [limiter.seconds_to_wait("a", now) for now in (0.0, 9999.0, 9999.0, 9999.0)] == [0, 0, 0, 30]
+
+    def test_callers_do_not_share(self):
+        limiter = RateLimiter(per_minute=1)
+
+        assert [limiter.seconds_to_wait(caller, 0.0) for caller in "aba"] == [0, 0, 60]
+
+    def test_memory_is_bounded_and_busy_callers_are_remembered(self):
+        limiter = RateLimiter(per_minute=1)
+        for number in range(30_000):
+            limiter.seconds_to_wait(str(number), 0.0)
+            limiter.seconds_to_wait("busy", 0.0)
+
+        assert len(limiter._buckets) == 10_000
+        assert limiter.seconds_to_wait("busy", 0.0) == 60
+
+    def test_the_server_says_when_to_come_back(self, photo_png):
+        client = fake_app(Settings(rate_limit=1)).test_client()
+        first, second = (
+            client.post("/classify", data={"image": (BytesIO(photo_png), "a.png")}) for _ in range(2)
+        )
+
+        assert (first.status_code, second.status_code) == (200, 429)
+        assert second.mimetype == "application/problem+json"
+        assert 0 < int(second.headers["Retry-After"]) <= 60
+        assert client.get("/health").status_code == 200
+
+    def test_keys_are_counted_apart_from_each_other(self, keys_file, key, admin_key):
+        client = fake_app(Settings(keys=keys_file, rate_limit=1)).test_client()
+
+        statuses = [
+            client.get("/metrics", headers=bearer(each)).status_code for each in (key, admin_key, key)
+        ]
+
+        assert statuses == [200, 200, 429]
+
+
+@pytest.mark.parametrize("path", ["/health", "/docs", "/nowhere"])
+def test_browsers_are_told_to_be_careful(client, path):
+    headers = client.get(path).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"

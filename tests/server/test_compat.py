@@ -1,0 +1,152 @@
+"""What the original project offered to start the server still does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from base64 import b64decode
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import PIL.Image
+import pytest
+from nbclient import NotebookClient
+
+import tamperscope
+from tamperscope.errors import SettingsError
+from tamperscope.server import compat
+from tamperscope.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "deeplearningmodelrunsetup.ipynb"
+SCRIPT = ROOT / "deeplearningmodelrunsetup.py"
+
+
+@pytest.fixture
+def imports(monkeypatch):
+    """Records what is imported, and makes an empty folder of each."""
+    calls = []
+
+    def import_checkpoints(segmentation, classification, out, overwrite=False):
+        calls.append((segmentation.name, classification.name))
+        out.mkdir(parents=True)
+
+    module = SimpleNamespace(import_checkpoints=import_checkpoints)
+    monkeypatch.setitem(sys.modules, "tamperscope.network.checkpoints", module)
+    return calls
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    pair = tmp_path / "s.pth", tmp_path / "c.pth"
+    for number, path in enumerate(pair):
+        path.write_bytes(bytes([number]))
+    return pair
+
+
+def test_the_notebook_ends_with_an_answer_of_the_server_it_started(tmp_path, joint_bundle, monkeypatch):
+    for variable in ("DEEP_LAB_CHECKPOINT", "CLASSIF_CHECKPOINT", "NGROK_TOKEN", "NGROK_AUTHTOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(Path(tamperscope.__file__).parents[1]))
+    monkeypatch.setenv("TAMPERSCOPE_PORT", "0")
+    monkeypatch.setenv("TAMPERSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TAMPERSCOPE_MODEL", str(joint_bundle.path))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+
+    outputs = notebook.cells[-1].outputs
+    assert "if manipulated, then by" in outputs[0].text
+    overlay = PIL.Image.open(BytesIO(b64decode(outputs[1].data["image/png"])))
+    assert overlay.size == (384, 256)
+
+
+def test_the_notebook_is_committed_without_outputs():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    for variable in ("DEEP_LAB_CHECKPOINT", "CLASSIF_CHECKPOINT", "NGROK_TOKEN"):
+        assert f'{variable} = ""' in code[0].source
+
+
+def test_the_script_says_in_one_sentence_what_is_missing(checkpoints):
+    done = subprocess.run(
+        [sys.executable, SCRIPT],
+        env={**os.environ, "DEEP_LAB_CHECKPOINT": str(checkpoints[0]), "CLASSIF_CHECKPOINT": ""},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 2
+    assert "set CLASSIF_CHECKPOINT as well" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_checkpoints_and_token_it_is_the_ordinary_server(tmp_path):
+    assert compat.settings_for("", "", "", tmp_path, {}) == Settings()
+
+
+@pytest.mark.parametrize("given", ["argument", "environment"])
+def test_two_checkpoints_are_imported_and_served(tmp_path, imports, checkpoints, given):
+    paths = [str(path) for path in checkpoints]
+    if given == "argument":
+        settings = compat.settings_for(*paths, "", tmp_path / "model", {})
+    else:
+        environment = dict(zip(("DEEP_LAB_CHECKPOINT", "CLASSIF_CHECKPOINT"), paths, strict=True))
+        settings = compat.settings_for("", "", "", tmp_path / "model", environment)
+
+    assert imports == [("s.pth", "c.pth")]
+    assert settings.model.parent == tmp_path / "model"
+    assert settings.model.is_dir()
+
+
+def test_checkpoints_of_the_original_names_are_found(tmp_path, imports):
+    for name in ("best_deeplabv3_defacto_last.pth", "best_resnet50_defacto.pth"):
+        (tmp_path / name).write_bytes(name.encode())
+
+    assert compat.settings_for("", "", "", tmp_path, {}).model.parent == tmp_path
+    assert imports == [("best_deeplabv3_defacto_last.pth", "best_resnet50_defacto.pth")]
+
+
+def test_the_same_checkpoints_are_imported_once_and_others_anew(tmp_path, imports, checkpoints):
+    paths = [str(path) for path in checkpoints]
+
+    first, again = (compat.settings_for(*paths, "", tmp_path, {}).model for _ in range(2))
+    checkpoints[1].write_bytes(b"trained further")
+    other = compat.settings_for(*paths, "", tmp_path, {}).model
+
+    assert first == again != other
+    assert len(imports) == 2
+
+
+@pytest.mark.parametrize("missing", ["DEEP_LAB_CHECKPOINT", "CLASSIF_CHECKPOINT"])
+def test_one_checkpoint_alone_is_refused(tmp_path, checkpoints, missing):
+    given = {"DEEP_LAB_CHECKPOINT": str(checkpoints[0]), "CLASSIF_CHECKPOINT": str(checkpoints[1])}
+    del given[missing]
+
+    with pytest.raises(SettingsError, match=f"set {missing} as well"):
+        compat.settings_for("", "", "", tmp_path, given)
+
+
+def test_a_checkpoint_that_is_not_there_is_named(tmp_path, checkpoints):
+    missing = tmp_path / "missing.pth"
+
+    with pytest.raises(SettingsError, match=r"missing\.pth cannot be read: no such file"):
+        compat.settings_for(str(missing), str(checkpoints[1]), "", tmp_path, {})
+
+
+@pytest.mark.parametrize("given", ["argument", "environment"])
+def test_a_token_opens_the_tunnel(tmp_path, given):
+    if given == "argument":
+        settings = compat.settings_for("", "", "2secret", tmp_path, {"NGROK_TOKEN": "another"})
+    else:
+        settings = compat.settings_for("", "", "", tmp_path, {"NGROK_TOKEN": "2secret"})
+
+    assert (settings.tunnel, settings.ngrok_token) == ("ngrok", "2secret")

@@ -1,0 +1,468 @@
+"""Stored analyses: what comes back, what is kept, and who sees it."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime
+from io import BytesIO
+from threading import Thread
+
+import jsonschema
+import numpy as np
+import PIL.Image
+import pypdf
+import pytest
+from werkzeug.test import TestResponse
+
+import samples
+from fakes import FakeDetector, fake_app
+from reports import NOON
+from tamperscope import Detector
+from tamperscope.documents import ReportDocument
+from tamperscope.images import read_image, rendering
+from tamperscope.server.app import RELOAD
+from tamperscope.server.middleware.keys import create_key
+from tamperscope.settings import Settings
+
+PATH = "/v1/analyses"
+NOBODYS = f"{PATH}/{'0' * 32}"
+PICTURES = ("mask.png", "heatmap.png", "overlay.png", "image.png", "evidence/error_level.png")
+REPORTS = ("report.json", "report.html", "report.pdf")
+
+
+@pytest.fixture
+def create(client):
+    def send(data: bytes, *, via=client, query: str = "", **form: str) -> TestResponse:
+        return via.post(PATH + query, data={"image": (BytesIO(data), "secret name.png"), **form})
+
+    return send
+
+
+@pytest.fixture
+def analysis(create, photo_png):
+    return create(photo_png).get_json()
+
+
+@pytest.fixture
+def kept(create, photo_png):
+    return create(photo_png, keep="true").get_json()
+
+
+def pixels(response: TestResponse) -> np.ndarray:
+    assert (response.status_code, response.mimetype) == (200, "image/png")
+    return np.asarray(PIL.Image.open(BytesIO(response.data)))
+
+
+def assert_problem(response: TestResponse, status: int) -> str:
+    assert (response.status_code, response.mimetype) == (status, "application/problem+json")
+    return response.get_json(force=True)["detail"]
+
+
+class TestTheAnswer:
+    def test_it_is_created_and_found_where_it_says(self, client, create, photo_png):
+        created = create(photo_png)
+
+        assert created.status_code == 201
+        address = created.headers["Location"]
+        assert re.fullmatch(r"/v1/analyses/[0-9a-f]{32}", address)
+        assert client.get(address).get_json() == created.get_json()
+        assert created.get_json()["links"]["self"] == address
+
+    def test_it_holds_the_whole_report(self, analysis, photo_png):
+        report = FakeDetector().analyze(photo_png, all_evidence=True).to_json()
+
+        for name, found in report.pop("evidence").items():
+            assert analysis["evidence"][name].items() >= found.items()
+        assert list(analysis["evidence"]) == ["metadata", "jpeg_grid", "error_level"]
+        assert analysis["evidence"]["error_level"]["map"] == (
+            f"/v1/analyses/{analysis['id']}/evidence/error_level.png"
+        )
+        assert analysis["evidence"]["metadata"]["map"] is None
+        assert analysis["image"] == {**report.pop("image"), "kept": False}
+        (region,) = report.pop("regions")
+        assert analysis["regions"] == [{**region, "place": "upper left"}]
+        assert {key: analysis[key] for key in report} == report
+        assert set(analysis) - set(report) == {
+            "id", "created", "words", "regions", "image", "evidence", "links",
+        }  # fmt: skip
+
+    def test_it_says_in_words_what_the_reports_say(self, analysis, photo_png):
+        document = ReportDocument.of(FakeDetector().analyze(photo_png, all_evidence=True), made_at=NOON)
+
+        words, evidence = analysis["words"], analysis["evidence"]
+        assert (words["headline"], words["meaning"]) == (document.headline, document.meaning)
+        assert (words["limits"], words["strengths"]) == (list(document.limits), document.strengths)
+        assert words["types"]["copymove"]["name"] == "Copy-move"
+        titles = {found["title"]: found["rating"] for found in evidence.values()}
+        assert titles == {
+            **{section.title: section.strength for section in document.evidence},
+            "JPEG grid": None,
+        }
+
+    def test_it_is_as_described(self, client, analysis, kept):
+        described = client.get("/openapi.json").get_json()
+        operation = described["paths"][PATH]["post"]["responses"]
+
+        for answer in (analysis, kept):
+            for status in ("200", "201"):
+                schema = operation[status]["content"]["application/json"]["schema"]
+                jsonschema.Draft202012Validator({**schema, "components": described["components"]}).validate(
+                    answer
+                )
+
+    def test_what_was_not_kept_has_no_address(self, analysis):
+        assert (analysis["links"]["overlay"], analysis["links"]["image"]) == (None, None)
+
+    def test_as_a_file_it_says_the_same(self, client, analysis):
+        file = client.get(analysis["links"]["report_json"])
+
+        assert file.get_json() == analysis
+        assert file.headers["Content-Disposition"] == (
+            f'attachment; filename="tamperscope-{analysis["id"]}.json"'
+        )
+
+    def test_the_users_file_name_is_nowhere(self, client, analysis):
+        assert "secret" not in json.dumps(analysis)
+        assert "secret" not in client.get(PATH).text
+
+    @pytest.mark.parametrize("data", [b"", b"text", b"\x89PNG\r\n\x1a\n"])
+    def test_a_bad_image_leaves_nothing_behind(self, client, create, data):
+        assert_problem(create(data), {b"": 400, b"text": 415}.get(data, 422))
+
+        assert client.get(PATH).get_json() == {"analyses": [], "next": None}
+
+
+class TestAnsweringAgain:
+    def test_the_same_image_is_not_analysed_twice(self, photo_png, create):
+        detector = FakeDetector()
+        client = fake_app(detector=detector).test_client()
+
+        first, second = (create(photo_png, via=client) for _ in range(2))
+
+        assert (first.status_code, second.status_code) == (201, 200)
+        assert first.get_json() == second.get_json()
+        assert second.headers["Location"] == first.headers["Location"]
+        assert detector.entered.acquire(blocking=False)
+        assert not detector.entered.acquire(blocking=False)
+
+    def test_another_bundle_analyses_it_anew(self, photo_png, create):
+        detectors = [FakeDetector(), FakeDetector(sha256="1" * 64)]
+        app = fake_app(detector=detectors[0])
+        client = app.test_client()
+        first = create(photo_png, via=client)
+        detectors[0].bundle = detectors[1].bundle
+        app.extensions[RELOAD]()
+
+        second = create(photo_png, via=client)
+
+        assert second.status_code == 201
+        assert second.get_json()["bundle"]["sha256"] == "1" * 64
+        assert client.get(first.headers["Location"]).get_json() == first.get_json()
+
+    @pytest.mark.parametrize(
+        "settings", [{"evidence": "off"}, {"pixel_budget": 10_000}, {"precision": "f32"}], ids=str
+    )
+    def test_other_settings_analyse_it_anew(self, store, photo_png, create, settings):
+        usual = fake_app(store=store).test_client()
+        other = fake_app(Settings(**settings), store=store).test_client()
+
+        statuses = [create(photo_png, via=via).status_code for via in (usual, other, usual, other)]
+
+        assert statuses == [201, 201, 200, 200]
+
+    def test_a_restart_forgets_nothing(self, store, photo_png, create):
+        first = create(photo_png, via=fake_app(store=store).test_client())
+
+        again = fake_app(store=store).test_client().get(first.headers["Location"])
+
+        assert again.get_json() == first.get_json()
+
+
+class TestThePictures:
+    def test_the_mask_is_as_large_as_the_image(self, client, analysis, photo_png):
+        mask = FakeDetector().analyze(photo_png).mask
+
+        assert np.array_equal(pixels(client.get(analysis["links"]["mask"])), mask * np.uint8(255))
+
+    def test_the_heatmap_in_colours_and_as_values(self, client, analysis, photo_png):
+        heatmap = FakeDetector().analyze(photo_png).heatmap
+        address = analysis["links"]["heatmap"]
+
+        assert np.array_equal(pixels(client.get(address)), rendering.heatmap(heatmap))
+        assert np.allclose(pixels(client.get(f"{address}?raw=true")) / 255, heatmap, atol=1 / 255)
+
+    def test_the_map_of_a_measurement(self, client, analysis):
+        address = analysis["evidence"]["error_level"]["map"]
+
+        values = pixels(client.get(f"{address}?raw=true")) / 255
+        assert np.allclose(values, np.linspace(0, 1, 96), atol=1 / 255)
+        assert pixels(client.get(address)).shape == (64, 96, 3)
+
+    @pytest.mark.parametrize("name", ["metadata", "jpeg_grid", "nothing", "..%2Fmask"])
+    def test_a_map_that_there_is_not(self, client, analysis, name):
+        response = client.get(f"{PATH}/{analysis['id']}/evidence/{name}.png")
+
+        assert response.status_code == 404
+
+    def test_maps_of_large_images_are_scaled_down_and_the_mask_is_not(self, client, create):
+        large = create(samples.encode(samples.photo(2560, 640))).get_json()
+
+        assert pixels(client.get(large["links"]["mask"])).shape == (640, 2560)
+        for address in (large["links"]["heatmap"], large["evidence"]["error_level"]["map"]):
+            assert pixels(client.get(address)).shape == (256, 1024, 3)
+
+    def test_a_browser_asks_each_time_and_is_told_when_nothing_changed(self, client, kept):
+        for picture in PICTURES:
+            first = client.get(f"{PATH}/{kept['id']}/{picture}")
+            again = client.get(
+                f"{PATH}/{kept['id']}/{picture}", headers={"If-None-Match": first.headers["ETag"]}
+            )
+            assert first.headers["Cache-Control"] == "private, no-cache"
+            assert (again.status_code, again.data) == (304, b""), picture
+
+    def test_raw_is_yes_or_no(self, client, analysis):
+        assert "`raw`" in assert_problem(client.get(analysis["links"]["heatmap"] + "?raw=maybe"), 400)
+
+
+class TestTheReports:
+    def test_the_page_shows_the_image_where_it_was_kept(self, client, create, photo_png):
+        without = create(photo_png).get_json()
+        blind = client.get(without["links"]["report_html"])
+        create(photo_png, keep="true")
+        seeing = client.get(without["links"]["report_html"])
+
+        for page in (blind, seeing):
+            assert (page.status_code, page.mimetype) == (200, "text/html")
+            assert "<h1>Manipulated</h1>" in page.text
+            assert without["image"]["sha256"] in page.text
+        assert "The picture itself was not kept." in blind.text
+        assert "As it was analysed, upright." not in blind.text
+        assert "The picture itself was not kept." not in seeing.text
+        assert "As it was analysed, upright." in seeing.text
+
+    def test_the_page_can_neither_run_nor_ask(self, client, analysis):
+        policy = client.get(analysis["links"]["report_html"]).headers["Content-Security-Policy"]
+
+        assert {"default-src 'none'", "sandbox", "frame-ancestors 'none'"} <= set(policy.split("; "))
+        assert "script" not in policy
+
+    @pytest.mark.parametrize("keep", ["true", "false"])
+    def test_the_pdf_says_the_same(self, client, create, photo_png, keep):
+        analysis = create(photo_png, keep=keep).get_json()
+        response = client.get(analysis["links"]["report_pdf"])
+        file = pypdf.PdfReader(BytesIO(response.data))
+        text = " ".join(" ".join(page.extract_text() for page in file.pages).split())
+
+        assert (response.status_code, response.mimetype) == (200, "application/pdf")
+        assert response.headers["Content-Disposition"] == (
+            f'attachment; filename="tamperscope-{analysis["id"]}.pdf"'
+        )
+        assert "Brighter to the right." in text
+        assert ("The picture itself was not kept." in text) == (keep == "false")
+
+    def test_it_is_dated_by_the_analysis_and_stays_the_same(self, client, analysis):
+        made = datetime.fromisoformat(analysis["created"])
+
+        for link in ("report_html", "report_pdf"):
+            first, again = (client.get(analysis["links"][link]).data for _ in range(2))
+            assert first == again
+        assert f"{made:%Y-%m-%d %H:%M:%S} UTC" in client.get(analysis["links"]["report_html"]).text
+
+    def test_drawing_one_waits_for_a_place_as_analysing_does(self, store, create, photo_png):
+        detector = FakeDetector()
+        client = fake_app(Settings(workers=1, queue=0), detector, store).test_client()
+        analysis = create(photo_png, via=client).get_json()
+        assert detector.entered.acquire(timeout=30)
+        detector.release.clear()
+        other = Thread(target=create, args=(samples.encode(samples.photo(seed=1)),), kwargs={"via": client})
+        other.start()
+        assert detector.entered.acquire(timeout=30)
+
+        busy = client.get(analysis["links"]["report_pdf"])
+        detector.release.set()
+        other.join()
+
+        assert "try again" in assert_problem(busy, 503)
+        assert client.get(analysis["links"]["report_pdf"]).status_code == 200
+
+
+class TestThePreviewInsideAFile:
+    """A file's metadata can carry a small picture of it, which is no less private than the picture."""
+
+    @pytest.fixture
+    def detector(self, joint_bundle):
+        return Detector(joint_bundle)
+
+    @pytest.fixture
+    def client(self, detector):
+        return fake_app(detector=detector).test_client()
+
+    @pytest.fixture
+    def carrying(self):
+        return samples.with_preview(samples.photo(60, 40), picture=samples.photo(120, 80))
+
+    @staticmethod
+    def preview(analysis):
+        return analysis["evidence"]["metadata"]["details"]["preview"]
+
+    def test_it_is_kept_with_the_image_and_only_then(self, client, create, carrying):
+        first, kept = (create(carrying, via=client, keep=keep).get_json() for keep in ("false", "true"))
+
+        assert self.preview(first) == {**self.preview(kept), "picture": None}
+        assert self.preview(kept)["picture"].startswith("data:image/png;base64,")
+        assert kept["image"]["kept"]
+
+    def test_kept_at_once_or_later_is_the_same(self, client, create, carrying, detector):
+        at_once = create(carrying, via=client, keep="true").get_json()
+        other = fake_app(detector=detector).test_client()
+        create(carrying, via=other)
+        later = create(carrying, via=other, keep="true").get_json()
+
+        assert later["evidence"] == {
+            name: {**found, "map": found["map"] and found["map"].replace(at_once["id"], later["id"])}
+            for name, found in at_once["evidence"].items()
+        }
+
+
+class TestKeepingTheImage:
+    @pytest.mark.parametrize("how", [{"query": "?keep=true"}, {"keep": "true"}, {"keep": "1"}], ids=str)
+    def test_it_is_kept_when_asked(self, client, create, photo, photo_png, how):
+        kept = create(photo_png, **how).get_json()
+
+        assert kept["image"]["kept"]
+        image = pixels(client.get(kept["links"]["image"]))
+        overlay = pixels(client.get(kept["links"]["overlay"]))
+        mask = pixels(client.get(kept["links"]["mask"])) > 0
+        assert np.array_equal(image, np.asarray(photo))
+        assert np.array_equal(overlay, rendering.overlay(np.asarray(photo), mask))
+
+    @pytest.mark.parametrize("how", [{}, {"keep": "false"}, {"query": "?keep=0"}], ids=str)
+    def test_it_is_not_kept_otherwise(self, client, store, create, photo_png, how):
+        client = fake_app(store=store).test_client()
+        analysis = create(photo_png, via=client, **how).get_json()
+
+        assert not analysis["image"]["kept"]
+        for name in ("overlay.png", "image.png"):
+            sentence = assert_problem(client.get(f"{PATH}/{analysis['id']}/{name}"), 404)
+            assert "was not kept" in sentence
+        assert store.picture(analysis["id"], "image", owner="") is None
+
+    def test_it_can_be_kept_later_and_stays_kept(self, client, create, photo_png):
+        answers = [create(photo_png, keep=keep) for keep in ("false", "true", "false")]
+
+        assert [answer.status_code for answer in answers] == [201, 200, 200]
+        assert [answer.get_json()["image"]["kept"] for answer in answers] == [False, True, True]
+        assert client.get(answers[0].headers["Location"] + "/overlay.png").status_code == 200
+
+    def test_a_turned_photo_is_shown_upright(self, client, create, photo):
+        turned = samples.encode(photo, "JPEG", exif=samples.exif_orientation(6))
+
+        kept = create(turned, keep="true").get_json()
+
+        assert np.array_equal(pixels(client.get(kept["links"]["image"])), read_image(turned).pixels)
+
+    @pytest.mark.parametrize(
+        "how", [{"keep": "please"}, {"query": "?keep=please"}, {"keep": "false", "query": "?keep=7"}], ids=str
+    )
+    def test_anything_else_is_refused(self, client, create, photo_png, how):
+        assert "`keep`" in assert_problem(create(photo_png, **how), 400)
+        assert client.get(PATH).get_json()["analyses"] == []
+
+
+class TestHistory:
+    def test_it_lists_the_newest_first_page_by_page(self, client, create):
+        created = [create(samples.encode(samples.photo(seed=seed))).get_json() for seed in range(5)]
+
+        listed, address = [], f"{PATH}?limit=2"
+        while address:
+            page = client.get(address).get_json()
+            assert len(page["analyses"]) <= 2
+            listed += page["analyses"]
+            address = page["next"]
+
+        assert [line["id"] for line in listed] == [analysis["id"] for analysis in reversed(created)]
+        for line, analysis in zip(listed, reversed(created), strict=True):
+            assert line.pop("headline") == analysis["words"]["headline"]
+            assert {key: analysis[key] for key in line if key != "links"} == {
+                key: value for key, value in line.items() if key != "links"
+            }
+            assert client.get(line["links"]["self"]).get_json() == analysis
+
+    @pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "", "1e2", "٣"])
+    def test_a_limit_out_of_range(self, client, limit):
+        assert "1 to 100" in assert_problem(client.get(PATH, query_string={"limit": limit}), 400)
+
+
+class TestDeleting:
+    def test_everything_is_gone(self, client, kept, create, photo_png):
+        deleted = client.delete(kept["links"]["self"])
+
+        assert (deleted.status_code, deleted.data) == (204, b"")
+        for address in ("", *(f"/{part}" for part in (*REPORTS, *PICTURES))):
+            assert "no such analysis" in assert_problem(client.get(kept["links"]["self"] + address), 404)
+        assert_problem(client.delete(kept["links"]["self"]), 404)
+        assert client.get(PATH).get_json()["analyses"] == []
+        assert create(photo_png).status_code == 201
+
+    def test_what_never_was(self, client):
+        for address in (NOBODYS, f"{NOBODYS}/mask.png", f"{PATH}/x", f"{NOBODYS}/evidence/clones.png"):
+            assert_problem(client.get(address), 404)
+
+
+class TestKeys:
+    @pytest.fixture
+    def keys(self, tmp_path):
+        file = tmp_path / "keys.json"
+        return {
+            name: create_key(file, name, admin=name == "operator", today=date(2026, 1, 31))
+            for name in ("newsroom", "claims", "operator")
+        }
+
+    @pytest.fixture
+    def ask(self, keys, tmp_path):
+        client = fake_app(Settings(keys=tmp_path / "keys.json")).test_client()
+
+        def send(name: str, path: str, method: str = "GET", **arguments: object) -> TestResponse:
+            headers = {"Authorization": f"Bearer {keys[name]}"} if name else {}
+            return client.open(path, method=method, headers=headers, **arguments)
+
+        return send
+
+    def test_an_analysis_is_its_keys_alone(self, ask, photo_png):
+        mine = ask("newsroom", PATH, "POST", data={"image": (BytesIO(photo_png), "a"), "keep": "true"})
+        address = mine.headers["Location"]
+
+        for other in ("claims", "operator"):
+            for path in ("", *(f"/{part}" for part in (*REPORTS, *PICTURES))):
+                assert ask(other, address + path).status_code == 404, (other, path)
+            assert ask(other, address, "DELETE").status_code == 404
+            assert ask(other, PATH).get_json()["analyses"] == []
+        assert ask("newsroom", address).get_json() == mine.get_json()
+
+    def test_the_same_image_of_another_key_is_another_analysis(self, ask, photo_png):
+        ids = {}
+        for name in ("newsroom", "claims"):
+            created = ask(name, PATH, "POST", data={"image": (BytesIO(photo_png), "a")})
+            assert created.status_code == 201
+            ids[name] = created.get_json()["id"]
+
+        assert ids["newsroom"] != ids["claims"]
+
+    def test_nothing_without_a_key(self, ask):
+        for path, method in ((PATH, "GET"), (PATH, "POST"), (NOBODYS, "GET"), (NOBODYS, "DELETE")):
+            assert ask("", path, method).status_code == 401
+
+
+def test_a_database_that_is_gone_is_said_and_all_else_goes_on(store, photo_png, create, caplog):
+    client = fake_app(store=store).test_client()
+    with store._database.transaction() as session:
+        session.connection().exec_driver_sql("DROP TABLE picture")
+
+    for response in (create(photo_png, via=client), client.get(NOBODYS + "/mask.png")):
+        assert "database of analyses" in assert_problem(response, 503)
+        assert int(response.headers["Retry-After"]) > 0
+    assert "no such table" in caplog.text
+    assert "no such table" not in response.text
+    form = {"image": (BytesIO(photo_png), "a.png")}
+    assert client.post("/classify", data=form).status_code == 200

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tamperscope import settings
+from tamperscope.errors import SettingsError
+from tamperscope.method import DetectorOptions
+from tamperscope.settings import Settings
+
+
+def test_nothing_given_means_the_defaults():
+    assert Settings.read({}) == Settings()
+    assert (Settings().host, Settings().port) == ("127.0.0.1", 5000)
+
+
+def test_the_command_line_wins_over_the_environment():
+    environment = {"TAMPERSCOPE_PORT": "8000", "TAMPERSCOPE_QUEUE": "2"}
+
+    read = Settings.read(environment, {"port": "9000", "queue": None})
+
+    assert (read.port, read.queue) == (9000, 2)
+
+
+def test_an_empty_variable_counts_as_left_out():
+    assert Settings.read({"TAMPERSCOPE_PORT": "", "TAMPERSCOPE_MODEL": ""}) == Settings()
+
+
+def test_values_are_read_as_what_they_are():
+    read = Settings.read(
+        {
+            "TAMPERSCOPE_MODEL": "model-mine",
+            "TAMPERSCOPE_CORS_ORIGINS": "https://news.example, http://localhost:3000/",
+            "TAMPERSCOPE_TUNNEL": "NGROK",
+            "TAMPERSCOPE_THREADS": "2",
+        }
+    )
+
+    assert read.model == Path("model-mine")
+    assert read.cors_origins == ("https://news.example", "http://localhost:3000")
+    assert (read.tunnel, read.threads) == ("ngrok", 2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TAMPERSCOPE_PORT", "http"),
+        ("TAMPERSCOPE_PORT", "65536"),
+        ("TAMPERSCOPE_PORT", "-1"),
+        ("TAMPERSCOPE_MAX_BYTES", "50 MB"),
+        ("TAMPERSCOPE_WORKERS", "0"),
+        ("TAMPERSCOPE_RETENTION", "0"),
+        ("TAMPERSCOPE_RETENTION", "a week"),
+        ("TAMPERSCOPE_TUNNEL", "cloudflare"),
+        ("TAMPERSCOPE_LOG_LEVEL", "loud"),
+        ("TAMPERSCOPE_CORS_ORIGINS", "news.example"),
+        ("TAMPERSCOPE_CORS_ORIGINS", "https://*.example"),
+        ("TAMPERSCOPE_CORS_ORIGINS", "https://news.example/page"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_with_what_is_allowed(variable, value):
+    with pytest.raises(SettingsError, match=variable) as refusal:
+        Settings.read({variable: value})
+
+    assert repr(value) in str(refusal.value)
+    assert "must be" in str(refusal.value)
+
+
+def test_a_bad_option_is_refused_by_its_name():
+    with pytest.raises(SettingsError, match="--max-bytes is 'many'"):
+        Settings.read({"TAMPERSCOPE_MAX_BYTES": "2000"}, {"max_bytes": "many"})
+
+
+@pytest.mark.parametrize("variable", ["NGROK_TOKEN", "NGROK_AUTHTOKEN"])
+def test_the_token_is_read_and_never_shown(variable):
+    read = Settings.read({variable: "2secret"})
+
+    assert read.ngrok_token == "2secret"
+    assert "2secret" not in repr(read)
+
+
+def test_the_databases_password_is_never_shown():
+    read = Settings.read({"TAMPERSCOPE_DATABASE": "postgresql://u:hunter2@host/db"})
+
+    assert read.database == "postgresql://u:hunter2@host/db"
+    assert "hunter2" not in repr(read)
+
+
+@pytest.mark.parametrize(("text", "days"), [("7", 7), ("none", None)])
+def test_how_long_analyses_are_kept(text, days):
+    assert Settings.read({"TAMPERSCOPE_RETENTION": text}).retention == days
+
+
+def test_limits_of_images_follow():
+    limits = Settings.read({"TAMPERSCOPE_MAX_BYTES": "2000", "TAMPERSCOPE_MAX_PIXELS": "5000"}).limits
+
+    assert (limits.bytes, limits.pixels) == (2000, 5000)
+
+
+def test_the_server_scales_images_as_the_library_does():
+    assert Settings().pixel_budget == DetectorOptions().pixel_budget
+
+
+def test_the_text_of_every_default_gives_that_default():
+    defaults = {setting.name: setting.default for setting in settings.TABLE}
+
+    assert Settings.read({}, defaults) == Settings()
