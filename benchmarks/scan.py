@@ -145,7 +145,7 @@ def plan(
     machine_cores: int,
     part: float,
 ) -> None:
-    """Print what many images need, by figures of one: the table of docs/scaling.md."""
+    """Print what many images need, by figures of one: the table of docs/guides/scaling.md."""
     seconds = 86_400 * days
     total = images * core_seconds / seconds
     print("| what | comes to |\n|---|---|")

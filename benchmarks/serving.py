@@ -108,7 +108,7 @@ def main(
     memory: bool,
     requests: int,
 ) -> None:
-    """Print the tables of docs/performance.md."""
+    """Print the tables of docs/measurements/performance.md."""
     lines: list[str] = []
 
     def say(line: str) -> None:

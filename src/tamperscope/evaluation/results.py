@@ -81,7 +81,7 @@ class Results:
         return tables
 
     def to_markdown(self) -> str:
-        """Return the tables as `docs/benchmarks.md` holds them."""
+        """Return the tables as `docs/measurements/benchmarks.md` holds them."""
         identity, conventions = self.bundle.identity, [figure.convention for figure in METRICS]
         figures, *others = self.tables(intervals=True)
         # Two rows of counts come before the figures.

@@ -42,7 +42,7 @@ LEAST_LIKE = 0.7
 """How alike a pair must be, by Fisher's z, in units of the image's best: the rest is the pattern's own."""
 MOST_PLAIN = 0.28
 """Share of plain pixels that a copy of something photographed may have; pairs of writing have more
-(docs/experiments.md, 30)."""
+(docs/measurements/experiments.md, 30)."""
 DECIDED = 0.7
 """Probability from which the likelier copy alone is marked. Below it, marking both areas costs less: of two
 equally large areas, both have an F1 of 2/3 whichever is the copy."""
