@@ -6,13 +6,14 @@ Keys may be added to an answer; those that are there keep their names and meanin
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from tamperscope.jobs.model import JobState, WebhookState
-from tamperscope.report import ManipulationType, Verdict
+from tamperscope.report import ManipulationType, OperatingPoints, Probability, Verdict
 
 
 class Answer(BaseModel):
@@ -32,8 +33,6 @@ Png = Annotated[
     WithJsonSchema({"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}),
 ]
 """A PNG file: bytes in Python, base64 in JSON."""
-
-Probability = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 
 Polygon = tuple[tuple[int, int], ...]
 """Outer contour as (x, y) in pixels of the upright image."""
@@ -200,15 +199,9 @@ class ReasonAnswer(Answer):
     text: str
 
 
-class OperatingPointsAnswer(Answer):
+@dataclass(frozen=True)
+class OperatingPointsAnswer(OperatingPoints):
     """Between which scores nothing is concluded, and how often the model was wrong outside of them."""
-
-    authentic_below: Probability
-    manipulated_above: Probability
-    false_alarm_rate: Probability
-    miss_rate: Probability
-    authentic_images: int
-    manipulated_images: int
 
 
 class TypeWordsAnswer(Answer):

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from tamperscope._version import __version__
 
@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 
 NOTABLE = 0.5
 """The strength from which evidence deserves a look."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The range of a number: for readers of a type, and for the API's description of it."""
+
+    minimum: float
+    maximum: float
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Callable[[Any], dict[str, Any]]) -> Any:
+        """Add the range to the JSON Schema of the number."""
+        return {**handler(schema), **asdict(self)}
+
+
+Probability = Annotated[float, Range(0, 1)]
 
 
 class ManipulationType(enum.StrEnum):
@@ -291,13 +306,13 @@ class BundleIdentity:
 class OperatingPoints:
     """Between which scores a bundle concludes nothing, and how often it was wrong outside of them."""
 
-    authentic_below: float
-    """Score, 0 to 1, below which an image is called authentic."""
-    manipulated_above: float
-    """Score, 0 to 1, above which an image is called manipulated; never less than `authentic_below`."""
-    false_alarm_rate: float
+    authentic_below: Probability
+    """Score below which an image is called authentic."""
+    manipulated_above: Probability
+    """Score above which an image is called manipulated; never less than `authentic_below`."""
+    false_alarm_rate: Probability
     """Share of the authentic images it was measured on that may exceed `manipulated_above`."""
-    miss_rate: float
+    miss_rate: Probability
     """Share of the manipulated images, likewise, that may fall below `authentic_below`."""
     authentic_images: int
     manipulated_images: int

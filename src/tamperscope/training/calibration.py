@@ -13,7 +13,8 @@ from tamperscope.report import OperatingPoints
 
 NETWORK_WEIGHT_KEPT = 0.5
 """How much of the weight that suits synthesised forgeries the networks' map is given: it was trained on their
-like, and tells those that others made less well, while traces tell them better (docs/measurements/experiments.md, 26).
+like, and tells those that others made less well, while traces tell them better
+(docs/measurements/experiments.md, 26).
 """
 
 
