@@ -1,7 +1,7 @@
 """Write the parts of the documentation that the code knows: the API's description and the table of settings.
 
-    python docs/generate.py            # what `make docs` calls
-    python docs/generate.py --check    # fail where a part is out of date
+python docs/generate.py            # what `make docs` calls
+python docs/generate.py --check    # fail where a part is out of date
 """
 
 from __future__ import annotations

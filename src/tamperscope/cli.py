@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tamperscope import __version__
+from tamperscope._version import __version__
 from tamperscope.commands.analyze import analyze
 from tamperscope.commands.bundles import import_checkpoint, models
 from tamperscope.commands.calibrate import calibrate

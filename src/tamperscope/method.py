@@ -45,7 +45,7 @@ MEASURING_CODE = (
 )
 """Files and folders of this package that can change a report: everything that `detector.py` imports."""
 
-_MEASURING_LIBRARIES = (
+MEASURING_LIBRARIES = (
     "c2pa-python",
     "jpeglib",
     "numpy",
@@ -123,7 +123,7 @@ def code_digest(*more: str) -> str:
     for place in (*MEASURING_CODE, *more):
         for name, source in _sources(package / place, place):
             digest.update(f"{name}\0".encode() + source + b"\0")
-    for library in _MEASURING_LIBRARIES:
+    for library in MEASURING_LIBRARIES:
         digest.update(f"{library} {_version(library)}\0".encode())
     return digest.hexdigest()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tamperscope import __version__
+from tamperscope._version import __version__
 from tamperscope.bundle import Bundle
 from tamperscope.datasets import Problem
 from tamperscope.evaluation.measurement import Case

@@ -24,7 +24,7 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import SplitResult, urlsplit
 
-from tamperscope import __version__
+from tamperscope._version import __version__
 from tamperscope.errors import WebhookError
 from tamperscope.jobs.model import Job, WebhookDelivery, WebhookTarget
 from tamperscope.jobs.outbox import Outbox

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
-from tamperscope import __version__
+from tamperscope._version import __version__
 from tamperscope.api import Answer, Problem
 from tamperscope.server.middleware.access import is_public
 

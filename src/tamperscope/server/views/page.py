@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from tamperscope import __version__
+from tamperscope._version import __version__
 from tamperscope.api import Endpoint, Index
 from tamperscope.documents import pictures
 from tamperscope.server.forms import respond
