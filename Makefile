@@ -2,8 +2,9 @@
 #
 #   make serve      the server on http://127.0.0.1:5000; options: make serve ARGS="--port 8000"
 #   make test       everything that must hold before a change is merged
-#   make lint       style and types alone
+#   make lint       style, types, spelling and the words of docs/style.md alone
 #   make format     rewrite the code in the project's style
+#   make docs       write docs/openapi.json and the table of settings from the code
 #   make hostile    5,000 damaged files through a real server, some minutes
 #   make fuzz       coverage-guided fuzzing of the image decoder for two minutes
 #   make contract   thousands of requests made up from the OpenAPI document
@@ -19,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format hostile fuzz contract cluster clean
+.PHONY: serve test lint format docs hostile fuzz contract cluster clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -31,10 +32,15 @@ lint: $(VENV)/.dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
+	@$(BIN)/python docs/check_style.py
 
 format: $(VENV)/.dev.stamp
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev.stamp
+	@$(BIN)/python docs/generate.py
 
 hostile: $(VENV)/.dev.stamp
 	@timeout 3600 $(BIN)/python tests/robustness/hostile.py --files 5000

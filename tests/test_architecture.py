@@ -69,7 +69,7 @@ def imports_of(source: str, path: Path, known: dict[str, Path]) -> Iterator[Impo
 
 
 def part(module: str) -> str:
-    return (module.split(".") + [""])[1] or "tamperscope"
+    return [*module.split("."), ""][1] or "tamperscope"
 
 
 def layers() -> list[set[str]]:

@@ -115,7 +115,7 @@ def test_a_later_schema_is_refused_by_its_number(folder: Path) -> None:
 )
 def test_a_manifest_of_nonsense_is_refused(folder: Path, changes: dict[str, Any]) -> None:
     edit(folder, **changes)
-    with pytest.raises(BundleError, match="not a manifest this version understands"):
+    with pytest.raises(BundleError, match="not a manifest that this version understands"):
         Bundle.load(folder)
 
 

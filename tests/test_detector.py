@@ -145,7 +145,7 @@ def test_a_report_says_when_mask_and_score_disagree(joint_bundle: Bundle, photo:
         return " ".join(calibrated(joint_bundle, intercept, threshold).analyze(photo).notes)
 
     assert "although the score says authentic" in notes(-3, threshold=0.01)
-    assert "no area is certain enough" in notes(3, threshold=1.0)
+    assert "no region is certain enough" in notes(3, threshold=1.0)
     assert notes(3, threshold=0.01) == notes(-3, threshold=1.0) == ""
 
 

@@ -28,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "report.pdf").write_bytes(render_pdf(document))
         command = ["pdftoppm", "-r", str(DOTS_PER_INCH), "-l", str(PAGES), "-png", "report.pdf", "page"]
-        subprocess.run(command, cwd=folder, check=True)  # noqa: S603
+        subprocess.run(command, cwd=folder, check=True)
         pages = [np.asarray(PIL.Image.open(path)) for path in sorted(Path(folder).glob("page*.png"))]
     gap = np.full((pages[0].shape[0], 12, 3), 208, np.uint8)
     sheet = np.hstack([gap, *(part for page in pages for part in (page, gap))])

@@ -3,9 +3,10 @@
     from tamperscope import Detector
 
     report = Detector.load().analyze("photo.jpg")
+    report.verdict, report.score, report.type, report.regions, report.mask
 
-The reading of images and the networks' runtime are imported when they are first asked for, so that importing
-the package stays quick.
+Names that need the image decoders or the networks' runtime are imported on first use, so that importing the
+package is quick.
 """
 
 from __future__ import annotations

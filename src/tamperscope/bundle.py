@@ -3,8 +3,7 @@
     bundle = Bundle.load("model/")
     bundle.networks[0].outputs      # ("mask", "type", "score")
 
-`docs/architecture.md` says what each file holds. Reading a bundle verifies every byte of it against the
-manifest.
+`docs/architecture.md` describes the files. Loading a bundle verifies every byte of it against the manifest.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ OUTPUTS = ("mask", "type", "score")
 
 @dataclass(frozen=True)
 class Architecture:
-    """What rebuilds a network in PyTorch, before its weights are loaded."""
+    """What is needed to build a network in PyTorch before its weights are loaded."""
 
     name: str
     """A name that `tamperscope.network.architectures` knows."""
     encoder: str
-    """Convolutional trunk, such as `resnet50`."""
+    """Convolutional encoder, such as `resnet50`."""
     classes: int
-    """Channels of the mask (1 or 2) or number of manipulation types."""
+    """Channels of the mask (1 or 2), or number of manipulation types."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +48,18 @@ class Network:
     name: str
     architecture: Architecture
     outputs: tuple[str, ...]
-    """Which of `mask`, `type` and `score` the graph gives, in its order."""
+    """Which of `mask`, `type` and `score` the graph returns, in its order."""
     quantised: bool = False
-    """Whether there is also `<name>.int8.onnx`, which computes in 8-bit integers with the same weights."""
+    """Whether the bundle also has `<name>.int8.onnx`, which uses 8-bit integers and the same weights."""
 
     @property
     def graph_files(self) -> tuple[str, ...]:
-        """Names of every ONNX file of this network inside the bundle."""
+        """Names of the ONNX files of this network inside the bundle."""
         return (self.graph_file, *((self.quantised_graph_file,) if self.quantised else ()))
 
     @property
     def quantised_graph_file(self) -> str:
-        """Name of the ONNX file that computes in 8-bit integers, if there is one."""
+        """Name of the ONNX file that uses 8-bit integers, which exists if `quantised`."""
         return f"{self.name}.int8.onnx"
 
     @property
@@ -76,7 +75,9 @@ class Network:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pixels become a network's input: `(pixel / 255 - mean) / std`, RGB; ImageNet's by default."""
+    """How RGB pixels become the input of a network: `(pixel / 255 - mean) / std`. ImageNet's values by
+    default.
+    """
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -86,7 +87,15 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was read and verified."""
+    """A bundle that was read and verified.
+
+    Example:
+        >>> bundle = Bundle.load()
+        >>> sorted(bundle.outputs)
+        ['mask', 'score', 'type']
+        >>> bundle.calibration is not None
+        True
+    """
 
     path: Path
     name: str
@@ -96,18 +105,25 @@ class Bundle:
     threshold: float
     """Probability, 0 to 1, from which a pixel belongs to the mask."""
     smallest_region: float
-    """Share of the image, 0 to 1, that a wholly certain area must have to stay in the mask; see `outline`."""
+    """Area, as a share of the image, below which even a wholly certain region is dropped; see
+    `inference.regions`.
+    """
     calibration: Calibration | None
-    """None when nobody measured how often this bundle is wrong, as with a freshly imported pair."""
+    """None if the error rates of this bundle were never measured, as with a newly imported pair."""
     identity: BundleIdentity
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Bundle:
-        """Read the bundle in the folder `path` (`default_bundle_path()` when None) and verify each of its
-        files.
+        """Read a bundle and verify each of its files.
 
-        Raises `BundleError` when the folder is no bundle, is of another schema, or a file is missing or
-        altered.
+        Args:
+            path: Folder of the bundle; None takes `default_bundle_path()`.
+
+        Returns:
+            The bundle.
+
+        Raises:
+            BundleError: The folder is not a bundle, has another schema, or a file is missing or altered.
         """
         folder = default_bundle_path() if path is None else Path(path)
         manifest = folder / MANIFEST
@@ -120,7 +136,9 @@ class Bundle:
         try:
             bundle, files = _from_manifest(folder, content)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise BundleError(f"{manifest} is not a manifest this version understands: {error!r}.") from None
+            raise BundleError(
+                f"{manifest} is not a manifest that this version understands: {error!r}."
+            ) from None
         for name, expected in files.items():
             _verify_file(folder, name, expected)
         for network in bundle.networks:
@@ -129,14 +147,15 @@ class Bundle:
 
     @property
     def outputs(self) -> frozenset[str]:
-        """Which of `mask`, `type` and `score` its networks give together."""
+        """Which of `mask`, `type` and `score` the networks return together."""
         return frozenset(output for network in self.networks for output in network.outputs)
 
 
 def default_bundle_path() -> Path:
-    """Return the folder named by the environment's `TAMPERSCOPE_MODEL`, or `model/` of the source checkout.
+    """Return the folder of the default model.
 
-    Outside a source checkout it is `model/` of the working directory.
+    It is the one that the environment variable `TAMPERSCOPE_MODEL` names, else `model/` of the source
+    checkout. Outside a source checkout it is `model/` of the working directory.
     """
     if configured := os.environ.get("TAMPERSCOPE_MODEL"):
         return Path(configured)
@@ -145,8 +164,11 @@ def default_bundle_path() -> Path:
 
 
 def list_bundles(folder: Path) -> tuple[Path, ...]:
-    """Return the bundles in `folder`: itself and its direct sub-folders, sorted, as far as they have a
-    manifest.
+    """Return the bundles in a folder: the folder itself and its direct sub-folders that have a manifest,
+    sorted.
+
+    >>> [path.name for path in list_bundles(default_bundle_path())]
+    ['model']
     """
     if not folder.is_dir():
         return ()
@@ -165,10 +187,26 @@ def write_manifest(
     smallest_region: float = 0.0,
     calibration: Calibration | None = None,
 ) -> Bundle:
-    """Make `folder` a bundle: write the manifest over the files that lie in it, and return it as read back.
+    """Turn a folder with graphs and weights into a bundle by writing its manifest.
 
-    Everything else (graphs, weights, model card) must be there already: the manifest holds its digests.
-    The same arguments and files give the same bytes. Raises `BundleError` when a network's file is missing.
+    The manifest holds the digests of all other files, so these must exist already. Equal arguments and files
+    give equal bytes.
+
+    Args:
+        folder: Folder with the graphs, the weights and, optionally, a model card.
+        name: Name of the bundle.
+        version: Version of the bundle.
+        networks: The networks whose files are in the folder.
+        preprocessing: How pixels become the input of the networks.
+        threshold: Probability, 0 to 1, from which a pixel belongs to the mask.
+        smallest_region: Area, as a share of the image, that a region must have; see `Bundle.smallest_region`.
+        calibration: What turns measurements into a score; None leaves every verdict `inconclusive`.
+
+    Returns:
+        The bundle, read back and verified.
+
+    Raises:
+        BundleError: A file of a network is missing.
     """
     networks = tuple(networks)
     needed = {file for network in networks for file in (*network.graph_files, network.weights_file)}
@@ -243,7 +281,7 @@ def _network(entry: Mapping[str, Any]) -> Network:
             str(architecture["name"]), str(architecture["encoder"]), int(architecture["classes"])
         ),
         outputs=outputs,
-        # Bundles from before there was integer arithmetic do not say.
+        # Bundles from before integer arithmetic lack this entry.
         quantised=bool(entry.get("quantised", False)),
     )
 
@@ -263,7 +301,7 @@ def _share(value: Any) -> float:
 
 
 def _plain(name: str) -> str:
-    """A file name that cannot lead out of the bundle's folder."""
+    """Return a file name if it cannot lead out of the folder of the bundle; raises `ValueError` otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ValueError(f"{name!r} is not a plain file name")
     return name
@@ -293,6 +331,6 @@ def _verify_network(folder: Path, network: Network, files: Mapping[str, _FileDig
             references = external_files((folder / name).read_bytes())
         except (ValueError, RecursionError):
             raise BundleError(f"{folder / name} is not an ONNX graph.") from None
-        # Whoever runs the graph opens whatever file it names, anywhere on this machine.
+        # A runtime opens whatever file a graph names, anywhere on this machine.
         if not references <= {network.weights_file}:
             raise BundleError(f"{folder / name} takes weights from outside {network.weights_file}.")

@@ -1,8 +1,8 @@
 """From raw measurements of a heatmap to a calibrated score and a verdict.
 
-A network's own probabilities say little about how often it is wrong on photographs nobody touched. A
-calibration is a logistic model over a few measurements, fitted on images whose truth is known, with two
-operating points that are chosen by the errors they allow, not 0.5 by habit.
+The probabilities of a network say little about how often it is wrong on authentic photos. A calibration is a
+logistic model over a few measurements, fitted on images whose ground truth is known (`training.calibration`).
+Its two operating points are chosen by the error rates they allow, not set to 0.5 by habit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tamperscope.report import NOTABLE, OperatingPoints, Reason, Verdict
 
 PEAK_SHARE = 0.01
 PEAK_PIXELS = 64
-"""Below 6400 pixels, 1 % of a map is too few pixels to average: an 80 x 80 image and a smaller one use 64."""
+"""Lower limit of the pixels that are averaged: of maps below 6400 pixels, 1 % would be too few."""
 NETWORK_MAP = "network_map"
 
 
@@ -31,22 +31,24 @@ class Calibration:
     coefficients: Mapping[str, float]
     """One per measurement, in the measurement's own unit."""
     baseline: Mapping[str, float]
-    """The mean of each measurement on the authentic calibration images: what a score's reasons refer to."""
+    """The mean of each measurement on the authentic calibration images, which reasons are relative to."""
     intercept: float
     operating_points: OperatingPoints
-    """Between which scores nothing is concluded, and the error rates they were chosen by."""
+    """The two scores between which the verdict is `inconclusive`, with the error rates they were chosen by.
+    """
 
     def score(self, measurements: Mapping[str, float]) -> float:
         """Return the probability, 0 to 1, that an image with these measurements was manipulated.
 
-        Raises `KeyError` when one that the model needs is not there; others are ignored.
+        Raises `KeyError` when a measurement that the model needs is missing; others are ignored.
         """
         evidence = sum(weight * measurements[name] for name, weight in self.coefficients.items())
         return float(sigmoid(np.float64(self.intercept + evidence)))
 
     def reasons(self, measurements: Mapping[str, float]) -> tuple[Reason, ...]:
-        """Return what moved the score of these measurements away from an average authentic image's, strongest
-        first; raises `KeyError` as `score` does.
+        """Return how each measurement moved the score away from that of an average authentic image.
+
+        The strongest reason comes first. Raises `KeyError` as `score` does.
         """
         effects = {
             name: weight * (measurements[name] - self.baseline[name])
@@ -55,7 +57,7 @@ class Calibration:
         return tuple(Reason(name, effects[name]) for name in sorted(effects, key=lambda n: -abs(effects[n])))
 
     def verdict(self, score: float) -> Verdict:
-        """Return what a score means at the two operating points; between them nothing is claimed."""
+        """Return the verdict for a score, 0 to 1: `inconclusive` between the two operating points."""
         if score > self.operating_points.manipulated_above:
             return Verdict.MANIPULATED
         if score < self.operating_points.authentic_below:
@@ -93,7 +95,15 @@ class Calibration:
 
 
 def peak(heatmap: NDArray[np.float32]) -> float:
-    """Return the mean of the highest 1 % of a heatmap (height, width; 0 to 1), of 64 pixels at least."""
+    """Return the mean of the highest 1 % of the pixels of a heatmap, but of at least 64.
+
+    `heatmap` is (height, width) float32, 0 to 1.
+
+    >>> heatmap = np.zeros((100, 100), np.float32)
+    >>> heatmap[0] = 0.5
+    >>> peak(heatmap)
+    0.5
+    """
     count = min(heatmap.size, max(PEAK_PIXELS, round(PEAK_SHARE * heatmap.size)))
     flat = heatmap.ravel()
     return float(np.partition(flat, flat.size - count)[flat.size - count :].mean(dtype=np.float64))
@@ -102,10 +112,11 @@ def peak(heatmap: NDArray[np.float32]) -> float:
 def measure(
     heatmap: NDArray[np.float32], strengths: Mapping[str, float] = MappingProxyType({})
 ) -> dict[str, float]:
-    """Return the measurements a calibration may use.
+    """Return the measurements that a calibration may use, by name.
 
-    `network_map`: logit of `peak(heatmap)`. `strengths` are those of the evidence by its names, 0 to 1, and 0
-    where it does not apply; what is notable counts 1 more, for it hardly ever is so by chance.
+    `network_map` is the logit of `peak(heatmap)`. `strengths` holds the strength of each piece of evidence, 0
+    to 1, and 0 if it does not apply. Notable evidence counts 1 more, because it is hardly ever notable by
+    chance.
     """
     return {
         NETWORK_MAP: _logit(peak(heatmap)),

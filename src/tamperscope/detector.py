@@ -4,7 +4,7 @@
     report = detector.analyze("photo.jpg")    # path, bytes, file object, Pillow image or array
     report.verdict, report.score, report.type, report.regions, report.mask
 
-A report never claims more than the bundle was measured for: without a calibration there is no verdict.
+A report never claims more than was measured: without a calibration the verdict is `inconclusive`.
 """
 
 from __future__ import annotations
@@ -33,18 +33,31 @@ from tamperscope.method import DetectorOptions, Method
 from tamperscope.report import CopySource, Evidence, ManipulationType, Reason, Region, Report, Verdict
 
 COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
-"""The evidence that joins the networks in mask and score; the rest is for the reader."""
+"""The evidence that counts in the score. Copies and JPEG ghosts join the mask as well. All other evidence is for the
+reader.
+"""
 
-# Odds of what networks mark beside a verified copy, relative to those without one: what they see there is
-# mostly the copy, its source, or what disturbs them in an image that is explained already.
 ODDS_WITH_VERIFIED_COPY = 0.13
-# Of a ghost's map: the areas that react like the smaller group of blocks, rather than like the rest.
+"""Factor on the odds of what the networks mark in an image with a verified copy. What they see there is
+mostly the copy, its source, or a disturbance that the copy explains.
+"""
+# Value of a ghost's map from which a block reacts like the smaller group of blocks.
 _GHOST = 0.5
 _DEFAULT_OPTIONS = DetectorOptions()
 
 
 class Detector:
-    """Analyses images with one bundle, for any number of threads; equal images get equal reports."""
+    """Analyses images with one bundle. Threads may share it, and equal images get equal reports.
+
+    Example:
+        >>> import numpy as np
+        >>> detector = Detector.load(threads=1)
+        >>> report = detector.analyze(np.full((64, 64, 3), 128, np.uint8))
+        >>> report.verdict
+        <Verdict.INCONCLUSIVE: 'inconclusive'>
+        >>> report.mask.shape, report.heatmap.dtype
+        ((64, 64), dtype('float32'))
+    """
 
     def __init__(self, bundle: Bundle, options: DetectorOptions = _DEFAULT_OPTIONS, **changes: Any) -> None:
         """Compile the networks of `bundle`; see `load`."""
@@ -91,14 +104,26 @@ class Detector:
         return Method.of(self.bundle.identity, self.options)
 
     def warm_up(self) -> None:
-        """Run the networks once, so that the first image does not wait for what they prepare then."""
+        """Run the networks once, so that the first image does not pay for their preparation."""
         side = 8 * tiling.STEP
         self._runtime.run(np.zeros((side, side, 3), np.uint8))
 
     def analyze(self, source: ImageSource | Image, *, all_evidence: bool = False) -> Report:
-        """Return the whole report on an image; raises an `ImageError` when it cannot be read.
+        """Analyse one image.
 
-        The report has the evidence that its score rests on; with `all_evidence`, every measurement.
+        Args:
+            source: A path, bytes, a binary file object, a Pillow image, an array as `read_image` takes it, or
+            an
+                `Image` that was already read.
+            all_evidence: Make every measurement, not only those that the score rests on.
+
+        Returns:
+            The report. `mask` is (height, width) bool and `heatmap` (height, width) float32, 0 to 1, both of
+            the size of the upright image.
+
+        Raises:
+            ImageError: The image cannot be read, or is outside the limits.
+            OSError: The path cannot be opened.
         """
         image = self._read(source)
         seen = self._look(image, MEASUREMENTS if all_evidence else self._counted)
@@ -131,20 +156,20 @@ class Detector:
         return source if isinstance(source, Image) else read_image(source, self.options.limits)
 
     def _look(self, image: Image, evidence: Collection[str]) -> _Seen:
-        """Run the networks tile by tile, put their answers together, and make measurements."""
+        """Run the networks tile by tile, blend their answers, and make the measurements."""
         pixels, notes = _within_budget(image.pixels, self.options.pixel_budget)
         tiles = tiling.plan(*pixels.shape[:2])
         if self.options.threads == 1 or not evidence:
             measured, outputs = _measured(image, evidence), self._run(pixels, tiles)
         else:
-            # Beside the networks: neither of the two keeps every core busy by itself.
+            # At the same time as the networks: neither of the two keeps every core busy.
             with ThreadPoolExecutor(1, thread_name_prefix="tamperscope-evidence") as beside:
                 measuring = beside.submit(_measured, image, evidence)
                 outputs = self._run(pixels, tiles)
             measured = measuring.result()
         masks = [output.mask for output in outputs if output.mask is not None]
         kinds = np.array([output.type for output in outputs])
-        # The type is asked of the tiles that hold the manipulation; of all alike, where there is none.
+        # Tiles count by the manipulated probability mass in them; all alike if there is none.
         mass = np.array([np.sum(mask * tile.weights) for mask, tile in zip(masks, tiles, strict=True)]) + 1e-3
         type_scores = np.average(kinds.astype(np.float64), axis=0, weights=mass)
         type_scores /= type_scores.sum()
@@ -175,38 +200,38 @@ class Detector:
         return calibration.measure(seen.heatmap, strengths)
 
     def _doubts(self, seen: _Seen, verdict: Verdict, found: MaskedRegions) -> Iterator[str]:
-        """What a reader of the verdict and the mask should know before trusting them."""
+        """Yield what a reader should know before trusting verdict and mask."""
         if seen.drawn:
             yield (
-                "The picture is filled with plain colours, as screenshots, drawings and cut-outs are. This "
-                "model knows photographs: score and mask say little here, and no verdict is given."
+                "The picture is filled with plain colours, like a screenshot, a drawing or a cut-out. This "
+                "model was made for photographs: score and mask say little here, and there is no verdict."
             )
         if self.bundle.calibration is None:
             yield (
-                "This model is not calibrated: the score is the network's own, and as nobody measured "
-                "how often it is wrong, no verdict is given."
+                "This model is not calibrated. The score is the network's own, its error rates are unknown, "
+                "and so there is no verdict."
             )
         if verdict is Verdict.AUTHENTIC and found.regions:
-            yield "The mask marks areas although the score says authentic; they may well be false alarms."
+            yield "The mask marks regions although the score says authentic. They may well be false alarms."
         if verdict is Verdict.MANIPULATED and not found.regions:
-            yield "The score says manipulated, but no area is certain enough for the mask; see the heatmap."
+            yield "The score says manipulated, but no region is certain enough for the mask. See the heatmap."
         if found.region_count > len(found.regions):
-            yield f"Of the mask's {found.region_count} separate areas only the largest are listed."
+            yield f"The mask has {found.region_count} separate regions, of which the largest are listed."
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What was seen in one image, before anything is concluded from it."""
+    """What was seen in one image, before any conclusion."""
 
     heatmap: NDArray[np.float32]
-    """The networks' own, at the resolution that was analysed."""
+    """The networks' own, at the resolution of the analysis; (height, width), 0 to 1."""
     type_scores: dict[ManipulationType, float]
     """The networks' own."""
     evidence: Mapping[str, Evidence]
-    """At the image's own resolution, as far as it was asked for."""
+    """The measurements that were asked for, at the image's own resolution."""
     notes: tuple[str, ...]
     drawn: bool
-    """Whether it is no photograph, as far as can be seen."""
+    """Whether it looks like something other than a photograph."""
 
 
 def _measured(image: Image, names: Collection[str]) -> dict[str, Evidence]:
@@ -214,9 +239,9 @@ def _measured(image: Image, names: Collection[str]) -> dict[str, Evidence]:
 
 
 def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:
-    """Add to a heatmap what is certain without networks: copies, where they were probably pasted, ghosts.
+    """Add verified copies and notable JPEG ghosts to a heatmap.
 
-    The more certain a copy, the less counts what networks see elsewhere (explaining away).
+    The stronger a copy, the less counts what the networks see elsewhere (explaining away).
     """
     joined = heatmap.copy()
     if copies := _clones(evidence):
@@ -232,23 +257,25 @@ def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> N
 
 
 def verified_copies(evidence: Mapping[str, Evidence]) -> NDArray[np.bool_] | None:
-    """Return (height, width): True in verified copies, which a mask keeps at any size; None without any."""
+    """Return (height, width) bool, True in verified copies, which a mask keeps at any size; None without
+    copies.
+    """
     found = _clones(evidence)
     return np.logical_or.reduce([clone.marked for clone in found]) if found else None
 
 
 def _explained(region: Region, found: Sequence[Clone]) -> Region:
-    """Say of a region that is mostly a verified copy that it is one, and of what."""
+    """Give a region that is mostly a verified copy its type and its source."""
     box = region.box
     window = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
     corners = tuple((x - box.x, y - box.y) for x, y in region.polygon)
-    area = filled(corners, (box.height, box.width))
+    inside = filled(corners, (box.height, box.width))
     for clone in found:
         copies = [(clone.target_mask, clone.source_mask, clone.certainty)]
         if not clone.decided:
             copies.append((clone.source_mask, clone.target_mask, 1 - clone.certainty))
         for copy, original, certainty in copies:
-            if (copy[window] & area).sum() > 0.5 * area.sum():
+            if (copy[window] & inside).sum() > 0.5 * inside.sum():
                 source = CopySource(polygon(original), certainty, clone.decided)
                 return replace(region, type=ManipulationType.COPYMOVE, source=source)
     return region
@@ -257,7 +284,9 @@ def _explained(region: Region, found: Sequence[Clone]) -> Region:
 def _type_scores(
     networks: Mapping[ManipulationType, float], evidence: Mapping[str, Evidence]
 ) -> dict[ManipulationType, float]:
-    """Return copy-move as far as copies were verified, and for the rest what the networks say."""
+    """Return the networks' type scores, moved towards copy-move by the strength of the strongest verified
+    copy.
+    """
     copied = max((clone.strength for clone in _clones(evidence)), default=0.0)
     scores = {kind: (1 - copied) * score for kind, score in networks.items()}
     scores[ManipulationType.COPYMOVE] += copied
@@ -277,7 +306,7 @@ def _within_budget(pixels: NDArray[np.uint8], budget: int) -> tuple[NDArray[np.u
     smaller = max(1, int(height * scale)), max(1, int(width * scale))
     note = (
         f"The image was scaled from {width} x {height} to {smaller[1]} x {smaller[0]} pixels for the "
-        "analysis; traces finer than that were not seen."
+        "analysis. Finer traces were not seen."
     )
     return cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA), (note,)
 

@@ -1,39 +1,39 @@
-"""Every exception this package raises on purpose.
+"""Every exception that this package raises on purpose.
 
     TamperscopeError
     ├── ImageError                  an image we were given cannot be analysed
-    │   ├── EmptyImageError         there are no bytes
+    │   ├── EmptyImageError         the file has no bytes
     │   ├── ImageTooLargeError      more bytes or more pixels than the limits allow
-    │   ├── UnsupportedImageError   not an image format we read
+    │   ├── UnsupportedImageError   not in a supported image format
     │   ├── DamagedImageError       the format is known, the content is broken
-    │   └── ImageTooSmallError      too few pixels to say anything
-    ├── BundleError                 a bundle is missing, incomplete, altered or of another version
+    │   └── ImageTooSmallError      too few pixels to analyse
+    ├── BundleError                 a bundle is missing, incomplete, altered or of another schema
     ├── CheckpointError             a checkpoint cannot become a bundle
     │   ├── UnsafeCheckpointError   reading it would run code stored in it
-    │   └── MismatchedCheckpointError   it holds another network than expected
-    ├── DatasetError                a dataset's folder, or a mask in it, is not what it should be
-    ├── PhotosError                 a folder of photos cannot be forged from
+    │   └── MismatchedCheckpointError   it holds a different network than expected
+    ├── DatasetError                a dataset folder or one of its masks is invalid
+    ├── PhotosError                 a folder has no photos that forgeries can be made from
     ├── ScanError                   a scan's sources, journal, results or cluster cannot be used
-    ├── UnreadableError             a file that a scan came upon cannot be read
-    ├── SettingsError               a setting has a value that cannot be used
+    ├── UnreadableError             a file found by a scan cannot be read
+    ├── SettingsError               a setting has an invalid value
     ├── TrainingError               training has no data, too little memory or nowhere to write
-    ├── MissingExtraError           an optional dependency is needed and not installed
+    ├── MissingExtraError           an optional dependency is needed but not installed
     ├── TunnelError                 the public address could not be opened
     ├── BusyError                   the queue in front of inference is full
-    ├── NotReadyError               the server has not loaded its model yet
+    ├── NotReadyError               the server is still loading its model
     ├── StoreError                  the database of analyses cannot be used
-    ├── JobError                    a job cannot be taken
+    ├── JobError                    a job cannot be accepted
     │   ├── EmptyJobError           it has no images
     │   ├── JobTooLargeError        it has more images or bytes than the limits allow
     │   ├── ArchiveError            its zip archive cannot be read
-    │   ├── TooManyJobsError        its owner has as many unfinished ones as the limits allow
-    │   ├── ReusedKeyError          its idempotency key belongs to a job that is another one
+    │   ├── TooManyJobsError        its owner has reached the limit of unfinished jobs
+    │   ├── ReusedKeyError          its idempotency key belongs to a different job
     │   └── WebhookError            its webhook cannot be called
     ├── UnreachableError            a client cannot reach its server
     └── RefusedError                a server refused what a client asked for
 
-Every message is one or two sentences for the person who can act on it. None holds a path the person did
-not give, and none holds a stack trace.
+Every message is one or two sentences for the person who can act on it. None contains a path that the person
+did not give, and none contains a stack trace.
 """
 
 
@@ -54,7 +54,7 @@ class ImageTooLargeError(ImageError):
 
 
 class UnsupportedImageError(ImageError):
-    """The bytes are not in an image format that this package reads."""
+    """The bytes are not in a supported image format."""
 
 
 class DamagedImageError(ImageError):
@@ -66,7 +66,7 @@ class ImageTooSmallError(ImageError):
 
 
 class BundleError(TamperscopeError):
-    """A bundle is missing, incomplete, altered or of another version."""
+    """A bundle is missing, incomplete, altered or of another schema."""
 
 
 class CheckpointError(TamperscopeError):
@@ -78,15 +78,15 @@ class UnsafeCheckpointError(CheckpointError):
 
 
 class MismatchedCheckpointError(CheckpointError):
-    """The checkpoint holds another network than the expected one."""
+    """The checkpoint holds a different network than expected."""
 
 
 class DatasetError(TamperscopeError):
-    """A dataset's folder, or a mask in it, is not what it should be."""
+    """A dataset folder or one of its masks is invalid."""
 
 
 class PhotosError(TamperscopeError):
-    """There are no photos to make forgeries from, or none that is large enough."""
+    """A folder has no photos that forgeries can be made from: none at all, or none large enough."""
 
 
 class ScanError(TamperscopeError):
@@ -94,11 +94,11 @@ class ScanError(TamperscopeError):
 
 
 class UnreadableError(TamperscopeError):
-    """A file that a scan came upon cannot be read."""
+    """A file found by a scan cannot be read."""
 
 
 class SettingsError(TamperscopeError):
-    """A setting has a value that cannot be used."""
+    """A setting has an invalid value."""
 
 
 class TrainingError(TamperscopeError):
@@ -106,7 +106,7 @@ class TrainingError(TamperscopeError):
 
 
 class MissingExtraError(TamperscopeError):
-    """An optional dependency is needed and not installed."""
+    """An optional dependency is needed but not installed."""
 
 
 class TunnelError(TamperscopeError):
@@ -118,15 +118,15 @@ class BusyError(TamperscopeError):
 
 
 class NotReadyError(TamperscopeError):
-    """The server has not loaded its model yet."""
+    """The server is still loading its model."""
 
 
 class StoreError(TamperscopeError):
-    """The database of analyses cannot be used, or was written by a newer version."""
+    """The database cannot be used, or was written by a newer version."""
 
 
 class JobError(TamperscopeError):
-    """A job cannot be taken."""
+    """A job cannot be accepted."""
 
 
 class EmptyJobError(JobError):
@@ -142,11 +142,11 @@ class ArchiveError(JobError):
 
 
 class TooManyJobsError(JobError):
-    """The owner of the job has as many unfinished ones as the limits allow."""
+    """The owner of the job has reached the limit of unfinished jobs."""
 
 
 class ReusedKeyError(JobError):
-    """The idempotency key of the job belongs to one that asked for something else."""
+    """The idempotency key of the job belongs to a job with other content."""
 
 
 class WebhookError(JobError):
@@ -154,11 +154,11 @@ class WebhookError(JobError):
 
 
 class UnreachableError(TamperscopeError):
-    """A client cannot reach its server, or what answers there is none."""
+    """A client cannot reach its server, or the address answers as something else."""
 
 
 class RefusedError(TamperscopeError):
-    """A server refused what a client asked for; the message is the server's."""
+    """A server refused a request; the message is the server's."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)

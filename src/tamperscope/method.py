@@ -3,8 +3,8 @@
     method = Method.of(bundle.identity, DetectorOptions(precision="f32"))
     method.key    # equal where the answers are
 
-Whatever keeps results, so as not to compute them twice, keeps them under this identity: the archive of the
-server, the journal of a scan, and that of a benchmark.
+Everything that keeps results keeps them under this identity: the archive of the server, the journal of a
+scan, and the journal of a benchmark.
 """
 
 from __future__ import annotations

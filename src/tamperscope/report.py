@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NOTABLE = 0.5
-"""The strength from which evidence deserves a look."""
+"""The strength from which evidence is notable."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ Probability = Annotated[float, Range(0, 1)]
 
 
 class ManipulationType(enum.StrEnum):
-    """How an image was manipulated; spelling and order are part of the public contract."""
+    """How an image was manipulated. Spelling and order are part of the public contract."""
 
     SPLICING = "splicing"
     COPYMOVE = "copymove"
@@ -51,17 +51,21 @@ class ManipulationType(enum.StrEnum):
 
     @property
     def id(self) -> int:
-        """The class id, 0 to 3: the index of this type in a network's type scores."""
+        """The class id, 0 to 3, which is the index of this type in the type scores of a network."""
         return list(type(self)).index(self)
 
 
 def printed_score(score: float) -> str:
-    """Return a score, 0 to 1, as people read it: two digits, 0.01 to 0.99, as none is ever certain."""
+    """Return a score, 0 to 1, for people: two digits, from 0.01 to 0.99, because no score is ever certain.
+
+    >>> printed_score(0.9998)
+    '0.99'
+    """
     return f"{min(max(score, 0.01), 0.99):.2f}"
 
 
 class Verdict(enum.StrEnum):
-    """What the score means at the bundle's two operating points."""
+    """What the score means at the two operating points of the bundle."""
 
     MANIPULATED = "manipulated"
     AUTHENTIC = "authentic"
@@ -70,7 +74,7 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Box:
-    """An axis-aligned box in pixels of the upright image; `x`, `y` is its top left corner."""
+    """An axis-aligned box in pixels of the upright image. `x`, `y` is its top left corner."""
 
     x: int
     y: int
@@ -80,14 +84,15 @@ class Box:
 
 @dataclass(frozen=True)
 class CopySource:
-    """What an area is a copy of."""
+    """The source that a region was copied from."""
 
     polygon: tuple[tuple[int, int], ...]
     """Outer contour as (x, y) pixels, simplified to within one pixel."""
     certainty: float
-    """Probability, 0 to 1, that the area is the copy and this the source, and not the other way round."""
+    """Probability, 0 to 1, that the region is the copy and this is its source, and not the other way round.
+    """
     decided: bool
-    """Whether that is certain enough for only one of the two to be marked."""
+    """Whether that is certain enough to mark only one of the two."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the source in types that `json.dumps` takes."""
@@ -100,13 +105,13 @@ class CopySource:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read back what `to_json` returned."""
-        # Records of earlier versions hold no undecided source.
+        # Records of earlier versions have only decided sources.
         return cls(_points(document["polygon"]), document["certainty"], document.get("decided", True))
 
 
 @dataclass(frozen=True)
 class Region:
-    """One connected manipulated area of the mask."""
+    """One connected manipulated region of the mask."""
 
     box: Box
     polygon: tuple[tuple[int, int], ...]
@@ -116,9 +121,9 @@ class Region:
     probability: float
     """Mean manipulation probability inside the region, 0 to 1."""
     type: ManipulationType | None = None
-    """How this area was manipulated, where evidence shows it; None where only the report's type says so."""
+    """How this region was manipulated, if evidence shows it; None if only the type of the report says so."""
     source: CopySource | None = None
-    """Of one of two areas that repeat one another: the other one."""
+    """The other one of two regions that repeat each other; None for a region without a copy."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the region in types that `json.dumps` takes."""
@@ -147,7 +152,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a reader who is no expert must know about a measurement before concluding anything."""
+    """What a reader without expertise must know about a measurement before drawing conclusions."""
 
     what_you_see: str
     what_it_can_mean: str
@@ -162,16 +167,16 @@ class Evidence:
     """The measurement's name in the API, such as `clones`."""
     explanation: Explanation
     finding: str
-    """What was found in this image, in one sentence; the reason, where the measurement does not apply."""
+    """What was found in this image, in one sentence; the reason if the measurement does not apply."""
     strength: float | None
-    """0 to 1, how unusual the image is to this measurement: authentic photos reach `NOTABLE` in at most three
-    cases of a hundred. None where the measurement does not apply.
+    """How unusual the image is to this measurement, 0 to 1. At most 3 % of authentic photos reach `NOTABLE`.
+    None if the measurement does not apply.
     """
     map: NDArray[np.float32] | None = None
-    """(height, width) in 0..1: where; None where the measurement says nothing about places."""
+    """(height, width) float32, 0 to 1: where in the image; None if the measurement has no map."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What was found in a form for programs and tables, of a shape that each measurement describes, in types
-    that `json.dumps` takes.
+    """What was found, for programs and tables, in types that `json.dumps` takes. Each measurement describes
+    its own structure.
     """
 
     @property
@@ -242,11 +247,11 @@ class Reason:
     name: str
     """`network_map` or the name of evidence."""
     effect: float
-    """Change of the score's log-odds, compared with what the average authentic image has."""
+    """Change of the score's log-odds relative to the average authentic image."""
 
     @property
     def text(self) -> str:
-        """The same in words."""
+        """The reason in words."""
         what = (
             "The network's map of manipulated areas"
             if self.name == "network_map"
@@ -256,7 +261,7 @@ class Reason:
         if times < 1.05:
             return f"{what} hardly moved the score."
         direction = "more" if self.effect > 0 else "less"
-        # A few hundred calibration images do not tell 300 times from 400.
+        # A few hundred calibration images cannot tell 300 times from 400.
         how = "more than 100" if times > 100 else f"{times:.0f}" if times >= 10 else f"{times:.1f}"
         return f"{what} makes a manipulation {how} times {direction} likely than it is on average."
 
@@ -280,7 +285,7 @@ class ImageFacts:
     byte_count: int
     sha256: str
     notes: tuple[str, ...]
-    """What was done on reading that the reader should know: first page taken, orientation applied..."""
+    """What was done while reading the file: first page used, orientation applied..."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts in types that `json.dumps` takes."""
@@ -299,21 +304,21 @@ class BundleIdentity:
     name: str
     version: str
     sha256: str
-    """Digest of the bundle's manifest, which itself holds the digests of its files."""
+    """Digest of the bundle's manifest, which holds the digests of its files."""
 
 
 @dataclass(frozen=True)
 class OperatingPoints:
-    """Between which scores a bundle concludes nothing, and how often it was wrong outside of them."""
+    """The two scores that decide a verdict, and the error rates they were chosen by."""
 
     authentic_below: Probability
     """Score below which an image is called authentic."""
     manipulated_above: Probability
     """Score above which an image is called manipulated; never less than `authentic_below`."""
     false_alarm_rate: Probability
-    """Share of the authentic images it was measured on that may exceed `manipulated_above`."""
+    """Share of the authentic images in the measurement that may exceed `manipulated_above`."""
     miss_rate: Probability
-    """Share of the manipulated images, likewise, that may fall below `authentic_below`."""
+    """Share of the manipulated images in the measurement that may fall below `authentic_below`."""
     authentic_images: int
     manipulated_images: int
 
@@ -324,7 +329,17 @@ class OperatingPoints:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The whole answer for one image."""
+    """The whole result for one image.
+
+    Example:
+        >>> import numpy as np
+        >>> from tamperscope import Detector
+        >>> report = Detector.load(threads=1).analyze(np.full((64, 64, 3), 128, np.uint8))
+        >>> 0 <= report.score <= 1, sum(report.type_scores.values()).__round__(6)
+        (True, 1.0)
+        >>> list(report.to_json())[:3]
+        ['verdict', 'score', 'operating_points']
+    """
 
     verdict: Verdict
     score: float
@@ -334,25 +349,27 @@ class Report:
     type_scores: Mapping[ManipulationType, float]
     """Probability of each type, summing to 1, given that the image was manipulated."""
     regions: tuple[Region, ...]
-    """Connected areas of the mask, largest first."""
+    """Connected regions of the mask, largest first."""
     threshold: float
-    """The bundle's: heatmap value, 0 to 1, from which a pixel belongs to the mask."""
+    """Heatmap value, 0 to 1, from which a pixel belongs to the mask. It comes from the bundle."""
     notes: tuple[str, ...]
-    """What limits this analysis: the image was scaled, the bundle is uncalibrated, map and score differ..."""
+    """What limits this analysis: the image was scaled, the bundle is not calibrated, mask and score differ...
+    """
     image: ImageFacts
     bundle: BundleIdentity
     mask: NDArray[np.bool_]
-    """(height, width): True where manipulated, at the bundle's threshold."""
+    """(height, width) bool, True where the heatmap reaches the threshold, without regions that are too small.
+    """
     heatmap: NDArray[np.float32]
-    """(height, width) in 0..1: manipulation probability of each pixel."""
+    """(height, width) float32, 0 to 1: manipulation probability of each pixel."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
-    """The independent measurements that were made, by their names."""
+    """The measurements that were made, by name."""
     reasons: tuple[Reason, ...] = ()
     """What moved the score, strongest first; empty without a calibration."""
     measurements: Mapping[str, float] = field(default_factory=dict)
-    """What the score was computed from, as `calibration.fit` takes it."""
+    """What the score was computed from, by name, as `training.calibration.fit` takes it."""
     operating_points: OperatingPoints | None = None
-    """What turned the score into the verdict; None where the bundle is not calibrated."""
+    """What turned the score into the verdict; None if the bundle is not calibrated."""
 
     @property
     def record(self) -> ReportRecord:
