@@ -125,14 +125,12 @@ def bookkeeping(files: int) -> None:
 
 
 @main.command()
-@click.option(
-    "--core-seconds", type=float, required=True, help="CPU seconds for one image, from `throughput`."
-)
+@click.option("--core-seconds", type=float, required=True, help="CPU s per image, from `throughput`.")
 @click.option(
     "--own-seconds",
     type=float,
     default=0.001,
-    help="CPU seconds of the scan's own process for one image, from `bookkeeping`.",
+    help="CPU seconds of the scan's own process per image: CPU ms of `bookkeeping` / 1000.",
 )
 @click.option("--image-bytes", type=float, default=1e6, help="Bytes of one image.")
 @click.option("--row-bytes", type=float, default=500.0, help="Bytes of one row of results.")
