@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The server and the worker, without PyTorch: docker build -t tamperscope .
+# The server and the worker, without PyTorch. Build with: docker build -t tamperscope .
 
 FROM python:3.11-slim-bookworm AS build
 RUN python -m venv /opt/tamperscope
@@ -22,7 +22,7 @@ ENV PATH=/opt/tamperscope/bin:$PATH \
     TAMPERSCOPE_DATABASE=sqlite:////var/lib/tamperscope/analyses.db \
     TAMPERSCOPE_LOG_FORMAT=json
 USER 10001
-# Analyses, and compiled models. All else may be read-only, but for /tmp, where large uploads wait.
+# Analyses and compiled models. Everything else may be read-only, except /tmp, which buffers large uploads.
 VOLUME ["/var/lib/tamperscope", "/var/cache/tamperscope"]
 EXPOSE 5000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD \

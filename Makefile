@@ -1,17 +1,17 @@
-# Every target makes the environment it needs, and makes it again only when its requirements change.
+# Every target creates the environment that it needs, and updates it only when the requirements change.
 #
 #   make serve      the server on http://127.0.0.1:5000; options: make serve ARGS="--port 8000"
-#   make test       everything that must hold before a change is merged
-#   make lint       style, types, spelling and the words of docs/style.md alone
+#   make test       every check that a change must pass before it is merged
+#   make lint       style, types, spelling and the words of docs/style.md only
 #   make format     rewrite the code in the project's style
 #   make docs       write docs/openapi.json and the table of settings from the code
-#   make hostile    5,000 damaged files through a real server, some minutes
-#   make fuzz       coverage-guided fuzzing of the image decoder for two minutes
-#   make contract   thousands of requests made up from the OpenAPI document
-#   make cluster    scans on a Ray cluster of several raylets on this machine; installs Ray
+#   make hostile    send 5,000 damaged files to a real server, takes a few minutes
+#   make fuzz       coverage-guided fuzzing of the image decoder, for two minutes
+#   make contract   thousands of requests generated from the OpenAPI document
+#   make cluster    scan on a Ray cluster of several raylets on this machine; installs Ray
 #   make clean      remove the environment
 #
-# Another interpreter: make test PYTHON=python3.12
+# To use another interpreter: make test PYTHON=python3.12
 
 PYTHON ?= python3
 ARGS ?=
@@ -58,7 +58,7 @@ cluster: $(VENV)/.dev.stamp
 clean:
 	rm -rf $(VENV)
 
-# Serving needs no PyTorch, so `make serve` installs none.
+# Serving does not need PyTorch, so `make serve` does not install it.
 $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --editable .
 	@touch $@
@@ -69,6 +69,6 @@ $(VENV)/.dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "tamperscope needs Python 3.11 or newer; say where it is: make PYTHON=/path/to/python3" >&2; exit 1; }
+		echo "tamperscope needs Python 3.11 or newer. Set its path: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 		rm -rf $(VENV); echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }

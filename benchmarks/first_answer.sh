@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# How long a newcomer waits: from `git clone` over `make serve` to the first answer of /classify.
+# Measure how long a new user waits from `git clone` through `make serve` to the first answer of /classify.
 #
 #   benchmarks/first_answer.sh [PICTURE]
 #
-# Needs git, make, curl and Python 3.11 or newer. Packages come from wherever pip is configured to get them,
-# and from its cache where it has them.
+# Needs git, make, curl and Python 3.11 or newer. pip installs the packages from its configured source, or from
+# its cache.
 set -euo pipefail
 
 repository=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)

@@ -1,11 +1,12 @@
-"""How fast jobs are worked off, what that takes, and that no image is lost or counted twice.
+"""Measure the speed and the cost of jobs, and check that no image is lost or counted twice.
 
-    python benchmarks/jobs.py sizing --data PHOTOS    # servers and workers of its own, with real networks
-    python benchmarks/jobs.py kill --data PHOTOS      # two workers, one of which is killed in the middle
-    python benchmarks/jobs.py follow --images 200     # a job for a server that runs already
+    python benchmarks/jobs.py sizing --data PHOTOS    # starts servers and workers with the real networks
+    python benchmarks/jobs.py kill --data PHOTOS      # kills one of two workers in the middle of a job
+    python benchmarks/jobs.py follow --images 200     # sends a job to a server that is already running
 
-The first two start Redis and PostgreSQL for themselves, as the tests do, and need Linux, whose /proc tells
-memory and processor time of another process. Their times begin when every process has its networks.
+The first two start their own Redis and PostgreSQL, as the tests do. They need Linux, where /proc shows the
+memory and the processor time of other processes. Their clocks start when every process has loaded its
+networks.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> None:
 @_DATA
 @click.option("--images", default=24, show_default=True, help="Images of each job.")
 def sizing(data: Path, images: int) -> None:
-    """Print rates, processor time and memory of a server without workers, and of one and two workers."""
+    """Print throughput, processor time and memory of a server alone, with one worker and with two."""
     photos = _photos(data, images + _WARM_UP)
     click.echo("| processes | images/s | CPU s per image | server MB | each worker MB |")
     click.echo("|---|---|---|---|---|")
@@ -65,8 +66,8 @@ def sizing(data: Path, images: int) -> None:
         click.echo(f"| {setup} | {course.rate:.2f} | {cpu:.2f} | {server} | {each} |")
         course.check()
     click.echo(
-        f"\nOne job of {images} images each, after one of {_WARM_UP}. Memory is each process's peak; CPU "
-        "seconds are those of server and workers, without Redis and PostgreSQL."
+        f"\nEach row is one job of {images} images, after a warm-up job of {_WARM_UP}. Memory is the peak of "
+        "each process. CPU seconds are those of server and workers, without Redis and PostgreSQL."
     )
 
 
@@ -74,7 +75,7 @@ def sizing(data: Path, images: int) -> None:
 @_DATA
 @click.option("--images", default=12, show_default=True)
 def kill(data: Path, images: int) -> None:
-    """Kill one of two workers with -9 at a third of a job, and say what came back."""
+    """Kill one of two workers with SIGKILL after a third of a job, and print the results that arrived."""
     photos = _photos(data, images)
     with _running(_Setup(2), "--job-lease", "5") as running:
 
@@ -85,20 +86,21 @@ def kill(data: Path, images: int) -> None:
 
         course = _follow(running.client, photos, watch)
         course.tell()
-        click.echo(f"the other worker {'ended' if running.workers[1].poll() is not None else 'lives'}")
+        click.echo(f"the other worker {'exited' if running.workers[1].poll() is not None else 'is running'}")
     course.check()
 
 
 @main.command()
 @click.option("--url", default="http://127.0.0.1:5000", show_default=True)
-@click.option("--key", envvar="TAMPERSCOPE_KEY", help="API key, where the server asks for one.")
+@click.option("--key", envvar="TAMPERSCOPE_KEY", help="API key, if the server requires one.")
 @click.option("--images", default=200, show_default=True)
 @click.option("--size", default=(512, 512), nargs=2, show_default=True, help="Width and height.")
-@click.option("--seed", default=None, type=int, help="Another seed makes other images.")
+@click.option("--seed", default=None, type=int, help="A different seed makes different images.")
 def follow(url: str, key: str | None, images: int, size: tuple[int, int], seed: int | None) -> None:
-    """Send a job to a running server and follow it to its end; kill and start workers meanwhile as you like.
+    """Send a job to a running server and follow it to its end.
 
-    Each image is another one, so none is answered from the store.
+    You can kill and start workers in the meantime. The images differ from one another, so none is answered
+    from the store.
     """
     rng = np.random.default_rng(seed)
     course = _follow(Client(url, key), [picture(rng, *size) for _ in range(images)])
@@ -108,17 +110,17 @@ def follow(url: str, key: str | None, images: int, size: tuple[int, int], seed: 
 
 @dataclass(frozen=True)
 class _Course:
-    """How a job went."""
+    """The course of a job."""
 
     images: int
     megabytes: float
     taken: float
-    """Seconds until the server had it."""
+    """Seconds until the server accepted the job."""
     arrivals: Sequence[float]
-    """Seconds until each result."""
+    """Seconds until each result arrived."""
     end: str
     whole: bool
-    """Whether every image has one result, and every analysis is one of them."""
+    """Whether every image has exactly one result, and every image that is done its own analysis."""
 
     @property
     def rate(self) -> float:
@@ -126,18 +128,18 @@ class _Course:
 
     def tell(self) -> None:
         pause = max((later - earlier for earlier, later in itertools.pairwise(self.arrivals)), default=0.0)
-        click.echo(f"{self.images} images, {self.megabytes:.1f} MB: taken in {self.taken:.2f} s")
+        click.echo(f"{self.images} images, {self.megabytes:.1f} MB: accepted in {self.taken:.2f} s")
         click.echo(self.end)
         click.echo(
             f"first result after {self.arrivals[0]:.1f} s, last after {self.arrivals[-1]:.1f} s: "
-            f"{self.rate:.2f} a second; longest time without a result {pause:.1f} s"
+            f"{self.rate:.2f} images/s; longest time without a result {pause:.1f} s"
         )
         if self.whole:
-            click.echo("every image once")
+            click.echo("every image has exactly one result")
 
     def check(self) -> None:
         if not self.whole:
-            raise click.ClickException("IMAGES ARE MISSING OR COUNTED TWICE")
+            raise click.ClickException("Images are missing or counted twice.")
 
 
 def _follow(client: Client, files: list[bytes], watch: Callable[[int], None] = lambda _: None) -> _Course:
@@ -164,7 +166,7 @@ def _follow(client: Client, files: list[bytes], watch: Callable[[int], None] = l
 
 @dataclass(frozen=True)
 class _Setup:
-    """Which processes there are; without workers the server works on its jobs itself, over SQLite."""
+    """The processes to start; without workers the server processes its jobs itself, with SQLite."""
 
     workers: int
     threads: int | None = None
@@ -220,7 +222,7 @@ def _running(setup: _Setup, *more: str) -> Iterator[_Running]:
             stack.callback(process.stdout.close)
             stack.callback(process.wait)
             stack.callback(process.kill)
-            # It says so when it has its networks.
+            # A process prints its first line when it has loaded its networks.
             return process, process.stdout.readline()
 
         server, said = start("serve", "--port", "0")
@@ -231,12 +233,12 @@ def _running(setup: _Setup, *more: str) -> Iterator[_Running]:
 def _photos(data: Path, count: int) -> list[bytes]:
     found = sorted(file.path for file in find([str(data)], (), Skipped()))
     if len(found) < count:
-        raise click.ClickException(f"{data} has {len(found)} photos, {count} are needed.")
+        raise click.ClickException(f"{data} has {len(found)} photos, but {count} are needed.")
     return [Path(path).read_bytes() for path in found[:: len(found) // count][:count]]
 
 
 def picture(rng: np.random.Generator, width: int, height: int) -> bytes:
-    """A JPEG of smooth shapes and some noise."""
+    """Return a JPEG of smooth shapes and some noise."""
     coarse = rng.integers(20, 236, (6, 8, 3), dtype=np.uint8)
     smooth = PIL.Image.fromarray(coarse).resize((width, height), PIL.Image.Resampling.BICUBIC)
     noisy = np.asarray(smooth, np.float32) + rng.normal(0, 4, (height, width, 3))

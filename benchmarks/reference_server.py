@@ -1,9 +1,10 @@
-"""`/segment` written the obvious way, to measure against: Flask, PyTorch eager, Pillow, default PNG.
+"""`/segment` written the obvious way, as a baseline: Flask, PyTorch eager, Pillow, default PNG.
 
     python benchmarks/reference_server.py PORT BUNDLE
 
-It has the same weights and the same pixel budget. It has no tiles: the whole image is one input. One image is
-computed at a time, for sixteen large ones would not fit the memory, and each takes every core anyway.
+It uses the same weights and the same pixel budget as tamperscope. It has no tiles: the whole image is one
+input. It computes one image at a time, because sixteen large ones would not fit into memory, and each of them
+uses every core anyway.
 """
 
 from __future__ import annotations

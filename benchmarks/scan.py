@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""What a scan of many images costs: how many it examines, and what it holds while it does.
+"""Measure the throughput and the memory of a scan of many images.
 
-    benchmarks/scan.py throughput --data PHOTOS             # a scan beside one `analyze` after the other
-    benchmarks/scan.py memory --data PHOTOS --files 1000    # memory over many small photos, of all processes
+    benchmarks/scan.py throughput --data PHOTOS             # a scan, compared with sequential `analyze` calls
+    benchmarks/scan.py memory --data PHOTOS --files 1000    # memory of all processes over many small photos
     benchmarks/scan.py bookkeeping --files 20000            # the scan around an examiner that does nothing
-    benchmarks/scan.py plan --core-seconds 0.5              # what a billion images need, by such figures
+    benchmarks/scan.py plan --core-seconds 0.5              # what a billion images need at such a cost
 
-Throughput is measured alternately, as whatever else runs on the machine decides it: each round has every way
-once, and what is printed are medians of the rounds. CPU seconds are those of all processes. Needs Linux,
-whose /proc tells the memory of another process.
+Throughput depends on what else runs on the machine, so the ways are measured alternately: each round runs
+every way once, and the medians over the rounds are printed. CPU seconds are those of all processes. Needs
+Linux, where /proc shows the memory of other processes.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def main() -> None:
 @main.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--images", default=24, help="Images in each round.")
-@click.option("--starts", default=6, help="How many of them are given to a command each.")
+@click.option("--starts", default=6, help="How many of them are analysed by a command of their own.")
 @click.option("--rounds", default=3)
 def throughput(data: Path, images: int, starts: int, rounds: int) -> None:
-    """Compare a scan with one `analyze` after the other, each with every core."""
+    """Compare a scan with sequential `analyze` calls, each using every core."""
     paths = _sample(data, images)
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
@@ -88,7 +88,7 @@ def throughput(data: Path, images: int, starts: int, rounds: int) -> None:
             _SCAN: lambda: _scan_of(paths, load),
             _COMMAND: lambda: _measure(lambda: _scan_command(paths, cache), len(paths)),
         }
-        # The first pass of all prepares kernels for these sizes of images, and the compiled networks.
+        # The first pass compiles the networks and prepares the kernels for these image sizes.
         in_a_loop()
         _scan_command(paths[:1], cache)
         costs = {name: [] for name in ways}
@@ -103,16 +103,16 @@ def throughput(data: Path, images: int, starts: int, rounds: int) -> None:
             f"| {name} | {1 / statistics.median(cost.wall for cost in measured):.2f} "
             f"| {statistics.median(cost.cpu for cost in measured):.2f} | {statistics.median(ratios):.2f} |"
         )
-    print("\nThe loop is the one with one thread of BLAS, which is how `tamperscope analyze` works.")
+    print("\nThe loop is the one whose BLAS has one thread, as in `tamperscope analyze`.")
     print(f"Bytes of one image: {statistics.mean(path.stat().st_size for path in paths):,.0f}.")
 
 
 @main.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--files", default=1000)
-@click.option("--side", default=256, help="Pixels of the largest sides; the smallest have half of them.")
+@click.option("--side", default=256, help="Largest side in pixels; the smallest is half of it.")
 def memory(data: Path, files: int, side: int) -> None:
-    """Print the memory of a scan and of its workers, with the real networks, as files go by."""
+    """Print the memory of a scan and of its workers over the course of a scan with the real networks."""
     pictures = _parts_of_photos(_sample(data, 100), side)
     _print_memory(pictures, files, partial(open_examiner, Bundle.load().path, Examination()))
 
@@ -120,21 +120,24 @@ def memory(data: Path, files: int, side: int) -> None:
 @main.command()
 @click.option("--files", default=20_000)
 def bookkeeping(files: int) -> None:
-    """Print memory and rate of a scan whose examiner does nothing."""
+    """Print memory and throughput of a scan whose examiner does nothing."""
     _print_memory(_noise(16), files, _Idle)
 
 
 @main.command()
-@click.option("--core-seconds", type=float, required=True, help="Of one image: `throughput`, CPU s.")
+@click.option("--core-seconds", type=float, required=True, help="CPU s per image, from `throughput`.")
 @click.option(
-    "--own-seconds", type=float, default=0.001, help="Of the scan's process: `bookkeeping`, CPU ms."
+    "--own-seconds",
+    type=float,
+    default=0.001,
+    help="CPU seconds of the scan's own process per image: CPU ms of `bookkeeping` / 1000.",
 )
-@click.option("--image-bytes", type=float, default=1e6, help="Of one image.")
-@click.option("--row-bytes", type=float, default=500.0, help="Of one row of results.")
+@click.option("--image-bytes", type=float, default=1e6, help="Bytes of one image.")
+@click.option("--row-bytes", type=float, default=500.0, help="Bytes of one row of results.")
 @click.option("--images", type=float, default=1e9)
 @click.option("--days", type=float, default=14.0)
-@click.option("--cores", "machine_cores", default=16, help="Of one machine.")
-@click.option("--part", type=float, default=1e6, help="Images of one scan.")
+@click.option("--cores", "machine_cores", default=16, help="Cores of one machine.")
+@click.option("--part", type=float, default=1e6, help="Images in one scan.")
 def plan(
     core_seconds: float,
     own_seconds: float,
@@ -145,7 +148,7 @@ def plan(
     machine_cores: int,
     part: float,
 ) -> None:
-    """Print what many images need, by figures of one: the table of docs/guides/scaling.md."""
+    """Print what many images need, from the cost of one image: the table of docs/guides/scaling.md."""
     seconds = 86_400 * days
     total = images * core_seconds / seconds
     print("| what | comes to |\n|---|---|")
@@ -212,7 +215,7 @@ def _tamperscope(cache: Path, *arguments: str, stdin: str = "") -> None:
 
 
 def _cpu_seconds() -> float:
-    """Of this process and of those it started, running or ended."""
+    """Return the CPU seconds of this process and of its children, running or ended."""
     mine = os.times()
     ticks = 0
     for child in _children():
@@ -225,7 +228,7 @@ def _scan_of(paths: list[Path], load: Callable[[], Examiner]) -> _Cost:
     async def work() -> _Cost:
         with tempfile.TemporaryDirectory() as folder:
             async with LocalPool(load, cores(), _LARGEST) as pool:
-                # Each worker should have seen each size of images, as the loop's detector has.
+                # Each worker should have seen every image size, as the detector of the loop has.
                 await _scan_once(paths, pool, Path(folder) / "first.journal")
                 with _stopwatch(len(paths)) as costs:
                     await _scan_once(paths, pool, Path(folder) / "journal")
@@ -245,7 +248,7 @@ def _print_memory(pictures: Iterator[_Pixels], files: int, load: Callable[[], Ex
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write(folder / "photos", itertools.islice(pictures, files))
-        print("MB; in brackets, the most by then.\n")
+        print("Memory in MB; the peak so far in brackets.\n")
         print("| files done | scan | each of its workers | files/s so far | CPU ms per file |")
         print("|---|---|---|---|---|")
         began, cpu = time.perf_counter(), _cpu_seconds()
@@ -273,7 +276,7 @@ _Pixels = NDArray[np.uint8]
 
 
 def _parts_of_photos(photos: list[Path], side: int) -> Iterator[_Pixels]:
-    """Yield parts of photos, of many sizes: no two are equal."""
+    """Yield crops of photos in many sizes, no two of them equal."""
     rng = np.random.default_rng(0)
     for photo in itertools.cycle(photos):
         pixels = read_image(photo).pixels[..., ::-1]
@@ -299,7 +302,7 @@ def _write(folder: Path, pictures: Iterator[_Pixels]) -> None:
 
 
 def _workers() -> list[int]:
-    """The children that examine: Python has one more, which looks after shared memory."""
+    """Return the children that examine images, without the one that Python starts to track shared memory."""
     return [
         child
         for child in _children()
@@ -329,7 +332,7 @@ def _memory_of(process: int) -> str:
 
 
 class _Idle(Examiner):
-    """Says the same of every content, at once."""
+    """Returns the same result for every content, at once."""
 
     def __init__(self) -> None:
         pass

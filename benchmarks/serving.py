@@ -1,13 +1,13 @@
-"""How fast the server answers, beside a plain one with the same weights.
+"""Compare the speed of the server with that of a plain one that has the same weights.
 
     python benchmarks/serving.py --out serving.md    # every case, about eight minutes on two cores
-    python benchmarks/serving.py --quick             # fewer clients and less patience, below four
-    python benchmarks/serving.py --linear            # cost per megapixel, this server alone
-    python benchmarks/serving.py --memory            # 5,000 mixed requests, this server alone; --requests
+    python benchmarks/serving.py --quick             # fewer clients and shorter cases, under four minutes
+    python benchmarks/serving.py --linear            # cost per megapixel, this server only
+    python benchmarks/serving.py --memory            # 5,000 mixed requests (--requests), this server only
 
 All servers run on this machine, one after the other, and answer `/segment` with all three pictures. The plain
-one computes the networks alone, so this one is measured without the evidence as well. Needs the extra
-`train` and Linux, whose /proc tells memory and processor time of another process.
+server computes the networks only, so this server is also measured without evidence. Needs the extra `train`,
+and Linux, where /proc shows the memory and the processor time of other processes.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Case:
-    """What was measured with one server, one size of image and some clients."""
+    """The measurements of one server with one image size and a number of clients."""
 
     seconds: float = 0.0
-    """Until the last answer that counts."""
+    """Seconds from the start to the last answer that counts."""
     processor_seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     clients: int = 1
@@ -68,9 +68,10 @@ class Case:
         return len(self.latencies) / self.seconds if self.latencies else 0.0
 
     def latency(self, share: float) -> str:
-        """The latency that this share of the answers keeps.
+        """Return a quantile of the latencies, in seconds, as text.
 
-        With a `>` where there are so few that most found the queue still short, or are still in it.
+        A `>` precedes it when there are few answers: most of them found a short queue, and other requests are
+        still waiting.
         """
         sign = ">" if self.clients > 1 and len(self.latencies) < 2 * self.clients else ""
         return f"{sign}{np.quantile(self.latencies, share):.2f}"
@@ -80,24 +81,26 @@ class Case:
 @click.option(
     "--bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), default=ROOT / "model"
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here as well.")
-@click.option("--quick", is_flag=True, help="Fewer clients and less patience, below four minutes.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the tables to this file."
+)
+@click.option("--quick", is_flag=True, help="Use fewer clients and shorter cases, under four minutes.")
 @click.option(
     "--image",
     "sizes",
     type=click.Choice(list(SIZES)),
     multiple=True,
     default=list(SIZES),
-    help="Images of this size alone.",
+    help="Measure only images of this size.",
 )
-@click.option("--linear", is_flag=True, help="Cost per megapixel, this server alone.")
-@click.option("--memory", is_flag=True, help="Memory over mixed requests, this server alone.")
+@click.option("--linear", is_flag=True, help="Measure the cost per megapixel, for this server only.")
+@click.option("--memory", is_flag=True, help="Measure memory over mixed requests, for this server only.")
 @click.option(
     "--requests",
     default=5000,
     show_default=True,
     type=click.IntRange(201),
-    help="Requests for --memory.",
+    help="Number of requests for --memory.",
 )
 def main(
     bundle: Path,
@@ -139,7 +142,7 @@ def main(
 
 
 def serve_command(bundle: Path, folder: Path, *more: str) -> list[str]:
-    # As many may wait as there are clients: what is measured is work, not refusals.
+    # The queue has room for every client, so that work is measured and not rejections.
     options = ["--port", "{port}", "--model", str(bundle), "--queue", "32", "--timeout", "3600"]
     own = ["--cache", str(folder / "cache"), "--database", f"sqlite:///{folder / 'analyses.db'}"]
     return [sys.executable, "-m", "tamperscope", "serve", *options, *own, "--log-level", "warning", *more]
@@ -168,7 +171,7 @@ def report_speed(
                 found[size, clients, server.name] = server.measure(jpeg(*SIZES[size]), clients, seconds)
             server.end()
     finally:
-        # Also where somebody lost patience.
+        # Print what was measured even when the run is interrupted.
         for server in (reference, *ours):
             server.end()
         columns = ("image", "clients", "server", "answers", "images/s", "times faster", "p50 s", "p95 s")
@@ -181,7 +184,7 @@ def report_speed(
     say("\n| server | ready after s | peak memory MB |\n|---|---|---|")
     for server in (reference, *ours):
         say(f"| {server.name} | {server.ready_after[-1]:.1f} | {server.peak_memory:.0f} |")
-    say(f"\nThe first start ever, which compiles the networks: {cold:.1f} s.")
+    say(f"\nThe very first start, which compiles the networks: {cold:.1f} s.")
 
 
 def row(case: Case, base: float) -> str:
@@ -225,19 +228,19 @@ def report_memory(ours: Server, requests: int, say: Callable[[str], None]) -> No
     say(f"\nAnswers by status: {dict(sorted(statuses.items()))}")
 
 
-# The measuring
+# Measuring
 
 
 class Server:
-    """A server as a process of its own, started when it is needed."""
+    """A server in its own process, started when it is needed."""
 
     def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
         self.port = 0
         self.ready_after: list[float] = []
-        """Seconds of each start so far."""
+        """Seconds that each start has taken so far."""
         self.peak_memory = 0.0
-        """Megabytes, of all its processes so far."""
+        """Megabytes, the maximum over all its processes so far."""
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -249,10 +252,10 @@ class Server:
             self.end()
 
     def measure(self, data: bytes, clients: int, seconds: float) -> Case:
-        """Let so many clients ask, each as soon as it is answered, until the time is over.
+        """Run concurrent clients for `seconds`; each sends its next request as soon as it has an answer.
 
-        The case ends with the first answer after that. Whoever still waits then is not waited for: a server
-        that needs minutes for its queue is ended, and started anew for the next case.
+        The case ends with the first answer after that time. Requests that are still waiting are abandoned: a
+        server that needs minutes for its queue is stopped, and started again for the next case.
         """
         process = self._started()
         case, lock, over = Case(clients=clients), threading.Lock(), threading.Event()
@@ -329,12 +332,12 @@ class Server:
                 raise click.ClickException(f"{self.name} ended before it was ready.")
             time.sleep(0.02)
         self.ready_after.append(time.perf_counter() - begun)
-        # The first of all answers is slower, on every server.
+        # The very first answer is slower on every server.
         post(self.port, "/segment", jpeg(256, 256))
         return self._process
 
     def _stages(self) -> dict[str, tuple[float, float]]:
-        """Return seconds and times of each stage so far, as far as the server has figures."""
+        """Return total seconds and count of each stage so far; empty when the server has no metrics."""
         try:
             found, content = ask(self.port, "GET", "/metrics")
         except (OSError, HTTPException):
@@ -378,13 +381,13 @@ def ask(port: int, method: str, path: str) -> tuple[int, bytes]:
 
 
 def status(process: subprocess.Popen[bytes], name: str) -> int:
-    """Return a figure of /proc/<pid>/status; sizes are in kB."""
+    """Return a number from /proc/<pid>/status; sizes are in kB."""
     text = Path(f"/proc/{process.pid}/status").read_text()
     return int(re.search(rf"^{name}:\s+(\d+)", text, re.MULTILINE)[1])
 
 
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """Return the processor time that a process took so far, in user and kernel."""
+    """Return the processor time that a process has used so far, user and kernel together, in seconds."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
@@ -396,7 +399,10 @@ def processor() -> str:
 
 @functools.cache
 def jpeg(width: int, height: int) -> bytes:
-    """The sample photo in another size, with the grain that scaling takes away."""
+    """Return the sample photo as a JPEG of another size.
+
+    Noise replaces the grain that scaling removes.
+    """
     photo = PIL.Image.open(ROOT / "docs" / "images" / "sample.jpg").convert("RGB").resize((width, height))
     grain = np.random.default_rng(0).normal(0, 4, (height, width, 1))
     noisy = (np.asarray(photo) + grain).clip(0, 255).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""Draw `page.jpg` and `page-more.jpg`: the web page with its sample, analysed by the default bundle.
+"""Draw `page.jpg` and `page-more.jpg`: the web page with its sample, analysed by the default model.
 
-It takes Chromium (Debian's package `chromium`) and the extra `dev`.
+Needs Chromium (Debian's package `chromium`) and the extra `dev`.
 """
 
 import shutil
@@ -20,7 +20,7 @@ GAP = 24
 
 
 def main() -> None:
-    """Write both pictures beside this file."""
+    """Write both pictures next to this file."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = serve.start(Settings(port=0, database=f"sqlite:///{folder}/analyses.db"))
         browser = playwright.chromium.launch(
@@ -62,7 +62,7 @@ def _result(
 
 def _shot(page: Page) -> PIL.Image.Image:
     page.mouse.move(0, 0)
-    # The first frame after the last change.
+    # Wait for the first frame after the last change.
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return PIL.Image.open(BytesIO(page.screenshot())).convert("RGB")
 

@@ -1,6 +1,6 @@
-"""Draw `report.jpg`: the first two pages of the PDF report on the page's sample, made by the default bundle.
+"""Draw `report.jpg`: the first two pages of the PDF report on the page's sample, made by the default model.
 
-Turning pages into pictures takes `pdftoppm`, of Debian's poppler-utils.
+Needs `pdftoppm` (Debian's package `poppler-utils`), which renders the pages.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ PAGES, DOTS_PER_INCH = 2, 84
 
 
 def main() -> None:
-    """Write the picture beside this file and print the verdict."""
+    """Write the picture next to this file and print the verdict."""
     image = read_image(SAMPLE)
     report = Detector.load().analyze(image, all_evidence=True)
     document = ReportDocument.of(report, image.pixels, made_at=datetime.now(UTC))

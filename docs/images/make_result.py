@@ -1,7 +1,7 @@
-"""Draw `result.jpg`: the sample forgery, its ground truth, and what the default bundle makes of it.
+"""Draw `result.jpg`: the sample forgery, its ground truth, and the result of the default model.
 
-The sample is a shirt into which a piece of cloth and a smaller shirt were pasted, as `forge` makes spliced
-images (seed 99, 10). The photos are under CC0, and none of them was used in training.
+The sample is a shirt into which `forge` spliced a piece of cloth and a smaller shirt (seed 99, 10). The
+photos are under CC0, and none of them was used in training.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ HEIGHT, GAP = 420, 8
 
 
 def main() -> None:
-    """Write the picture beside this file and print the verdict."""
+    """Write the picture next to this file and print the verdict."""
     image = read_image(FOLDER / "sample.jpg")
     report = Detector.load().analyze(image)
     truth = read_image(FOLDER / "sample-mask.png").pixels

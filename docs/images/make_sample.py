@@ -1,9 +1,10 @@
-"""Make the page's sample out of a photo of a pair of clogs: the left one copied, turned and pasted below.
+"""Make the page's sample from a photo of a pair of clogs: the left clog is copied, rotated and pasted below.
 
     python docs/images/make_sample.py photos/clothing/0536.jpg
 
-The photo (under CC0) is among those that the default bundle was trained on. Copies within an image are found
-without training, so the sample shows them fairly. The network's part says little about other pictures.
+The photo (under CC0) was part of the default model's training data. Copies within an image are found without
+training, so the sample represents them fairly. The network's part of the result says little about other
+images.
 """
 
 import sys
@@ -20,7 +21,7 @@ QUALITY = 90
 
 
 def main(path: str) -> None:
-    """Write the sample from the photo at `path`."""
+    """Write the sample, made from the photo at `path`."""
     photo = cv2.imread(path)
     height, width = photo.shape[:2]
     clog = _clog(photo)
@@ -39,7 +40,7 @@ def main(path: str) -> None:
 
 
 def _clog(photo: np.ndarray) -> np.ndarray:
-    """Return the (height, width) mask, 0 or 1, of the clog."""
+    """Return the mask of the clog: (height, width) uint8, 0 or 1."""
     labels = np.zeros(photo.shape[:2], np.uint8)
     cv2.setRNGSeed(0)
     cv2.grabCut(photo, labels, CLOG, np.zeros((1, 65)), np.zeros((1, 65)), 6, cv2.GC_INIT_WITH_RECT)
