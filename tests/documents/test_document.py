@@ -22,7 +22,7 @@ def document(found: Report, **options: object) -> ReportDocument:
 
 
 class TestVerdict:
-    def test_manipulated_says_how_many_authentic_images_look_so(self):
+    def test_manipulated_states_how_many_authentic_images_score_as_high(self):
         told = document(report())
 
         assert told.headline == "Manipulated"
@@ -43,11 +43,11 @@ class TestVerdict:
         assert told.headline == "Inconclusive"
         assert "0.50 lies between 0.25 and 0.80" in told.meaning
 
-    def test_a_score_beyond_the_limits_says_why_it_allows_no_verdict(self):
+    def test_a_score_beyond_the_limits_explains_why_it_allows_no_verdict(self):
         told = document(report(verdict=Verdict.INCONCLUSIVE, score=0.95))
 
         assert told.headline == "Inconclusive"
-        assert "this picture is none" in told.meaning
+        assert "this picture does not appear to be one" in told.meaning
 
     def test_without_calibration_no_error_rate_is_claimed(self):
         told = document(report(verdict=Verdict.INCONCLUSIVE, operating_points=None))
@@ -56,7 +56,7 @@ class TestVerdict:
         assert "The error rates of this model are unknown." in told.limits
         assert not any("%" in text for text in (told.meaning, *told.limits))
 
-    def test_limits_tell_the_bundle_s_own_error_rates(self):
+    def test_limits_state_the_bundles_own_error_rates(self):
         rates = " ".join(document(report()).limits)
 
         assert "89 authentic and 151 manipulated images" in rates
@@ -93,7 +93,7 @@ class TestEvidence:
             "Blank": 0,
         }
 
-    def test_details_become_lines_without_outlines(self):
+    def test_details_become_rows_without_outlines(self):
         details = {
             "fields": [{"name": "Camera model", "value": "X1"}],
             "clones": [
@@ -170,7 +170,7 @@ class TestPictures:
             assert max(image.size) <= 1200
 
     @pytest.mark.parametrize(("decided", "word"), [(True, "from"), (False, "from or to")])
-    def test_a_copy_s_source_is_told_and_drawn(self, decided, word):
+    def test_the_source_of_a_copy_is_named_and_drawn(self, decided, word):
         source = CopySource(((100, 70), (150, 70), (150, 110)), 0.75, decided)
         region = replace(report().regions[0], type=ManipulationType.COPYMOVE, source=source)
         told = document(report(regions=(region,)))
@@ -184,7 +184,7 @@ class TestPictures:
         assert edge[2] > edge[0] + 100
 
     def test_outlines_fit_the_picture_where_maps_are_smaller(self):
-        """As they are when they come from the store."""
+        """Maps from the store are smaller than the picture."""
         whole = document(report())
         found = report()
         small = Maps(found.mask[::2, ::2], found.heatmap[::2, ::2], {}, PICTURE)
@@ -194,7 +194,7 @@ class TestPictures:
 
 
 class TestStored:
-    def test_a_stored_report_tells_the_same_as_a_fresh_one(self):
+    def test_a_stored_report_reads_the_same_as_a_new_one(self):
         found = report()
         kept = ReportRecord.from_json(json.loads(json.dumps(found.to_json())))
         maps = Maps.from_files(
@@ -218,11 +218,11 @@ class TestStored:
 
         assert told.operating_points is None
 
-    def test_thresholds_versions_and_reasons_are_told(self):
+    def test_thresholds_versions_and_reasons_are_included(self):
         kept = report().to_json() | {
             "threshold": 0.2,
             "versions": {"tamperscope": "9.8", "other": "1"},
-            "reasons": [{"name": "clones", "effect": 1.2, "text": "As an earlier version said it."}],
+            "reasons": [{"name": "clones", "effect": 1.2, "text": "As an earlier version worded it."}],
         }
         told = ReportDocument.of_record(ReportRecord.from_json(kept), Maps.of(report(), None), made_at=NOON)
 
@@ -240,10 +240,13 @@ def test_identity_of_file_and_model():
     assert facts["Model's SHA-256"] == "0" * 64
 
 
-def test_doubts_are_told():
+def test_doubts_are_included():
     image = replace(report().image, notes=("first of 3 pages",))
 
-    assert document(report(image=image)).doubts == ("found by a fake", "On reading: first of 3 pages.")
+    assert document(report(image=image)).doubts == (
+        "found by a fake",
+        "How the file was read: first of 3 pages.",
+    )
 
 
 @pytest.mark.parametrize(

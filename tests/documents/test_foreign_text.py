@@ -8,7 +8,7 @@ from tamperscope.documents.foreign_text import LONGEST, shown
 @pytest.mark.parametrize(
     "text", ["Canon EOS 5D", "北京市", "صورة", "ภาพถ่าย", "Łódź <b>&amp;", "می\u200cخواهم", "👩\u200d🚀"]
 )
-def test_ordinary_text_stays(text):
+def test_ordinary_text_is_unchanged(text):
     assert shown(text) == text
 
 
@@ -28,7 +28,7 @@ def test_what_acts_unseen_is_spelled_out(text, told):
     assert shown(text).encode()
 
 
-def test_long_text_is_cut_and_says_how_long_it_was():
+def test_long_text_is_cut_and_states_its_full_length():
     assert shown("x" * 1_000_000) == "x" * LONGEST + "… (1,000,000 characters)"
     assert shown("x" * LONGEST) == "x" * LONGEST
 

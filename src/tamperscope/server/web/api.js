@@ -28,7 +28,7 @@ function explained(status) {
     404: ["Not found", ""],
     413: [
       "Too large",
-      "Save a smaller version of the picture, or crop it to the part in question without saving it again as JPEG.",
+      "Save the picture smaller, or crop it to the part in question without saving it again as JPEG.",
     ],
     415: ["Not a supported picture format", ""],
     422: [

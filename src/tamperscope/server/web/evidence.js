@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { h } from "./dom.js";
 import { isEmpty } from "./layers.js";
 
-/** Return the panel of an analysis's evidence. `onShow` receives the name of a map to show over the picture. */
+/** Return the panel of an analysis's evidence. `onShow` receives the name of a map to overlay. */
 export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
   const order = Object.entries(analysis.evidence).sort(([, one], [, other]) => weight(other) - weight(one));
   if (!order.length) return null;

@@ -8,7 +8,8 @@ import { Stage } from "./stage.js";
 
 /** Return the element of a result, and a function that closes it.
  *
- * `file` is the picture itself if this tab has it. `keep` makes the server keep it. `remove` deletes the analysis.
+ * `file` is the picture itself if this tab has it. `keep` makes the server keep it.
+ * `remove` deletes the analysis.
  */
 export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
   const stage = new Stage(analysis, file);

@@ -343,7 +343,7 @@ export class Viewer {
   }
 
   #wheel(event) {
-    // Unless the canvas has the focus, the wheel alone scrolls the page. A trackpad reports a pinch with Ctrl.
+    // Unless the canvas has the focus, the wheel alone scrolls the page. Trackpads report a pinch with Ctrl.
     if (!event.ctrlKey && !event.metaKey && document.activeElement !== this.#canvas) return;
     event.preventDefault();
     this.#zoomAt(Math.exp(-event.deltaY / (event.ctrlKey ? 120 : 320)), ...this.#place(event));

@@ -72,7 +72,7 @@ export class Work extends EventTarget {
     this.#enter(item, "sending");
     try {
       if (item.file.size > this.limit) {
-        const sizes = `The file has ${bytes(item.file.size)}; this server accepts up to ${bytes(this.limit)}.`;
+        const sizes = `The file is ${bytes(item.file.size)}; this server accepts up to ${bytes(this.limit)}.`;
         throw new api.Problem(413, sizes);
       }
       await readable(item.file);
