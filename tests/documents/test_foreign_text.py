@@ -13,7 +13,7 @@ def test_ordinary_text_is_unchanged(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("gpj.\u202eexe", "gpj.‹U+202E›exe"),
         ("a\u2066b\u2069", "a‹U+2066›b‹U+2069›"),
@@ -23,8 +23,8 @@ def test_ordinary_text_is_unchanged(text):
         ("two\nlines\tand\u2028more", "two lines and more"),
     ],
 )
-def test_what_acts_unseen_is_spelled_out(text, told):
-    assert shown(text) == told
+def test_invisible_characters_that_take_effect_are_spelled_out(text, expected):
+    assert shown(text) == expected
     assert shown(text).encode()
 
 

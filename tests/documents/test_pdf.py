@@ -23,7 +23,7 @@ def text(file: bytes) -> str:
 
 
 def test_includes_everything():
-    told = text(pdf(report()))
+    content = text(pdf(report()))
 
     for expected in (
         "Manipulated",
@@ -40,7 +40,7 @@ def test_includes_everything():
         "fake-bundle 7.1",
         "lead for human judgement",
     ):
-        assert expected in told
+        assert expected in content
 
 
 def test_has_pictures_pages_and_an_outline():
@@ -105,13 +105,13 @@ def test_scores_at_the_ends_of_the_scale(score):
     ],
 )
 def test_foreign_text_stays_text(foreign):
-    told = text(pdf(report(notes=(foreign,)), title=foreign))
+    content = text(pdf(report(notes=(foreign,)), title=foreign))
 
-    assert foreign.replace(" ", "") in told.replace(" ", "")
+    assert foreign.replace(" ", "") in content.replace(" ", "")
 
 
 @pytest.mark.parametrize(
-    ("foreign", "told"),
+    ("foreign", "expected"),
     [
         ("صورة", "صورة"),
         ("a שלום b", "a שלום b"),
@@ -119,8 +119,8 @@ def test_foreign_text_stays_text(foreign):
         ("\ud800\u202e\0", "‹U+D800›‹U+202E›‹U+0000›"),
     ],
 )
-def test_text_that_is_hard_to_typeset_is_shown_as_well_as_possible(foreign, told):
-    assert told in text(pdf(report(notes=(foreign,))))
+def test_text_that_is_hard_to_typeset_is_shown_as_well_as_possible(foreign, expected):
+    assert expected in text(pdf(report(notes=(foreign,))))
 
 
 def test_endless_metadata_fits_the_page():

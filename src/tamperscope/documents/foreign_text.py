@@ -11,7 +11,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """Return text on one line, cut after `longest` characters, without characters that act unseen.
+    """Return text on one line, cut after `longest` characters, without invisible characters that take effect.
 
     Characters that control the output, reorder their surroundings or have no meaning are spelled out as
     `‹U+202E›`. Three of the combining marks that pile up on a letter stay. A cut text ends with its full

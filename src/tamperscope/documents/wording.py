@@ -19,7 +19,7 @@ KINDS = {
 """Name and meaning of each manipulation type."""
 
 KINDS_CAVEAT = (
-    "The four shares add up to 1 for every picture, even an authentic one. They do not tell whether it was "
+    "The four shares add up to 1 for every picture, even an authentic one. They do not show whether it was "
     "manipulated."
 )
 
@@ -95,7 +95,7 @@ def strength(value: float) -> str:
 
 
 STRENGTHS = (
-    "Each measurement finds “unusual” evidence in at most three of a hundred authentic photos. "
+    "Each measurement finds “unusual” evidence in at most three in a hundred authentic photos. "
     "With several measurements, at least one of them does so more often than that."
 )
 

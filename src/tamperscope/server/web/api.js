@@ -28,7 +28,7 @@ function explained(status) {
     404: ["Not found", ""],
     413: [
       "Too large",
-      "Save the picture smaller, or crop it to the part in question without saving it again as JPEG.",
+      "Scale the picture down, or crop it to the part in question without saving it as JPEG again.",
     ],
     415: ["Not a supported picture format", ""],
     422: [

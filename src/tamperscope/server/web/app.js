@@ -39,7 +39,7 @@ at("sample").addEventListener("click", async () => {
 });
 document.addEventListener("paste", (event) => take([...event.clipboardData.files]));
 
-let inside = 0; // Nesting of drag events: the next element's dragenter precedes the last one's dragleave.
+let inside = 0; // Elements entered by a drag and not yet left: the next is entered before the last is left.
 const draggingFiles = (event) => event.dataTransfer?.types.includes("Files");
 document.addEventListener("dragenter", (event) => {
   if (!draggingFiles(event)) return;

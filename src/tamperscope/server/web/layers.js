@@ -72,7 +72,7 @@ function painted({ width, height, levels }, pixelOf) {
   return layer;
 }
 
-/** Return the upright picture of an analysis from its file; null if this browser cannot show it. */
+/** Return an analysis's upright picture from a file; null if this browser cannot show what was analysed. */
 export async function pictureOf(blob, { width, height }) {
   const longest = Math.max(width, height);
   const scale = Math.min(1, LONGEST_PICTURE / longest);

@@ -13,7 +13,7 @@ export class Work extends EventTarget {
   #count = 0;
   #running = false;
 
-  /** Add files and return their items. Each change of an item dispatches `change`, its outcome also `end`. */
+  /** Add files and return their items. `change` reports each change of an item, `end` its outcome. */
   add(files, keep) {
     const added = Array.from(files, (file) => ({
       number: ++this.#count,
