@@ -1,4 +1,4 @@
-"""A report without networks and evidence without forensics, for tests about how they are told."""
+"""A report without networks and evidence without forensics, for tests of how they are presented."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PICTURE = samples.photo(160, 120)
 
 
 def report(**changes: Any) -> Report:
-    """The fake detector's finding on `PICTURE`, calibrated, with one piece of evidence of each kind."""
+    """Return the fake detector's report on `PICTURE`, calibrated, with one piece of evidence of each kind."""
     found = FakeDetector().analyze(PICTURE)
     defaults: dict[str, Any] = {
         "operating_points": POINTS,

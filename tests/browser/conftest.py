@@ -1,4 +1,4 @@
-"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+"""The page in a real browser: Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fakes import fake_app
 
 Visit = Callable[..., Page]
 
-# Nothing is ever asked of the outside, also not by the browser itself.
+# No request ever leaves the machine, not even one of the browser itself.
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-# Long enough for an analysis on a busy machine; nothing waits longer than it must.
+# Long enough for an analysis on a busy machine. A wait ends as soon as its condition holds.
 _PATIENCE_MILLISECONDS = 60_000
 expect.set_options(timeout=_PATIENCE_MILLISECONDS)
 
 
-# Not for the session: while Playwright runs, asyncio takes no other loop in this thread.
+# Not session-scoped: while Playwright runs, asyncio allows no other event loop in this thread.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Flask], str]]:
-    """Let an application answer on a free port; returns its address."""
+    """Return a function that serves an application on a free port and returns its address."""
     running = []
 
     def start(app: Flask) -> str:
@@ -58,9 +58,9 @@ def serve() -> Iterator[Callable[[Flask], str]]:
 
 @pytest.fixture
 def visit(browser: Browser, serve: Callable[[Flask], str]) -> Iterator[Visit]:
-    """Open the page of an application, or an address, as somebody who never was there before.
+    """Return a function that opens the page of an application or an address as a first-time visitor.
 
-    Nothing on it may fail, be forbidden by its own policy, or ask anybody but its server.
+    The test fails if the page raises an error, violates its own policy or sends a request to another server.
     """
     contexts, trouble = [], []
 

@@ -1,4 +1,4 @@
-"""axe-core, in light and dark, finds nothing serious on any of the page's faces."""
+"""axe-core finds no serious violation in any view of the page, in light and dark."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def serious(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_nothing_serious(visit, photo_png, scheme, width):
+def test_no_serious_violation(visit, photo_png, scheme, width):
     page = visit(scheme=scheme, width=width)
     found = {"start": serious(page)}
 
@@ -40,4 +40,4 @@ def test_nothing_serious(visit, photo_png, scheme, width):
     expect(page.get_by_role("alert")).to_be_visible()
     found["problem"] = serious(page)
 
-    assert {face: violations for face, violations in found.items() if violations} == {}
+    assert {view: violations for view, violations in found.items() if violations} == {}

@@ -1,4 +1,4 @@
-"""What somebody sees and does on the page, from dropping a picture to handing a report on."""
+"""What users see and do on the page, from dropping a picture to downloading a report."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def answering(status: int, body: str) -> Callable[[Route], None]:
 
 
 def pixel(page: Page, x: float, y: float) -> tuple[int, int, int]:
-    """The colour at a place of the canvas, given as shares of its width and height, after it was drawn."""
+    """Return the colour at a point of the drawn canvas, given as shares of its width and height."""
     script = """([x, y]) => new Promise((tell) => requestAnimationFrame(() => requestAnimationFrame(() => {
         const canvas = document.querySelector("canvas");
         const at = [Math.round(x * canvas.width), Math.round(y * canvas.height)];
@@ -64,7 +64,7 @@ def pixel(page: Page, x: float, y: float) -> tuple[int, int, int]:
 
 
 def transfer(page: Page, event: str, data: bytes) -> None:
-    """Drop or paste a file, as the browser would hand it over."""
+    """Drop or paste a file with the event that the browser would dispatch."""
     page.evaluate(
         """([event, bytes]) => {
             const files = new DataTransfer();
@@ -86,12 +86,14 @@ class TestFromPictureToReport:
 
         verdict(page)
         expect(page.locator(".name")).to_contain_text("beach.png")
-        expect(page.locator(".verdict")).to_contain_text("Nobody has measured how often this model is wrong")
+        expect(page.locator(".verdict")).to_contain_text(
+            "How often this model is wrong has not been measured"
+        )
         expect(page.get_by_label("Score 0.90 on a scale from 0 to 1")).to_be_visible()
         expect(page.locator(".doubts")).to_contain_text("found by a fake")
         expect(page.locator(".regions button")).to_have_text(re.compile("Upper left: copy-move"))
         expect(page.locator(".facts").last).to_contain_text(read_image(photo_png).facts().sha256)
-        expect(page.locator(".background")).to_contain_text("It is a lead for a person who judges")
+        expect(page.locator(".background")).to_contain_text("It is a lead for human judgement")
 
     @pytest.mark.parametrize("event", ["drop", "paste"])
     def test_a_picture_can_be_dropped_and_pasted(self, visit, photo_png, event):
@@ -105,7 +107,7 @@ class TestFromPictureToReport:
         grey = samples.encode(np.zeros((60, 80, 3), np.uint8), "PNG")
         choose(page, file(samples.encode(samples.photo(seed=1), "PNG"), "one.png"), file(grey, "two.png"))
 
-        strip = page.get_by_label("Pictures of this visit").get_by_role("link")
+        strip = page.get_by_label("Pictures from this visit").get_by_role("link")
         expect(strip).to_have_text([re.compile("one.pngManipulated"), re.compile("two.pngNo manipulation")])
         strip.nth(1).click()
         verdict(page, "No manipulation found")
@@ -117,7 +119,7 @@ class TestFromPictureToReport:
 
         verdict(page)
 
-    def test_everything_can_be_taken_along(self, visit, photo_png):
+    def test_everything_can_be_downloaded(self, visit, photo_png):
         page = visit()
         choose(page, file(photo_png))
         verdict(page)
@@ -138,7 +140,7 @@ class TestFromPictureToReport:
 
         verdict(page)
         expect(page.locator(".regions button").first).to_contain_text("copy-move")
-        expect(page.locator(".regions button").first).to_contain_text("the area outlined in blue")
+        expect(page.locator(".regions button").first).to_contain_text("the region outlined in blue")
         expect(page.get_by_role("tab").first).to_have_text("Clonesvery unusual")
         expect(page.get_by_role("tabpanel")).to_contain_text("turned by")
 
@@ -151,19 +153,19 @@ class TestProgress:
 
         expect(page.locator("[aria-current='step']")).to_contain_text("Analysing")
         expect(page.locator(".progress")).to_contain_text("100 % of")
-        page.get_by_label("Pictures of this visit").get_by_role("link").nth(1).click()
-        expect(page.locator("[aria-current='step']")).to_have_text("Waiting1 before it")
+        page.get_by_label("Pictures from this visit").get_by_role("link").nth(1).click()
+        expect(page.locator("[aria-current='step']")).to_have_text("Waiting1 ahead of it")
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("heading", name="Has this picture been altered?")).to_be_visible()
         detector.release.set()
 
 
 class TestWhatGoesWrong:
-    def test_a_bad_file_is_said_to_be_one(self, visit):
+    def test_a_bad_file_is_reported_as_one(self, visit):
         page = visit()
         for data, title, sentence in (
             (b"", "Nothing to analyse", "is empty"),
-            (b"just text", "Not a picture we read", "JPEG, PNG"),
+            (b"just text", "Not a supported picture format", "JPEG, PNG"),
             (b"\x89PNG\r\n\x1a\n", "Cannot be read", "damaged"),
         ):
             choose(page, file(data, "notes.png"))
@@ -182,10 +184,10 @@ class TestWhatGoesWrong:
         page.on("request", lambda request: sent.append(request.method))
         choose(page, file(photo_png))
 
-        expect(page.get_by_role("alert")).to_contain_text("this server takes 1 kB")
+        expect(page.get_by_role("alert")).to_contain_text("this server accepts up to 1 kB")
         assert "POST" not in sent
 
-    def test_a_busy_server_is_asked_again_by_a_click(self, visit, serve, photo_png):
+    def test_a_click_sends_the_picture_to_a_busy_server_again(self, visit, serve, photo_png):
         detector = FakeDetector(holding=True)
         app = fake_app(Settings(workers=1, queue=0), detector)
         other = Thread(
@@ -206,17 +208,17 @@ class TestWhatGoesWrong:
         page.get_by_role("button", name="Try again").click()
         verdict(page)
 
-    def test_every_other_refusal_has_its_words(self, visit, photo_png):
+    def test_every_other_refusal_has_its_own_message(self, visit, photo_png):
         page = visit()
         for status, title in (
             (400, "Nothing to analyse"),
             (403, "Not allowed"),
             (413, "Too large"),
-            (429, "Too fast"),
+            (429, "Too many requests"),
             (500, "Something went wrong"),
             (502, "Something went wrong"),
         ):
-            # A proxy in front answers in HTML, which is not repeated.
+            # A proxy in front responds with HTML, which the page does not show.
             body = "<h1>Bad gateway</h1>" if status == 502 else json.dumps({"detail": f"Refused: {status}."})
             page.route("**/v1/analyses", answering(status, body))
             choose(page, file(photo_png))
@@ -224,18 +226,18 @@ class TestWhatGoesWrong:
             alert = page.get_by_role("alert")
             expect(alert.get_by_role("heading")).to_have_text(title)
             expect(alert).to_contain_text(
-                "The server's log says more." if status == 502 else f"Refused: {status}."
+                "The server's log has the details." if status == 502 else f"Refused: {status}."
             )
             page.unroute("**/v1/analyses")
 
-    def test_a_server_that_is_gone(self, visit, photo_png):
+    def test_a_server_that_does_not_respond(self, visit, photo_png):
         page = visit()
         page.route("**/v1/analyses", lambda route: route.abort())
         choose(page, file(photo_png))
 
         expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
 
-    def test_an_address_of_nothing(self, visit):
+    def test_the_address_of_an_unknown_analysis(self, visit):
         page = visit()
         page.evaluate("location.hash = '#/analyses/" + "0" * 32 + "'")
 
@@ -250,7 +252,7 @@ class TestLookingClosely:
         verdict(page)
         return page
 
-    def test_the_line_parts_the_picture_from_the_heatmap(self, page):
+    def test_the_line_separates_the_picture_from_the_heatmap(self, page):
         page.get_by_label("Outlines").uncheck()
         set_range(page, "Opacity", 100)
         covered = pixel(page, 0.3, 0.4)
@@ -266,7 +268,7 @@ class TestLookingClosely:
         canvas = page.locator("canvas").bounding_box()
         middle = canvas["x"] + canvas["width"] / 2
         height = canvas["y"] + canvas["height"] / 2
-        # The picture, four to three, stands in the middle of the canvas, and the line at its left edge.
+        # The picture, four to three, is in the middle of the canvas, and the line is at its left edge.
         page.mouse.move(middle - canvas["height"] * 4 / 3 / 2 + 1, height)
         page.mouse.down()
         page.mouse.move(middle, height, steps=4)
@@ -279,22 +281,22 @@ class TestLookingClosely:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url) if "/v1/" in request.url else None)
         expect(page.locator("#marked")).to_have_text(
-            re.compile(rf"^{100 * share:.0f}\s% marked from 0.50 on$")
+            re.compile(rf"^{100 * share:.0f}\s% marked at 0.50 or above$")
         )
         set_range(page, "Threshold", 80)
         none = pixel(page, 0.3, 0.4)
-        expect(page.locator("#marked")).to_have_text(re.compile(r"^0\s% marked from 0.80 on$"))
+        expect(page.locator("#marked")).to_have_text(re.compile(r"^0\s% marked at 0.80 or above$"))
         expect(page.get_by_label("Layer")).to_have_value("mask")
-        page.get_by_role("button", name="Back to 0.50").click()
+        page.get_by_role("button", name="Reset to 0.50").click()
 
         assert pixel(page, 0.3, 0.4)[1] > none[1]
-        expect(page.locator("#marked")).to_contain_text("from 0.50 on")
+        expect(page.locator("#marked")).to_contain_text("at 0.50 or above")
         assert asked == []
 
-    def test_evidence_can_be_laid_over_the_picture(self, page):
+    def test_evidence_can_be_shown_over_the_picture(self, page):
         page.get_by_label("Outlines").uncheck()
         before = pixel(page, 0.9, 0.9)
-        page.get_by_role("button", name="Lay it over the picture").click()
+        page.get_by_role("button", name="Show over the picture").click()
         expect(page.get_by_label("Layer")).to_have_value("error_level")
 
         page.wait_for_function(
@@ -324,16 +326,16 @@ class TestLookingClosely:
         assert len({whole, closer, moved}) == 3
         assert pixel(page, 0.1, 0.1) == whole
 
-    def test_an_area_is_chosen_in_the_picture_and_in_the_list(self, page):
+    def test_a_region_is_selected_in_the_picture_and_in_the_list(self, page):
         entry = page.locator(".regions button")
         box = page.locator("canvas").bounding_box()
-        # Within the fake's triangle, whose right angle is at an eighth of the picture.
+        # Inside the fake's triangle, whose right angle is at an eighth of the picture.
         page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
         expect(entry).to_have_attribute("aria-pressed", "true")
         entry.click()
         expect(entry).to_have_attribute("aria-pressed", "false")
 
-    def test_each_measurement_has_a_tab_with_its_help(self, page):
+    def test_each_measurement_has_a_tab_with_its_explanation(self, page):
         tabs = page.get_by_role("tab")
         expect(tabs).to_have_text(
             ["Error levelvery unusual", "Metadataslightly unusual", "JPEG gridnot applicable"]
@@ -357,23 +359,23 @@ def test_a_file_that_browsers_cannot_show_is_shown_once_the_server_keeps_it(visi
     expect(page.locator(".notice")).to_be_hidden()
 
 
-def test_a_map_with_nothing_on_it_is_not_shown(visit, joint_bundle):
+def test_an_empty_map_is_not_shown(visit, joint_bundle):
     page = visit(fake_app(detector=Detector(joint_bundle)))
     choose(page, file(samples.encode(samples.scene(160, 120), "PNG")))
     page.get_by_role("tab", name="Clones").click()
     panel = page.get_by_role("tabpanel")
 
-    expect(panel).to_contain_text("Its map shows nothing in this picture.")
+    expect(panel).to_contain_text("The map is empty for this picture.")
     expect(panel.get_by_role("img")).to_have_count(0)
 
 
-def test_the_preview_inside_a_file_stands_beside_the_picture_where_that_is_kept(visit, joint_bundle):
+def test_the_preview_inside_a_file_is_shown_next_to_a_kept_picture(visit, joint_bundle):
     page = visit(fake_app(detector=Detector(joint_bundle)))
     carrying = samples.with_preview(samples.photo(60, 40, seed=1), picture=samples.photo(120, 80))
     choose(page, file(carrying, "phone.jpg", "image/jpeg"))
     page.get_by_role("tab", name="Metadata").click()
     panel = page.get_by_role("tabpanel")
-    expect(panel).to_contain_text("It is stored only where the picture is.")
+    expect(panel).to_contain_text("The server keeps it only together with the picture.")
     panel.get_by_role("button", name="Keep the picture on the server").click()
     expect(page.locator(".kept")).to_contain_text("The server keeps the picture")
     page.get_by_role("tab", name="Metadata").click()
@@ -381,7 +383,9 @@ def test_the_preview_inside_a_file_stands_beside_the_picture_where_that_is_kept(
     expect(
         page.get_by_role("tabpanel").get_by_role("img", name="The preview inside the file")
     ).to_be_visible()
-    expect(page.get_by_role("tabpanel").get_by_role("img", name="The picture, cut square")).to_be_visible()
+    expect(
+        page.get_by_role("tabpanel").get_by_role("img", name="The picture, cropped to a square")
+    ).to_be_visible()
 
 
 class TestHistory:
@@ -405,10 +409,10 @@ class TestHistory:
         other.get_by_role("link", name="History").click()
         expect(other.locator("#history .empty")).to_contain_text("Nothing here yet.")
 
-    def test_a_kept_picture_is_shown_to_who_comes_later(self, visit, serve, photo_png):
+    def test_a_kept_picture_is_shown_to_later_visitors(self, visit, serve, photo_png):
         address = serve(fake_app())
         first = visit(address)
-        first.get_by_label("Keep the pictures on this server too").check()
+        first.get_by_label("Also keep the pictures on this server").check()
         choose(first, file(photo_png))
         verdict(first)
 
@@ -418,7 +422,7 @@ class TestHistory:
         expect(other.locator(".notice")).to_be_hidden()
         expect(other.locator(".kept")).to_contain_text("The server keeps the picture")
 
-    def test_more_of_it_is_fetched_when_asked_for(self, visit, photo_png):
+    def test_more_analyses_are_fetched_on_request(self, visit, photo_png):
         app = fake_app()
         for seed in range(23):
             picture = samples.encode(samples.photo(seed=seed), "PNG")
@@ -446,7 +450,7 @@ class TestKeys:
         page.get_by_label("Key", exact=True).fill(key)
         page.get_by_role("button", name="Use this key").click()
 
-    def test_it_is_asked_for_and_everything_works_with_it(self, visit, address, key, photo_png):
+    def test_the_page_asks_for_a_key_and_works_with_it(self, visit, address, key, photo_png):
         page = visit(address)
         choose(page, file(photo_png))
         self.enter(page, key)
@@ -456,7 +460,7 @@ class TestKeys:
         page.get_by_role("link", name="History").click()
         expect(page.locator("#history .rows li")).to_have_count(1)
 
-    def test_a_wrong_one_is_said_to_be_wrong(self, visit, address, key, photo_png):
+    def test_a_wrong_key_is_reported_as_wrong(self, visit, address, key, photo_png):
         page = visit(address)
         choose(page, file(photo_png))
         self.enter(page, "tsk_wrong")
@@ -466,7 +470,7 @@ class TestKeys:
 
         verdict(page)
 
-    def test_only_this_tab_remembers_it(self, visit, address, key):
+    def test_only_this_tab_remembers_the_key(self, visit, address, key):
         page = visit(address)
         page.get_by_role("button", name="Enter key").click()
         self.enter(page, key)
@@ -482,7 +486,7 @@ class TestKeys:
 
 
 class TestKeyboardOnly:
-    def test_from_the_sample_to_an_area_and_an_evidence(self, visit):
+    def test_from_the_sample_to_a_region_and_its_evidence(self, visit):
         page = visit()
         self.reach(page, "Try a sample")
         page.keyboard.press("Enter")

@@ -22,41 +22,41 @@ def document(found: Report, **options: object) -> ReportDocument:
 
 
 class TestVerdict:
-    def test_manipulated_says_how_many_authentic_images_look_so(self):
-        told = document(report())
+    def test_manipulated_states_how_many_authentic_images_score_as_high(self):
+        result = document(report())
 
-        assert told.headline == "Manipulated"
-        assert "0.90 is above 0.80" in told.meaning
-        assert "2\N{NO-BREAK SPACE}% of the authentic images" in told.meaning
+        assert result.headline == "Manipulated"
+        assert "0.90 is above 0.80" in result.meaning
+        assert "2\N{NO-BREAK SPACE}% of the authentic images" in result.meaning
 
     def test_authentic_claims_no_proof_and_names_no_type(self):
-        told = document(authentic())
+        result = document(authentic())
 
-        assert told.headline == "No manipulation found"
-        assert "10\N{NO-BREAK SPACE}% of the manipulated images" in told.meaning
-        assert told.meaning.endswith("proves nothing.")
-        assert told.kinds == ()
+        assert result.headline == "No manipulation found"
+        assert "10\N{NO-BREAK SPACE}% of the manipulated images" in result.meaning
+        assert result.meaning.endswith("proves nothing.")
+        assert result.kinds == ()
 
     def test_inconclusive_lies_between_both_limits(self):
-        told = document(report(verdict=Verdict.INCONCLUSIVE, score=0.5))
+        result = document(report(verdict=Verdict.INCONCLUSIVE, score=0.5))
 
-        assert told.headline == "Inconclusive"
-        assert "0.50 lies between 0.25 and 0.80" in told.meaning
+        assert result.headline == "Inconclusive"
+        assert "0.50 lies between 0.25 and 0.80" in result.meaning
 
-    def test_a_score_beyond_the_limits_says_why_it_allows_no_verdict(self):
-        told = document(report(verdict=Verdict.INCONCLUSIVE, score=0.95))
+    def test_a_score_beyond_the_limits_explains_why_it_allows_no_verdict(self):
+        result = document(report(verdict=Verdict.INCONCLUSIVE, score=0.95))
 
-        assert told.headline == "Inconclusive"
-        assert "this picture is none" in told.meaning
+        assert result.headline == "Inconclusive"
+        assert "this picture does not appear to be one" in result.meaning
 
     def test_without_calibration_no_error_rate_is_claimed(self):
-        told = document(report(verdict=Verdict.INCONCLUSIVE, operating_points=None))
+        result = document(report(verdict=Verdict.INCONCLUSIVE, operating_points=None))
 
-        assert "allows no verdict" in told.meaning
-        assert "The error rates of this model are unknown." in told.limits
-        assert not any("%" in text for text in (told.meaning, *told.limits))
+        assert "allows no verdict" in result.meaning
+        assert "The error rates of this model are unknown." in result.limits
+        assert not any("%" in text for text in (result.meaning, *result.limits))
 
-    def test_limits_tell_the_bundle_s_own_error_rates(self):
+    def test_limits_state_the_bundles_own_error_rates(self):
         rates = " ".join(document(report()).limits)
 
         assert "89 authentic and 151 manipulated images" in rates
@@ -67,9 +67,9 @@ class TestVerdict:
 class TestEvidence:
     def test_notable_evidence_comes_first_and_the_rest_keeps_its_order(self):
         items = (evidence("a", 0.1), evidence("b", 0.6), evidence("c", 0.3), evidence("d", 0.95))
-        told = document(report(evidence={item.name: item for item in items}))
+        result = document(report(evidence={item.name: item for item in items}))
 
-        assert [(section.title, section.strength) for section in told.evidence] == [
+        assert [(section.title, section.strength) for section in result.evidence] == [
             ("D", "very unusual"),
             ("B", "unusual"),
             ("A", "nothing unusual"),
@@ -77,23 +77,23 @@ class TestEvidence:
         ]
 
     def test_what_could_not_be_measured_is_listed_with_the_reason(self):
-        told = document(report())
+        result = document(report())
 
-        assert [(fact.label, fact.value) for fact in told.inapplicable] == [
+        assert [(fact.label, fact.value) for fact in result.inapplicable] == [
             ("Absent", "Only JPEG files have it.")
         ]
 
     def test_a_map_becomes_a_figure_unless_it_is_empty(self):
         blank = evidence("blank", 0.0, map=np.zeros(PICTURE.shape[:2], np.float32))
-        told = document(report(evidence={**report().evidence, "blank": blank}))
+        result = document(report(evidence={**report().evidence, "blank": blank}))
 
-        assert {section.title: len(section.figures) for section in told.evidence} == {
+        assert {section.title: len(section.figures) for section in result.evidence} == {
             "JPEG trace": 1,
             "Quiet": 0,
             "Blank": 0,
         }
 
-    def test_details_become_lines_without_outlines(self):
+    def test_details_become_rows_without_outlines(self):
         details = {
             "fields": [{"name": "Camera model", "value": "X1"}],
             "clones": [
@@ -106,9 +106,9 @@ class TestEvidence:
             "nothing": None,
             "located": True,
         }
-        told = document(report(evidence={"it": evidence("it", 0.2, details=details)}))
+        result = document(report(evidence={"it": evidence("it", 0.2, details=details)}))
 
-        assert [(fact.label, fact.value) for fact in told.evidence[0].facts] == [
+        assert [(fact.label, fact.value) for fact in result.evidence[0].facts] == [
             ("Camera model", "X1"),
             ("Clone 1 target box", "x\N{NO-BREAK SPACE}1–10, y\N{NO-BREAK SPACE}2–21"),
             ("Clone 2 matches", "7"),
@@ -119,29 +119,29 @@ class TestEvidence:
 
     def test_endless_details_are_cut(self):
         details = {f"field {number}": number for number in range(10_000)}
-        told = document(report(evidence={"it": evidence("it", 0.2, details=details)}))
+        result = document(report(evidence={"it": evidence("it", 0.2, details=details)}))
 
-        assert len(told.evidence[0].facts) == MOST_FACTS
+        assert len(result.evidence[0].facts) == MOST_FACTS
 
     def test_the_embedded_preview_is_shown(self):
         encoded = base64.b64encode(samples.encode(samples.photo(40, 30), "PNG")).decode()
         details = {"preview": {"differs": True, "picture": f"data:image/png;base64,{encoded}"}}
-        told = document(report(evidence={"metadata": evidence("metadata", 0.8, details=details)}))
+        result = document(report(evidence={"metadata": evidence("metadata", 0.8, details=details)}))
 
-        assert [figure.title for figure in told.evidence[0].figures] == ["Embedded preview"]
-        assert [fact.label for fact in told.evidence[0].facts] == ["Preview differs"]
+        assert [figure.title for figure in result.evidence[0].figures] == ["Embedded preview"]
+        assert [fact.label for fact in result.evidence[0].facts] == ["Preview differs"]
 
 
 class TestPictures:
     def test_original_marked_regions_and_heatmap(self):
-        told = document(report())
+        result = document(report())
 
-        assert [figure.title for figure in told.figures] == ["Picture", "Marked regions", "Heatmap"]
-        assert np.abs(decoded(told, 0) - resized(PICTURE, decoded(told, 0).shape)).mean() < 5
+        assert [figure.title for figure in result.figures] == ["Picture", "Marked regions", "Heatmap"]
+        assert np.abs(decoded(result, 0) - resized(PICTURE, decoded(result, 0).shape)).mean() < 5
 
     def test_marked_regions_differ_from_the_picture_only_there(self):
-        told = document(report())
-        difference = np.abs(decoded(told, 1) - decoded(told, 0)).max(axis=2)
+        result = document(report())
+        difference = np.abs(decoded(result, 1) - decoded(result, 0)).max(axis=2)
         height, width = difference.shape
 
         assert difference[height * 3 // 5 :].max() < 40
@@ -151,10 +151,10 @@ class TestPictures:
         assert [figure.title for figure in document(authentic()).figures] == ["Picture", "Heatmap"]
 
     def test_without_the_picture_the_mask_shows_the_regions(self):
-        told = ReportDocument.of(report(), made_at=NOON)
+        result = ReportDocument.of(report(), made_at=NOON)
 
-        assert [figure.title for figure in told.figures] == ["Marked regions", "Heatmap"]
-        assert "was not kept" in told.figures[0].caption
+        assert [figure.title for figure in result.figures] == ["Marked regions", "Heatmap"]
+        assert "was not kept" in result.figures[0].caption
 
     @pytest.mark.parametrize(("width", "height"), [(4000, 40), (40, 4000), (2000, 1500)])
     def test_large_pictures_are_scaled_down(self, width, height):
@@ -162,29 +162,29 @@ class TestPictures:
         mask = np.zeros((height, width), bool)
         facts = replace(report().image, width=width, height=height)
         found = report(mask=mask, heatmap=mask.astype(np.float32), image=facts)
-        told = ReportDocument.of(found, picture, made_at=NOON)
+        result = ReportDocument.of(found, picture, made_at=NOON)
 
-        for figure in told.figures:
+        for figure in result.figures:
             image = PIL.Image.open(BytesIO(figure.picture.data))
             assert image.size == (figure.picture.width, figure.picture.height)
             assert max(image.size) <= 1200
 
     @pytest.mark.parametrize(("decided", "word"), [(True, "from"), (False, "from or to")])
-    def test_a_copy_s_source_is_told_and_drawn(self, decided, word):
+    def test_the_source_of_a_copy_is_named_and_drawn(self, decided, word):
         source = CopySource(((100, 70), (150, 70), (150, 110)), 0.75, decided)
         region = replace(report().regions[0], type=ManipulationType.COPYMOVE, source=source)
-        told = document(report(regions=(region,)))
+        result = document(report(regions=(region,)))
 
-        assert told.regions[0].kind == (
+        assert result.regions[0].kind == (
             f"Copy-move, {word} x\N{NO-BREAK SPACE}100–150, y\N{NO-BREAK SPACE}70–110"
         )
-        assert "likely source of a copy" in told.figures[1].caption
-        scale = decoded(told, 1).shape[1] / PICTURE.shape[1]
-        edge = decoded(told, 1)[int(70.5 * scale), int(125 * scale)]
+        assert "likely source of a copy" in result.figures[1].caption
+        scale = decoded(result, 1).shape[1] / PICTURE.shape[1]
+        edge = decoded(result, 1)[int(70.5 * scale), int(125 * scale)]
         assert edge[2] > edge[0] + 100
 
     def test_outlines_fit_the_picture_where_maps_are_smaller(self):
-        """As they are when they come from the store."""
+        """Maps from the store are smaller than the picture."""
         whole = document(report())
         found = report()
         small = Maps(found.mask[::2, ::2], found.heatmap[::2, ::2], {}, PICTURE)
@@ -194,7 +194,7 @@ class TestPictures:
 
 
 class TestStored:
-    def test_a_stored_report_tells_the_same_as_a_fresh_one(self):
+    def test_a_stored_report_reads_the_same_as_a_new_one(self):
         found = report()
         kept = ReportRecord.from_json(json.loads(json.dumps(found.to_json())))
         maps = Maps.from_files(
@@ -214,21 +214,21 @@ class TestStored:
     def test_an_older_report_has_no_operating_points(self):
         kept = report().to_json()
         del kept["operating_points"]
-        told = ReportDocument.of_record(ReportRecord.from_json(kept), Maps.of(report(), None), made_at=NOON)
+        result = ReportDocument.of_record(ReportRecord.from_json(kept), Maps.of(report(), None), made_at=NOON)
 
-        assert told.operating_points is None
+        assert result.operating_points is None
 
-    def test_thresholds_versions_and_reasons_are_told(self):
+    def test_thresholds_versions_and_reasons_are_included(self):
         kept = report().to_json() | {
             "threshold": 0.2,
             "versions": {"tamperscope": "9.8", "other": "1"},
-            "reasons": [{"name": "clones", "effect": 1.2, "text": "As an earlier version said it."}],
+            "reasons": [{"name": "clones", "effect": 1.2, "text": "As an earlier version worded it."}],
         }
-        told = ReportDocument.of_record(ReportRecord.from_json(kept), Maps.of(report(), None), made_at=NOON)
+        result = ReportDocument.of_record(ReportRecord.from_json(kept), Maps.of(report(), None), made_at=NOON)
 
-        assert "at least 0.20" in told.figures[0].caption
-        assert [fact.value for fact in told.facts][-2:] == ["tamperscope 9.8", "other 1"]
-        assert told.reasons == (Reason("clones", 1.2).text,)
+        assert "at least 0.20" in result.figures[0].caption
+        assert [fact.value for fact in result.facts][-2:] == ["tamperscope 9.8", "other 1"]
+        assert result.reasons == (Reason("clones", 1.2).text,)
 
 
 def test_identity_of_file_and_model():
@@ -240,10 +240,13 @@ def test_identity_of_file_and_model():
     assert facts["Model's SHA-256"] == "0" * 64
 
 
-def test_doubts_are_told():
+def test_doubts_are_included():
     image = replace(report().image, notes=("first of 3 pages",))
 
-    assert document(report(image=image)).doubts == ("found by a fake", "On reading: first of 3 pages.")
+    assert document(report(image=image)).doubts == (
+        "found by a fake",
+        "How the file was read: first of 3 pages.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,8 +262,8 @@ def test_regions_are_placed_in_words(left, top, place):
     assert (row.number, row.place, row.share, row.probability) == (1, place, "0.3\N{NO-BREAK SPACE}%", "0.60")
 
 
-def decoded(told: ReportDocument, number: int) -> np.ndarray:
-    return samples.decode(told.figures[number].picture.data).astype(int)
+def decoded(result: ReportDocument, number: int) -> np.ndarray:
+    return samples.decode(result.figures[number].picture.data).astype(int)
 
 
 def resized(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

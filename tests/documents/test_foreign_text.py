@@ -8,12 +8,12 @@ from tamperscope.documents.foreign_text import LONGEST, shown
 @pytest.mark.parametrize(
     "text", ["Canon EOS 5D", "北京市", "صورة", "ภาพถ่าย", "Łódź <b>&amp;", "می\u200cخواهم", "👩\u200d🚀"]
 )
-def test_ordinary_text_stays(text):
+def test_ordinary_text_is_unchanged(text):
     assert shown(text) == text
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("gpj.\u202eexe", "gpj.‹U+202E›exe"),
         ("a\u2066b\u2069", "a‹U+2066›b‹U+2069›"),
@@ -23,12 +23,12 @@ def test_ordinary_text_stays(text):
         ("two\nlines\tand\u2028more", "two lines and more"),
     ],
 )
-def test_what_acts_unseen_is_spelled_out(text, told):
-    assert shown(text) == told
+def test_invisible_characters_that_take_effect_are_spelled_out(text, expected):
+    assert shown(text) == expected
     assert shown(text).encode()
 
 
-def test_long_text_is_cut_and_says_how_long_it_was():
+def test_long_text_is_cut_and_states_its_full_length():
     assert shown("x" * 1_000_000) == "x" * LONGEST + "… (1,000,000 characters)"
     assert shown("x" * LONGEST) == "x" * LONGEST
 

@@ -20,7 +20,7 @@ def html(found: Report, **options: object) -> str:
 
 
 class Page(HTMLParser):
-    """What a browser would see: elements with attributes, and text."""
+    """What a browser sees: elements with attributes, and text."""
 
     VOID = frozenset(("meta", "img"))
 
@@ -51,7 +51,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def test_tells_everything():
+def test_includes_everything():
     text = Page(html(report())).text
 
     for expected in (
@@ -66,12 +66,12 @@ def test_tells_everything():
         "Only JPEG files have it.",
         report().image.sha256,
         "fake-bundle 7.1",
-        "lead for a person who judges",
+        "lead for human judgement",
     ):
         assert expected in text
 
 
-def test_needs_nothing_beside_itself_and_runs_nothing():
+def test_is_self_contained_and_runs_nothing():
     page = Page(html(report(), title="A title"))
 
     names = {name for name, _ in page.elements}
@@ -117,7 +117,7 @@ def test_foreign_text_stays_text(where):
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
 
 
-def test_text_cannot_reorder_what_stands_around_it():
+def test_text_cannot_reorder_its_surroundings():
     written = html(report(notes=("gpj.\u202eexe",)))
 
     assert "\u202e" not in written
@@ -128,7 +128,7 @@ def test_equal_reports_are_equal_files():
     assert html(report()) == html(report())
 
 
-def test_without_title_nothing_is_named():
+def test_without_a_title_no_name_is_shown():
     assert '<p class="title">' not in html(report())
     assert '<p class="title">' in html(report(), title="Case 7")
 

@@ -22,8 +22,8 @@ def text(file: bytes) -> str:
     return " ".join(" ".join(page.extract_text() for page in pages).split())
 
 
-def test_tells_everything():
-    told = text(pdf(report()))
+def test_includes_everything():
+    content = text(pdf(report()))
 
     for expected in (
         "Manipulated",
@@ -38,9 +38,9 @@ def test_tells_everything():
         "Only JPEG files have it.",
         report().image.sha256,
         "fake-bundle 7.1",
-        "lead for a person who judges",
+        "lead for human judgement",
     ):
-        assert expected in told
+        assert expected in content
 
 
 def test_has_pictures_pages_and_an_outline():
@@ -50,11 +50,11 @@ def test_has_pictures_pages_and_an_outline():
     assert reader.pages[0].mediabox[2:] == pytest.approx((595.28, 841.89), abs=0.01)
     assert [entry.title for entry in reader.outline] == [
         "Before you rely on this",
-        "Marked areas",
+        "Marked regions",
         "How it was manipulated, if it was",
         "Evidence",
-        "Could not be examined",
-        "What was analysed, and by what",
+        "Could not be measured",
+        "Analysed file and software",
         "Limits",
     ]
     total = len(reader.pages)
@@ -64,7 +64,7 @@ def test_has_pictures_pages_and_an_outline():
         assert report().image.sha256 in foot
 
 
-def test_says_in_its_properties_when_it_was_made():
+def test_its_properties_state_when_it_was_made():
     shifted = NOON.astimezone(timezone(timedelta(hours=5)))
     reader = PdfReader(BytesIO(pdf(report(), made_at=shifted, title="Case 7")))
 
@@ -105,13 +105,13 @@ def test_scores_at_the_ends_of_the_scale(score):
     ],
 )
 def test_foreign_text_stays_text(foreign):
-    told = text(pdf(report(notes=(foreign,)), title=foreign))
+    content = text(pdf(report(notes=(foreign,)), title=foreign))
 
-    assert foreign.replace(" ", "") in told.replace(" ", "")
+    assert foreign.replace(" ", "") in content.replace(" ", "")
 
 
 @pytest.mark.parametrize(
-    ("foreign", "told"),
+    ("foreign", "expected"),
     [
         ("صورة", "صورة"),
         ("a שלום b", "a שלום b"),
@@ -119,8 +119,8 @@ def test_foreign_text_stays_text(foreign):
         ("\ud800\u202e\0", "‹U+D800›‹U+202E›‹U+0000›"),
     ],
 )
-def test_text_that_is_hard_to_set_is_shown_as_well_as_can_be(foreign, told):
-    assert told in text(pdf(report(notes=(foreign,))))
+def test_text_that_is_hard_to_typeset_is_shown_as_well_as_possible(foreign, expected):
+    assert expected in text(pdf(report(notes=(foreign,))))
 
 
 def test_endless_metadata_fits_the_page():
@@ -133,7 +133,7 @@ def test_endless_metadata_fits_the_page():
     assert 3 <= len(reader.pages) < 15
 
 
-def test_many_regions_repeat_the_head_of_their_table():
+def test_a_long_table_of_regions_repeats_its_header():
     regions = tuple(replace(report().regions[0], probability=0.5) for _ in range(60))
     reader = PdfReader(BytesIO(pdf(report(regions=regions))))
 

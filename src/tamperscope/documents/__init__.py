@@ -1,10 +1,10 @@
-"""An analysis as a file to hand on: HTML that needs nothing beside itself, and PDF.
+"""Reports as files to share: self-contained HTML, and PDF.
 
     document = ReportDocument.of(report, image.pixels, made_at=datetime.now(UTC))
     Path("report.html").write_text(render_html(document), encoding="utf-8")
     Path("report.pdf").write_bytes(render_pdf(document))
 
-Both say what `ReportDocument` holds and nothing else. Equal documents become equal bytes.
+Both contain what `ReportDocument` holds and nothing else. Equal documents produce equal bytes.
 """
 
 from tamperscope.documents.document import ReportDocument, facts_of

@@ -1,4 +1,4 @@
-"""Everything a report says, in its order, before it has a format."""
+"""The content of a report, in order, independent of its format."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from tamperscope.report import (
 )
 
 MOST_FACTS = 60
-"""Of one measurement's details; a file can hold more metadata than anybody reads."""
+"""Maximum number of details of one measurement. A file can hold more metadata than a person can read."""
 _UNTOLD = {"located"}
-"""Details that the finding already says."""
+"""Details that the finding already states."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One line of a table."""
+    """One row of a table."""
 
     label: str
     value: str
@@ -49,7 +49,7 @@ class Figure:
     picture: EncodedPicture
     caption: str
     coloured: bool = False
-    """Whether its colours are those of `ReportDocument.colour_scale`."""
+    """Whether it uses the colours of `ReportDocument.colour_scale`."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Kind:
     name: str
     meaning: str
     share: float
-    """0 to 1: how well it fits, given that the image was manipulated."""
+    """0 to 1: how well the type fits, given that the image was manipulated."""
 
 
 @dataclass(frozen=True)
 class RegionRow:
-    """One marked area, numbered as in the figure."""
+    """One marked region, numbered as in the figure."""
 
     number: int
     place: str
@@ -76,7 +76,7 @@ class RegionRow:
 
 @dataclass(frozen=True)
 class Section:
-    """One measurement that could be made."""
+    """One applicable measurement."""
 
     title: str
     strength: str
@@ -91,7 +91,7 @@ class Section:
 
 @dataclass(frozen=True)
 class ReportDocument:
-    """A report's contents. Every text of foreign origin has been through `shown`; none is escaped."""
+    """The content of a report. Untrusted text has been through `shown`; no text is escaped."""
 
     title: str
     made_at: datetime
@@ -102,7 +102,7 @@ class ReportDocument:
     score: float
     operating_points: OperatingPoints | None
     kinds: tuple[Kind, ...]
-    """The likeliest first; none where no manipulation was found."""
+    """The likeliest first; empty where no manipulation was found."""
     kinds_caveat: str
     figures: tuple[Figure, ...]
     regions: tuple[RegionRow, ...]
@@ -115,11 +115,11 @@ class ReportDocument:
     """Measurements that could not be made, and why."""
     facts: tuple[Fact, ...]
     strengths: str
-    """What the strengths of the evidence mean."""
+    """Explains the strengths of the evidence."""
     limits: tuple[str, ...]
     colour_scale: EncodedPicture
     sha256: str
-    """Of the analysed file."""
+    """SHA-256 of the analysed file."""
 
     @classmethod
     def of(
@@ -130,10 +130,10 @@ class ReportDocument:
         made_at: datetime,
         title: str = "",
     ) -> ReportDocument:
-        """Return the document of a report that was just made; `picture` is (height, width, 3) RGB.
+        """Return the document of a new report; `picture` is (height, width, 3) uint8 RGB.
 
-        `made_at` is when the image was analysed, with a time zone. Without a `title` nothing tells the file's
-        name.
+        `made_at` is the time of the analysis, with a time zone. Without a `title` the document does not name
+        the file.
         """
         return cls.of_record(report.record, Maps.of(report, picture), made_at=made_at, title=title)
 
@@ -141,7 +141,7 @@ class ReportDocument:
     def of_record(
         cls, report: ReportRecord, maps: Maps, *, made_at: datetime, title: str = ""
     ) -> ReportDocument:
-        """Return the document of a report that was stored, and its maps; see `of`."""
+        """Return the document of a stored report and its maps; see `of`."""
         image, evidence, points = report.image, report.evidence, report.operating_points
         applicable = sorted(
             (name for name, found in evidence.items() if found.applicable),
@@ -176,7 +176,7 @@ class ReportDocument:
 
 
 def facts_of(details: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """Return what a measurement found as a table; every text has been through `shown`."""
+    """Return a measurement's details as rows of a table; every text has been through `shown`."""
     return tuple(islice(_details(details), MOST_FACTS))
 
 
@@ -256,11 +256,11 @@ def _section_figures(
         yield Figure(title, pictures.heat(values), "", coloured=True)
     preview = details.get("preview") or {}
     if picture := pictures.from_data_uri(preview.get("picture") or ""):
-        yield Figure("Embedded preview", picture, "The small picture that the file carries of itself.")
+        yield Figure("Embedded preview", picture, "A small preview of the picture, stored inside the file.")
 
 
 def _details(details: Any, label: str = "") -> Iterator[Fact]:
-    """Flatten what a measurement found; lists of lists are outlines and matrices, nothing to read."""
+    """Flatten a measurement's details; lists of lists are outlines and matrices, which people do not read."""
     match details:
         case {"x": _, "y": _, "width": _, "height": _}:
             yield Fact(_heading(label), _extent(Box(**details)))
@@ -306,4 +306,4 @@ def _facts(report: ReportRecord) -> Iterator[Fact]:
 
 
 def _sentence(note: str) -> str:
-    return f"On reading: {note}."
+    return f"How the file was read: {note}."

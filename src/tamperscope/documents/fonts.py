@@ -1,8 +1,8 @@
-"""The fonts of a PDF: two that come along and are embedded, and the reader's own for East Asian text.
+"""The fonts of a PDF: two are bundled and embedded; East Asian text uses the PDF reader's own fonts.
 
-Roboto (Apache 2.0) has Latin, Greek and Cyrillic; DejaVu Sans (Bitstream Vera's licence) adds Arabic, Hebrew,
-Armenian, Georgian and symbols. An East Asian font would weigh more than the rest of the package, so those
-characters name a standard font that PDF readers have.
+Roboto (Apache 2.0) covers Latin, Greek and Cyrillic. DejaVu Sans (Bitstream Vera's licence) adds Arabic,
+Hebrew, Armenian, Georgian and symbols. An East Asian font would be larger than the rest of the package, so
+those characters refer to a standard font that PDF readers provide.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _covered: dict[str, Set[int]] = {}
 
 
 def register() -> None:
-    """Make the fonts known to ReportLab, once per process."""
+    """Register the fonts with ReportLab, once per process."""
     with _lock:
         if _covered:
             return
@@ -44,10 +44,10 @@ def register() -> None:
 
 
 def markup(text: str, font: str = REGULAR) -> str:
-    """Return text as ReportLab's paragraph markup: escaped, and each character in a font that has it.
+    """Return text as ReportLab's paragraph markup: escaped, with each character in a font that has it.
 
-    ReportLab writes from left to right, so Arabic and Hebrew words are turned; Arabic letters stay unjoined.
-    Characters that no font has become `□`. Call `register` before.
+    ReportLab writes from left to right, so Arabic and Hebrew words are reversed. Arabic letters stay
+    unjoined. A character that no font has becomes `□`. Call `register` first.
     """
     visual = _RIGHT_TO_LEFT.sub(lambda words: words[0][::-1], text)
     fonts = [_font_of(character, font) for character in visual]

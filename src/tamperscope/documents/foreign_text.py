@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, such as metadata: made safe to show, not safe to trust."""
+"""Untrusted text, such as metadata: made safe to show, not safe to trust."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import unicodedata
 LONGEST = 300
 _MOST_MARKS = 3
 _JOINERS = "\u200c\u200d"
-"""Format characters that Persian, Hindi and others need within words."""
+"""Format characters that Persian, Hindi and other languages need within words."""
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """Return text on one line, at most `longest` characters of it, with nothing in it that acts unseen.
+    """Return text on one line, cut after `longest` characters, without invisible characters that take effect.
 
-    Characters that control the output, reorder their surroundings or stand for nothing are spelled out as
-    `‹U+202E›`; of marks that pile up on a letter, three stay. Escaping is left to who writes the markup.
+    Characters that control the output, reorder their surroundings or have no meaning are spelled out as
+    `‹U+202E›`. Three of the combining marks that pile up on a letter stay. A cut text ends with its full
+    length. The caller escapes the result for its markup.
     """
     characters: list[str] = []
     marks = 0

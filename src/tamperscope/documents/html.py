@@ -1,4 +1,4 @@
-"""A report as one HTML file: no scripts, nothing asked of any other place, fit for printing."""
+"""A report as one self-contained HTML file: no scripts, no network requests, fit for printing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tamperscope.report import printed_score
 
 
 def render_html(document: ReportDocument) -> str:
-    """Return the HTML of a document; equal documents give equal text.
+    """Return the HTML of a document. Equal documents produce equal text.
 
-    The page forbids itself scripts and requests by a Content-Security-Policy of its own, so that it is safe
-    to open from anywhere, whatever the metadata of a hostile picture says.
+    The page contains its own Content-Security-Policy, which forbids scripts and requests. It is therefore
+    safe to open from anywhere, whatever the metadata of a hostile image contains.
     """
     return _template().render(document=document)
 

@@ -33,7 +33,7 @@ from tamperscope.documents.fonts import REGULAR, STRONG, markup
 from tamperscope.documents.pictures import EncodedPicture
 from tamperscope.report import Verdict, printed_score
 
-# Writing binary data as text, in pure Python, took longer than all the rest.
+# Encoding binary data as text, in pure Python, took longer than everything else.
 rl_config.useA85 = 0
 
 _MARGIN = 18 * mm
@@ -83,7 +83,7 @@ def render_pdf(document: ReportDocument) -> bytes:
         creator="tamperscope",
         producer="tamperscope",
         lang="en",
-        # Without a fixed date and identifier the same report would never be the same file twice.
+        # Without a fixed date and identifier, equal reports would produce different files.
         invariant=1,
     )
     template.addPageTemplates(PageTemplate(frames=[frame]))
@@ -92,7 +92,7 @@ def render_pdf(document: ReportDocument) -> bytes:
 
 
 class _Template(BaseDocTemplate):
-    """Lists sections in the reader's table of contents."""
+    """Adds the sections to the PDF's outline."""
 
     def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802
         if isinstance(flowable, Paragraph) and flowable.style is _SECTION:
@@ -102,7 +102,7 @@ class _Template(BaseDocTemplate):
 
 
 class _NumberedCanvas(Canvas):
-    """Writes the foot of each page when it is known how many there are."""
+    """Writes the footer of each page once the number of pages is known."""
 
     def __init__(self, document: ReportDocument, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -137,7 +137,7 @@ def _story(document: ReportDocument) -> Iterator[Flowable]:
     yield Spacer(0, 6 * mm)
     yield _figures(document)
     if document.regions:
-        yield from _heading("Marked areas")
+        yield from _heading("Marked regions")
         yield _regions(document)
     if document.kinds:
         yield KeepTogether([Paragraph("How it was manipulated, if it was", _SECTION), *_kinds(document)])
@@ -153,9 +153,9 @@ def _story(document: ReportDocument) -> Iterator[Flowable]:
                 yield Spacer(0, 2.5 * mm)
                 yield _facts(section.facts)
     if document.inapplicable:
-        yield from _heading("Could not be examined")
+        yield from _heading("Could not be measured")
         yield _facts(document.inapplicable)
-    yield from _heading("What was analysed, and by what")
+    yield from _heading("Analysed file and software")
     yield _facts(document.facts)
     yield from _heading("Limits")
     yield from _points(document.limits)
@@ -198,7 +198,7 @@ def _verdict(document: ReportDocument) -> Flowable:
 
 
 class _ScoreScale(Flowable):
-    """The score on its way from 0 to 1, with the limits between the verdicts."""
+    """The score on a scale from 0 to 1, with the limits between the verdicts."""
 
     def __init__(self, document: ReportDocument, width: float) -> None:
         super().__init__()
@@ -238,7 +238,7 @@ class _ScoreScale(Flowable):
 
 
 def _figures(document: ReportDocument) -> Flowable:
-    """Set the marked areas large beside the others; tall pictures side by side."""
+    """Show the marked regions large next to the other figures; show tall pictures side by side."""
     shown, scale = document.figures, document.colour_scale
     tall = shown[0].picture.height > shown[0].picture.width
     if len(shown) == 3 and not tall:

@@ -1,4 +1,4 @@
-"""The pictures of a report: scaled to what a page can show, regions outlined and numbered, encoded once."""
+"""The pictures of a report: scaled to fit a page, with outlined and numbered regions, each encoded once."""
 
 from __future__ import annotations
 
@@ -19,34 +19,37 @@ from tamperscope.images import rendering
 from tamperscope.report import Report
 
 LARGE, SMALL = 1200, 720
-"""Longest side in pixels of the figures that show the picture, and of those that show a map."""
+"""Longest side in pixels of figures that show the picture, and of figures that show a map."""
 
 Points = Sequence[Sequence[int]]
 """(x, y) in pixels of the upright image."""
 
 _REGION, _SOURCE, _EDGE = (255, 64, 160), (0, 200, 255), (20, 20, 20)
 _GROUND = 48
-"""Grey on which regions are drawn where the picture was not kept."""
+"""Grey level of the background of regions where the picture was not kept."""
 
 _Sample = TypeVar("_Sample", np.uint8, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """What a report has as arrays, at the image's size or a smaller one of the same proportions."""
+    """The arrays of a report, at the image's size or a smaller one of the same proportions."""
 
     mask: NDArray[np.bool_]
-    """(height, width)"""
+    """(height, width) bool"""
     heatmap: NDArray[np.float32]
-    """(height, width) in 0..1"""
+    """(height, width) float32, 0 to 1"""
     evidence: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """Each (height, width) in 0..1, by the measurement's name."""
+    """Each (height, width) float32, 0 to 1, by the measurement's name."""
     picture: NDArray[np.uint8] | None = None
-    """(height, width, 3) RGB; None where the picture was not kept."""
+    """(height, width, 3) uint8 RGB; None where the picture was not kept."""
 
     @classmethod
     def of(cls, report: Report, picture: NDArray[np.uint8] | None) -> Maps:
-        """Take them from a report, and the picture, (height, width, 3) RGB, from who still has it."""
+        """Return the maps of a report.
+
+        A report does not hold its picture, so the caller passes it, (height, width, 3) uint8 RGB, or None.
+        """
         maps = {name: item.map for name, item in report.evidence.items() if item.map is not None}
         return cls(report.mask, report.heatmap, maps, picture)
 
@@ -58,7 +61,7 @@ class Maps:
         evidence: Mapping[str, bytes],
         picture: NDArray[np.uint8] | None = None,
     ) -> Maps:
-        """Read them back from 8-bit grey images, in which 255 stands for True and for 1."""
+        """Return the maps read back from 8-bit grey PNGs, in which 255 stands for True and for 1."""
         maps = {name: _shares(data) for name, data in evidence.items()}
         return cls(rendering.decode_grey_png(mask) > 127, _shares(heatmap), maps, picture)
 
@@ -69,7 +72,7 @@ class OutlinedRegion:
 
     polygon: Points
     source: Points = ()
-    """Where it was copied from, if that is known."""
+    """The outline of the region it was copied from, if that is known."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,14 @@ class EncodedPicture:
 
 
 def photo(pixels: NDArray[np.uint8]) -> EncodedPicture:
-    """Encode the picture itself, (height, width, 3) RGB."""
+    """Return the picture itself, (height, width, 3) uint8 RGB, encoded."""
     return _jpeg(_fitted(pixels, LARGE))
 
 
 def marked(maps: Maps, regions: Sequence[OutlinedRegion], image_width: int) -> EncodedPicture:
-    """Draw the outline and number of each region over the picture, or over the mask where there is none.
+    """Return the picture, or the mask where the picture was not kept, with outlined and numbered regions.
 
-    Regions are in pixels of an image of `image_width`.
+    The regions are in pixels of an image of `image_width`.
     """
     if maps.picture is not None:
         canvas = _fitted(maps.picture, LARGE)
@@ -109,13 +112,13 @@ def marked(maps: Maps, regions: Sequence[OutlinedRegion], image_width: int) -> E
 
 
 def heat(values: NDArray[np.float32]) -> EncodedPicture:
-    """Colour a map, (height, width) in 0..1, dark for 0 to bright for 1."""
+    """Return a map, (height, width) float32, in colours from dark for 0 to bright for 1."""
     coloured = rendering.heatmap(_fitted(values, SMALL))
     return min(_png(coloured), _jpeg(coloured), key=lambda picture: len(picture.data))
 
 
 def from_data_uri(address: str) -> EncodedPicture | None:
-    """Take a small PNG out of a report's details; None where there is none."""
+    """Return the small PNG in a report's details; None if `address` is not a PNG data URI."""
     head, _, encoded = address.partition(",")
     if head != "data:image/png;base64":
         return None
@@ -123,13 +126,16 @@ def from_data_uri(address: str) -> EncodedPicture | None:
 
 
 def colour_scale() -> EncodedPicture:
-    """Draw the colours of `heat` from 0 on the left to 1 on the right."""
+    """Return the colours of `heat`, from 0 on the left to 1 on the right."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)
     return _png(rendering.heatmap(np.repeat(ramp[None], 8, axis=0)))
 
 
 def _fitted(pixels: NDArray[_Sample], longest: int) -> NDArray[_Sample]:
-    """Scale to `longest`; small images only by half of it, so that outlines and numbers can be read."""
+    """Scale the longest side down to `longest`.
+
+    A small image is enlarged to half of `longest`, so that outlines and numbers can be read.
+    """
     height, width = pixels.shape[:2]
     side = max(height, width)
     goal = min(longest, max(side, longest // 2))
@@ -172,7 +178,7 @@ def _arrow(canvas: NDArray[np.uint8], region: OutlinedRegion, scale: float) -> N
 def _numbered(
     canvas: NDArray[np.uint8], regions: Sequence[OutlinedRegion], scale: float
 ) -> NDArray[np.uint8]:
-    """Put each region's number at its upper left corner, inside the picture."""
+    """Draw each region's number at its upper left corner, inside the picture."""
     sheet = PIL.Image.fromarray(canvas)
     drawing = PIL.ImageDraw.Draw(sheet)
     radius = 15

@@ -1,4 +1,4 @@
-"""What a report says in words: never more than was measured."""
+"""The sentences of a report, which claim no more than was measured."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ HEADLINES = {
 KINDS = {
     ManipulationType.SPLICING: ("Splicing", "a part of another picture was pasted in"),
     ManipulationType.COPYMOVE: ("Copy-move", "a part of the picture was copied to another place in it"),
-    ManipulationType.INPAINTING: ("Inpainting", "something was removed, and the gap filled in by software"),
-    ManipulationType.FACE: ("Face", "a face was exchanged or altered"),
+    ManipulationType.INPAINTING: ("Inpainting", "something was removed, and software filled the gap"),
+    ManipulationType.FACE: ("Face", "a face was swapped or altered"),
 }
 """Name and meaning of each manipulation type."""
 
 KINDS_CAVEAT = (
-    "The four shares add up to 1 for every picture, an authentic one too: they say nothing about whether it "
-    "was manipulated."
+    "The four shares add up to 1 for every picture, even an authentic one. They do not show whether it was "
+    "manipulated."
 )
 
 
@@ -29,7 +29,7 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None) -> s
     printed = printed_score(score)
     if points is None:
         return (
-            f"The score is {printed}. Nobody has measured how often this model is wrong, so its score "
+            f"The score is {printed}. How often this model is wrong has not been measured, so its score "
             "allows no verdict."
         )
     lower, upper = printed_score(points.authentic_below), printed_score(points.manipulated_above)
@@ -37,23 +37,22 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None) -> s
         return (
             f"The score of {printed} is above {upper}, which at most "
             f"{percent(points.false_alarm_rate)} of the authentic images exceeded when the model was "
-            "measured. Honest pictures can be among those: look at the marked areas and at the evidence."
+            "measured. Authentic pictures can score this high: check the marked regions and the evidence."
         )
     if verdict is Verdict.AUTHENTIC:
         return (
-            f"The score of {printed} is below {lower}. So were at most "
-            f"{percent(points.miss_rate)} of the manipulated images when the model was measured: "
-            "this speaks for the picture, and proves nothing."
+            f"The score of {printed} is below {lower}. When the model was measured, at most "
+            f"{percent(points.miss_rate)} of the manipulated images scored that low. "
+            "This speaks in the picture's favour, but proves nothing."
         )
     if not points.authentic_below <= score <= points.manipulated_above:
         return (
-            f"The score of {printed} allows no verdict: how often it is wrong was measured on photographs, "
-            "and this picture is none, as far as can be seen."
+            f"The score of {printed} allows no verdict. How often it is wrong was measured on photographs, "
+            "and this picture does not appear to be one."
         )
     return (
-        f"The score of {printed} lies between {lower} and {upper}. In this range both "
-        "authentic and manipulated images are common, "
-        "and the traces in this one do not suffice to tell which it is."
+        f"The score of {printed} lies between {lower} and {upper}. Both authentic and manipulated images are "
+        "common in this range, and the traces in this one are not enough to tell which it is."
     )
 
 
@@ -62,10 +61,10 @@ def limits(points: OperatingPoints | None) -> tuple[str, ...]:
     measured = (
         (
             f"The two limits of the score were set on {points.authentic_images} authentic and "
-            f"{points.manipulated_images} manipulated images: at most {percent(points.false_alarm_rate)} "
-            f"of the former lie above the upper one, at most {percent(points.miss_rate)} of the latter below "
-            "the lower one. Pictures of another origin or processing can fare worse, and rates from so few "
-            "images are estimates.",
+            f"{points.manipulated_images} manipulated images. At most {percent(points.false_alarm_rate)} "
+            f"of the former score above the upper limit, and at most {percent(points.miss_rate)} of the "
+            "latter score below the lower one. Error rates can be higher for pictures of another origin or "
+            "processing, and rates from so few images are estimates.",
             "The score treats authentic and manipulated pictures as equally common. Where manipulated ones "
             "are rare, more of the alarms are false.",
         )
@@ -73,18 +72,19 @@ def limits(points: OperatingPoints | None) -> tuple[str, ...]:
         else ("The error rates of this model are unknown.",)
     )
     return (
-        "An automatic analysis made this report. It is a lead for a person who judges, not a proof.",
+        "This report was made by an automatic analysis. It is a lead for human judgement, not proof.",
         *measured,
-        "Compression, scaling, screenshots and messengers erase traces: finding none does not show that a "
-        "picture is authentic.",
-        "Marked areas are approximate, and can be incomplete or wrong even where the verdict is right.",
-        "Only the file was examined. Whether the scene was staged, or its caption, date and place are true, "
-        "cannot be seen in it. A picture that a generator made as a whole may carry none of these traces.",
+        "Compression, scaling, screenshots and messaging apps erase traces. Finding none does not show that "
+        "a picture is authentic.",
+        "Marked regions are approximate. They can be incomplete or wrong even where the verdict is right.",
+        "Only the file was examined. It cannot show whether the scene was staged, or whether the caption, "
+        "date and place are true. A picture made entirely by an image generator may carry none of these "
+        "traces.",
     )
 
 
 def strength(value: float) -> str:
-    """Return in words how unusual an image is to a measurement, 0 to 1."""
+    """Return in words how unusual an image is, from the strength of a measurement's evidence, 0 to 1."""
     if value >= (1 + NOTABLE) / 2:
         return "very unusual"
     if value >= NOTABLE:
@@ -95,8 +95,8 @@ def strength(value: float) -> str:
 
 
 STRENGTHS = (
-    "“Unusual” evidence is found in at most three of a hundred authentic photos, for each measurement. "
-    "With several measurements, one of them is unusual more often than that."
+    "Each measurement finds “unusual” evidence in at most three in a hundred authentic photos. "
+    "With several measurements, at least one of them does so more often than that."
 )
 
 
@@ -106,20 +106,20 @@ def measurement(name: str) -> str:
 
 
 def place(box: Box, width: int, height: int) -> str:
-    """Return in which ninth of an image of `width` x `height` pixels the middle of a box lies."""
+    """Return which ninth of an image of `width` x `height` pixels holds the centre of a box."""
     across = ("left", "", "right")[min(2, int(3 * (box.x + box.width / 2) / width))]
     down = ("upper", "", "lower")[min(2, int(3 * (box.y + box.height / 2) / height))]
     return f"{down} {across}".strip() or "centre"
 
 
 def percent(share: float) -> str:
-    """Return a share as percent with as many digits as matter, such as `2 %` or `0.4 %`."""
+    """Return a share, 0 to 1, as a percentage with at most one decimal, such as `2 %` or `0.4 %`."""
     digits = 0 if share == 0 or share >= 0.0995 else 1
     return f"{100 * share:.{digits}f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
 
 
 def size(byte_count: int) -> str:
-    """Return a file size for people, with the exact number."""
+    """Return a file size that is easy to read, with the exact number of bytes."""
     if byte_count < 1000:
         return f"{byte_count} bytes"
     amount, unit = (byte_count / 1e6, "MB") if byte_count >= 999_500 else (byte_count / 1e3, "kB")

@@ -1,6 +1,6 @@
-"""A scan on one page: what it came to, and the most suspicious images with their marked areas.
+"""A one-page summary of a scan: its counts, and the most suspicious images with their marked regions.
 
-The page needs nothing besides itself: pictures are in it, scripts are not.
+The page is self-contained: it embeds its pictures and has no scripts.
 """
 
 from __future__ import annotations
@@ -31,9 +31,12 @@ _JPEG_QUALITY = 80
 def write_summary(
     journal: Journal, bundle: BundleIdentity, limits: ImageLimits, finished: datetime, out: Path
 ) -> None:
-    """Write the page to `out`. Images are read once more; raises `ScanError` when it cannot be written."""
+    """Write the page to `out`, reading the images again.
+
+    Raises `ScanError` when the page cannot be written.
+    """
     files = journal.most_suspicious(_MOST)
-    # No more at a time than a scan has in work: decoded, large images fill the memory.
+    # No more at once than a scan has in progress: large images fill the memory once decoded.
     with ThreadPoolExecutor(cores()) as threads:
         pictures = list(threads.map(partial(_picture, limits), files))
     environment = jinja2.Environment(
@@ -69,7 +72,7 @@ def _notable(file: ScannedFile) -> list[str]:
 
 
 def _picture(limits: ImageLimits, file: ScannedFile) -> str | None:
-    """Return a small JPEG with the regions' outlines, in base64; None where the image is gone by now."""
+    """Return a small JPEG with the regions' outlines, in base64; None if the image can no longer be read."""
     try:
         pixels = read_image(read(file.path, limits.bytes), limits).pixels
     except (ImageError, UnreadableError):

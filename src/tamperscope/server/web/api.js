@@ -1,12 +1,12 @@
-// Asking the server. Every failure becomes a `Problem` that says what happened and what to do.
+// Requests to the server. Every failure becomes a `Problem` that states what happened and what to do.
 
 import { key } from "./session.js";
 
-/** Addresses are relative to the page, so that it works behind a proxy that puts a folder in front. */
+/** Addresses are relative to the page, so that it works behind a proxy that adds a path prefix. */
 const ANALYSES = "v1/analyses";
 
 export class Problem extends Error {
-  /** `status` is 0 where no answer came at all. */
+  /** `status` is 0 if the server did not respond. */
   constructor(status, detail, wait = null) {
     super(detail);
     this.status = status;
@@ -22,23 +22,23 @@ export class Problem extends Error {
 function explained(status) {
   const known = {
     0: ["No answer", "The server cannot be reached. Is it running, and are you connected?"],
-    400: ["Nothing to analyse", "Choose a file that has something in it."],
+    400: ["Nothing to analyse", "Choose a file that is not empty."],
     401: ["A key is needed", "Enter the key that the server's operator gave you."],
-    403: ["Not allowed", "This key may not do that. Ask the server's operator."],
-    404: ["Not here", ""],
+    403: ["Not allowed", "This key does not permit that. Ask the server's operator."],
+    404: ["Not found", ""],
     413: [
       "Too large",
-      "Save the picture smaller, or cut out the part in question without saving it anew as JPEG.",
+      "Scale the picture down, or crop it to the part in question without saving it as JPEG again.",
     ],
-    415: ["Not a picture we read", ""],
+    415: ["Not a supported picture format", ""],
     422: [
       "Cannot be read",
-      "The file may have been cut off on its way. Get it once more from where it came from.",
+      "The file may have been cut off in transfer. Get it again from its source.",
     ],
-    429: ["Too fast", "This server limits how often one may ask."],
+    429: ["Too many requests", "This server limits how often you can send requests."],
     503: ["The server is busy", "Nothing is wrong with the picture."],
   };
-  return known[status] ?? ["Something went wrong", "The server's log says more."];
+  return known[status] ?? ["Something went wrong", "The server's log has the details."];
 }
 
 async function ask(path, options = {}) {
@@ -63,12 +63,12 @@ function problem(status, body, wait) {
   try {
     detail = JSON.parse(body).detail;
   } catch {
-    // Not ours: some proxy's page.
+    // The response is a proxy's page, not this server's JSON.
   }
   return new Problem(status, detail, Number(wait) || null);
 }
 
-/** What the server is: its limits, how long it keeps findings, whether it asks for keys. */
+/** Return the server's limits, how long it keeps findings, and whether it requires keys. */
 export async function server() {
   return (await ask("./")).json();
 }
@@ -85,17 +85,17 @@ export async function remove(id) {
   await ask(`${ANALYSES}/${encodeURIComponent(id)}`, { method: "DELETE" });
 }
 
-/** The file behind one of an analysis' links. */
+/** Return the file behind one of an analysis's links. */
 export async function file(link) {
   return (await ask(own(link), { headers: { Accept: "*/*" } })).blob();
 }
 
-/** Analyse a file; `onSent` hears 0 to 1 while it is on its way. Not by fetch, which does not tell that. */
+/** Analyse a file; `onSent` receives the share sent, 0 to 1. `fetch` does not report upload progress. */
 export function analyse(picture, { keep, onSent, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const form = new FormData();
-    // The picture's name is nobody's business but the user's.
+    // The file's name is private, and the server does not need it.
     form.append("image", picture, "picture");
     if (keep) form.append("keep", "true");
     request.open("POST", ANALYSES);

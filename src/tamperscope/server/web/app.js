@@ -1,4 +1,4 @@
-// The page: which part of it is shown, and how pictures get in.
+// The page: which part of it is shown, and how pictures are added.
 
 import * as api from "./api.js";
 import { announce, bytes, h, icon, ICONS } from "./dom.js";
@@ -13,10 +13,10 @@ const work = new Work();
 const history = new History(at("history"), removeAnalysis, (problem, place) =>
   place.replaceChildren(problemCard(problem)),
 );
-let facts = null; // What the server says about itself.
-let shown = null; // The result on the screen.
+let facts = null; // The server's description of itself.
+let shown = null; // The result view on the screen.
 
-// Pictures come in.
+// Adding pictures.
 
 function take(files) {
   if (!files.length) return;
@@ -39,7 +39,7 @@ at("sample").addEventListener("click", async () => {
 });
 document.addEventListener("paste", (event) => take([...event.clipboardData.files]));
 
-let inside = 0; // Elements that something is dragged over: each enters before the last one is left.
+let inside = 0; // Elements entered by a drag and not yet left: the next is entered before the last is left.
 const draggingFiles = (event) => event.dataTransfer?.types.includes("Files");
 document.addEventListener("dragenter", (event) => {
   if (!draggingFiles(event)) return;
@@ -60,7 +60,7 @@ document.addEventListener("drop", (event) => {
   take([...event.dataTransfer.files]);
 });
 
-// What is shown.
+// Choosing what is shown.
 
 function route() {
   const [, page = "", which = ""] = location.hash.split("/");
@@ -93,7 +93,7 @@ async function openStart() {
       .replaceChildren(...analyses.map((each) => row(each)));
     at("recent").hidden = !analyses.length;
   } catch {
-    // Who wants the history opens it, and is told there.
+    // The history page reports the problem when it is opened.
     at("recent").hidden = true;
   }
 }
@@ -115,7 +115,7 @@ async function openAnalysis(id) {
   showStrip(item);
   try {
     at("current").setAttribute("aria-busy", "true");
-    if (!item) at("current").replaceChildren(h("p", { class: "card" }, "Fetching the analysis…"));
+    if (!item) at("current").replaceChildren(h("p", { class: "card" }, "Loading the analysis…"));
     const analysis = item?.analysis ?? (await api.analysis(id));
     if (location.hash !== `#/analyses/${id}`) return;
     const { name, thumbnail } = item ?? remembered(id) ?? {};
@@ -139,7 +139,7 @@ async function openAnalysis(id) {
   }
 }
 
-/** All pictures of this visit, where there are several. */
+/** Show all pictures from this visit, if there are several. */
 function showStrip(current) {
   at("strip").hidden = work.items.length < 2;
   const entries = work.items.map((item) =>
@@ -168,7 +168,7 @@ function showStrip(current) {
 function standing(item) {
   if (item.analysis) return item.analysis.words.headline;
   if (item.stage === "sending") return `Sending, ${Math.round(100 * item.sent)} %`;
-  return { waiting: "Waiting", analysing: "Being analysed", failed: item.problem?.title }[item.stage];
+  return { waiting: "Waiting", analysing: "Analysing", failed: item.problem?.title }[item.stage];
 }
 
 function showProgress(item) {
@@ -210,7 +210,7 @@ function showProgress(item) {
         h(
           "ol",
           {},
-          step("waiting", "Waiting", item.stage === "waiting" ? `${ahead.length} before it` : ""),
+          step("waiting", "Waiting", item.stage === "waiting" ? `${ahead.length} ahead of it` : ""),
           step("sending", "Sending", `${Math.round(100 * item.sent)} % of ${bytes(item.file.size)}`),
           step("analysing", "Analysing", elapsed(item)),
         ),
@@ -220,7 +220,7 @@ function showProgress(item) {
   );
 }
 
-/** Measured here: what the server is at, only the server knows. */
+/** Return a clock that runs in the browser, because the server does not report its progress. */
 function elapsed(item) {
   return h("span", { "data-since": item.since }, `${Math.floor((performance.now() - item.since) / 1000)} s`);
 }
@@ -282,7 +282,7 @@ work.addEventListener("end", ({ detail: item }) => {
   announce(`${item.name}: ${item.problem?.title ?? item.analysis.words.headline}`);
 });
 
-// Keys and questions.
+// Keys and confirmation.
 
 function askForKey(refused = false) {
   const dialog = at("key-dialog");
@@ -338,7 +338,7 @@ async function removeAnalysis(id) {
   }
   forget(id);
   work.items = work.items.filter((item) => item.analysis?.id !== id);
-  announce("The analysis is deleted.");
+  announce("The analysis was deleted.");
   if (location.hash.startsWith("#/history")) history.open();
   else location.hash = "#/";
 }
@@ -351,7 +351,7 @@ async function start() {
     at("retention").textContent = facts.retention_days ? ` for ${facts.retention_days} days` : "";
     showKey();
   } catch (problem) {
-    // The page then goes on with what it knows; whatever is asked next says what is wrong.
+    // The page works without these facts; the next request reports what is wrong.
     announce(problem.message);
   }
   window.addEventListener("hashchange", route);

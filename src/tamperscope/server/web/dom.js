@@ -1,13 +1,13 @@
-// Making elements, and speaking to who listens instead of looking.
+// Creating elements, announcing to screen readers, and formatting values.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Return an element; `attributes` that are functions listen, those that are null are left out. */
+/** Return an element. Attributes that are functions become event listeners; null ones are left out. */
 export function h(name, attributes = {}, ...children) {
   return filled(document.createElement(name), attributes, children);
 }
 
-/** Return an SVG element that is only to look at. */
+/** Return a decorative SVG element, hidden from screen readers. */
 export function icon(path, box = 24) {
   const shape = filled(document.createElementNS(SVG, "path"), { d: path }, []);
   const attributes = { viewBox: `0 0 ${box} ${box}`, "aria-hidden": "true", class: "icon" };
@@ -38,12 +38,12 @@ export const ICONS = {
   download: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 19.5h14",
 };
 
-/** Say something to screen readers without moving anybody's focus. */
+/** Announce text to screen readers without moving the focus. */
 export function announce(text) {
   document.getElementById("status").textContent = text;
 }
 
-/** What to call a picture whose name nobody told. */
+/** Return a description of a picture whose name is not known. */
 export function described({ format, width, height }) {
   return `${format}, ${width} × ${height}`;
 }
@@ -54,7 +54,7 @@ export function percent(share) {
   return `${value.toFixed(digits).replace(/\.0$/, "")}\u00a0%`;
 }
 
-/** Return a score, 0 to 1, in two digits that never claim certainty, as the reports print it. */
+/** Return a score, 0 to 1, as the reports print it: 0.01 to 0.99, because no score is certain. */
 export function printedScore(score) {
   return Math.min(0.99, Math.max(0.01, score)).toFixed(2);
 }

@@ -1,10 +1,10 @@
-// One tab for each measurement: what was found, what it can mean, and what it cannot.
+// One tab for each measurement: what it found, what that can mean, and what it cannot tell.
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { isEmpty } from "./layers.js";
 
-/** Return the panel of an analysis' evidence. `onShow` hears the name of a map to lay over the picture. */
+/** Return the panel of an analysis's evidence. `onShow` receives the name of a map to overlay. */
 export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
   const order = Object.entries(analysis.evidence).sort(([, one], [, other]) => weight(other) - weight(one));
   if (!order.length) return null;
@@ -121,7 +121,7 @@ function figures(name, found, { thumbnail, keepButton, onShow }) {
           h(
             "button",
             { type: "button", class: "small", click: () => onShow(name) },
-            "Lay it over the picture",
+            "Show over the picture",
           ),
         ),
       ),
@@ -132,14 +132,14 @@ function figures(name, found, { thumbnail, keepButton, onShow }) {
   return shown.length ? h("div", { class: "figures" }, shown) : null;
 }
 
-/** The small picture that a file carries of itself, beside the picture. */
+/** Return the preview that is stored inside the file, next to the picture. */
 function previews(preview, thumbnail, keepButton) {
   if (!preview.picture) {
     return [
       h(
         "p",
         { class: "note" },
-        "The file carries a small preview. It is stored only where the picture is. ",
+        "The file contains a small preview. The server keeps it only together with the picture. ",
         keepButton(),
       ),
     ];
@@ -159,14 +159,14 @@ function previews(preview, thumbnail, keepButton) {
         h(
           "figure",
           {},
-          h("img", { src: thumbnail, alt: "The picture, cut square" }),
-          h("figcaption", {}, "The picture, cut square"),
+          h("img", { src: thumbnail, alt: "The picture, cropped to a square" }),
+          h("figcaption", {}, "The picture, cropped to a square"),
         ),
     ),
   ];
 }
 
-/** Fetch the map of a panel when it is first shown, not before. */
+/** Fetch the map of a panel when the panel is first shown. */
 async function load(panel) {
   for (const image of panel.querySelectorAll("img[data-map]")) {
     const { map } = image.dataset;
@@ -176,7 +176,7 @@ async function load(panel) {
       if (await isEmpty(file)) {
         image
           .closest("figure")
-          .replaceWith(h("p", { class: "note" }, "Its map shows nothing in this picture."));
+          .replaceWith(h("p", { class: "note" }, "The map is empty for this picture."));
         continue;
       }
       image.src = URL.createObjectURL(file);

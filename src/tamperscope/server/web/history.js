@@ -1,10 +1,10 @@
-// Analyses that the server has, as rows.
+// The analyses on the server, as rows.
 
 import * as api from "./api.js";
 import { bytes, described, h, icon, ICONS, moment, printedScore } from "./dom.js";
 import { remembered } from "./session.js";
 
-/** Return the row of one analysis; `onDelete` is asked with its id. */
+/** Return the row of one analysis; `onDelete` is called with its id. */
 export function row({ id, created, verdict, headline, score, image }, onDelete) {
   const { name, thumbnail } = remembered(id) ?? {};
   return h(

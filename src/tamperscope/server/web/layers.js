@@ -1,37 +1,37 @@
-// Pictures to lay over the picture, made of maps: 8-bit levels, of which 255 stands for 1.
+// Layers shown over the picture, made from maps: 8-bit levels, in which 255 stands for 1.
 
 export const MASK_COLOUR = [0, 224, 110];
 const LONGEST_PICTURE = 4096;
 
 let colours = null;
 
-/** Read the 256 colours of the scale, the same that the server draws heatmaps in. */
+/** Load the 256 colours of the scale in which the server draws heatmaps. */
 export async function loadColours() {
   const { data } = await pixelsOf(await (await fetch("page/colours.png")).blob());
   colours = Array.from({ length: 256 }, (_, level) => data.subarray(4 * level, 4 * level + 3));
 }
 
-/** A map out of a grey PNG: `{width, height, levels}`. */
+/** Return the map in a grey PNG: `{width, height, levels}`. */
 export async function levelsOf(blob) {
   const { width, height, data } = await pixelsOf(blob);
   return { width, height, levels: Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]) };
 }
 
-/** Whether a coloured map is 0 everywhere. */
+/** Return whether a coloured map is 0 everywhere. */
 export async function isEmpty(blob) {
   const { data } = await pixelsOf(blob);
   const lowest = packed(...colours[0], 255);
   return new Uint32Array(data.buffer).every((pixel) => pixel === lowest);
 }
 
-/** The server's mask, as large as `map`. */
+/** Return the server's mask at the size of `map`: 1 where marked, else 0. */
 export async function maskOf(blob, map) {
   const size = { resizeWidth: map.width, resizeHeight: map.height, resizeQuality: "medium" };
   const { data } = await pixelsOf(blob, size);
   return Uint8Array.from({ length: map.levels.length }, (_, i) => (data[4 * i] > 127 ? 1 : 0));
 }
 
-/** Pixels of a map from a threshold (0 to 1) on. */
+/** Return the mask of a map's pixels at or above a threshold, 0 to 1. */
 export function maskAt(map, threshold) {
   const lowest = Math.max(1, Math.round(255 * threshold));
   return map.levels.map((level) => (level >= lowest ? 1 : 0));
@@ -43,7 +43,7 @@ export function share(mask) {
   return count / mask.length;
 }
 
-/** A map in colours; over a picture, what is low lets the picture through. */
+/** Return a map in colours. Over a picture, low values let the picture show through. */
 export function heatLayer(map, overPicture) {
   const palette = colours.map(([red, green, blue], level) =>
     packed(red, green, blue, overPicture ? Math.min(255, 20 + 2.6 * level) : 255),
@@ -57,7 +57,7 @@ export function maskLayer(map, mask, overPicture) {
   return painted(map, (i) => (mask[i] ? marked : rest));
 }
 
-/** One pixel as image data has it in memory. */
+/** Return one pixel as image data stores it in memory. */
 function packed(...channels) {
   return new Uint32Array(Uint8ClampedArray.from(channels).buffer)[0];
 }
@@ -72,7 +72,7 @@ function painted({ width, height, levels }, pixelOf) {
   return layer;
 }
 
-/** The upright picture of an analysis out of a file; null where this browser cannot show what was analysed. */
+/** Return an analysis's upright picture from a file; null if this browser cannot show what was analysed. */
 export async function pictureOf(blob, { width, height }) {
   const longest = Math.max(width, height);
   const scale = Math.min(1, LONGEST_PICTURE / longest);
@@ -89,7 +89,7 @@ export async function pictureOf(blob, { width, height }) {
   }
 }
 
-/** A small square of a picture as a data address; null where the browser cannot read the file. */
+/** Return a small square crop of a picture as a data URL; null if the browser cannot read the file. */
 export async function thumbnailOf(blob, side = 112) {
   try {
     const bitmap = await createImageBitmap(blob);
@@ -115,7 +115,7 @@ export async function thumbnailOf(blob, side = 112) {
   }
 }
 
-/** The picture with the mask in green as a PNG, as the server draws it; null where it is too large for that. */
+/** Return the picture with the mask in green as a PNG, as the server draws it; null if it is too large. */
 export async function overlayFile(pictureFile, maskFile) {
   const { data: marks } = await pixelsOf(maskFile);
   const image = await pixelsOf(pictureFile);
@@ -130,7 +130,7 @@ export async function overlayFile(pictureFile, maskFile) {
   return new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
 }
 
-/** The pixels of a file as they are, without colour management. */
+/** Return the pixels of a file as stored, without colour management. */
 async function pixelsOf(blob, size = {}) {
   const bitmap = await createImageBitmap(blob, { ...size, colorSpaceConversion: "none" });
   const { width, height } = bitmap;

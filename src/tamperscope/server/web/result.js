@@ -6,9 +6,10 @@ import { evidencePanel, table } from "./evidence.js";
 import * as layers from "./layers.js";
 import { Stage } from "./stage.js";
 
-/** Return the element of a result, and a function that ends it.
+/** Return the element of a result, and a function that closes it.
  *
- * `file` is the picture itself where this tab has it, `keep` has the server keep it, `remove` deletes the analysis.
+ * `file` is the picture itself if this tab has it. `keep` makes the server keep it.
+ * `remove` deletes the analysis.
  */
 export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
   const stage = new Stage(analysis, file);
@@ -94,7 +95,7 @@ function scoreScale(score, points) {
 }
 
 function doubts({ notes, image }) {
-  const all = [...notes, ...image.notes.map((note) => `On reading: ${note}.`)];
+  const all = [...notes, ...image.notes.map((note) => `How the file was read: ${note}.`)];
   if (!all.length) return null;
   return h(
     "section",
@@ -137,8 +138,8 @@ function regions({ regions, words }, stage) {
             "span",
             { class: "note source" },
             region.source.decided
-              ? "Probably copied from the area outlined in blue"
-              : "This and the area outlined in blue are alike; which is the copy is not certain",
+              ? "Probably copied from the region outlined in blue"
+              : "Matches the region outlined in blue; which of the two is the copy is uncertain",
           ),
       ),
     ),
@@ -148,7 +149,7 @@ function regions({ regions, words }, stage) {
   return h(
     "section",
     { class: "regions card" },
-    h("h2", {}, "Marked areas"),
+    h("h2", {}, "Marked regions"),
     buttons.length
       ? h(
           "ol",
@@ -170,7 +171,7 @@ function kinds({ verdict, type_scores: scores, words }) {
   return h(
     "section",
     { class: "kinds card" },
-    h("h2", {}, "How, if it was manipulated"),
+    h("h2", {}, "How it was manipulated, if it was"),
     h(
       "dl",
       {},
@@ -209,25 +210,25 @@ function downloads({ analysis, stage, file, keepButton, remove }) {
   const overlay = async () => {
     if (links.overlay) return api.file(links.overlay);
     if (!stage.picture)
-      throw new api.Problem(404, "The overlay needs the picture, which is neither kept nor here.");
+      throw new api.Problem(404, "The overlay needs the picture, which neither the server nor this tab has.");
     const drawn = await layers.overlayFile(file, await api.file(links.mask));
     if (!drawn)
       throw new api.Problem(
         413,
-        "This browser cannot draw a picture that large; keep it on the server first.",
+        "This browser cannot draw a picture this large. Keep it on the server first.",
       );
     return drawn;
   };
   const kept = analysis.image.kept
     ? "The server keeps the picture of this analysis, so reports show it."
-    : "The server does not keep this picture: reports outline the areas on plain ground.";
+    : "The server does not keep this picture, so reports outline the regions on a plain background.";
   return h(
     "section",
     { class: "downloads card", "aria-labelledby": "downloads-title" },
     h(
       "div",
       { class: "titled" },
-      h("h2", { id: "downloads-title" }, "Take it along"),
+      h("h2", { id: "downloads-title" }, "Downloads"),
       h("button", { type: "button", class: "small quiet", click: remove }, "Delete this analysis"),
     ),
     h(
@@ -245,7 +246,7 @@ function downloads({ analysis, stage, file, keepButton, remove }) {
   );
 }
 
-/** Do something once at a time, and say what went wrong. */
+/** Run an action with its button disabled, and show what went wrong. */
 async function occupied(button, act, said = null) {
   button.disabled = true;
   if (said) said.textContent = "";
@@ -265,7 +266,7 @@ function save(blob, name) {
   const address = URL.createObjectURL(blob);
   h("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  announce(`${name} is saved.`);
+  announce(`${name} was saved.`);
 }
 
 function background({ reasons, image, bundle, versions, words }) {
@@ -286,7 +287,7 @@ function background({ reasons, image, bundle, versions, words }) {
     h(
       "section",
       { class: "card" },
-      h("h2", {}, "What was analysed, and by what"),
+      h("h2", {}, "Analysed file and software"),
       table(facts, "File and software"),
       reasons.length
         ? [

@@ -1,4 +1,4 @@
-// What this tab remembers until it is closed, and nobody else learns: the key, and what pictures looked like.
+// What this tab remembers until it is closed, and shares with no one: the key, picture names and thumbnails.
 
 const KEY = "tamperscope.key";
 const SEEN = "tamperscope.seen.";
@@ -12,12 +12,12 @@ export function useKey(value) {
   else sessionStorage.removeItem(KEY);
 }
 
-/** Remember name and thumbnail (a data address, or null) of the picture behind an analysis. */
+/** Remember the name and thumbnail (a data URL, or null) of an analysed picture. */
 export function remember(id, name, thumbnail) {
   try {
     sessionStorage.setItem(SEEN + id, JSON.stringify({ name, thumbnail }));
   } catch {
-    // The tab's store is full; history then shows no name, and nothing else suffers.
+    // The tab's storage is full. The only effect is that the history shows no name.
   }
 }
 

@@ -1,4 +1,4 @@
-// The picture on its screen, with the controls below.
+// The picture, with its controls below.
 
 import * as api from "./api.js";
 import { h, percent } from "./dom.js";
@@ -25,14 +25,14 @@ export class Stage {
     this.canvas = h("canvas", {
       tabindex: 0,
       role: "img",
-      "aria-label": `The picture with ${analysis.regions.length} marked areas. Plus and minus zoom, arrows move, 0 shows all.`,
+      "aria-label": `The picture with ${analysis.regions.length} marked regions. Plus and minus zoom, arrow keys move, 0 shows the whole picture.`,
     });
     this.#viewer = new Viewer(this.canvas, {
       onSelect: (number) => this.select(number),
       onSplit: (share) => (this.compare.value = Math.round(100 * share)),
     });
     this.#viewer.opacity = OPACITY;
-    this.notice = h("p", { class: "notice", role: "status" }, "Fetching the maps…");
+    this.notice = h("p", { class: "notice", role: "status" }, "Loading the maps…");
     this.compare = range("compare", 0, 100, 0, (value) => (this.#viewer.split = value / 100));
     this.opacity = range(
       "opacity",
@@ -48,7 +48,7 @@ export class Stage {
       { id: "layer", change: () => this.#show() },
       h("option", { value: "heatmap" }, "Heatmap"),
       h("option", { value: "mask" }, "Mask"),
-      h("option", { value: "none" }, "Picture alone"),
+      h("option", { value: "none" }, "Picture only"),
       Object.entries(analysis.evidence)
         .filter(([, found]) => found.map)
         .map(([name, { title }]) => h("option", { value: name }, `Evidence: ${title}`)),
@@ -62,7 +62,7 @@ export class Stage {
         hidden: true,
         click: () => ((this.threshold.value = cut), this.#cut()),
       },
-      `Back to ${analysis.threshold.toFixed(2)}`,
+      `Reset to ${analysis.threshold.toFixed(2)}`,
     );
     const outlines = h("input", {
       type: "checkbox",
@@ -109,7 +109,7 @@ export class Stage {
     this.onSelected(number);
   }
 
-  /** Choose a region and show it large; null shows the whole picture. */
+  /** Select a region and zoom to it; null shows the whole picture. */
   show(number) {
     this.select(number);
     this.#viewer.reveal(number);
@@ -127,7 +127,7 @@ export class Stage {
     this.picture?.close();
   }
 
-  /** The screen has the picture's proportions, within limits, so that little of it stays empty. */
+  /** Give the screen the picture's proportions, within limits, so that little of it stays empty. */
   #fit() {
     const { width, height } = this.#analysis.image;
     this.element.style.setProperty("--proportions", Math.min(2.2, Math.max(0.8, width / height)));
@@ -168,12 +168,12 @@ export class Stage {
 
   #mask() {
     const chosen = this.threshold.value / 100;
-    // The server's own mask lacks specks that are too small to mean anything.
+    // The server's own mask leaves out specks that are too small to mean anything.
     const untouched = Math.round(100 * this.#analysis.threshold) === Number(this.threshold.value);
     this.reset.hidden = untouched;
     const mask = untouched ? this.#serverMask : layers.maskAt(this.#map, chosen);
     const from = untouched ? this.#analysis.threshold : chosen;
-    this.marked.textContent = `${percent(layers.share(mask))} marked from ${from.toFixed(2)} on`;
+    this.marked.textContent = `${percent(layers.share(mask))} marked at ${from.toFixed(2)} or above`;
     return mask;
   }
 
@@ -207,7 +207,7 @@ export class Stage {
 function missing(file) {
   if (file)
     return "This browser cannot show this kind of file. Keep the picture on the server to see it here.";
-  return "The picture was not kept. Drop the same file on this page to see it: nothing is analysed twice.";
+  return "The picture was not kept. Drop the same file on this page to see it. It is not analysed again.";
 }
 
 function field(label, input, ...rest) {

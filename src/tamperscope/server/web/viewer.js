@@ -1,10 +1,10 @@
-// The picture with what was found on top: a line between both to move, zoom, pan, areas to click.
+// The picture under its findings: a movable line between the two, zoom, pan, and regions to click.
 
-const AREA = "rgb(255 64 160)";
+const REGION = "rgb(255 64 160)";
 const SOURCE = "rgb(0 200 255)";
 const EDGE = "rgb(20 20 20 / 80%)";
 const MOST_ZOOM = 16;
-const GRIP = 18; // Pixels beside the line that still take hold of it.
+const GRIP = 18; // Pixels to each side of the line in which a press grabs it.
 
 export class Viewer {
   #canvas;
@@ -22,7 +22,7 @@ export class Viewer {
   #pending = false;
   #observer;
 
-  /** `onSelect` hears the number of a region that was clicked, or null; `onSplit` the line's new place. */
+  /** `onSelect` receives the number of the clicked region, or null; `onSplit` the line's new position. */
   constructor(canvas, { onSelect, onSplit }) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
@@ -39,14 +39,14 @@ export class Viewer {
     canvas.addEventListener("dblclick", (event) => this.#zoomAt(2, ...this.#place(event)));
   }
 
-  /** `picture` is null where there is none; regions are those of an analysis, in pixels of width x height. */
+  /** Show a picture, or null, and the regions of an analysis, in pixels of width x height. */
   show({ picture, width, height, regions }) {
     this.#content = {
       picture,
       width,
       height,
       regions: regions.map((region) => ({
-        area: outline(region.polygon),
+        path: outline(region.polygon),
         source: region.source && outline(region.source.polygon),
         ends: region.source && [middle(region.source.polygon), middle(region.polygon)],
         corner: corner(region.polygon),
@@ -76,7 +76,7 @@ export class Viewer {
     this.#draw();
   }
 
-  /** The number of the region that stands out; null shows all alike. */
+  /** The number of the highlighted region; null shows all regions alike. */
   set selected(number) {
     this.#selected = number;
     this.#draw();
@@ -124,7 +124,7 @@ export class Viewer {
     this.#settle();
   }
 
-  /** Show one region large; null shows the whole picture. */
+  /** Zoom to one region; null shows the whole picture. */
   reveal(number) {
     if (number === null) {
       this.fit();
@@ -139,7 +139,7 @@ export class Viewer {
     this.#settle();
   }
 
-  /** Keep the picture from being pushed out of sight, then draw. */
+  /** Keep the picture in view, then draw. */
   #settle() {
     const { width, height } = this.#content;
     const [across, down] = this.#size();
@@ -148,7 +148,7 @@ export class Viewer {
     const { scale } = this.#view;
     this.#view.x = within(this.#view.x, width * scale, across);
     this.#view.y = within(this.#view.y, height * scale, down);
-    // A finger scrolls the page over a whole picture, and moves an enlarged one.
+    // A finger scrolls the page while the whole picture is shown, and moves the picture once it is zoomed in.
     this.#canvas.style.touchAction = this.#fitted ? "pan-y" : "none";
     this.#draw();
   }
@@ -204,7 +204,7 @@ export class Viewer {
       }
     };
     if (region.source) stroke(region.source, SOURCE);
-    stroke(region.area, AREA);
+    stroke(region.path, REGION);
     if (region.ends) stroke(arrow(...region.ends, 13 / scale), SOURCE);
     context.globalAlpha = 1;
   }
@@ -220,7 +220,7 @@ export class Viewer {
     ];
     context.beginPath();
     context.arc(left, top, 11, 0, 2 * Math.PI);
-    context.fillStyle = this.#selected === number ? "#fff" : AREA;
+    context.fillStyle = this.#selected === number ? "#fff" : REGION;
     context.strokeStyle = EDGE;
     context.lineWidth = 2;
     context.fill();
@@ -239,7 +239,7 @@ export class Viewer {
     context.shadowColor = "rgb(0 0 0 / 60%)";
     context.shadowBlur = 6;
     context.fillRect(this.#line() - 1, 0, 2, down);
-    // The handle stays whole where the line is at the very edge.
+    // The whole handle stays visible when the line is at the edge.
     const at = Math.min(Math.max(this.#line(), 16), across - 16);
     context.beginPath();
     context.arc(at, down / 2, 15, 0, 2 * Math.PI);
@@ -257,7 +257,7 @@ export class Viewer {
     context.stroke();
   }
 
-  /** Where the line stands: on the visible part of the picture, in pixels of the canvas. */
+  /** Return the line's position on the visible part of the picture, in pixels of the canvas. */
   #line() {
     const [left, right] = this.#edges();
     return left + this.#split * (right - left);
@@ -329,21 +329,21 @@ export class Viewer {
     this.#settle();
   }
 
-  /** The smallest region at a place of the canvas, or null. */
+  /** Return the number of the smallest region at a point of the canvas, or null. */
   #at(x, y) {
     if (!this.#outlined) return null;
     const { scale } = this.#view;
     const point = [(x - this.#view.x) / scale, (y - this.#view.y) / scale];
     this.#context.setTransform(1, 0, 0, 1, 0, 0);
     const hits = this.#content.regions
-      .map((region, number) => ({ number, size: region.box.width * region.box.height, area: region.area }))
-      .filter(({ area }) => this.#context.isPointInPath(area, ...point))
+      .map((region, number) => ({ number, size: region.box.width * region.box.height, path: region.path }))
+      .filter(({ path }) => this.#context.isPointInPath(path, ...point))
       .sort((one, other) => one.size - other.size);
     return hits.length ? hits[0].number : null;
   }
 
   #wheel(event) {
-    // Without a key the wheel scrolls the page, as everywhere; pinching on a trackpad comes with Ctrl.
+    // Unless the canvas has the focus, the wheel alone scrolls the page. Trackpads report a pinch with Ctrl.
     if (!event.ctrlKey && !event.metaKey && document.activeElement !== this.#canvas) return;
     event.preventDefault();
     this.#zoomAt(Math.exp(-event.deltaY / (event.ctrlKey ? 120 : 320)), ...this.#place(event));
@@ -363,7 +363,7 @@ export class Viewer {
       Escape: () => this.onSelect(null),
     };
     if (event.ctrlKey || event.metaKey || event.altKey || !actions[event.key]) return;
-    // An arrow that has nothing to move scrolls the page.
+    // Arrow keys scroll the page while there is nothing to move.
     if (event.key.startsWith("Arrow") && this.#fitted) return;
     event.preventDefault();
     actions[event.key]();
@@ -381,7 +381,7 @@ function middle(points) {
   return [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
 }
 
-/** The upper left point of an outline. */
+/** Return the upper left point of an outline. */
 function corner(points) {
   return points.reduce((best, point) => (point[0] + point[1] < best[0] + best[1] ? point : best));
 }

@@ -1,19 +1,19 @@
-// The pictures of this visit: analysed one after the other, so that others get their turn as well.
+// The pictures from this visit, analysed one at a time so that other users get their turn.
 
 import * as api from "./api.js";
 import { bytes } from "./dom.js";
 import { thumbnailOf } from "./layers.js";
 import { remember } from "./session.js";
 
-/** Items go through the stages `waiting`, `sending`, `analysing` and `done`, or end as `failed`. */
+/** Items pass through the stages `waiting`, `sending`, `analysing` and `done`, or end as `failed`. */
 export class Work extends EventTarget {
   items = [];
-  /** Most bytes of a file, once the server has said so. */
+  /** Maximum size of a file in bytes, once the server has reported it. */
   limit = Infinity;
   #count = 0;
   #running = false;
 
-  /** Take files in and return their items; `change` tells of each change of one, `end` of what became of it. */
+  /** Add files and return their items. `change` reports each change of an item, `end` its outcome. */
   add(files, keep) {
     const added = Array.from(files, (file) => ({
       number: ++this.#count,
@@ -51,7 +51,7 @@ export class Work extends EventTarget {
     this.#tell(item);
   }
 
-  /** Have the server keep the picture of an item that is done. */
+  /** Make the server keep the picture of an item that is done. */
   async keep(item) {
     item.analysis = await this.#ask(item, true);
     this.#tell(item);
@@ -72,7 +72,7 @@ export class Work extends EventTarget {
     this.#enter(item, "sending");
     try {
       if (item.file.size > this.limit) {
-        const sizes = `The file has ${bytes(item.file.size)}, and this server takes ${bytes(this.limit)}.`;
+        const sizes = `The file is ${bytes(item.file.size)}; this server accepts up to ${bytes(this.limit)}.`;
         throw new api.Problem(413, sizes);
       }
       await readable(item.file);
@@ -111,11 +111,11 @@ export class Work extends EventTarget {
   }
 }
 
-/** Tell a folder, or a file that is gone by now, from a server that does not answer. */
+/** Report a folder or a file that no longer exists, which would look like a server that does not respond. */
 async function readable(file) {
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
-    throw new api.Problem(400, "This cannot be read: it is a folder, or was moved or deleted.");
+    throw new api.Problem(400, "This cannot be read: it is a folder, or it was moved or deleted.");
   }
 }
