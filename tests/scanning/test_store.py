@@ -78,6 +78,18 @@ def test_a_scan_of_a_bucket_equals_that_of_its_files(
     assert stored["05.png"]["path"] == f"{bucket}/0/05.png"
 
 
+@pytest.fixture
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt this process, as in a terminal.
+
+    A shell without job control starts background commands with SIGINT ignored, and Python leaves it so.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 def test_a_scan_of_a_bucket_goes_on_where_it_was_stopped(
     joint_bundle: Bundle, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
