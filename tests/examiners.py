@@ -1,6 +1,6 @@
-"""Scans with an examiner that needs no networks, which pools open in processes of their own.
+"""Scans with a fake examiner that needs no networks. Pools open it in separate processes.
 
-Nothing else is imported here: each of those processes imports it all.
+This module imports only what it needs, because each of those processes imports it again.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from tamperscope.scanning.local import LocalPool
 from tamperscope.scanning.scan import Watch, scan
 
 LARGEST = 1_000_000
-POISON = b"ends whoever reads it"
+POISON = b"ends the process that reads it"
 KILLER = b"ends the whole scan, the first time"
 
 
 class FakeExaminer(Examiner):
-    """Decodes, and takes the score from the first pixel; with `log`, notes in that folder what it examined.
+    """Decodes the image, and takes the score from its first pixel.
 
-    See POISON and KILLER.
+    `log` is a folder that gets one file per examination. POISON ends the process. KILLER ends the whole scan,
+    the first time.
     """
 
     def __init__(self, log: Path | None = None, begin: Callable[[], None] = lambda: None) -> None:
@@ -61,20 +62,20 @@ class FakeExaminer(Examiner):
 
 @dataclass(frozen=True)
 class LoggedLoad:
-    """Opens a fake examiner; into `folder` go a file for each load and one for each examination."""
+    """Opens a fake examiner; `folder` gets one file for each load and one for each examination."""
 
     folder: Path
     together: int = 1
-    """Examinations begin once so many examiners are open."""
+    """Examinations begin once this many examiners are open."""
 
     @property
     def loads(self) -> int:
-        """How many examiners were opened by now."""
+        """The number of examiners opened so far."""
         return len(list(self._made("loads").iterdir()))
 
     @property
     def examined(self) -> list[str]:
-        """The digests of all that was examined, in no order; twice, what was so twice."""
+        """The digest of each examination so far, in no particular order, with repetitions."""
         return [file.name.partition("-")[0] for file in self._made("examinations").iterdir()]
 
     def __call__(self) -> Examiner:
@@ -92,14 +93,14 @@ class LoggedLoad:
 
 @dataclass(frozen=True)
 class FailingLoad:
-    """Has no bundle to open."""
+    """Raises `BundleError`, as for a missing bundle."""
 
     def __call__(self) -> Examiner:
         raise BundleError("There is no bundle here.")
 
 
 class Unloadable:
-    """Cannot be unpickled, as when a machine lacks a package."""
+    """Cannot be unpickled, as on a machine that lacks a package."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return importlib.import_module, ("a_package_that_no_machine_has",)
@@ -111,7 +112,7 @@ class Unloadable:
 def scan_folder(
     folder: Path, pool: LocalPool | ClusterPool, journal: Path, watch: Watch = lambda *_: None
 ) -> list[ScannedFile]:
-    """Scan a folder with a pool, and return what the journal then says."""
+    """Scan a folder with a pool, and return the rows of its journal."""
 
     async def work() -> list[ScannedFile]:
         with Journal.open(journal, {}) as opened:
@@ -123,5 +124,5 @@ def scan_folder(
 
 
 def scan_here(load: LoggedLoad, folder: Path, journal: Path) -> list[ScannedFile]:
-    """Scan a folder with one process."""
+    """Scan a folder on this machine, with one process."""
     return scan_folder(folder, LocalPool(load, workers=1, largest=LARGEST), journal)

@@ -48,7 +48,7 @@ def authentic(tmp_path, photo):
 @pytest.fixture
 def text(tmp_path):
     path = tmp_path / "text.jpg"
-    path.write_text("This is no picture.\n")
+    path.write_text("This is not an image.\n")
     return path
 
 
@@ -89,7 +89,7 @@ class TestAnalyze:
         )
         assert json.loads((out / "manipulated.json").read_text())["verdict"] == "manipulated"
 
-    def test_out_keeps_results_of_equal_names_apart(self, tmp_path, photo, monkeypatch):
+    def test_out_keeps_the_results_of_equal_names_apart(self, tmp_path, photo, monkeypatch):
         for folder in ("a", "b"):
             (tmp_path / folder).mkdir()
             photo.save(tmp_path / folder / "photo.png")
@@ -101,7 +101,7 @@ class TestAnalyze:
         files = {json.loads(path.read_text())["file"] for path in (tmp_path / "out").glob("*.json")}
         assert files == {"a/photo.png", "photo-2.png", "b/photo.png"}
 
-    def test_out_that_cannot_be_written_is_wrong_use(self, manipulated, text):
+    def test_a_folder_that_cannot_be_written_is_wrong_usage(self, manipulated, text):
         result = run("analyze", manipulated, "--out", text / "below a file")
 
         assert result.exit_code == 2
@@ -119,12 +119,12 @@ class TestAnalyze:
         assert complaints[1].endswith("No such file or directory.")
 
     @pytest.mark.parametrize(("name", "start"), [("r.html", b"<!DOCTYPE html>"), ("new/r.PDF", b"%PDF-")])
-    def test_report_of_one_image_is_the_file_it_names(self, manipulated, tmp_path, name, start):
+    def test_the_report_of_one_image_is_the_named_file(self, manipulated, tmp_path, name, start):
         assert run("analyze", manipulated, "--report", tmp_path / name).exit_code == 0
 
         assert (tmp_path / name).read_bytes().startswith(start)
 
-    def test_report_says_neither_name_nor_folder_of_the_image(self, manipulated, tmp_path):
+    def test_a_report_contains_neither_name_nor_folder_of_the_image(self, manipulated, tmp_path):
         run("analyze", manipulated, "--report", tmp_path / "report.html")
 
         report = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -140,14 +140,14 @@ class TestAnalyze:
         assert {path.name for path in out.iterdir()} == names
         assert "No manipulation found" in (out / "authentic.html").read_text(encoding="utf-8")
 
-    def test_one_report_file_for_several_images_is_wrong_use(self, manipulated, authentic, tmp_path):
+    def test_one_report_file_for_several_images_is_wrong_usage(self, manipulated, authentic, tmp_path):
         result = run("analyze", manipulated, authentic, "--report", tmp_path / "report.pdf")
 
         assert result.exit_code == 2
         assert "name a folder" in result.stderr
         assert not (tmp_path / "report.pdf").exists()
 
-    def test_report_that_cannot_be_written_is_wrong_use(self, manipulated, text):
+    def test_a_report_that_cannot_be_written_is_wrong_usage(self, manipulated, text):
         result = run("analyze", manipulated, "--report", text / "report.pdf")
 
         assert result.exit_code == 2
@@ -161,10 +161,10 @@ class TestAnalyze:
 
         assert run("analyze", manipulated, authentic, *options).exit_code == exit_code
 
-    def test_an_unreadable_file_weighs_more_than_a_finding(self, manipulated, text):
+    def test_an_unreadable_file_takes_precedence_over_fail_on(self, manipulated, text):
         assert run("analyze", manipulated, text, "--fail-on", "manipulated").exit_code == 3
 
-    def test_without_a_bundle_one_sentence(self, manipulated, monkeypatch):
+    def test_a_missing_bundle_is_one_sentence(self, manipulated, monkeypatch):
         def load(*args, **kwargs):
             raise BundleError("model is not a bundle: it has no bundle.json.")
 
@@ -230,7 +230,7 @@ class TestImportCheckpoint:
 
         return install
 
-    def test_the_bundle_and_what_to_do_with_it(self, importer):
+    def test_it_prints_how_to_use_the_bundle(self, importer):
         importer(lambda segmentation, classification, out, **_: SimpleNamespace(path=out))
 
         result = run(*self.ARGUMENTS)
@@ -240,13 +240,13 @@ class TestImportCheckpoint:
 
     def test_a_refused_checkpoint_is_one_sentence(self, importer):
         def refuse(segmentation, *_, **__):
-            raise CheckpointError(f"{segmentation} is no checkpoint.")
+            raise CheckpointError(f"{segmentation} is not a checkpoint.")
 
         importer(refuse)
 
         result = run(*self.ARGUMENTS)
 
-        assert (result.exit_code, result.stderr) == (2, "a.pth is no checkpoint.\n")
+        assert (result.exit_code, result.stderr) == (2, "a.pth is not a checkpoint.\n")
 
     def test_without_pytorch_it_says_what_to_install(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)
@@ -278,7 +278,7 @@ class TestModels:
         monkeypatch.setenv("TAMPERSCOPE_MODEL", str(tmp_path / "good"))
         return tmp_path
 
-    def test_the_default_bundle_in_a_table(self, bundles, monkeypatch):
+    def test_the_default_model_is_listed_in_a_table(self, bundles, monkeypatch):
         monkeypatch.setenv("COLUMNS", "300")
 
         result = run("models")
@@ -288,14 +288,14 @@ class TestModels:
             str(bundles / "good"), "mine", "2", "0.0", "joint", "no",
         ]  # fmt: skip
 
-    def test_an_altered_bundle_is_named_beside_the_good_ones(self, bundles):
+    def test_an_altered_bundle_is_named_in_addition_to_the_good_ones(self, bundles):
         result = run("models", bundles, "--json")
 
         assert result.exit_code == 3
         assert [json.loads(line)["path"] for line in result.stdout.splitlines()] == [str(bundles / "good")]
         assert "altered" in result.stderr
 
-    def test_no_bundle_anywhere(self, tmp_path, monkeypatch):
+    def test_a_folder_without_bundles_is_wrong_usage(self, tmp_path, monkeypatch):
         monkeypatch.setenv("TAMPERSCOPE_MODEL", str(tmp_path))
 
         result = run("models")
@@ -324,7 +324,7 @@ def test_every_help_has_an_example(command):
     assert f"\n    tamperscope {command}" in run(command, "--help").stdout
 
 
-def test_the_module_can_be_run_and_help_needs_no_heavy_imports():
+def test_the_module_runs_and_help_imports_nothing_slow():
     script = (
         "import runpy, sys; sys.argv = ['tamperscope', '--help']\n"
         "try: runpy.run_module('tamperscope', run_name='__main__')\n"

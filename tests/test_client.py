@@ -26,7 +26,7 @@ def photo() -> bytes:
 
 @pytest.fixture
 def serving(monkeypatch, tmp_path):
-    """Start a server with a fake detector; gives its address."""
+    """Return a function that starts a server with a fake detector and returns its address."""
     started = []
 
     def start(detector: FakeDetector, **settings: object) -> str:
@@ -41,7 +41,7 @@ def serving(monkeypatch, tmp_path):
 
 
 class Moody(FakeDetector):
-    """Raises these errors one after the other, then answers."""
+    """Raises the given errors one after the other, then answers."""
 
     def __init__(self, *errors: Exception) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Moody(FakeDetector):
         return super().analyze(source, **options)
 
 
-def test_the_pictures_come_as_png_files(serving, photo):
+def test_the_pictures_are_png_files(serving, photo):
     answer = Client(serving(FakeDetector())).segment(photo)
 
     assert (answer.verdict, answer.width, answer.height) == (Verdict.MANIPULATED, 96, 64)
@@ -62,14 +62,14 @@ def test_the_pictures_come_as_png_files(serving, photo):
     assert set(np.unique(PIL.Image.open(BytesIO(answer.mask)))) == {0, 255}
 
 
-def test_only_what_was_asked_for_comes(serving, photo):
+def test_only_requested_pictures_are_returned(serving, photo):
     answer = Client(serving(FakeDetector())).segment(photo, include=["mask"])
 
     assert answer.mask
     assert answer.overlay is answer.masked_image is None
 
 
-def test_a_path_does_as_well(serving, photo, tmp_path):
+def test_a_path_is_accepted_too(serving, photo, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(photo)
 
     answer = Client(serving(FakeDetector())).classify(tmp_path / "photo.jpg")
@@ -115,7 +115,7 @@ def test_a_job_is_followed_to_its_end(serving, photo, tmp_path):
         client.job("0" * 32)
 
 
-def test_a_jobs_webhook_is_sent_along(serving, photo):
+def test_the_webhook_of_a_job_is_sent(serving, photo):
     secret = "whsec_" + "c2VjcmV0" * 4
 
     job = Client(serving(FakeDetector())).submit(
@@ -125,14 +125,14 @@ def test_a_jobs_webhook_is_sent_along(serving, photo):
     assert job.webhook.url == "https://news.example/hook"
 
 
-def test_a_refusal_is_the_servers_sentence(serving):
+def test_a_refusal_has_the_message_of_the_server(serving):
     with pytest.raises(RefusedError, match="not an image") as refusal:
         Client(serving(FakeDetector()), sleep=pytest.fail).classify(b"text")
 
     assert refusal.value.status == 415
 
 
-def test_a_busy_server_is_asked_again_when_it_says_so(serving, photo):
+def test_a_request_to_a_busy_server_is_repeated_after_the_delay_it_asks_for(serving, photo):
     waits: list[float] = []
     url = serving(Moody(BusyError("Busy."), TooManyRequests(retry_after=20)))
 
@@ -143,7 +143,7 @@ def test_a_busy_server_is_asked_again_when_it_says_so(serving, photo):
     assert 20 <= waits[1] <= 20 + 1 + 5
 
 
-def test_it_gives_up_after_its_attempts(serving, photo):
+def test_the_client_gives_up_after_its_attempts(serving, photo):
     waits: list[float] = []
     url = serving(Moody(*5 * [BusyError("The server is busy.")]))
 
@@ -152,7 +152,7 @@ def test_it_gives_up_after_its_attempts(serving, photo):
     assert len(waits) == 2
 
 
-def test_it_does_not_wait_longer_than_told(serving, photo):
+def test_the_client_does_not_wait_longer_than_its_limit(serving, photo):
     url = serving(Moody(TooManyRequests(retry_after=3600)))
 
     with pytest.raises(RefusedError):
@@ -173,7 +173,7 @@ def test_a_key_is_sent(serving, photo, tmp_path):
     assert refusal.value.status == 401
 
 
-def test_nobody_there():
+def test_no_server_at_the_address():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
 
@@ -182,6 +182,6 @@ def test_nobody_there():
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:5000", "file:///etc/passwd", ""])
-def test_an_address_without_a_scheme_is_refused(url):
+def test_an_address_that_is_not_http_is_rejected(url):
     with pytest.raises(ValueError, match="not the address of a server"):
         Client(url)

@@ -1,4 +1,4 @@
-"""What processes that are all ours do with the cores; each test asks a process of its own."""
+"""How our own processes use the cores. Each test starts a new process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tamperscope.bundle import Bundle
 from tamperscope.cores import cores
 
-pytestmark = pytest.mark.skipif(cores() < 2, reason="needs two cores to tell them apart")
+pytestmark = pytest.mark.skipif(cores() < 2, reason="needs two cores")
 
 BLAS_OF_AN_EXAMINER = """
 import json, sys, threadpoolctl
@@ -46,7 +46,7 @@ print(json.dumps(sorted(set(seen))))
 """
 
 
-def said(program: str, bundle: Bundle) -> list[int]:
+def output_of(program: str, bundle: Bundle) -> list[int]:
     run = subprocess.run(
         [sys.executable, "-c", program, str(bundle.path)], capture_output=True, text=True, check=True
     )
@@ -54,12 +54,12 @@ def said(program: str, bundle: Bundle) -> list[int]:
     return numbers
 
 
-def test_an_examiner_has_no_threads_of_blas_that_spin(joint_bundle: Bundle) -> None:
-    threads = said(BLAS_OF_AN_EXAMINER, joint_bundle)
+def test_an_examiner_limits_blas_to_one_thread(joint_bundle: Bundle) -> None:
+    threads = output_of(BLAS_OF_AN_EXAMINER, joint_bundle)
     assert threads
     assert set(threads) == {1}
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="asks Linux")
-def test_processes_of_one_thread_each_are_not_all_tied_to_the_first_core(joint_bundle: Bundle) -> None:
-    assert said(CORES_OF_AN_INFERENCE, joint_bundle) == [cores()]
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
+def test_single_threaded_processes_are_not_all_pinned_to_the_first_core(joint_bundle: Bundle) -> None:
+    assert output_of(CORES_OF_AN_INFERENCE, joint_bundle) == [cores()]

@@ -1,4 +1,4 @@
-"""`python -m tamperscope` is `tamperscope`."""
+"""Run the command line as `python -m tamperscope`."""
 
 from tamperscope.cli import main
 

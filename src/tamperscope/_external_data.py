@@ -1,8 +1,8 @@
-"""Which files an ONNX graph takes its weights from.
+"""Find the external files that an ONNX graph loads its weights from.
 
-A graph names them itself, so whoever reads a graph from a stranger reads the files that the stranger chose.
-The base install has no `onnx` package; the few fields of the format that lead to such a name are walked here
-instead (`onnx.proto`, field numbers of IR version 3 and later; wire format of Protocol Buffers).
+A graph names these files itself. Loading a graph from an untrusted source therefore reads files that
+the source chose. The base install has no `onnx` package, so this module parses only the fields that lead to
+a file name (`onnx.proto`, field numbers of IR version 3 and later; wire format of Protocol Buffers).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _PATHS: dict[str, dict[int, str]] = {
 
 
 def external_files(model: bytes) -> frozenset[str]:
-    """Return the locations of all external data in a serialised ONNX model; raises `ValueError` on broken
-    bytes.
+    """Return the locations of all external data in a serialised ONNX model.
+
+    Raises `ValueError` when the bytes are malformed.
     """
     return frozenset(_locations(memoryview(model), "Model"))
 
@@ -43,7 +44,7 @@ def _locations(message: memoryview, kind: str) -> Iterator[str]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield number and content of each length-delimited field."""
+    """Yield the number and the content of each length-delimited field."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -70,4 +71,4 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
         position, shift = position + 1, shift + 7
         if byte < 0x80:
             return value, position
-    raise ValueError("a number does not end")
+    raise ValueError("a varint does not end")

@@ -1,3 +1,3 @@
-"""The package's version, where its own modules find it while the package itself is being imported."""
+"""The package version, in a module that can be imported while the package itself is still loading."""
 
 __version__ = "0.1.0"

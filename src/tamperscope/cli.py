@@ -1,8 +1,8 @@
 """The command line: one module of `commands/` for each command.
 
-Exit codes: 0 all is well, 1 a finding that the caller asked to fail on, 2 wrong use, 3 an input could not
-be read. Answers go to stdout, everything about the run to stderr. What takes long to import is imported
-by the command that needs it, inside its function.
+Exit codes: 0 success, 1 a result that the caller asked to fail on, 2 wrong usage, 3 an input that could not
+be read. Results go to stdout, messages about the run to stderr. A command imports slow modules inside its
+function.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tamperscope.errors import TamperscopeError
 
 
 class _Commands(click.Group):
-    """Says our own errors in one sentence on stderr, instead of a stack trace."""
+    """Prints the package's own errors as one sentence on stderr, without a stack trace."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -42,7 +42,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tamperscope")
 def main() -> None:
-    """Find out whether a picture was manipulated, where, and how."""
+    """Detect whether an image was manipulated, where, and how."""
 
 
 for _command in (

@@ -6,10 +6,11 @@
     Path("mask.png").write_bytes(answer.mask)
 
     job = client.submit(["a.jpg", "b.jpg"])
-    for result in client.results(job.id):    # as they come, until the job has ended
+    for result in client.results(job.id):    # as they arrive, until the job has ended
         result.name, result.analysis or result.problem
 
-A busy server (503) and one that asks to slow down (429) are asked again, when they say so.
+When the server is busy (503) or limits the rate (429), the client repeats the request after the delay that
+the server asks for.
 """
 
 from __future__ import annotations
@@ -51,10 +52,27 @@ _Answer = TypeVar("_Answer", bound=Answer)
 
 
 class Client:
-    """Asks one server; any number of threads may share it.
+    """A client for one server. Any number of threads may share it.
 
-    `timeout` is how many seconds one attempt may take, `attempts` how often at most a server is asked that
-    says 429 or 503, and `longest_wait` the most seconds between two attempts. `sleep` waits that long.
+    It sends a request again when the server answers 429 or 503. It waits as long as the `Retry-After` header
+    says, or 5 seconds without one, plus a random share so that clients do not return all at once.
+
+    Args:
+        url: Address of the server, such as `http://127.0.0.1:5000`.
+        key: API key, for a server that requires one.
+        timeout: Seconds that the server may stay silent before an attempt fails.
+        attempts: Most attempts for one request, at least 1.
+        longest_wait: Longest delay in seconds that the client accepts. If the server asks for more, the
+            client gives up at once.
+        sleep: Called with the number of seconds to wait.
+
+    Raises:
+        ValueError: `url` is not an http or https address.
+
+    Example:
+        client = Client("http://127.0.0.1:5000", key="tsk_...")
+        answer = client.classify("photo.jpg")
+        print(answer.verdict, answer.class_name)
     """
 
     def __init__(
@@ -79,27 +97,84 @@ class Client:
     def segment(
         self, image: bytes | str | PathLike[str], *, include: Collection[Picture] = _PICTURES
     ) -> SegmentAnswer:
-        """Return where an image file (its bytes or its path) was manipulated, with the pictures included.
+        """Return where an image was manipulated.
 
-        Raises `RefusedError` when the server refuses, `UnreachableError` when none answers and `OSError`
-        when the path cannot be read.
+        Args:
+            image: The content of an image file, or its path.
+            include: The pictures to return: any of `mask`, `overlay` and `masked_image`.
+
+        Returns:
+            The verdict, the score and the requested pictures as PNG files. Other pictures are None.
+
+        Raises:
+            RefusedError: The server refused the request, or was too busy to accept it.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+            OSError: The path cannot be read.
+
+        Example:
+            answer = client.segment("photo.jpg", include=["mask"])
+            Path("mask.png").write_bytes(answer.mask)
         """
         query = urlencode({"include": ",".join(include)})
         return self._ask(f"/segment?{query}", image, SegmentAnswer)
 
     def classify(self, image: bytes | str | PathLike[str]) -> ClassifyAnswer:
-        """Return how an image file (its bytes or its path) was manipulated; raises as `segment` does."""
+        """Return how an image was manipulated.
+
+        Args:
+            image: The content of an image file, or its path.
+
+        Returns:
+            The most probable manipulation type, the probability of each type, the verdict and the score.
+
+        Raises:
+            RefusedError: The server refused the request, or was too busy to accept it.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+            OSError: The path cannot be read.
+
+        Example:
+            answer = client.classify("photo.jpg")
+            answer.verdict, answer.class_name
+        """
         return self._ask("/classify", image, ClassifyAnswer)
 
     def analyze(self, image: bytes | str | PathLike[str], *, keep: bool = False) -> AnalysisAnswer:
-        """Return everything about an image file (its bytes or its path); the server stores it.
+        """Return the full analysis of an image. The server stores the analysis.
 
-        `keep` lets it keep the image as well. Raises as `segment` does.
+        Args:
+            image: The content of an image file, or its path.
+            keep: Whether the server also stores the image.
+
+        Returns:
+            The analysis, with its regions, its evidence and the addresses of its pictures and reports.
+
+        Raises:
+            RefusedError: The server refused the request, or was too busy to accept it.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+            OSError: The path cannot be read.
+
+        Example:
+            answer = client.analyze("photo.jpg", keep=True)
+            answer.verdict, answer.links.report_pdf
         """
         return self._ask(f"/v1/analyses?keep={str(keep).lower()}", image, AnalysisAnswer)
 
     def analysis(self, id: str) -> AnalysisAnswer:
-        """Return a stored analysis; raises `RefusedError` (404) where there is none, else as `segment`."""
+        """Return a stored analysis.
+
+        Args:
+            id: The `id` of an analysis.
+
+        Returns:
+            The analysis, as `analyze` returned it.
+
+        Raises:
+            RefusedError: There is no such analysis (404), or the server refused the request.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            client.analysis(answer.id).verdict
+        """
         return self._got(f"/v1/analyses/{quote(id, safe='')}", AnalysisAnswer)
 
     def submit(
@@ -111,11 +186,28 @@ class Client:
         webhook_secret: str | None = None,
         idempotency_key: str | None = None,
     ) -> JobAnswer:
-        """Let the server analyse image files (their bytes or their paths) one after the other.
+        """Submit images as one job, which the server analyses in the background.
 
-        `keep` lets it keep the images as well. `webhook` is a URL that is told when the job has ended, by a
-        message that is signed with `webhook_secret`. Sent again with the same `idempotency_key`, a job is not
-        made twice. Raises as `segment` does.
+        Args:
+            images: The contents of image files, or their paths.
+            keep: Whether the server also stores the images.
+            webhook: URL that the server calls when the job has ended.
+            webhook_secret: Secret that signs the webhook's message.
+            idempotency_key: Key of this request. The same request sent again with this key returns the first
+                job and does not create another one.
+
+        Returns:
+            The job. `results` yields its results.
+
+        Raises:
+            RefusedError: The server refused the request, or was too busy to accept it.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+            OSError: A path cannot be read.
+
+        Example:
+            job = client.submit(["a.jpg", "b.jpg"], idempotency_key="upload-17")
+            for result in client.results(job.id):
+                print(result.name, result.analysis or result.problem)
         """
         parts = [_image_part(image, number) for number, image in enumerate(images)]
         texts = {"webhook": webhook, "webhook_secret": webhook_secret}
@@ -128,13 +220,40 @@ class Client:
         )
 
     def job(self, id: str) -> JobAnswer:
-        """Return how far a job is; raises `RefusedError` (404) where there is none, else as `segment`."""
+        """Return the state of a job.
+
+        Args:
+            id: The `id` of a job.
+
+        Returns:
+            The job, with its state and its progress.
+
+        Raises:
+            RefusedError: There is no such job (404), or the server refused the request.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            client.job(job.id).state
+        """
         return self._got(_job_path(id), JobAnswer)
 
     def results(self, id: str, *, poll: float = 1.0) -> Iterator[ImageResultAnswer]:
-        """Give what becomes of a job's images, as it is known, until the job has ended.
+        """Yield the results of a job's images as they arrive, until the job has ended.
 
-        Asks every `poll` seconds while there is nothing new; raises as `job` does.
+        Args:
+            id: The `id` of a job.
+            poll: Seconds between two requests while there are no new results.
+
+        Yields:
+            The result of each finished image: its analysis, or the problem that prevented one.
+
+        Raises:
+            RefusedError: There is no such job (404), or the server refused the request.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            for result in client.results(job.id):
+                print(result.name, result.analysis or result.problem)
         """
         path: str | None = f"{_job_path(id)}/results?limit=100"
         while path:
@@ -145,7 +264,21 @@ class Client:
                 self._sleep(poll)
 
     def cancel(self, id: str) -> JobAnswer:
-        """Let the server analyse no further image of a job; raises as `job` does."""
+        """Cancel a job: the server starts no further images of it.
+
+        Args:
+            id: The `id` of a job.
+
+        Returns:
+            The job. A job that had already ended is unchanged.
+
+        Raises:
+            RefusedError: There is no such job (404), or the server refused the request.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            client.cancel(job.id).state
+        """
         request = urllib.request.Request(  # noqa: S310 (the scheme was checked)
             f"{self._url}{_job_path(id)}/cancel", b"", self._headers
         )
@@ -183,7 +316,7 @@ class Client:
                     wait = _wait(error)
                 if error.code not in _PASSING or attempt == self._attempts or wait > self._longest_wait:
                     raise RefusedError(error.code, detail) from None
-                # Spread out, or all who were refused together would come back together.
+                # Random, so that clients refused at the same moment do not all return at the same moment.
                 self._sleep(wait + random.uniform(0, 1 + wait / 4))  # noqa: S311
             except (OSError, HTTPException) as error:
                 reason = getattr(error, "reason", None) or error
@@ -193,7 +326,7 @@ class Client:
 
 @dataclass(frozen=True)
 class _Part:
-    """One field of a form."""
+    """One field of a multipart form."""
 
     name: str
     filename: str | None
@@ -212,7 +345,7 @@ def _form(parts: Collection[_Part]) -> tuple[bytes, str]:
     for part in parts:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{part.name}"'
         if part.filename is not None:
-            # As browsers do; a file's name may hold anything.
+            # Escaped as browsers do: a file name may contain any character.
             harmless = part.filename.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
             head += f'; filename="{harmless}"'
         pieces += [f"{head}\r\n\r\n".encode(errors="replace"), part.data, b"\r\n"]
@@ -228,7 +361,9 @@ def _parsed(content: bytes, answer: type[_Answer]) -> _Answer:
     try:
         return answer.model_validate_json(content)
     except ValidationError:
-        raise UnreachableError("What answers there is no tamperscope server, or a much older one.") from None
+        raise UnreachableError(
+            "The answer is not from a tamperscope server, or from a much older version."
+        ) from None
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -1,4 +1,4 @@
-"""The processor's cores, and how a process that is all ours shares them."""
+"""Count the usable processor cores, and keep BLAS from competing for them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from threadpoolctl import threadpool_limits
 
 
 def cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def leave_blas_one_thread() -> None:
-    """Let NumPy's BLAS use one thread from now on; for whoever owns the process, which a library does not.
+    """Limit NumPy's BLAS to one thread for the rest of the process.
 
-    Products of matrices are small here, and its threads wait by spinning, on cores that the networks need.
+    Only a program should call this: a library does not own its process. Matrix products are small here, and
+    idle BLAS threads spin on cores that the networks need.
     """
     threadpool_limits(1, user_api="blas")

@@ -19,7 +19,7 @@ from tamperscope.images import read_image
 
 @pytest.fixture
 def photos(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Two different pictures, one of them twice, a damaged one, and a text."""
+    """Two different images, a copy of one of them, a damaged image, and a text file."""
     folder = tmp_path / "photos"
     (folder / "inner").mkdir(parents=True)
     for name in ("a.png", "inner/b.png"):
@@ -40,7 +40,7 @@ def rows(out: Path) -> dict[str, dict[str, object]]:
     return {Path(str(row["path"])).name: row for row in found}
 
 
-def test_every_image_of_a_folder_has_a_row(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+def test_every_image_in_a_folder_has_a_row(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
 
     ended = scan(joint_bundle, photos, "--out", out)
@@ -64,11 +64,13 @@ def test_finished_results_are_never_overwritten(joint_bundle: Bundle, photos: Pa
     ended = scan(joint_bundle, photos / "inner" / "b.png", "--out", out)
 
     assert ended.exit_code == 2
-    assert "is there already" in ended.output
+    assert "already exists" in ended.output
     assert out.read_bytes() == before
 
 
-def test_results_as_parquet_masks_and_a_page(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+def test_parquet_masks_and_a_summary_page_are_written(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
     out, masks, page = tmp_path / "results.parquet", tmp_path / "masks", tmp_path / "summary.html"
 
     ended = scan(joint_bundle, photos / "inner", "--out", out, "--masks", masks, "--summary", page, "--json")
@@ -81,7 +83,9 @@ def test_results_as_parquet_masks_and_a_page(joint_bundle: Bundle, photos: Path,
     assert "<script" not in page.read_text()
 
 
-def test_a_wrong_name_for_the_results_is_said(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+def test_an_unknown_suffix_of_the_results_is_wrong_usage(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
     ended = scan(joint_bundle, photos, "--out", tmp_path / "results.csv")
     assert ended.exit_code == 2
     assert "parquet" in ended.output
@@ -96,9 +100,7 @@ def test_the_page_says_why_a_file_was_not_analysed(
     assert reason in html.unescape(page.read_text())
 
 
-def test_files_that_are_left_out_masks_among_them_have_no_row(
-    joint_bundle: Bundle, photos: Path, tmp_path: Path
-) -> None:
+def test_excluded_files_and_masks_have_no_row(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
     masks, out = photos / "masks", tmp_path / "results.jsonl"
     masks.mkdir()
     shutil.copy(photos / "a.png", masks / "of-an-earlier-scan.png")

@@ -12,7 +12,7 @@ from examiners import POISON
 
 @pytest.fixture
 def photos(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Twelve different pictures, one of them three times, a damaged one, and one that ends its reader."""
+    """Twelve different images, two copies of one, a damaged image, and a file that ends its process."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(12):

@@ -26,16 +26,16 @@ pytestmark = [
 
 
 LONGEST_SECONDS = 120
-"""A test takes half of it on a machine on which many others work."""
+"""A test takes half of this on a busy machine."""
 HEALTH = {"health_check_period_ms": 500, "health_check_timeout_ms": 60_000}
-"""A machine that is killed is missed within seconds, one that is merely starved is not taken for dead: Ray
-would end it, and a scan that has lost every machine waits for others to join, which none does here.
+"""Ray notices a killed machine within seconds, but does not declare a machine dead that is merely starved.
+Otherwise Ray would end it, and a scan without any machine waits for others to join. None joins here.
 """
 
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """End what takes too long, say where every thread was by then, and end its cleaning up likewise."""
+    """End a block that takes too long, and print the stacks of all threads; its clean-up has a limit too."""
 
     def end(*_: object) -> None:
         faulthandler.dump_traceback(file=sys.__stderr__)
@@ -58,12 +58,12 @@ def _bounded() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A machine that only leads, and two with one core each: all of them are this one."""
+    """A head node without cores, and two nodes with one core each, all on this machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        # Ray reads this when it is imported: without it, it takes 127.0.0.1 for the machine's other address.
+        # Ray reads this on import. Without it, Ray replaces 127.0.0.1 by the machine's other address.
         patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        # The machines start with this, and find there what they are to load.
+        # The nodes inherit this, and import from it what they load.
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         from ray.cluster_utils import Cluster
 
@@ -87,7 +87,7 @@ def _node(cores: int) -> dict[str, Any]:
     }
 
 
-def test_a_cluster_says_what_one_machine_says_and_loads_once_for_each_core(
+def test_a_cluster_returns_the_rows_of_one_machine_and_loads_once_per_core(
     cluster: Cluster, photos: Path, tmp_path: Path
 ) -> None:
     load = LoggedLoad(tmp_path / "log", together=2)
@@ -95,34 +95,30 @@ def test_a_cluster_says_what_one_machine_says_and_loads_once_for_each_core(
     rows = scan_folder(photos, ClusterPool(cluster.address, load, LARGEST), tmp_path / "cluster")
 
     assert len(rows) == 16
-    # Twice at the start, and once more after the file that ends its process.
+    # Two at the start, and one more after the file that ends its process.
     assert load.loads == 3
     # Two of the sixteen are copies.
     assert len(load.examined) == len(set(load.examined)) == 14
     assert rows == scan_here(LoggedLoad(tmp_path / "here"), photos, tmp_path / "here.journal")
 
 
-def test_what_cannot_be_loaded_on_the_cluster_ends_the_scan(
-    cluster: Cluster, photos: Path, tmp_path: Path
-) -> None:
+def test_an_error_on_loading_ends_the_scan(cluster: Cluster, photos: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no bundle here"):
         scan_folder(photos, ClusterPool(cluster.address, FailingLoad(), LARGEST), tmp_path / "journal")
 
 
-def test_machines_that_lack_what_is_needed_end_the_scan(
-    cluster: Cluster, photos: Path, tmp_path: Path
-) -> None:
+def test_machines_that_lack_a_package_end_the_scan(cluster: Cluster, photos: Path, tmp_path: Path) -> None:
     pool = ClusterPool(cluster.address, Unloadable(), LARGEST)
-    with pytest.raises(ScanError, match="do all of its machines have this version"):
+    with pytest.raises(ScanError, match="Check that all of its machines have this version"):
         scan_folder(photos, pool, tmp_path / "journal")
 
 
-def test_a_cluster_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_cluster_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
         ClusterPool("127.0.0.1:1", LoggedLoad(tmp_path), LARGEST)
 
 
-def test_a_machine_that_is_lost_costs_no_image(cluster: Cluster, photos: Path, tmp_path: Path) -> None:
+def test_losing_a_machine_loses_no_image(cluster: Cluster, photos: Path, tmp_path: Path) -> None:
     (photos / "poison.jpg").unlink()
     machines = [cluster.add_node(**_node(cores=1))]
 

@@ -40,7 +40,7 @@ def test_a_folder_is_searched_at_any_depth(folder: Path) -> None:
     assert skipped.count == 1
 
 
-def test_folders_and_files_are_left_out_by_name_and_by_path(folder: Path) -> None:
+def test_folders_and_files_are_excluded_by_name_and_by_path(folder: Path) -> None:
     assert paths(folder, [folder], "thumbs", "*.PNG") == [
         "a.jpg",
         "inner/c.webp",
@@ -50,7 +50,7 @@ def test_folders_and_files_are_left_out_by_name_and_by_path(folder: Path) -> Non
     assert paths(folder, [folder], f"{folder}/inner/*", "unnamed") == ["a.jpg", "b.PNG", "thumbs/a.jpg"]
 
 
-def test_a_pattern_leaves_out_the_same_folders(folder: Path) -> None:
+def test_exclusions_apply_to_patterns_too(folder: Path) -> None:
     assert paths(folder, [f"{folder}/**/*.jpg"], "thumbs") == ["a.jpg", "inner/deep/d.jpg"]
 
 
@@ -59,7 +59,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder: Path) -> None:
     assert paths(folder, [folder / "[1].jpg"]) == ["[1].jpg"]
 
 
-def test_a_folder_that_cannot_be_listed_costs_no_other_file(
+def test_a_folder_that_cannot_be_listed_does_not_stop_the_listing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scandir = os.scandir
@@ -74,16 +74,16 @@ def test_a_folder_that_cannot_be_listed_costs_no_other_file(
     assert paths(folder, [folder]) == ["a.jpg", "b.PNG", "inner", "thumbs/a.jpg", "unnamed"]
 
 
-def test_a_pipe_is_said_to_be_no_file(tmp_path: Path) -> None:
+def test_a_pipe_is_reported_as_not_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(UnreadableError, match="not a file"):
         read(str(tmp_path / "pipe.jpg"), 10)
 
 
-def test_of_a_large_file_only_as_much_is_read_as_tells_that_it_is(folder: Path) -> None:
+def test_reading_stops_one_byte_above_the_limit(folder: Path) -> None:
     assert read(str(folder / "a.jpg"), 3) == b"cont"
 
 
-def test_names_that_are_no_utf8_can_be_shown() -> None:
+def test_names_that_are_not_utf8_are_printable() -> None:
     assert printable(os.fsdecode(b"caf\xe9.jpg")) == "caf\\xe9.jpg"
     assert printable("café.jpg") == "café.jpg"

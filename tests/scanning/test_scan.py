@@ -23,7 +23,7 @@ from tamperscope.scanning.scan import Fetched, Pool, scan
 
 
 class MemoryPool:
-    """Examines in this process, and notes how many images it ever held and what it examined."""
+    """Examines in this process, and records what it examined and the most images it ever held."""
 
     capacity = 3
 
@@ -67,14 +67,16 @@ def pictures(folder: Path, count: int, rng: np.random.Generator) -> Path:
     return folder
 
 
-def test_no_more_images_are_held_than_the_pool_takes(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_the_scan_holds_no_more_images_than_the_capacity_of_the_pool(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
     pool = MemoryPool()
     run(pool, tmp_path / "journal", everything(pictures(tmp_path / "photos", 40, rng)))
     assert len(pool.examined) == 40
     assert pool.most_held == pool.capacity
 
 
-def test_equal_files_are_examined_once_even_side_by_side(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_equal_files_are_examined_once_even_concurrently(tmp_path: Path, rng: np.random.Generator) -> None:
     folder = pictures(tmp_path / "photos", 1, rng)
     for number in range(1, 10):
         shutil.copy(folder / "0.png", folder / f"{number}.png")
@@ -87,9 +89,7 @@ def test_equal_files_are_examined_once_even_side_by_side(tmp_path: Path, rng: np
     assert all(file.row == rows[0].row for file in rows)
 
 
-def test_a_scan_that_was_stopped_goes_on_without_doing_work_twice(
-    tmp_path: Path, rng: np.random.Generator
-) -> None:
+def test_a_stopped_scan_continues_without_repeating_work(tmp_path: Path, rng: np.random.Generator) -> None:
     folder = pictures(tmp_path / "photos", 20, rng)
     whole = run(MemoryPool(), tmp_path / "whole", everything(folder))
     first, second = MemoryPool(stop_after=7), MemoryPool()
@@ -99,13 +99,13 @@ def test_a_scan_that_was_stopped_goes_on_without_doing_work_twice(
     rows = run(second, tmp_path / "journal", everything(folder))
 
     assert rows == whole
-    # What was in work when it stopped is done again, nothing else.
+    # Only the images in progress when it stopped are examined again.
     twice = set(first.examined) & set(second.examined)
     assert len(twice) < first.capacity
     assert len(first.examined) + len(second.examined) - len(twice) == 20
 
 
-def test_a_name_that_is_no_utf8_is_read(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_a_file_whose_name_is_not_utf8_is_read(tmp_path: Path, rng: np.random.Generator) -> None:
     folder = pictures(tmp_path / "photos", 1, rng)
     odd = os.fsencode(folder) + b"/caf\xe9.png"
     (folder / "0.png").rename(os.fsdecode(odd))
@@ -116,18 +116,18 @@ def test_a_name_that_is_no_utf8_is_read(tmp_path: Path, rng: np.random.Generator
     assert row.row.verdict
 
 
-def test_a_file_that_ends_its_process_costs_that_file(photos: Path, tmp_path: Path) -> None:
+def test_a_file_that_ends_its_process_loses_only_its_own_result(photos: Path, tmp_path: Path) -> None:
     load = LoggedLoad(tmp_path / "log")
 
     errors = {Path(row.path).name: row.row.error for row in scan_here(load, photos, tmp_path / "journal")}
 
     assert len(errors) == 16
     assert {name for name, error in errors.items() if error} == {"broken.png", "poison.jpg"}
-    assert errors["poison.jpg"] == "The analysis ended its process."
+    assert errors["poison.jpg"] == "The analysis process ended unexpectedly."
     assert load.loads == 2
 
 
-def test_a_scan_that_was_killed_goes_on_without_doing_work_twice(photos: Path, tmp_path: Path) -> None:
+def test_a_killed_scan_continues_without_repeating_work(photos: Path, tmp_path: Path) -> None:
     (photos / "05b.png").write_bytes(KILLER)
     load = LoggedLoad(tmp_path / "log")
 
@@ -143,11 +143,11 @@ def test_a_scan_that_was_killed_goes_on_without_doing_work_twice(photos: Path, t
     (photos / "poison.jpg").unlink()
     whole = run(MemoryPool(), tmp_path / "whole.journal", everything(photos))
     assert [row for row in rows if not row.path.endswith("poison.jpg")] == whole
-    # One worker: what killed the scan was in work, and nothing else.
+    # There is one worker, so only the file that killed the scan was in progress.
     assert 0 < before < len(load.examined) == len(set(load.examined)) + 1
 
 
-def test_a_pool_that_cannot_load_says_why(tmp_path: Path) -> None:
+def test_a_pool_raises_the_error_of_its_load(tmp_path: Path) -> None:
     async def work() -> None:
         async with LocalPool(FailingLoad(), workers=1, largest=LARGEST):
             pass

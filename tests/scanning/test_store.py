@@ -28,7 +28,7 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(s3_server: str, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of the photos in a bucket, below one folder, beside a text and thumbnails."""
+    """The URL of a bucket's folder with the photos, a text file and a folder of thumbnails."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -60,11 +60,11 @@ def test_a_pattern_finds_objects(bucket: str) -> None:
     assert sorted(found) == [f"{bucket}/0/01.png", f"{bucket}/0/02.png"]
 
 
-def test_of_a_large_object_only_the_beginning_is_read(bucket: str, photos: Path) -> None:
+def test_only_the_beginning_of_a_large_object_is_read(bucket: str, photos: Path) -> None:
     assert read(f"{bucket}/0/01.png", 20) == (photos / "01.png").read_bytes()[:21]
 
 
-def test_a_scan_of_a_bucket_equals_that_of_its_files(
+def test_a_scan_of_a_bucket_equals_a_scan_of_its_files(
     joint_bundle: Bundle, bucket: str, photos: Path, tmp_path: Path
 ) -> None:
     (photos / "poison.jpg").unlink()
@@ -78,37 +78,49 @@ def test_a_scan_of_a_bucket_equals_that_of_its_files(
     assert stored["05.png"]["path"] == f"{bucket}/0/05.png"
 
 
-def test_a_scan_of_a_bucket_goes_on_where_it_was_stopped(
+@pytest.fixture
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt this process, as in a terminal.
+
+    A shell without job control starts background commands with SIGINT ignored, and Python keeps it ignored.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
+def test_a_scan_of_a_bucket_continues_where_it_was_stopped(
     joint_bundle: Bundle, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "results.jsonl"
     uninterrupted = _scan(joint_bundle, tmp_path / "whole.jsonl", bucket)
     before: list[str] = []
     again: list[str] = []
-    monkeypatch.setattr(local, "read", _noting(before, interrupt_at=6))
+    monkeypatch.setattr(local, "read", _recording(before, interrupt_at=6))
     stopped = CliRunner().invoke(main, _command(joint_bundle, out, bucket))
     assert stopped.exit_code == 130, stopped.output
     assert not out.exists()
 
-    monkeypatch.setattr(local, "read", _noting(again))
+    monkeypatch.setattr(local, "read", _recording(again))
     assert _scan(joint_bundle, out, bucket) == uninterrupted
 
     assert len(before) < 16
-    # At most what was in work is read twice.
+    # Only images in progress may be read twice.
     assert len(set(before) & set(again)) <= 3
     assert not list(tmp_path.glob("*.journal*"))
 
 
-def _noting(paths: list[str], interrupt_at: int | None = None) -> Callable[[str, int], bytes]:
-    """Return a reader that notes what it reads, and presses Ctrl-C once."""
+def _recording(paths: list[str], interrupt_at: int | None = None) -> Callable[[str, int], bytes]:
+    """Return a reader that records the paths it reads, and sends Ctrl-C at number `interrupt_at`."""
 
-    def noting(path: str, limit: int) -> bytes:
+    def recording(path: str, limit: int) -> bytes:
         paths.append(path)
         if len(paths) == interrupt_at:
             os.kill(os.getpid(), signal.SIGINT)
         return read(path, limit)
 
-    return noting
+    return recording
 
 
 def test_an_empty_object_is_read(bucket: str) -> None:
@@ -116,7 +128,7 @@ def test_an_empty_object_is_read(bucket: str) -> None:
     assert read(f"{bucket}/empty.png", 20) == b""
 
 
-def test_objects_that_are_not_there_have_their_reason(
+def test_the_row_of_a_missing_object_gives_the_reason(
     joint_bundle: Bundle, bucket: str, tmp_path: Path
 ) -> None:
     rows = _scan(joint_bundle, tmp_path / "results.jsonl", f"{bucket}/none.png", f"{bucket}/0/01.png")
@@ -124,7 +136,9 @@ def test_objects_that_are_not_there_have_their_reason(
     assert rows["01.png"]["error"] is None
 
 
-def test_a_bucket_that_is_not_there_is_said(joint_bundle: Bundle, bucket: str, tmp_path: Path) -> None:
+def test_the_row_of_a_missing_bucket_gives_the_reason(
+    joint_bundle: Bundle, bucket: str, tmp_path: Path
+) -> None:
     rows = _scan(joint_bundle, tmp_path / "results.jsonl", "s3://no-such-bucket/photos")
     assert rows["photos"]["error"]
 
@@ -143,8 +157,8 @@ def test_a_store_whose_package_is_missing_says_how_to_install_it(
         list(find([url], (), Skipped()))
 
 
-def test_an_unknown_kind_of_url_is_said() -> None:
-    with pytest.raises(ScanError, match="no kind of URL"):
+def test_an_unknown_url_scheme_is_an_error() -> None:
+    with pytest.raises(ScanError, match="nothing:// URLs are not supported"):
         list(find(["nothing://bucket"], (), Skipped()))
 
 

@@ -1,1 +1,1 @@
-"""One module per command of the command line, or per family of commands."""
+"""The commands: one module for each command or family of commands."""

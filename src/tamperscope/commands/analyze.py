@@ -25,26 +25,28 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per image and line.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per image, each on its own line."
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write mask, overlay and heatmap as PNG, and the report as JSON, into this folder.",
+    help="Write the mask, overlay and heatmap as PNG and the report as JSON into this folder.",
 )
 @click.option(
     "--report",
     "report_path",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Write a report to hand on, with all evidence: a file that ends in .html or .pdf for one image, "
-    "otherwise a folder for both of each image.",
+    help="Write a report to share, with all evidence. For one image: a file that ends in .html or .pdf. "
+    "Otherwise: a folder that gets both files for each image.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: what comes along]")
+@click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: the default model]")
 @click.option(
     "--fail-on",
     multiple=True,
     type=click.Choice([verdict.value for verdict in Verdict]),
-    help="Exit with 1 when an image gets this verdict; may be given more than once.",
+    help="Exit with 1 when an image gets this verdict. May be repeated.",
 )
 @click.pass_context
 def analyze(
@@ -56,7 +58,7 @@ def analyze(
     model: Path | None,
     fail_on: Sequence[str],
 ) -> None:
-    """Say whether, where and how each FILE was altered.
+    """Detect whether, where and how each FILE was altered.
 
     \b
     Example:
@@ -64,7 +66,7 @@ def analyze(
       tamperscope analyze photo.jpg --report report.pdf
       tamperscope analyze incoming/*.jpg --json --fail-on manipulated
 
-    A file that cannot be read is named on stderr, the others are analysed, and the exit code is 3.
+    A file that cannot be read is named on stderr. The others are still analysed, and the exit code is 3.
     """
     from tamperscope.cores import leave_blas_one_thread
     from tamperscope.detector import Detector
@@ -114,7 +116,7 @@ class _Finding:
 
 
 def _distinct_stems(files: Sequence[Path]) -> list[str]:
-    """Return a name for the results of each file; where two would be equal, the later one gets a number."""
+    """Return a distinct base name for the results of each file; a repeated stem gets a number appended."""
     stems: list[str] = []
     for file in files:
         stem, number = file.stem, 1
@@ -142,9 +144,10 @@ def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> None:
 
 
 def _write_report(path: Path, stem: str, report: Report, image: Image) -> None:
-    """Write the kind that the suffix of `path` names, or both kinds into the folder `path`.
+    """Write the format that the suffix of `path` names, or both formats into the folder `path`.
 
-    Neither says what the image's file is called: reports are handed on, and file names tell of their owner.
+    The reports do not contain the image's file name: reports are shared, and a file name can reveal its
+    owner.
     """
     from tamperscope.documents import ReportDocument, render_html, render_pdf
 

@@ -10,9 +10,10 @@ from tamperscope.settings import TABLE
 
 
 def settings_options(only: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option for each setting that is not a secret, or for those named in `only`.
+    """Return a decorator that gives a command one option for each setting in `only`.
 
-    The options' values are text, as `Settings.read` takes them.
+    If `only` is empty, every setting gets an option. Secrets never do. The values of the options are text, as
+    `Settings.read` expects.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

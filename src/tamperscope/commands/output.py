@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, complaints on stderr, tables on stdout."""
+"""What all commands share: exit codes, messages on stderr, tables on stdout."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import click
 
 FINDING, WRONG_USE, UNREADABLE, INTERRUPTED = 1, 2, 3, 130
-"""Exit codes besides 0: a finding the caller asked to fail on, wrong use, an input that could not be read,
-Ctrl-C as shells report it.
+"""Exit codes other than 0, in this order: a result that the caller asked to fail on, wrong usage, an input
+that could not be read, and Ctrl-C (as shells report it).
 """
 
 
 def complain(sentence: str) -> None:
-    """Say something about the run, on stderr."""
+    """Print a message about the run to stderr."""
     click.echo(sentence, err=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table for people on stdout."""
+    """Print a human-readable table to stdout."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -27,6 +27,6 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        # As Text, because a file name in square brackets is not markup.
+        # As Text: a plain string in square brackets would be read as markup.
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

@@ -41,31 +41,31 @@ _SHOWN = 10
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="Results, one row per image: .parquet or .jsonl.",
+    help="File for the results, one row per image: .parquet or .jsonl.",
 )
 @click.option(
     "--masks",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write each image's mask into this folder, as <sha256 of the file>.png.",
+    help="Write each image's mask into this folder as <sha256 of the file>.png.",
 )
 @click.option(
     "--summary",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a page with the most suspicious images first.",
+    help="Write an HTML page that lists the most suspicious images first.",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave out files and folders whose name or whole path matches; may be given more than once.",
+    help="Skip files and folders whose name or full path matches. May be repeated.",
 )
 @click.option(
-    "-0", "--null", is_flag=True, help="Names on stdin end with a null byte, as find -print0 ends them."
+    "-0", "--null", is_flag=True, help="Names on stdin end with a null byte, as written by find -print0."
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: what comes along]")
+@click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: the default model]")
 @settings_options({"max_bytes", "max_pixels", "pixel_budget", "precision", "evidence"})
 @click.option(
-    "--all-evidence", is_flag=True, help="Make every measurement: slower, and the score stays the same."
+    "--all-evidence", is_flag=True, help="Make every measurement. Slower; the score stays the same."
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Images analysed at the same time.  [default: one per core]"
@@ -79,7 +79,7 @@ _SHOWN = 10
     "--fail-on",
     multiple=True,
     type=click.Choice([verdict.value for verdict in Verdict]),
-    help="Exit with 1 when an image gets this verdict; may be given more than once.",
+    help="Exit with 1 when an image gets this verdict. May be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
@@ -100,12 +100,13 @@ def scan(
     as_json: bool,
     **options: str | None,
 ) -> None:
-    """Analyse every image in folders and object stores, and write one table.
+    """Analyse every image in folders and object stores.
 
-    PATH is a file, a folder at any depth, a pattern in quotes, a URL (s3://, gs://, az://; needs the extra
-    `cloud`), or - for a list of files on stdin. In folders, files whose names are not an image's are passed
-    over. Equal files are analysed once. A scan that was stopped or killed goes on when the same command is
-    given again; what it knows by then is in a file beside OUT, whose name ends in .journal.
+    PATH is a file, a folder (searched recursively), a quoted pattern, a URL (s3://, gs://, az://; needs the
+    extra `cloud`), or - for a list of files on stdin. In folders, files with the suffix of another file type
+    are skipped. Identical files are analysed once. The results are one table in OUT. To continue a scan that
+    was stopped or killed, run the same command again. Its progress is stored next to OUT, in a file whose
+    name ends in .journal.
 
     \b
     Example:
@@ -114,8 +115,8 @@ def scan(
       find /archive -newer last -print0 | tamperscope scan -0 - --out new.jsonl --fail-on manipulated
       tamperscope scan s3://bucket/uploads --out results.parquet --cluster auto
 
-    An image that cannot be read or analysed has its reason in the column `error`, and the exit code is 3.
-    Otherwise it is 1 where --fail-on says so, and 0.
+    For an image that cannot be read or analysed, the column `error` gives the reason, and the exit code is 3.
+    Otherwise the exit code is 1 if an image has a verdict that --fail-on names, and 0 if none has.
     """
     from tamperscope.bundle import Bundle
     from tamperscope.scanning.examination import Examination
@@ -128,23 +129,23 @@ def scan(
     bundle = Bundle.load(model or settings.model)
     examination = Examination(settings.detector_options, all_evidence, masks=masks is not None)
     skipped = Skipped()
-    # Masks would be found as images, and get masks, and so on for ever.
+    # Without this, masks would be scanned as images and get masks of their own, without end.
     exclusion = Exclusion(tuple(exclude), (str(masks),) if masks else ())
     listed: Iterable[str] = _listed("\0" if null else "\n") if "-" in paths else ()
     found = find([path for path in paths if path != "-"], listed, skipped, exclusion)
     with _journal(out, examination.identity(bundle)) as journal:
         if masks:
-            _make(masks)
+            _make_folder(masks)
         open_pool = partial(_pool, cluster, workers, bundle, examination, settings.cache)
         rate = _work(ctx, journal, found, open_pool, masks)
         tally = journal.tally()
         if not tally.images:
             journal.discard()
-            raise ScanError(f"There is no image in {', '.join(paths)}.")
+            raise ScanError(f"No image was found in {', '.join(paths)}.")
         write_results(journal.rows(), bundle.identity, out)
         if summary:
             write_summary(journal, bundle.identity, settings.limits, datetime.now(UTC), summary)
-        _tell(journal, tally, tally.no_images + skipped.count, rate, out, as_json=as_json)
+        _print_summary(journal, tally, tally.no_images + skipped.count, rate, out, as_json=as_json)
         journal.discard()
     if tally.errors:
         ctx.exit(UNREADABLE)
@@ -157,21 +158,21 @@ def _journal(out: Path, about: dict[str, Any]) -> Journal:
 
     path = out.with_name(f"{out.name}.journal")
     if out.exists() and not path.exists():
-        raise ScanError(f"{out} is there already; delete it to scan again, or give another name.")
-    _make(out.parent)
+        raise ScanError(f"{out} already exists; delete it to scan again, or choose another name.")
+    _make_folder(out.parent)
     resumed = path.exists()
     journal = Journal.open(path, about)
     if resumed:
         done, _ = journal.counts()
-        complain(f"Going on with an unfinished scan: {done:,} files are done.")
+        complain(f"Continuing an unfinished scan: {done:,} files are done.")
     return journal
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ScanError(f"{folder} cannot be made: {error.strerror}.") from None
+        raise ScanError(f"{folder} cannot be created: {error.strerror}.") from None
 
 
 def _pool(
@@ -198,7 +199,7 @@ def _work(
     open_pool: Callable[[], ClusterPool | LocalPool],
     masks: Path | None,
 ) -> float:
-    """Scan, and return how many files were examined each second."""
+    """Run the scan, and return its rate in files per second."""
     from tamperscope.scanning.scan import scan as examine_all
 
     async def work(watch: Watch) -> None:
@@ -211,14 +212,14 @@ def _work(
         with _progress(done_before) as watch:
             asyncio.run(work(watch))
     except KeyboardInterrupt:
-        complain("Stopped. The same command goes on from here.")
+        complain("Stopped. Run the same command again to continue.")
         ctx.exit(INTERRUPTED)
     done, _ = journal.counts()
     return (done - done_before) / (time.monotonic() - began)
 
 
 def _listed(end: str) -> Iterator[str]:
-    """Yield the names on stdin, as they come; `end` is what each of them ends with."""
+    """Yield the names on stdin as they arrive; each name ends with `end`."""
     stdin = cast(BufferedReader, sys.stdin.buffer)
     left = b""
     while block := stdin.read1():
@@ -251,14 +252,16 @@ def _progress(done_before: int) -> Iterator[Watch]:
         bar = progress.add_task("Listing", total=None, completed=done_before)
 
         def watch(done: int, total: int, all_listed: bool) -> None:
-            # How much time is left is known once everything is listed.
+            # The remaining time can be estimated only once every file is listed.
             description = "Analysing" if all_listed else "Listing, analysing"
             progress.update(bar, completed=done, total=total if all_listed else None, description=description)
 
         yield watch
 
 
-def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Path, *, as_json: bool) -> None:
+def _print_summary(
+    journal: Journal, tally: Tally, skipped: int, rate: float, out: Path, *, as_json: bool
+) -> None:
     from tamperscope.scanning.files import printable
 
     if as_json:
@@ -270,7 +273,7 @@ def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Pa
                     **{verdict.value: tally.verdicts.get(verdict.value, 0) for verdict in Verdict},
                     "errors": tally.errors,
                     "duplicates": tally.duplicates,
-                    "other_files": passed_over,
+                    "other_files": skipped,
                     "images_per_second": round(rate, 2),
                 }
             )
@@ -287,6 +290,6 @@ def _tell(journal: Journal, tally: Tally, passed_over: int, rate: float, out: Pa
     verdicts = ", ".join(f"{tally.verdicts.get(verdict.value, 0):,} {verdict.value}" for verdict in Verdict)
     complain(
         f"{out} has {tally.images:,} images: {verdicts}, {tally.errors:,} that could not be analysed. "
-        f"Copies of others among them: {tally.duplicates:,}. Other files, passed over: {passed_over:,}. "
+        f"Duplicates among them: {tally.duplicates:,}. Other files, skipped: {skipped:,}. "
         f"{rate:.1f} images/s."
     )

@@ -9,8 +9,8 @@ import click
 from tamperscope.commands.options import settings_options
 from tamperscope.settings import TABLE, Settings
 
-# What a server and a worker must agree on, and what a worker has of its own.
-_OF_WORKERS = frozenset(
+# The settings that a worker shares with its servers, and those that only a worker has.
+_WORKER_SETTINGS = frozenset(
     (
         "host",
         "model",
@@ -37,15 +37,15 @@ _OF_WORKERS = frozenset(
 @click.command()
 @settings_options({setting.name for setting in TABLE} - {"metrics_port"})
 def serve(**options: str | None) -> None:
-    """Answer over HTTP until Ctrl-C or SIGTERM.
+    """Serve the HTTP API until Ctrl-C or SIGTERM.
 
     \b
     Example:
       tamperscope serve --port 8000
       curl -F image=@photo.jpg http://127.0.0.1:8000/classify
 
-    With --tunnel ngrok the server also gets a public address; the token of the ngrok account is taken
-    from the environment variable NGROK_TOKEN.
+    With --tunnel ngrok the server also gets a public address. The ngrok account's token is read from the
+    environment variable NGROK_TOKEN.
     """
     from tamperscope.server.serve import run
 
@@ -53,19 +53,21 @@ def serve(**options: str | None) -> None:
 
 
 @click.command()
-@settings_options(_OF_WORKERS)
+@settings_options(_WORKER_SETTINGS)
 def worker(**options: str | None) -> None:
-    """Work on the jobs of servers that use the same Redis and database.
+    """Process the jobs that servers queue in Redis.
+
+    The worker and the servers must use the same Redis and the same database.
 
     \b
     Example:
       export TAMPERSCOPE_REDIS=redis://127.0.0.1:6379/0
       export TAMPERSCOPE_DATABASE=postgresql://tamperscope@127.0.0.1/tamperscope
       tamperscope serve
-      tamperscope worker    # in other terminals, on other machines, as many as there is work for
+      tamperscope worker    # in other terminals or on other machines, as many as you need
 
-    Ctrl-C or SIGTERM let it finish the image in work. A worker that is killed loses nothing: its image is
-    analysed by another one.
+    On Ctrl-C or SIGTERM the worker finishes the image in progress and exits. If a worker is killed, nothing
+    is lost: another worker analyses its image.
     """
     from tamperscope.server.worker import run
 

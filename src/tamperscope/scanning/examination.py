@@ -1,4 +1,4 @@
-"""What a scan does with one content, and the row that comes of it, wherever that runs."""
+"""Examine the content of one file of a scan, and describe it in one row."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ _DEFAULT_OPTIONS = DetectorOptions()
 
 @dataclass(frozen=True)
 class ScanRow:
-    """What the results say about one content. Where there is no report, `error` says why and the rest is
-    None.
+    """The result for one distinct content.
+
+    If there is no report, `error` gives the reason, and all other fields except `recognised` are None.
     """
 
     verdict: str | None = None
     score: float | None = None
     type: str | None = None
     regions: tuple[Region, ...] | None = None
-    """As in the report, largest first."""
+    """The regions of the report, largest first."""
     evidence: Mapping[str, float | None] | None = None
-    """The strength of each measurement that was made; None where it does not apply."""
+    """The strength of each measurement that was made; None if the measurement does not apply."""
     notes: tuple[str, ...] | None = None
     width: int | None = None
     height: int | None = None
@@ -42,11 +43,11 @@ class ScanRow:
     byte_count: int | None = None
     error: str | None = None
     recognised: bool = True
-    """Whether the content is an image in a supported format, however damaged."""
+    """Whether the content is an image in a supported format, even a damaged one."""
 
     @classmethod
     def of(cls, report: ReportRecord) -> ScanRow:
-        """Return what the results say about a report."""
+        """Return the row of a report."""
         image = report.image
         return cls(
             verdict=report.verdict.value,
@@ -63,17 +64,17 @@ class ScanRow:
 
     @classmethod
     def failed(cls, reason: str, *, recognised: bool = True) -> ScanRow:
-        """Return what the results say where there is no report."""
+        """Return the row of a content that has no report."""
         return cls(error=reason, recognised=recognised)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row in types that `json.dumps` takes."""
+        """Return the row in types that `json.dumps` accepts."""
         regions = None if self.regions is None else [region.to_json() for region in self.regions]
         return {**{field.name: getattr(self, field.name) for field in fields(self)}, "regions": regions}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ScanRow:
-        """Read back what `to_json` returned."""
+        """Return the row that `to_json` returned as `document`."""
         regions, notes = document["regions"], document["notes"]
         return cls(
             **{
@@ -86,24 +87,25 @@ class ScanRow:
 
 @dataclass(frozen=True)
 class Examined:
-    """What the examination of one content gives."""
+    """The outcome of examining one content."""
 
     row: ScanRow
     mask: bytes | None = None
-    """The mask as PNG, where masks are wanted and there is one."""
+    """The mask as PNG; None if the scan writes no masks or there is no report."""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What a scan does with each content, the same on every machine."""
+    """How a scan examines each file. It is the same on every machine."""
 
     options: DetectorOptions = _DEFAULT_OPTIONS
     all_evidence: bool = False
-    """Make every measurement, not only those that the score rests on."""
+    """Make every measurement, not only those that the score is based on."""
     masks: bool = False
+    """Return the mask of each image as PNG."""
 
     def identity(self, bundle: Bundle) -> dict[str, Any]:
-        """Return all that a row depends on besides the content, as JSON."""
+        """Return everything that a row depends on besides the content, in JSON types."""
         method = Method.of(bundle.identity, self.options)
         return {**method.to_json(), "all_evidence": self.all_evidence, "masks": self.masks}
 
@@ -113,14 +115,14 @@ class _Analyses(Protocol):
 
 
 class Examiner:
-    """Examines one content after the other."""
+    """Examines one file at a time."""
 
     def __init__(self, detector: _Analyses, examination: Examination) -> None:
         self._detector = detector
         self._examination = examination
 
     def examine(self, data: bytes) -> Examined:
-        """Return what there is to say about a file's content; never raises over what is in it."""
+        """Return the result for a file's content; no content makes it raise."""
         try:
             image = read_image(data, self._examination.options.limits)
             report = self._detector.analyze(image, all_evidence=self._examination.all_evidence)
@@ -129,7 +131,7 @@ class Examiner:
         except ImageError as error:
             return Examined(ScanRow.failed(str(error)))
         except Exception as error:
-            # One image among millions must not end a scan that takes days.
+            # A scan may run for days over millions of images; one of them must not end it.
             _log.debug("An analysis failed.", exc_info=True)
             return Examined(ScanRow.failed(f"The analysis failed ({type(error).__name__})."))
         mask = encode_png(mask_image(report.mask)) if self._examination.masks else None
@@ -137,13 +139,13 @@ class Examiner:
 
 
 def open_examiner(bundle: Path, examination: Examination, cache: Path | None = None) -> Examiner:
-    """Return an examiner that uses one thread, as several at a time keep all cores busy without waiting.
+    """Return an examiner that uses one thread. Several of them keep all cores busy without waiting.
 
     Raises `BundleError` as `Detector.load` does.
     """
     import cv2
 
-    # For the whole process: OpenCV and BLAS would start as many threads as there are cores in each of them.
+    # For the whole process: otherwise OpenCV and BLAS would each start one thread per core in every examiner.
     cv2.setNumThreads(1)
     leave_blas_one_thread()
     options = replace(examination.options, threads=1, cache=cache)

@@ -1,9 +1,9 @@
-"""Where a scan's images come from: files, folders, patterns, lists, and the URLs that fsspec reads.
+"""Find and read a scan's images: files, folders, patterns, lists, and URLs that fsspec can read.
 
-Nothing here holds more than one folder's names in memory.
+At most one folder's names are in memory at a time.
 
-A name on disk is bytes. Where they are no UTF-8, Python's `surrogateescape` carries them through the scan,
-and `printable` is what results show.
+A file name on disk is bytes. If they are not UTF-8, Python's `surrogateescape` carries them through the scan,
+and the results show the name as `printable` returns it.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ class Found:
     """A file that may be an image."""
 
     path: str
-    """Path or URL, as whoever asked would write it."""
+    """The path or URL, in the form that the caller used."""
     expected: bool
-    """Whether its name ends like an image's, or somebody named it. Others may well be something else."""
+    """Whether the name has an image suffix or the caller named the file. Other files may not be images."""
 
 
 @dataclass
 class Skipped:
-    """How many files were passed over because their names say that they are something else."""
+    """The number of files that were skipped: excluded, or with the suffix of another file type."""
 
     count: int = 0
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Files and folders that nobody wants to have examined."""
+    """Files and folders that are left out of the scan."""
 
     patterns: tuple[str, ...] = ()
-    """Shell patterns, for a name or for the whole path or URL."""
+    """Shell patterns that match a name, or the full path or URL."""
     folders: tuple[str, ...] = ()
-    """Folders on this machine, by name or path: those that the scan itself writes into."""
+    """Folders on this machine, by name or path, that the scan itself writes into."""
 
     def covers(self, path: str) -> bool:
-        """Say whether a file or folder is left out; of a folder, that is so for everything below."""
+        """Return whether a file or folder is left out; a folder is left out with everything below it."""
         name = path.rstrip("/").rpartition("/")[2]
         if any(fnmatch.fnmatchcase(text, pattern) for pattern in self.patterns for text in (name, path)):
             return True
@@ -65,11 +65,11 @@ _NOTHING = Exclusion()
 def find(
     sources: Iterable[str], names: Iterable[str], skipped: Skipped, exclusion: Exclusion = _NOTHING
 ) -> Iterator[Found]:
-    """Yield what may be an image, in no particular order; the same file may come twice.
+    """Yield the files that may be images, in no particular order; a file may appear twice.
 
-    `sources` are files, folders at any depth, patterns such as `photos/**/*.jpg`, and URLs of the same.
-    `names` are files, one by one. What is named but not there is yielded as well, and so is a folder that
-    cannot be listed: reading it says why.
+    `sources` are files, folders (searched recursively), patterns such as `photos/**/*.jpg`, and URLs of all
+    three. `names` are single files. A named file that does not exist is yielded too, and so is a folder that
+    cannot be listed: reading it raises the reason. Skipped files are counted in `skipped`.
 
     Raises `ScanError` when a store cannot be listed and `MissingExtraError` when its package is missing.
     """
@@ -83,11 +83,12 @@ def find(
 def read(path: str, limit: int) -> bytes:
     """Return the content of a file, or its first `limit + 1` bytes.
 
-    Raises `UnreadableError` with the reason, and `MissingExtraError`.
+    Raises `UnreadableError` with the reason, `ScanError` when the URL's scheme is not supported, and
+    `MissingExtraError` when the package for it is missing.
     """
     try:
         if not is_url(path):
-            # A pipe would keep whoever opens it waiting for ever.
+            # Opening a pipe could block forever.
             if not stat.S_ISREG(Path(path).stat().st_mode):
                 raise UnreadableError("This is not a file.")
             with Path(path).open("rb") as file:
@@ -96,20 +97,20 @@ def read(path: str, limit: int) -> bytes:
     except (MissingExtraError, ScanError, UnreadableError):
         raise
     except ValueError:
-        # A null byte in a name, say.
-        raise UnreadableError("This is not the name of a file.") from None
+        # For example, a null byte in the name.
+        raise UnreadableError("This is not a valid file name.") from None
     except Exception as error:
-        # The packages behind fsspec raise whatever their vendors do.
+        # The packages behind fsspec raise exceptions of their own.
         raise UnreadableError(_reason(error)) from None
 
 
 def is_url(path: str) -> bool:
-    """Say whether fsspec is to read it."""
+    """Return whether `path` is a URL, which fsspec reads."""
     return _URL.match(path) is not None
 
 
 def printable(path: str) -> str:
-    """Return a path as text that any program takes; bytes that are no UTF-8 become `\\xff`."""
+    """Return a path as valid Unicode text; a byte that is not UTF-8 becomes an escape such as `\\xff`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -166,21 +167,21 @@ def _in_store(url: str, skipped: Skipped, exclusion: Exclusion) -> Iterator[Foun
 
 def _below_in_store(store: Any, inside: str, exclusion: Exclusion) -> Iterator[str]:
     for parent, folders, names in store.walk(inside, on_error="raise"):
-        # The walk goes on through what is left of this.
+        # The walk descends only into the folders that remain in this list.
         folders[:] = [
             name for name in folders if not exclusion.covers(store.unstrip_protocol(f"{parent}/{name}"))
         ]
-        # An object can have the folder's own name, which is then empty.
+        # An object can have the same name as its folder; its name here is then empty.
         yield from (f"{parent}/{name}" for name in names if name)
 
 
 def _read_stored(store: Any, inside: str, limit: int) -> bytes:
     content: bytes
     try:
-        # One request; opening a file costs another one, which asks for its size.
+        # This is one request. Opening the file would cost another one, for its size.
         content = store.cat_file(inside, start=0, end=limit + 1)
     except OSError:
-        # Such as an empty object, which has no part to ask for.
+        # For example, an empty object has no byte range to request.
         with store.open(inside, "rb") as file:
             content = file.read(limit + 1)
     return content
@@ -197,12 +198,12 @@ def _judged(path: str, skipped: Skipped) -> Iterator[Found]:
 
 
 def _store(url: str) -> tuple[Any, str]:
-    """Return the file system behind a URL, and the path within."""
+    """Return the file system behind a URL, and the path inside it."""
     require("Reading from URLs", ["fsspec"], "cloud")
     import fsspec
 
     try:
-        # Listings are read once; kept, those of a large bucket would fill the memory.
+        # Each listing is read once. A cache would hold all listings of a large bucket in memory.
         store, inside = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
         raise MissingExtraError(
@@ -210,7 +211,7 @@ def _store(url: str) -> tuple[Any, str]:
             "pip install 'tamperscope[cloud]'."
         ) from error
     except ValueError:
-        raise ScanError(f"{url.split(':')[0]}:// is no kind of URL that can be read.") from None
+        raise ScanError(f"{url.split(':')[0]}:// URLs are not supported.") from None
     return store, inside
 
 
@@ -219,5 +220,5 @@ def _reason(error: Exception) -> str:
         return "There is no such file."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror.rstrip('.').capitalize()}."
-    # What a vendor's package says may quote addresses and credentials; its class says enough.
+    # The message of a vendor's package may quote addresses and credentials. The class is enough.
     return f"It cannot be read ({type(error).__name__})."

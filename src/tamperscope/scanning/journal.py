@@ -1,8 +1,9 @@
-"""All that a scan knows, on disk: a scan that is killed goes on from there, and its memory does not grow.
+"""The state of a scan, on disk: a killed scan continues from it, and the scan's memory does not grow.
 
-One SQLite file. `images` holds every path that was found, `contents` what was found out about each content,
-under its SHA-256: files of equal content share one line. A transaction is written for each image, without
-waiting for the disk: whatever ends the process loses no image, a power failure the last few at most.
+The journal is one SQLite file. `images` holds every path that was found. `contents` holds the result for
+each distinct content, under its SHA-256; files of equal content share one row. Each image is one transaction,
+which does not wait for the disk. Whatever ends the process, no image is lost. A power failure loses the last
+few at most.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _SCHEMA = """
         row TEXT NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS contents_by_score ON contents (score);
-    -- What is done. no_image: nobody said that it was one, and it turned out to be something else.
+    -- Finished files. no_image: nothing marked the file as an image, and its content is not one.
     CREATE VIEW IF NOT EXISTS done AS
         SELECT path, sha256, error, verdict, row, COALESCE(NOT expected AND NOT recognised, 0) AS no_image
         FROM images LEFT JOIN contents USING (sha256)
@@ -48,7 +49,7 @@ _SCHEMA = """
 
 @dataclass(frozen=True)
 class Pending:
-    """A file that is still to be examined."""
+    """A file that has not been examined yet."""
 
     id: int
     path: str
@@ -56,30 +57,30 @@ class Pending:
 
 @dataclass(frozen=True)
 class ScannedFile:
-    """One file of a scan, and what the results say about its content."""
+    """One file of a scan, and the result for its content."""
 
     path: str
     sha256: str | None
-    """Of the file's content; None where it could not be read."""
+    """SHA-256 of the content, in hexadecimal; None if the file could not be read."""
     row: ScanRow
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What a scan came to."""
+    """The totals of a scan."""
 
     images: int
-    """Rows, duplicates and errors among them."""
+    """The number of rows, including duplicates and errors."""
     verdicts: Mapping[str, int]
     errors: int
     duplicates: int
-    """Files whose content was there before."""
+    """Files whose content another file has already."""
     no_images: int
-    """Files without a telling name whose content turned out to be something else."""
+    """Files without a suffix that the caller did not name, and whose content is not an image."""
 
 
 class Journal:
-    """The state of one scan; for one thread."""
+    """The state of one scan. Use it from one thread only."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
@@ -87,11 +88,11 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path, about: Mapping[str, Any]) -> Self:
-        """Return the journal in the file `path`, made when missing.
+        """Return the journal in the file `path`, which is created if missing.
 
-        `about` is all that its rows depend on. Rows that other code made are dropped, and their files are
-        examined again. Raises `ScanError` when the file holds a scan with another model or other options, is
-        in use, or cannot be written.
+        `about` is everything that the rows depend on. If the rows come from another version of the code, they
+        are dropped and their files examined again. Raises `ScanError` when the file holds a scan with another
+        model or other options, when another scan is using it, or when it cannot be written.
         """
         try:
             # Each statement is a transaction of its own, except between BEGIN and COMMIT.
@@ -131,17 +132,17 @@ class Journal:
         self._connection.close()
 
     def discard(self) -> None:
-        """Close and delete the journal: its scan is over, and its results are written."""
+        """Close and delete the journal, once the scan is finished and its results are written."""
         self._connection.close()
         for suffix in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
-    # Work
+    # Progress
 
     def add(self, found: Iterable[Found]) -> int:
-        """Write down files that are to be examined, and return how many of them are new.
+        """Record files to be examined, and return how many of them are new.
 
-        Those that are known already stay as they are.
+        Files that are already recorded stay as they are.
         """
         before = self._connection.total_changes
         self._connection.execute("BEGIN")
@@ -153,7 +154,7 @@ class Journal:
         return self._connection.total_changes - before
 
     def pending(self, after: int, limit: int) -> list[Pending]:
-        """Return up to `limit` files that are still to be examined, by rising id, above `after`."""
+        """Return up to `limit` files not examined yet, in ascending order of id, with ids above `after`."""
         rows = self._connection.execute(
             "SELECT id, path FROM images "
             "WHERE id > ? AND sha256 IS NULL AND error IS NULL ORDER BY id LIMIT ?",
@@ -162,11 +163,11 @@ class Journal:
         return [Pending(*row) for row in rows]
 
     def knows(self, sha256: str) -> bool:
-        """Say whether there is a row for this content."""
+        """Return whether there is a row for this content."""
         return bool(self._connection.execute("SELECT 1 FROM contents WHERE sha256 = ?", (sha256,)).fetchone())
 
     def add_row(self, sha256: str, row: ScanRow) -> None:
-        """Write down what was found out about a content."""
+        """Record the row of a content."""
         self._connection.execute(
             "INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?, ?)",
             (
@@ -179,31 +180,31 @@ class Journal:
         )
 
     def close_image(self, image: Pending, sha256: str) -> None:
-        """Write down that a file has this content, which has a row."""
+        """Record that a file has this content, which already has a row."""
         self._connection.execute("UPDATE images SET sha256 = ? WHERE id = ?", (sha256, image.id))
 
     def fail_image(self, image: Pending, reason: str) -> None:
-        """Write down that a file could not be read."""
+        """Record that a file could not be read, and why."""
         self._connection.execute("UPDATE images SET error = ? WHERE id = ?", (reason, image.id))
 
     # Results
 
     def counts(self) -> tuple[int, int]:
-        """Return how many files are examined, and how many there are."""
+        """Return the number of finished files and the number of all files."""
         done, total = self._connection.execute(
             "SELECT COUNT(sha256) + COUNT(error), COUNT(*) FROM images"
         ).fetchone()
         return done, total
 
     def rows(self) -> Iterator[ScannedFile]:
-        """Yield every result, sorted by path: equal whatever the order of the work was."""
+        """Yield every result, sorted by path, so that the order of the work does not matter."""
         rows = self._connection.execute(
             "SELECT path, sha256, error, row FROM done WHERE NOT no_image ORDER BY path"
         )
         yield from map(_scanned_file, rows)
 
     def most_suspicious(self, limit: int) -> list[ScannedFile]:
-        """Return the results with the highest scores, highest first, each content once."""
+        """Return the `limit` results with the highest scores, highest first, each distinct content once."""
         rows = self._connection.execute(
             "WITH top AS (SELECT * FROM contents WHERE score IS NOT NULL "
             "             ORDER BY score DESC, sha256 LIMIT ?) "
@@ -214,7 +215,7 @@ class Journal:
         return [_scanned_file(row) for row in rows]
 
     def failures(self, limit: int) -> list[ScannedFile]:
-        """Return the first results, by path, that say why there is no report."""
+        """Return the first `limit` results without a report, by path; their rows give the reason."""
         rows = self._connection.execute(
             "SELECT path, sha256, error, row FROM done "
             "WHERE NOT no_image AND verdict IS NULL ORDER BY path LIMIT ?",
@@ -223,7 +224,7 @@ class Journal:
         return [_scanned_file(row) for row in rows]
 
     def tally(self) -> Tally:
-        """Return what the scan has come to by now."""
+        """Return the totals of the scan so far."""
         verdicts: Counter[str] = Counter()
         images = errors = contents = no_images = 0
         for verdict, no_image, files, distinct in self._connection.execute(

@@ -1,7 +1,7 @@
 """A pool of processes on this machine, one thread each.
 
-One image at a time with all cores leaves cores idle wherever a step has one thread: decoding, matching,
-measuring. Several images at a time, each with one thread, do not.
+Analysing one image at a time on all cores leaves cores idle in every single-threaded step: decoding,
+matching, measuring. Analysing several images at a time, each with one thread, does not.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from tamperscope.scanning.files import read
 from tamperscope.scanning.process import ExaminerProcess
 from tamperscope.scanning.scan import Fetched
 
-# Beyond what is being examined, as many are read ahead.
-_AHEAD = 2
+# For each image that is being examined, another one is read ahead.
+_IMAGES_PER_WORKER = 2
 
 _T = TypeVar("_T")
 
 
 class LocalPool:
-    """Reads in threads, examines in `workers` processes; `load` makes the examiner of each."""
+    """Reads files in threads, and examines them in `workers` processes."""
 
     def __init__(self, load: Callable[[], Examiner], workers: int, largest: int) -> None:
-        """`load` can be pickled; of a file, `largest` bytes and one are read."""
+        """Create the pool; entering it starts the processes.
+
+        `load` must be picklable; each process calls it to open its examiner. At most `largest` + 1 bytes of a
+        file are read.
+        """
         self._load = load
         self._workers = workers
         self._largest = largest
@@ -37,11 +41,11 @@ class LocalPool:
 
     @property
     def capacity(self) -> int:
-        """How many images may be in work at the same time."""
-        return self._workers * _AHEAD
+        """The number of images that may be in progress at once."""
+        return self._workers * _IMAGES_PER_WORKER
 
     async def __aenter__(self) -> Self:
-        """Start the processes; raises what `load` raises."""
+        """Start the processes, and wait until they are ready; raises what `load` raises."""
         try:
             for _ in range(self._workers):
                 self._processes.append(ExaminerProcess(self._load))
@@ -64,7 +68,7 @@ class LocalPool:
         return Fetched(await self._in_thread(lambda: hashlib.sha256(data).hexdigest()), data)
 
     async def examine(self, fetched: Fetched[bytes]) -> Examined:
-        """Return what there is to say about a content; see `ExaminerProcess.examine`."""
+        """Return the result for a file's content; see `ExaminerProcess.examine`."""
         process = await self._free.get()
         try:
             return await self._in_thread(lambda: process.examine(fetched.content))

@@ -1,7 +1,7 @@
-"""An examiner in a process of its own.
+"""Run an examiner in its own process.
 
-A decoder that crashes or hangs on a hostile file costs that file, not the scan: on this machine and on every
-machine of a cluster alike, so that both say the same of such a file.
+If a decoder crashes or hangs on a hostile file, the scan loses that file and continues. Pools on this machine
+and actors of a cluster both run examiners in this way, so such a file gets the same row everywhere.
 """
 
 from __future__ import annotations
@@ -15,53 +15,60 @@ from multiprocessing.connection import Connection
 from tamperscope.errors import ScanError, TamperscopeError
 from tamperscope.scanning.examination import Examined, Examiner, ScanRow
 
-_PATIENCE_SECONDS = 600.0
+_TIMEOUT_SECONDS = 600.0
 _ENDED = ConnectionError, EOFError
 
 
 class ExaminerProcess:
-    """A process with one examiner, and the pipe to it; for one thread at a time, except for `kill`."""
+    """A process with one examiner, and the pipe to it.
 
-    # The runtime's threads would not survive a fork.
+    Only one thread at a time may use it. `kill` is the exception: any thread may call it at any time.
+    """
+
+    # The inference runtime's threads would not survive a fork.
     _context = multiprocessing.get_context("spawn")
 
     def __init__(self, load: Callable[[], Examiner]) -> None:
-        """Start it; `load` can be pickled and makes the examiner there."""
+        """Start the process. `load` must be picklable; the process calls it to open the examiner."""
         self._load = load
         self._killed = False
         self._start()
 
     def wait_until_ready(self) -> None:
-        """Return once the examiner is there; raises what `load` raised, and `ScanError`."""
+        """Wait until the examiner is open.
+
+        Raises what `load` raised, and `ScanError` when the process ended before it was ready.
+        """
         try:
             problem = self._connection.recv()
         except _ENDED:
-            problem = ScanError("A process of the scan ended before it was ready.")
+            problem = ScanError("A scan process ended before it was ready.")
         if problem is not None:
             raise problem
 
     def examine(self, data: bytes) -> Examined:
-        """Return what there is to say about a content; of one that ends the process, that it did.
+        """Return the result for a file's content.
 
-        Raises what `wait_until_ready` does, where the process does not come back.
+        If the content crashes or hangs the process, the row says so, and the process is started again. Raises
+        what `wait_until_ready` raises when the restart fails, and `ScanError` after `kill`.
         """
         try:
             self._connection.send_bytes(data)
-            if self._connection.poll(_PATIENCE_SECONDS):
+            if self._connection.poll(_TIMEOUT_SECONDS):
                 examined: Examined = self._connection.recv()
                 return examined
-            reason = f"The analysis took more than {_PATIENCE_SECONDS:.0f} seconds."
+            reason = f"The analysis took more than {_TIMEOUT_SECONDS:.0f} seconds."
         except _ENDED:
-            reason = "The analysis ended its process."
+            reason = "The analysis process ended unexpectedly."
         if self._killed:
-            raise ScanError("The scan was ended.")
+            raise ScanError("The scan was stopped.")
         self._end()
         self._start()
         self.wait_until_ready()
         return Examined(ScanRow.failed(reason))
 
     def kill(self) -> None:
-        """End it for good, whatever it is doing."""
+        """End the process for good, even in the middle of an examination."""
         self._killed = True
         self._end()
 
@@ -80,7 +87,7 @@ class ExaminerProcess:
 
 
 def _serve(connection: Connection, load: Callable[[], Examiner]) -> None:
-    # Ctrl-C reaches the whole group, but when to end is the scan's decision: it closes the pipe.
+    # Ctrl-C reaches the whole process group, but the scan decides when to end: it closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         examiner = load()

@@ -1,4 +1,4 @@
-"""A scan's rows as Parquet or as JSON lines."""
+"""Write the rows of a scan as Parquet or JSON lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _ROW_GROUP = 10_000
 
 
 def check_output(out: Path) -> None:
-    """Raise `ScanError` unless `out` names a known format, and `MissingExtraError` without Parquet."""
+    """Raise `ScanError` unless the suffix of `out` is supported.
+
+    Raises `MissingExtraError` when it is .parquet and pyarrow is not installed.
+    """
     if out.suffix not in SUFFIXES:
         raise ScanError(f"{out} must end in {' or '.join(SUFFIXES)}.")
     if out.suffix == ".parquet":
@@ -33,9 +36,10 @@ def check_output(out: Path) -> None:
 
 
 def write_results(files: Iterable[ScannedFile], bundle: BundleIdentity, out: Path) -> None:
-    """Write the rows of `files` to `out`, in the format of its suffix; there is a whole file or none.
+    """Write the rows of `files` to `out`, in the format of its suffix.
 
-    Raises `ScanError` when it cannot be written.
+    `out` is complete or does not exist: it is written under another name first. Raises `ScanError` when it
+    cannot be written.
     """
     part = out.with_name(f".{out.name}.part")
     documents = (to_json(file, bundle) for file in files)
@@ -52,7 +56,7 @@ def write_results(files: Iterable[ScannedFile], bundle: BundleIdentity, out: Pat
 
 
 def to_json(file: ScannedFile, bundle: BundleIdentity) -> dict[str, Any]:
-    """Return a file's row as one JSON object, with every key in every row."""
+    """Return the row of a file as a JSON object; every row has every key."""
     content = file.row.to_json()
     del content["recognised"]
     return {
@@ -71,7 +75,7 @@ def _write_parquet(documents: Iterator[dict[str, Any]], part: Path) -> None:
     with pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as writer:
         while group := list(itertools.islice(documents, _ROW_GROUP)):
             for document in group:
-                # Nested lists of points are read by few tools; text is read by all.
+                # Few tools can read nested lists of points. All can read text.
                 document["regions"] = None if document["regions"] is None else json.dumps(document["regions"])
             writer.write_table(pyarrow.Table.from_pylist(group, schema))
 

@@ -1,6 +1,6 @@
-"""The scan itself: list, read, examine each content once, write down.
+"""Scan: list the files, read them, examine each distinct content once, and record the results.
 
-Where reading and examining happen is the pool's affair.
+The pool decides where files are read and examined.
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ _Content = TypeVar("_Content")
 
 @dataclass(frozen=True)
 class Fetched(Generic[_Content]):
-    """A file's content, where the pool has it."""
+    """A file's content, or the pool's reference to it."""
 
     sha256: str
     content: _Content
 
 
 class Pool(Protocol[_Content]):
-    """Reads and examines somewhere else, several at a time."""
+    """Reads and examines files outside the event loop, several at a time."""
 
     @property
     def capacity(self) -> int:
-        """How many images may be in work at the same time: enough that nobody waits, few enough to hold."""
+        """The number of images that may be in progress at once.
+
+        It keeps every worker busy, and is small enough for the images to fit in memory.
+        """
         ...
 
     async def fetch(self, path: str) -> Fetched[_Content]:
@@ -44,12 +47,12 @@ class Pool(Protocol[_Content]):
         ...
 
     async def examine(self, fetched: Fetched[_Content]) -> Examined:
-        """Return what there is to say about a content; raises `ScanError` when no other would fare better."""
+        """Return the result for a file's content; raises `ScanError` when every other file would fail too."""
         ...
 
 
 Watch = Callable[[int, int, bool], None]
-"""Hears how many files are examined, how many there are, and whether that is all of them."""
+"""Receives the number of finished files, the number of files found so far, and whether all are listed."""
 
 
 async def scan(
@@ -60,15 +63,15 @@ async def scan(
     masks: Path | None = None,
     watch: Watch = lambda *_: None,
 ) -> None:
-    """Examine every file that was found and that the journal has no result on, each content once.
+    """Examine every file in `found` that has no result in `journal` yet, each distinct content once.
 
     Masks are written into the folder `masks`, as `<sha256>.png`. Raises `ScanError`, `BundleError` or
-    `MissingExtraError` when the scan cannot go on; what was done by then stays in the journal.
+    `MissingExtraError` when the scan cannot continue; the results so far stay in the journal.
     """
     try:
         await _Scan(pool, journal, masks, watch).run(found)
     except ExceptionGroup as errors:
-        # They all end the scan, and the first one says why.
+        # Each of them ends the scan. The first one gives the reason.
         raise _first(errors) from None
 
 
@@ -86,8 +89,9 @@ class _Scan(Generic[_Content]):
         self._done, self._total = journal.counts()
         self._all_listed = False
         self._more = asyncio.Event()
-        # Contents in work: a second file of equal content waits for the first. Gone when nobody holds them.
-        self._in_work: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # Contents in progress: a second file of equal content waits for the first. A lock disappears when no
+        # task holds it.
+        self._in_progress: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, found: Iterator[Found]) -> None:
         slots = asyncio.Semaphore(self._pool.capacity)
@@ -101,10 +105,10 @@ class _Scan(Generic[_Content]):
     async def _list(self, found: Iterator[Found]) -> None:
         while batch := await asyncio.to_thread(lambda: list(itertools.islice(found, _BATCH))):
             self._total += self._journal.add(batch)
-            self._say_progress()
+            self._report_progress()
             self._more.set()
         self._all_listed = True
-        self._say_progress()
+        self._report_progress()
         self._more.set()
 
     async def _pending(self) -> AsyncIterator[Pending]:
@@ -128,7 +132,7 @@ class _Scan(Generic[_Content]):
         except UnreadableError as error:
             self._journal.fail_image(image, str(error))
         else:
-            lock = self._in_work.setdefault(fetched.sha256, asyncio.Lock())
+            lock = self._in_progress.setdefault(fetched.sha256, asyncio.Lock())
             async with lock:
                 if not self._journal.knows(fetched.sha256):
                     examined = await self._pool.examine(fetched)
@@ -136,7 +140,7 @@ class _Scan(Generic[_Content]):
                     self._journal.add_row(fetched.sha256, examined.row)
             self._journal.close_image(image, fetched.sha256)
         self._done += 1
-        self._say_progress()
+        self._report_progress()
 
     def _save_mask(self, sha256: str, mask: bytes | None) -> None:
         if self._masks is None or mask is None:
@@ -148,5 +152,5 @@ class _Scan(Generic[_Content]):
         except OSError as error:
             raise ScanError(f"{self._masks} cannot be written: {error.strerror}.") from None
 
-    def _say_progress(self) -> None:
+    def _report_progress(self) -> None:
         self._watch(self._done, self._total, self._all_listed)
