@@ -169,7 +169,10 @@ def heif_of_a_narrow_crop() -> bytes:
 
 
 def jpeg_with_a_channel_of_no_table() -> bytes:
-    """Return a JPEG of three channels with a scan for the first only; the third refers to table 5, which is missing."""
+    """Return a JPEG of three channels with a scan for the first only.
+
+    The third channel refers to table 5, which is missing.
+    """
     data = encode(PIL.Image.fromarray(photo()).convert("L"))
     frame = data.index(b"\xff\xc0")
     size = data[frame + 4 : frame + 9]
@@ -188,7 +191,10 @@ def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
 
 
 def tiff_of_tiny_tiles(width: int, height: int) -> bytes:
-    """Return a valid grey TIFF in which each pixel is a separate tile; all tiles are the same byte of the file."""
+    """Return a valid grey TIFF in which each pixel is a separate tile.
+
+    All tiles are the same byte of the file.
+    """
     count = width * height
     start, lengths = 9, 9 + 4 * count
     offsets = struct.pack("<L", 8) * count + struct.pack("<L", 1) * count

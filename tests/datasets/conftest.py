@@ -27,7 +27,7 @@ def black(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def green(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return a mask in Columbia's colours; the left half is brighter, as near the edge between the cameras."""
+    """Return a mask in Columbia's colours; the left half is bright, as near the edge between the cameras."""
     bright = np.where(np.arange(mask.shape[1]) < mask.shape[1] // 2, 255, 200)
     return np.stack([~mask * bright, mask * bright, 0 * bright * mask], axis=2).astype(np.uint8)
 

@@ -138,7 +138,7 @@ def test_foreground_and_superpixels_find_an_object_without_annotation() -> None:
     assert 0.01 < grown.mean() < 0.4
 
 
-def test_a_picture_of_one_colour_has_no_foreground() -> None:
+def test_an_image_of_one_colour_has_no_foreground() -> None:
     assert find_foreground(np.full((120, 160, 3), 90, np.uint8)) is None
 
 

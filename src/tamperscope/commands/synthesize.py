@@ -40,7 +40,7 @@ _PREVIEWED = 36
 @click.option(
     "--object-masks",
     type=_FOLDER,
-    help="Folder of object masks: the same subfolders, with <photo>*.png, white inside an object.",
+    help="Folder of object masks: the same subfolders, with <photo>.png or <photo>__*.png, white inside.",
 )
 @click.option(
     "--size",
