@@ -87,8 +87,8 @@ class PhotoLibrary:
 
         Args:
             root: The folder.
-            object_masks: A folder with the same subfolders. They hold `<photo>.png` or `<photo>__*.png`, white
-                inside an object.
+            object_masks: A folder with the same subfolders. They hold `<photo>.png` or `<photo>__*.png`,
+                white inside an object.
             held_out: False takes the photos that are not held out, True the held-out ones, None all of them.
             memory: How many bytes of decoded photos are kept.
 
