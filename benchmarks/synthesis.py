@@ -1,10 +1,10 @@
-"""How many forgeries a second one core makes, per type and for the mix without exemplar-based filling.
+"""Measure how many forgeries per second one core makes, per type and for the mix without exemplar filling.
 
     python benchmarks/synthesis.py --photos DIR [--object-masks DIR] [--size 512] [--count 200]
 
-Seconds of processor time of one thread, so that whatever else runs on the machine disturbs little. Faces and
-foregrounds are looked for once per photo; the benchmark looks for all of them first, and says how long that
-took.
+Times are seconds of processor time of one thread, so that other programs on the machine hardly affect them. A
+photo is searched for faces and foregrounds only once. The benchmark searches all photos first, and prints how
+long that took.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QUICK = {name: share for name, share in METHODS.items() if name != "exemplar"}
 @click.command()
 @click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--object-masks", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--size", default=512, show_default=True, help="Side of the forgeries in pixels.")
+@click.option("--size", default=512, show_default=True, help="Width and height of a forgery in pixels.")
 @click.option("--count", default=200, show_default=True, help="Forgeries per row.")
 def main(photos: Path, object_masks: Path | None, size: int, count: int) -> None:
     cv2.setNumThreads(1)
@@ -35,9 +35,10 @@ def main(photos: Path, object_masks: Path | None, size: int, count: int) -> None
     for photo in library.photos:
         library.face(photo)
         library.foreground(photo)
-    looked = time.process_time() - started
+    searching = time.process_time() - started
     click.echo(
-        f"{len(library.photos)} photos, {1000 * looked / len(library.photos):.0f} ms each to look at once"
+        f"{len(library.photos)} photos, {1000 * searching / len(library.photos):.0f} ms each "
+        "to search for faces and foregrounds"
     )
     rows = {
         "mix without exemplar filling": Mix(fillings=QUICK),

@@ -1,4 +1,4 @@
-"""Small images for tests: ordinary ones in any format, and hostile ones that only a test should ever meet."""
+"""Small images for tests: ordinary ones in any format, and hostile ones."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ pillow_heif.register_heif_opener()
 
 
 def photo(width: int = 64, height: int = 48, seed: int = 0) -> NDArray[np.uint8]:
-    """A smooth, colourful picture with no symmetry: (height, width, 3)."""
+    """Return a smooth, colourful image without symmetry: (height, width, 3) uint8, RGB."""
     coarse = np.random.default_rng(seed).integers(20, 236, (4, 5, 3), dtype=np.uint8)
     picture = PIL.Image.fromarray(coarse).resize((width, height), PIL.Image.Resampling.BICUBIC)
     return np.asarray(picture)
 
 
 def scene(width: int = 512, height: int = 384, seed: int = 0) -> NDArray[np.uint8]:
-    """A never compressed picture with detail at every scale and noise, as a photo has: (height, width, 3)."""
+    """Return an uncompressed image with detail at every scale and noise, as in a photo.
+
+    The result is (height, width, 3) uint8, RGB.
+    """
     rng = np.random.default_rng(seed)
     picture = np.full((height, width, 3), 128.0)
     for scale in (3, 6, 16, 48):
@@ -37,35 +40,35 @@ def scene(width: int = 512, height: int = 384, seed: int = 0) -> NDArray[np.uint
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:
-    """The pixels (height, width, 3) of a file."""
+    """Return the pixels of a file: (height, width, 3) uint8, RGB."""
     return np.asarray(PIL.Image.open(BytesIO(data)).convert("RGB"))
 
 
 def encode(picture: PIL.Image.Image | NDArray[Any], image_format: str = "JPEG", **options: Any) -> bytes:
-    """The picture as a file of that format; options are those of Pillow."""
+    """Return an image as a file of the given format, with Pillow's options."""
     if isinstance(picture, np.ndarray):
         picture = PIL.Image.fromarray(picture)
     file = BytesIO()
-    # Saving leaves encoder settings behind on the picture, hence the copy.
+    # Saving leaves encoder settings on the image, hence the copy.
     picture.copy().save(file, image_format, **options)
     return file.getvalue()
 
 
 def write(path: Path, picture: NDArray[Any]) -> Path:
-    """The picture as a file in the format of its suffix, with the folders it needs."""
+    """Write an image in the format of the path's suffix, create missing folders, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     PIL.Image.fromarray(picture).save(path)
     return path
 
 
 def several(image_format: str, **options: Any) -> bytes:
-    """A file of three different pictures, the first of which is `photo()`."""
+    """Return a file with three different images; the first is `photo()`."""
     first, *others = (PIL.Image.fromarray(photo(seed=seed)) for seed in range(3))
     return encode(first, image_format, save_all=True, append_images=others, **options)
 
 
 def with_preview(thumbnail: np.ndarray, orientation: int = 1, picture: np.ndarray | None = None) -> bytes:
-    """A JPEG of the picture, `photo(120, 80)` unless told, whose EXIF carries the thumbnail."""
+    """Return a JPEG of `picture`, by default `photo(120, 80)`, with the thumbnail in its EXIF."""
     small = encode(thumbnail)
     main = struct.pack("<HHHLHHL", 1, 0x0112, 3, 1, orientation, 0, 26)
     first = (
@@ -79,14 +82,17 @@ def with_preview(thumbnail: np.ndarray, orientation: int = 1, picture: np.ndarra
 
 
 def exif_orientation(orientation: int) -> PIL.Image.Exif:
-    """EXIF that says nothing but how to turn the picture."""
+    """Return EXIF that holds only an orientation."""
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     return exif
 
 
 def write_dataset(folder: Path, *, forged: int, authentic: int, side: int = 64) -> Path:
-    """A set in the plain layout; the fake detector finds each forgery, and half of what it marks is right."""
+    """Write a dataset in the plain layout, and return its folder.
+
+    The fake detector finds each forgery, and half of what it marks is right.
+    """
     truth = np.zeros((side, side), np.uint8)
     truth[side // 8 : side // 2, side // 8 : side * 5 // 16] = 255
     for part in ("images", "masks", "authentic"):
@@ -101,7 +107,7 @@ def write_dataset(folder: Path, *, forged: int, authentic: int, side: int = 64) 
 
 
 def every_format() -> dict[str, bytes]:
-    """`photo()` once in each format that is read, and in the main variants of some."""
+    """Return `photo()` in each supported format, and in the main variants of some formats."""
     return {
         "JPEG": encode(photo()),
         "progressive JPEG": encode(photo(), progressive=True),
@@ -118,7 +124,7 @@ def every_format() -> dict[str, bytes]:
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes], colour_type: int = 2, bits: int = 8) -> bytes:
-    """A PNG with this header and these chunks, sound in form whatever they hold."""
+    """Return a PNG with this header and these chunks; its form is valid, whatever the chunks hold."""
     header = struct.pack(">LLBBBBB", width, height, bits, colour_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">L", len(content)) + kind + content + struct.pack(">L", zlib.crc32(kind + content))
@@ -127,12 +133,12 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes], colour_type: int 
 
 
 def huge_png() -> bytes:
-    """50,000 x 50,000 pixels declared in less than a hundred bytes."""
+    """Return a PNG of less than a hundred bytes that declares 50,000 x 50,000 pixels."""
     return png(50_000, 50_000, (b"IDAT", zlib.compress(b"")))
 
 
 def png_bomb(kind: bytes) -> bytes:
-    """A 64 x 64 PNG with one chunk (iCCP, zTXt, iTXt or IDAT) that inflates to 100 MB."""
+    """Return a 64 x 64 PNG with one chunk (iCCP, zTXt, iTXt or IDAT) that inflates to 100 MB."""
     compressor = zlib.compressobj(9)
     zeros = bytes(2**20)
     bomb = b"".join(compressor.compress(zeros) for _ in range(100)) + compressor.flush()
@@ -142,12 +148,12 @@ def png_bomb(kind: bytes) -> bytes:
 
 
 def huge_gif() -> bytes:
-    """A GIF whose canvas is as large as the format allows."""
+    """Return a GIF whose canvas is as large as the format allows."""
     return b"GIF89a" + struct.pack("<HH", 65535, 65535) + encode(photo(), "GIF")[10:]
 
 
 def huge_behind_a_crop(image_format: str) -> bytes:
-    """A HEIF or AVIF that declares 20,000 x 20,000 pixels; HEIF crops them to 64 x 48."""
+    """Return a HEIF or AVIF that declares 20,000 x 20,000 pixels; HEIF crops them to 64 x 48."""
     data = bytearray(encode(photo(), image_format))
     extents = data.index(b"ispe")
     data[extents + 8 : extents + 16] = struct.pack(">LL", 20_000, 20_000)
@@ -155,7 +161,7 @@ def huge_behind_a_crop(image_format: str) -> bytes:
 
 
 def heif_of_a_narrow_crop() -> bytes:
-    """A HEIF that announces 64 x 48 pixels, of which a crop leaves 3 x 48."""
+    """Return a HEIF that declares 64 x 48 pixels, cropped to 3 x 48."""
     data = bytearray(encode(photo(), "HEIF"))
     aperture = data.index(b"clap")
     data[aperture + 4 : aperture + 8] = struct.pack(">L", 3)
@@ -163,7 +169,10 @@ def heif_of_a_narrow_crop() -> bytes:
 
 
 def jpeg_with_a_channel_of_no_table() -> bytes:
-    """A JPEG of three channels, a scan for the first alone; the third names table 5, and there is none."""
+    """Return a JPEG of three channels with a scan for the first only.
+
+    The third channel refers to table 5, which is missing.
+    """
     data = encode(PIL.Image.fromarray(photo()).convert("L"))
     frame = data.index(b"\xff\xc0")
     size = data[frame + 4 : frame + 9]
@@ -172,7 +181,7 @@ def jpeg_with_a_channel_of_no_table() -> bytes:
 
 
 def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
-    """A grey TIFF of 64 x 48 in which one numeric tag says something else."""
+    """Return a grey TIFF of 64 x 48 in which one numeric tag has another value."""
     tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: len(pixels)}
     tags[tag] = value
     directory = struct.pack("<H", len(tags))
@@ -182,7 +191,10 @@ def tiff_with(tag: int, value: int, pixels: bytes = bytes(64 * 48)) -> bytes:
 
 
 def tiff_of_tiny_tiles(width: int, height: int) -> bytes:
-    """A sound grey TIFF in which each pixel is a tile of its own, all of them the same byte of the file."""
+    """Return a valid grey TIFF in which each pixel is a separate tile.
+
+    All tiles are the same byte of the file.
+    """
     count = width * height
     start, lengths = 9, 9 + 4 * count
     offsets = struct.pack("<L", 8) * count + struct.pack("<L", 1) * count
@@ -195,13 +207,13 @@ def tiff_of_tiny_tiles(width: int, height: int) -> bytes:
 
 
 def tiff_of_tags(count: int) -> bytes:
-    """A directory of so many tags that mean nothing."""
+    """Return a TIFF directory with `count` meaningless tags."""
     tags = b"".join(struct.pack("<HHLL", 40_000 + number, 4, 1, 0) for number in range(count))
     return b"II*\0" + struct.pack("<L", 8) + struct.pack("<H", count) + tags + bytes(4)
 
 
 def tiff_of_many_pages(pages: int = 5000) -> bytes:
-    """A sound grey TIFF followed by a long chain of empty directories."""
+    """Return a valid grey TIFF followed by a long chain of empty directories."""
     first = tiff_with(256, 64)
     start = len(first)
     offsets = [start + 6 * page for page in range(1, pages)] + [0]
@@ -210,7 +222,7 @@ def tiff_of_many_pages(pages: int = 5000) -> bytes:
 
 
 def laborious() -> dict[str, bytes]:
-    """Sound files that are decoded piece by piece, of very many pieces."""
+    """Return valid files that consist of very many pieces, which are decoded one by one."""
     jpeg, progressive, gif = encode(photo()), encode(photo(), progressive=True), encode(photo(), "GIF")
     scan = progressive[progressive.rindex(b"\xff\xda") : -2]
     return {
@@ -226,11 +238,12 @@ def laborious() -> dict[str, bytes]:
 
 
 def svg() -> bytes:
+    """Return an SVG file, a format that is not supported."""
     return b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>'
 
 
 def writing(side: int = 320) -> NDArray[np.uint8]:
-    """The same line of text again and again, as on a screen."""
+    """Return an image of one line of text repeated, as on a screen: (side, side, 3) uint8."""
     page = np.full((side, side, 3), 255, np.uint8)
     for baseline in range(25, side, 24):
         cv2.putText(page, "what repeats by nature", (10, baseline), 0, 0.6, (20, 20, 20), 1, cv2.LINE_AA)

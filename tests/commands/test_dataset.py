@@ -25,7 +25,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["dataset", *map(str, arguments)])
 
 
-def test_sets_are_counted_by_the_types_there_are_in_a_table(folder, monkeypatch):
+def test_the_table_counts_each_set_by_the_types_that_occur(folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
     result = run(folder)
@@ -54,7 +54,7 @@ def test_problems_are_named_on_stderr_and_the_exit_code_is_3(folder):
     ]
 
 
-def test_json_for_machines(folder):
+def test_json_holds_the_sets_and_the_problems(folder):
     write(folder / "one/images/lonely.jpg", photo())
 
     result = run(folder, "--json")
@@ -87,8 +87,8 @@ def test_quick_decodes_nothing(folder):
     assert run(folder, "--quick").exit_code == 0
 
 
-def test_an_unknown_layout_is_wrong_use_in_one_sentence(folder):
+def test_an_unknown_layout_is_a_usage_error_in_one_sentence(folder):
     result = run(folder, "--layout", "colombia")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "There is no layout colombia; did you mean columbia?\n"
+    assert result.stderr == "Unknown layout colombia; did you mean columbia?\n"

@@ -37,17 +37,20 @@ def test_a_folder_of_photos_becomes_a_set_with_a_preview(photos: Path, tmp_path:
     assert "holds 5 images, 0 of them new" in run(*common).stdout
 
 
-def test_only_what_is_asked_for_is_made(photos: Path, tmp_path: Path) -> None:
+def test_only_the_requested_images_are_made(photos: Path, tmp_path: Path) -> None:
     options = ("--types", "splicing,copymove", "--authentic-share", 0, "--format", "png", "--workers", 1)
     result = run(photos, "--out", tmp_path / "set", "-n", 6, "--size", 64, "--json", *options)
     assert set(json.loads(result.stdout)["images"]) <= {"splicing", "copymove"}
     assert {path.suffix for path in (tmp_path / "set/images").iterdir()} == {".png"}
 
 
-def test_wrong_use_is_said_in_one_sentence(photos: Path, tmp_path: Path) -> None:
+def test_a_usage_error_is_one_sentence(photos: Path, tmp_path: Path) -> None:
     unknown = run(photos, "--out", tmp_path / "a", "--types", "splicing,magic")
     assert unknown.exit_code == 2
-    assert "the types are splicing, copymove, inpainting, face" in unknown.stderr
+    assert (
+        "'splicing,magic' has an unknown type; the types are splicing, copymove, inpainting, face"
+        in unknown.stderr
+    )
     (tmp_path / "empty").mkdir()
     empty = run(tmp_path / "empty", "--out", tmp_path / "b", "--workers", 2)
     assert empty.exit_code == 2

@@ -1,4 +1,4 @@
-"""A small made-up dataset in each layout: one forged image with its mask, and one authentic image."""
+"""A small artificial dataset in each layout: one forged image with its mask, and one authentic image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from samples import photo, write
 
-# On the grid of a JPEG's 16 x 16 units, so that a mask saved as JPEG has clean edges.
+# Aligned with a JPEG's 16 x 16 units, so that a mask saved as JPEG has clean edges.
 MASK = np.zeros((48, 64), bool)
 MASK[16:32, 16:48] = True
 
@@ -27,7 +27,7 @@ def black(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def green(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Columbia's colours: the left half is near the edge between the cameras, and brighter."""
+    """Return a mask in Columbia's colours; the left half is bright, as near the edge between the cameras."""
     bright = np.where(np.arange(mask.shape[1]) < mask.shape[1] // 2, 255, 200)
     return np.stack([~mask * bright, mask * bright, 0 * bright * mask], axis=2).astype(np.uint8)
 
@@ -47,7 +47,7 @@ class Dataset:
         write(self.mask, self.encode(mask))
 
 
-# For each layout: forged image, its mask, authentic image, encoding, and images that are not to be read.
+# For each layout: forged image, its mask, authentic image, encoding, and images that must not be read.
 _FILES: dict[str, tuple[str, str, str | None, Callable[..., NDArray[np.uint8]], tuple[str, ...]]] = {
     "folder": ("images/a.jpg", "masks/a.png", "authentic/b.jpg", white, ("source_masks/a.png",)),
     "defacto": (
@@ -128,7 +128,7 @@ def write_nist_reference(root: Path, *rows: str) -> None:
 
 @pytest.fixture
 def make_dataset(tmp_path: Path) -> Callable[[str], Dataset]:
-    """Write the small dataset of a layout."""
+    """Return a function that writes the small dataset of a layout."""
 
     def make(layout: str) -> Dataset:
         forged, mask, authentic, encode, others = _FILES[layout]

@@ -43,12 +43,12 @@ def test_forged_and_authentic_images_of_a_photo_share_the_source(make_dataset):
         ("Sp_D_NRN_A_cha0086_sec0021_0502", "Sp_D_NRN_A_sec0021_cha0086_0502", ManipulationType.SPLICING),
     ],
 )
-def test_a_misnamed_forgery_gets_the_mask_of_its_number_and_what_that_name_says(
+def test_a_misnamed_forgery_gets_the_mask_with_its_number_and_the_type_of_that_name(
     tmp_path, misnamed, corrected, type
 ):
     image(tmp_path, f"{misnamed}.jpg")
     mask(tmp_path, f"{corrected}_gt.png")
-    # Numbers of textures are not unique; an image with a mask of its own name keeps it.
+    # The numbers of textures are not unique. An image with a mask of its own name keeps that mask.
     image(tmp_path, f"Sp_S_NNN_R_txt0062_txt0062_{misnamed[-4:]}.jpg")
     mask(tmp_path, f"Sp_S_NNN_R_txt0062_txt0062_{misnamed[-4:]}_gt.png")
 
@@ -59,7 +59,7 @@ def test_a_misnamed_forgery_gets_the_mask_of_its_number_and_what_that_name_says(
     assert (sample.mask.stem, sample.type) == (f"{corrected}_gt", type)
 
 
-def test_a_number_that_two_masks_have_decides_nothing(tmp_path):
+def test_a_number_that_two_masks_share_is_not_used(tmp_path):
     image(tmp_path, "Sp_S_NNN_R_arc0067_arc0071_0062.jpg")
     mask(tmp_path, "Sp_D_NNN_R_arc0067_arc0071_0062_gt.png")
     mask(tmp_path, "Sp_S_NNN_T_txt0062_txt0062_0062_gt.png")

@@ -19,7 +19,7 @@ MASK = np.eye(48, 64, dtype=np.uint8) * 255
         ("morphing_1", "face"),
     ],
 )
-def test_the_folder_tells_the_type(tmp_path, part, type):
+def test_the_folder_determines_the_type(tmp_path, part, type):
     write(tmp_path / f"{part}_img/img/0_000000000071.tif", photo())
     write(tmp_path / f"{part}_annotations/probe_mask/0_000000000071.tif", MASK)
 
@@ -28,7 +28,7 @@ def test_the_folder_tells_the_type(tmp_path, part, type):
     assert (sample.type, sample.sources) == (type, ("coco/000000000071",))
 
 
-def test_parts_may_lie_one_folder_further_down(make_dataset):
+def test_parts_may_be_one_folder_further_down(make_dataset):
     dataset = make_dataset("defacto")
     for folder in (dataset.forged.parents[1], dataset.mask.parents[1]):
         target = dataset.root / "Defacto Splicing" / folder.name

@@ -25,7 +25,7 @@ def record(root: Path, *lines: str) -> None:
     (root / "one/forgeries.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def test_each_folder_is_a_set_of_its_own(root):
+def test_each_folder_is_a_separate_set(root):
     forged, authentic = read_dataset(root).samples
 
     assert (forged.set, forged.forged) == ("one", True)
@@ -40,7 +40,7 @@ def test_a_mask_without_an_image_is_named(root):
     assert problem.path == lonely
 
 
-def test_records_tell_types_and_sources(root):
+def test_records_hold_types_and_sources(root):
     write(root / "one/authentic/c.jpg", photo())
     record(
         root,

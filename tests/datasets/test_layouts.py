@@ -1,4 +1,4 @@
-"""What holds for every layout."""
+"""Tests that every layout must pass."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_forged_and_authentic_images_are_found_and_nothing_else(dataset):
     )
 
 
-def test_type_and_sources_are_those_the_set_tells(dataset):
+def test_type_and_sources_are_read_where_the_set_names_them(dataset):
     (forged,) = (sample for sample in read(dataset).samples if sample.forged)
 
     assert (forged.type, forged.sources) == TYPES_AND_SOURCES[dataset.layout]
@@ -57,7 +57,7 @@ def test_the_ground_truth_is_what_was_drawn(dataset):
         assert np.array_equal(sample.ground_truth(48, 64), dataset.truth & sample.forged)
 
 
-def test_a_sound_dataset_has_no_problems(dataset):
+def test_an_intact_dataset_has_no_problems(dataset):
     samples = read(dataset).samples
 
     assert list(find_problems(samples)) == [None] * len(samples)
@@ -85,7 +85,7 @@ def test_a_mask_of_another_size_is_named_with_both_sizes(dataset):
     assert not any(sample.forged for sample in reading.samples)
 
 
-def test_a_file_that_is_no_image_is_named(dataset):
+def test_a_file_that_is_not_an_image_is_named(dataset):
     dataset.forged.write_text("not an image")
 
     (problem,) = read(dataset).problems
@@ -106,14 +106,14 @@ def test_a_mask_that_marks_nothing_or_too_much_is_named(dataset, share, reason):
     assert re.search(reason, problem.reason)
 
 
-def test_an_empty_folder_holds_nothing_in_any_layout(tmp_path):
+def test_an_empty_folder_holds_no_files_in_any_layout(tmp_path):
     for layout in LAYOUTS:
-        with pytest.raises(DatasetError, match=f"nothing in the layout {layout}, which is: "):
+        with pytest.raises(DatasetError, match=f"no files in the layout {layout}, which is: "):
             read_dataset(tmp_path, layout)
 
 
-def test_an_unknown_layout_is_answered_with_the_nearest(tmp_path):
-    with pytest.raises(DatasetError, match=r"no layout casia; did you mean casia2 or casia1\?"):
+def test_the_error_for_an_unknown_layout_names_similar_ones(tmp_path):
+    with pytest.raises(DatasetError, match=r"Unknown layout casia; did you mean casia2 or casia1\?"):
         read_dataset(tmp_path, "casia")
-    with pytest.raises(DatasetError, match="there are folder, defacto"):
+    with pytest.raises(DatasetError, match="the layouts are folder, defacto"):
         read_dataset(tmp_path, "xyz")

@@ -31,7 +31,7 @@ def reference(nist, text):
         ("N", "N", "N", None),
     ],
 )
-def test_the_table_tells_the_type_unless_there_is_not_one(nist, removal, splice, copy, type):
+def test_the_table_determines_the_type_where_there_is_exactly_one(nist, removal, splice, copy, type):
     reference(nist, FORGED.format(mask=MASK, removal=removal, splice=splice, copy=copy))
 
     (sample,) = read_dataset(nist.root, "nist16").samples
@@ -47,7 +47,7 @@ def test_a_row_without_a_mask_is_named(nist):
     assert problem.path == nist.forged
 
 
-def test_a_probe_that_is_not_there_is_named(nist):
+def test_a_missing_probe_is_named(nist):
     nist.forged.unlink()
 
     (problem,) = read_dataset(nist.root, "nist16").problems
@@ -55,7 +55,7 @@ def test_a_probe_that_is_not_there_is_named(nist):
     assert (problem.path, problem.reason) == (nist.forged, "There is no such file.")
 
 
-def test_another_table_is_refused_with_the_column_it_lacks(nist):
+def test_the_error_for_another_table_names_a_missing_column(nist):
     path = reference(nist, "")
     path.write_text("ProbeFileName|IsTarget\n")
 

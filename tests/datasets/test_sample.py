@@ -14,14 +14,14 @@ def test_an_authentic_image_has_an_empty_ground_truth():
     assert not Sample("set", Path("photo.jpg"), None).ground_truth(8, 12).any()
 
 
-def test_a_mask_of_another_size_is_refused(tmp_path):
+def test_a_mask_of_another_size_is_an_error(tmp_path):
     mask = write(tmp_path / "mask.png", np.zeros((48, 64), np.uint8))
 
     with pytest.raises(DatasetError, match=r"mask\.png is 64x48, but its image is 48x64"):
         Sample("set", tmp_path / "photo.jpg", mask).ground_truth(64, 48)
 
 
-def test_a_mask_that_cannot_be_read_is_refused(tmp_path):
+def test_an_unreadable_mask_is_an_error(tmp_path):
     mask = tmp_path / "mask.png"
     mask.write_text("not an image")
 
@@ -29,7 +29,7 @@ def test_a_mask_that_cannot_be_read_is_refused(tmp_path):
         Sample("set", tmp_path / "photo.jpg", mask).ground_truth(64, 48)
 
 
-def test_a_photo_that_is_turned_by_its_exif_needs_a_mask_that_is_turned_too(tmp_path):
+def test_a_photo_rotated_by_its_exif_needs_a_rotated_mask(tmp_path):
     for name in ("upright", "stored"):
         file = tmp_path / f"images/{name}.jpg"
         file.parent.mkdir(exist_ok=True)

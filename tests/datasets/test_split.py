@@ -26,7 +26,7 @@ def sizes(parts: dict[str, tuple[Sample, ...]]) -> dict[str, int]:
     return {part: len(samples) for part, samples in parts.items()}
 
 
-def test_every_sample_is_in_one_part_of_the_wanted_size():
+def test_every_sample_is_in_one_part_and_parts_have_the_requested_size():
     samples = [forged(f"{n}.jpg") for n in range(100)]
 
     parts = split(samples, SHARES, seed=1)
@@ -62,7 +62,7 @@ def test_each_part_gets_its_share_of_every_type():
     assert 24 <= test[ManipulationType.SPLICING] <= 26
 
 
-def test_forgeries_are_spread_although_each_brings_its_original_along():
+def test_forgeries_are_spread_although_each_is_tied_to_its_original():
     pairs = [(forged(f"f{n}", f"photo{n}"), authentic(f"o{n}", f"photo{n}")) for n in range(20)]
     samples = [*(sample for pair in pairs for sample in pair), *(authentic(f"a{n}") for n in range(200))]
 
@@ -99,7 +99,7 @@ def test_many_forgeries_of_one_photo_go_to_the_largest_part():
     assert len(parts["test"]) == 10
 
 
-def test_neither_order_nor_place_of_the_files_matters():
+def test_neither_the_order_nor_the_location_of_the_files_matters():
     here = [forged(f"{n}.jpg", f"photo{n // 3}") for n in range(60)]
     there = [forged(f"{n}.jpg", f"photo{n // 3}", root="/elsewhere/data") for n in range(60)]
     random.Random(0).shuffle(there)
@@ -115,7 +115,7 @@ def test_neither_order_nor_place_of_the_files_matters():
     assert names[0] == names[1]
 
 
-def test_another_seed_is_another_split():
+def test_another_seed_gives_another_split():
     samples = [forged(f"{n}.jpg") for n in range(100)]
 
     assert split(samples, SHARES, 1) != split(samples, SHARES, 2)
@@ -124,6 +124,6 @@ def test_another_seed_is_another_split():
 @pytest.mark.parametrize(
     "shares", [{}, {"train": 0.8}, {"train": 1.2, "test": -0.2}, {"train": 1, "test": 0}]
 )
-def test_shares_that_are_no_shares_are_refused(shares):
+def test_invalid_shares_are_an_error(shares):
     with pytest.raises(SettingsError, match="add up to 1"):
         split([forged("a.jpg")], shares, 0)

@@ -1,4 +1,4 @@
-"""A tiny photo library, drawn by a generator: textures with an annotated object each."""
+"""A tiny, randomly generated photo library: textures with an annotated object each."""
 
 from pathlib import Path
 

@@ -53,7 +53,7 @@ def test_a_stopped_run_is_finished_and_nothing_is_made_twice(recipe: DatasetReci
     write(whole, 6)
     write(recipe, 4)
     log = recipe.out / "forgeries.jsonl"
-    log.write_bytes(log.read_bytes()[:-10])  # killed while the fourth line was written
+    log.write_bytes(log.read_bytes()[:-10])  # killed while writing the fourth line
     assert write(recipe, 6) == 3
     assert contents(recipe.out) == contents(whole.out)
     assert write(recipe, 6) == 0

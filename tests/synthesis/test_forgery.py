@@ -36,7 +36,7 @@ def test_the_file_of_the_last_compression_decodes_to_the_pixels(forgeries: list[
             assert np.array_equal(read_image(forgery.data).pixels, forgery.pixels)
 
 
-def test_a_splice_names_its_donors_and_the_others_their_only_photo(forgeries: list[Forgery]) -> None:
+def test_a_splice_names_its_donors_and_other_types_only_their_host(forgeries: list[Forgery]) -> None:
     for forgery in forgeries:
         assert all(source.endswith(".jpg") for source in forgery.sources)
         assert (len(set(forgery.sources)) > 1) == (forgery.type is ManipulationType.SPLICING)
@@ -55,14 +55,14 @@ def test_the_same_seed_gives_the_same_bytes(library: PhotoLibrary, forgeries: li
         assert repeated.recipe == forgery.recipe
 
 
-def test_workers_that_take_turns_make_what_one_makes_alone(library: PhotoLibrary) -> None:
+def test_several_workers_make_the_same_examples_as_one(library: PhotoLibrary) -> None:
     alone = [forgery.pixels.tobytes() for forgery in itertools.islice(stream(library, 5, 64), 6)]
     workers = [stream(library, 5, 64, start=start, step=2) for start in (0, 1)]
     together = [next(workers[number % 2]).pixels.tobytes() for number in range(6)]
     assert together == alone
 
 
-def test_a_mix_is_obeyed(library: PhotoLibrary) -> None:
+def test_a_mix_determines_types_and_fillings(library: PhotoLibrary) -> None:
     mix = Mix(authentic=0.0, types={ManipulationType.INPAINTING: 1.0}, fillings={"stamp": 1.0})
     for forgery in itertools.islice(stream(library, 1, 64, mix), 5):
         assert forgery.type is ManipulationType.INPAINTING
@@ -70,13 +70,13 @@ def test_a_mix_is_obeyed(library: PhotoLibrary) -> None:
         assert methods == ["stamp"]
 
 
-def test_without_faces_no_face_is_claimed(library: PhotoLibrary, forgeries: list[Forgery]) -> None:
+def test_without_faces_no_face_forgeries_are_made(library: PhotoLibrary, forgeries: list[Forgery]) -> None:
     assert all(forgery.type is not ManipulationType.FACE for forgery in forgeries)
     with pytest.raises(PhotosError, match="hardly any faces"):
         forge(library, np.random.default_rng(1), 64, Mix(types={ManipulationType.FACE: 1.0}))
 
 
-def test_photos_that_are_too_small_for_the_size_are_refused(library: PhotoLibrary) -> None:
+def test_photos_that_are_too_small_for_the_size_are_an_error(library: PhotoLibrary) -> None:
     with pytest.raises(PhotosError, match="512 pixels; the largest allows 156"):
         forge(library, np.random.default_rng(1), 512)
 
@@ -84,5 +84,5 @@ def test_photos_that_are_too_small_for_the_size_are_refused(library: PhotoLibrar
 def test_a_single_photo_has_no_donor(tmp_path: Path) -> None:
     (tmp_path / "only.jpg").write_bytes(encode(photo(96, 80)))
     mix = Mix(authentic=0.0, types={ManipulationType.SPLICING: 1.0})
-    with pytest.raises(PhotosError, match="no splicing came about"):
+    with pytest.raises(PhotosError, match="No splicing forgery of these photos succeeded in 200 attempts"):
         forge(PhotoLibrary.open(tmp_path), np.random.default_rng(1), 64, mix)

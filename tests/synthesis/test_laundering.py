@@ -29,7 +29,7 @@ def picture() -> np.ndarray:
         laundering.shallow_focus,
     ],
 )
-def test_each_change_keeps_the_size_and_says_what_it_did(change, picture: np.ndarray) -> None:
+def test_each_change_keeps_the_size_and_returns_its_parameters(change, picture: np.ndarray) -> None:
     changed, step = change(picture, np.random.default_rng(1))
     assert changed.shape == picture.shape
     assert changed.dtype == np.uint8
@@ -37,7 +37,7 @@ def test_each_change_keeps_the_size_and_says_what_it_did(change, picture: np.nda
     assert step.parameters
 
 
-def test_jpeg_quality_orders_the_damage(picture: np.ndarray) -> None:
+def test_lower_jpeg_quality_does_more_damage(picture: np.ndarray) -> None:
     noisy = laundering.noise(picture, np.random.default_rng(1))[0]
     damage = [
         np.abs(jpeg(noisy, Encoder(quality=quality))[0].astype(int) - noisy).mean()
@@ -75,7 +75,7 @@ def test_subsampling_is_that_of_the_recipe(picture: np.ndarray) -> None:
     assert step.parameters["subsampling"] == "4:2:2"
 
 
-def test_pictures_are_published_in_many_ways_at_the_wanted_size() -> None:
+def test_images_are_published_in_many_ways_at_the_requested_size() -> None:
     canvas = photo(96, 96)
     mask = np.zeros((96, 96), bool)
     mask[30:50, 40:60] = True
@@ -91,7 +91,7 @@ def test_pictures_are_published_in_many_ways_at_the_wanted_size() -> None:
     assert set(compressions) >= {0, 1, 2, 3}
 
 
-def test_most_pictures_keep_their_grid_as_if_they_had_not_been_cropped() -> None:
+def test_most_images_keep_their_grid_as_if_they_had_not_been_cropped() -> None:
     rng = np.random.default_rng(3)
     crops = []
     for _ in range(80):

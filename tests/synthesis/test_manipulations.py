@@ -49,7 +49,7 @@ def test_splicing_changes_the_host_only_around_the_mask(scene: np.ndarray) -> No
         assert spliced.sources == ("host.jpg", "donor.jpg")
 
 
-def test_what_the_lower_border_cut_off_stays_there(scene: np.ndarray) -> None:
+def test_a_piece_cut_off_by_the_lower_border_stays_there(scene: np.ndarray) -> None:
     host = picture(np.full((256, 256, 3), 128, np.uint8))
     for seed in range(10):
         spliced = splice(host, donation(scene, "bottom"), np.random.default_rng(seed))
@@ -104,7 +104,7 @@ def test_inpainting_fills_the_hole_and_leaves_the_rest(scene: np.ndarray, method
     assert not changed[~dilate(hole, 8)].any()
 
 
-def test_wide_holes_are_not_smeared_over() -> None:
+def test_wide_holes_are_not_filled_by_diffusion() -> None:
     wide, narrow = square(20, 20, 40), brush_stroke((SIDE, SIDE), np.random.default_rng(0))
     assert fits(wide, "stamp")
     assert not fits(wide, "diffusion")
@@ -138,7 +138,7 @@ def test_foreground_and_superpixels_find_an_object_without_annotation() -> None:
     assert 0.01 < grown.mean() < 0.4
 
 
-def test_a_picture_of_one_colour_has_no_foreground() -> None:
+def test_an_image_of_one_colour_has_no_foreground() -> None:
     assert find_foreground(np.full((120, 160, 3), 90, np.uint8)) is None
 
 
@@ -187,6 +187,6 @@ def test_a_swapped_face_has_its_eyes_where_the_hosts_were(portrait: np.ndarray, 
         picture(portrait), face, small, face.moved(0.75, 0, 0), "donor.jpg", np.random.default_rng(1)
     )
     assert swapped is not None
-    # The donor is the host itself at another scale: aligned, it covers itself.
+    # The donor is the host itself at another scale, so the aligned donor matches the host.
     inner = cv2.erode(swapped.mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     assert np.abs(swapped.pixels[inner].astype(int) - portrait[inner]).mean() < 10

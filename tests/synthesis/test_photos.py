@@ -8,7 +8,7 @@ from tamperscope.errors import PhotosError
 from tamperscope.synthesis import PhotoLibrary
 
 
-def test_no_photo_is_both_trained_on_and_held_out(photo_folders: tuple[Path, Path]) -> None:
+def test_no_photo_is_in_both_the_training_and_the_held_out_part(photo_folders: tuple[Path, Path]) -> None:
     training = PhotoLibrary.open(*photo_folders)
     held_out = PhotoLibrary.open(*photo_folders, held_out=True)
     assert len(training.photos) == 18
@@ -29,7 +29,7 @@ def test_a_plain_folder_and_nested_folders_are_read(tmp_path: Path) -> None:
     }
 
 
-def test_photos_that_cannot_be_used_are_named_and_left_out(tmp_path: Path) -> None:
+def test_photos_that_cannot_be_used_are_named_and_skipped(tmp_path: Path) -> None:
     good = encode(photo(96, 80))
     (tmp_path / "good.jpg").write_bytes(good)
     (tmp_path / "tiny.jpg").write_bytes(encode(photo(40, 30)))
@@ -42,7 +42,7 @@ def test_photos_that_cannot_be_used_are_named_and_left_out(tmp_path: Path) -> No
     assert set(library.skipped) == {"tiny.jpg", "text.jpg", "cut.jpg"}
 
 
-def test_a_donor_is_another_photo_and_mostly_of_the_same_collection(library: PhotoLibrary) -> None:
+def test_a_donor_is_another_photo_and_usually_of_the_same_collection(library: PhotoLibrary) -> None:
     rng = np.random.default_rng(5)
     host = library.photos[0]
     donors = [library.donor(host, rng) for _ in range(200)]

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
 @click.option(
-    "--layout", default="folder", show_default=True, metavar="NAME", help="How the files lie in DIR."
+    "--layout", default="folder", show_default=True, metavar="NAME", help="Layout of the files in DIR."
 )
-@click.option("--quick", is_flag=True, help="Read names and headers only, and decode nothing.")
+@click.option("--quick", is_flag=True, help="Read names and headers only; decode nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def dataset(ctx: click.Context, folder: Path, layout: str, quick: bool, as_json: bool) -> None:
-    """Count the images of a dataset and name the files that are wrong.
+    """Count the images of a dataset, and name the files that have a problem.
 
     \b
     Example:
@@ -35,9 +35,10 @@ def dataset(ctx: click.Context, folder: Path, layout: str, quick: bool, as_json:
       tamperscope dataset "CASIA 2.0" --layout casia2 --json
 
     Layouts are folder (images/ with masks/, and authentic/), defacto, casia1, casia2, columbia, coverage,
-    nist16, imd2020, comofod and dso1. Found are missing and damaged files, masks of another size than their
-    image, and masks that mark nothing or more than half of it. Each is named on stderr, and the exit code is
-    3 when there are any.
+    nist16, imd2020, comofod and dso1.
+
+    Problems are missing and damaged files, masks that differ in size from their image, and masks that mark
+    nothing or more than half of it. Each problem is named on stderr. The exit code is 3 when there are any.
     """
     from rich.console import Console
     from rich.progress import track
@@ -73,7 +74,7 @@ class _Set:
     name: str
     authentic: int
     forged: dict[str, int]
-    """Number of forged images by type, or `unknown`."""
+    """Number of forged images by type; `unknown` where the dataset does not name a type."""
     smallest: tuple[int, int]
     largest: tuple[int, int]
     """Width and height of the images with the fewest and the most pixels."""
@@ -103,7 +104,7 @@ def _print_json(sets: Sequence[_Set], problems: Sequence[Problem]) -> None:
 
 
 def _print_table(sets: Sequence[_Set]) -> None:
-    # Columns of zeros would fold the others on a narrow terminal.
+    # On a narrow terminal, columns of zeros would make the other columns wrap.
     types = [t for t in (*ManipulationType, "unknown") if any(t in counted.forged for counted in sets)]
     table(
         ("Set", "Authentic", *(type.capitalize() for type in types), "Sizes"),

@@ -26,51 +26,54 @@ _PREVIEWED = 36
 @click.command()
 @click.argument("photos", type=_FOLDER)
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to fill."
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write to."
 )
 @click.option(
-    "-n", "count", type=click.IntRange(min=0), default=1000, show_default=True, help="Images to make."
+    "-n",
+    "count",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Number of images to make.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--object-masks",
     type=_FOLDER,
-    help="Masks of objects in the photos: the same folders, <photo>*.png, white inside the object.",
+    help="Folder of object masks: the same subfolders, with <photo>.png or <photo>__*.png, white inside.",
 )
 @click.option(
     "--size",
     type=click.IntRange(64, 4096),
     default=512,
     show_default=True,
-    help="Side of an image in pixels.",
+    help="Width and height of an image in pixels.",
 )
 @click.option(
     "--layout",
     type=click.Choice(["folder", "defacto"]),
     default="folder",
     show_default=True,
-    help="Where files lie: images/, masks/ and authentic/, or as in DEFACTO, with TIFF images.",
+    help="Layout of the files: images/, masks/ and authentic/, or that of DEFACTO, with TIFF images.",
 )
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes that make images.  [default: one per core]"
-)
+@click.option("--workers", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]")
 @click.option(
     "--preview",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Contact sheet of the first {_PREVIEWED}.",
+    help=f"Also write a contact sheet of the first {_PREVIEWED} images.",
 )
 @click.option(
     "--types",
     default=",".join(kind.value for kind in ManipulationType),
     show_default=True,
-    help="Manipulation types to make, with commas between.",
+    help="Manipulation types to make, separated by commas.",
 )
 @click.option(
     "--authentic-share",
     type=click.FloatRange(0, 1),
     default=0.4,
     show_default=True,
-    help="Share of images that are left alone.",
+    help="Share of images that stay authentic.",
 )
 @click.option(
     "--format",
@@ -78,9 +81,9 @@ _PREVIEWED = 36
     type=click.Choice(["jpeg", "png"]),
     default="jpeg",
     show_default=True,
-    help="jpeg keeps the file that the last compression made, mostly a JPEG; png keeps its pixels.",
+    help="jpeg keeps the file that the last compression wrote, usually a JPEG; png saves its pixels as PNG.",
 )
-@click.option("--held-out", is_flag=True, help="Use the tenth of each folder that is otherwise set aside.")
+@click.option("--held-out", is_flag=True, help="Use the tenth of each folder that is otherwise held out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def synthesize(
     photos: Path,
@@ -98,10 +101,10 @@ def synthesize(
     held_out: bool,
     as_json: bool,
 ) -> None:
-    """Make forged and authentic images, with masks, out of a folder of PHOTOS.
+    """Make forged and authentic images, with masks, from a folder of PHOTOS.
 
     PHOTOS holds photos, or folders of photos at any depth. The same seed gives the same files, whatever the
-    number of workers; what is there already is not made again, so a run that was stopped can be repeated.
+    number of workers. Existing images are not made again: to resume a run that was stopped, repeat it.
     Needs the extra `train`: pip install 'tamperscope[train]'.
 
     \b
@@ -109,7 +112,7 @@ def synthesize(
       tamperscope synthesize photos --out forgeries -n 10000 --seed 7 --preview sheet.png
       tamperscope synthesize photos --out test -n 500 --held-out --types splicing,copymove
 
-    A photo that cannot be used is named on stderr and left out.
+    A photo that cannot be used is named on stderr and skipped.
     """
     try:
         from tamperscope.synthesis import Mix
@@ -125,13 +128,13 @@ def synthesize(
     )
     with _progress() as progress:
         task = progress.add_task("Forging", total=count)
-        # `completed` is what was there before as well; it counts for the bar, not for the speed.
+        # `completed` includes images of an earlier run. They count for the bar, not for the speed.
         made = write_dataset(
             recipe,
             count,
             workers or os.cpu_count() or 1,
             done=lambda number: progress.update(task, completed=number),
-            skip=lambda name, why: complain(f"{name} is left out: {why.rstrip('.')}."),
+            skip=lambda name, why: complain(f"{name} is skipped: {why.rstrip('.')}."),
         )
     if preview:
         _write_preview(recipe, count, preview)
@@ -143,7 +146,9 @@ def _parse_types(types: str) -> list[ManipulationType]:
         return [ManipulationType(name.strip()) for name in types.split(",")]
     except ValueError:
         known = ", ".join(kind.value for kind in ManipulationType)
-        raise click.BadParameter(f"{types!r}: the types are {known}.", param_hint="--types") from None
+        raise click.BadParameter(
+            f"{types!r} has an unknown type; the types are {known}.", param_hint="--types"
+        ) from None
 
 
 def _progress() -> Progress:

@@ -1,4 +1,4 @@
-"""Readers for datasets of forged and authentic images, one file for each, and splits of what they give."""
+"""Readers for datasets of forged and authentic images, one module each, and splits of their samples."""
 
 from tamperscope.datasets.check import find_problems
 from tamperscope.datasets.layouts import LAYOUTS, read_dataset

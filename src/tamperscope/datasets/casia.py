@@ -3,23 +3,24 @@
 J. Dong, W. Wang, T. Tan, "CASIA Image Tampering Detection Evaluation Database", ChinaSIP 2013; the masks are
 those of N. T. Pham et al., "Hybrid Image-Retrieval Method for Image-Splicing Validation", Symmetry 2019.
 
-The file names say everything, and every copy of the sets has other folders, so only the names count:
+Only file names count: they hold all the information, and each copy of the sets has other folders.
 
     Au_ani_0001.jpg                             authentic, photo ani0001
     Sp_D_NRN_A_ani0005_pla0011_0532.jpg         v1: a part of ani0005, spliced into pla0011
     Sp_S_NRN_A_art0022_art0022_0244.jpg         v1: copy-move within art0022
-    Tp_D_CRN_S_N_cha10130_art00092_12188.tif    v2: likewise
+    Tp_D_CRN_S_N_cha10130_art00092_12188.tif    v2: a part of cha10130, spliced into art00092
     Sp_D_NRN_A_ani0005_pla0011_0532_gt.png      the mask
 
 Quirks:
-- The original release misnames dozens of forgeries (D for S and back, source and target swapped, another
-  photo); the masks have the corrected names. An image without a mask of its own name gets the one that no
-  image is named after and that has the same last number; type and sources are those of the mask's name.
-- v1 has a forgery without a mask, `Sp_D_NRN_A_cha0011_sec0011_0542`, which is an authentic image; a mask that
-  is transposed, `Sp_D_CNN_A_sec0012_ani0007_0275`; and three that rightly mark more than half of their image.
-- v2 has 17 masks of another size than their image, five of them transposed. They are left out, because
-  nothing says how to turn or scale them; corrected ones exist and are read like the others.
-- An image that lies in two folders, such as `Tp` and `Modified Tp`, is read once.
+- The original release misnames dozens of forgeries: D and S confused, source and target swapped, or another
+  photo. The masks have the corrected names. An image without a mask of its own name gets the mask with the
+  same last number, if exactly one such mask has no image of its own name. The mask's name then determines the
+  type and the sources.
+- In v1, the forgery `Sp_D_NRN_A_cha0011_sec0011_0542` has no mask and is an authentic image. The mask of
+  `Sp_D_CNN_A_sec0012_ani0007_0275` is transposed. Three masks rightly mark more than half of their image.
+- In v2, 17 masks differ in size from their image; five of them are transposed. They are skipped, because
+  nothing states how to rotate or scale them. Corrected masks exist, and are read like the others.
+- An image that is in two folders, such as `Tp` and `Modified Tp`, is read once.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _read(root: Path, name: str) -> Iterator[Sample | Problem]:
 
 
 def _true_names(images: Set[str], masks: Set[str]) -> dict[str, str]:
-    """Return what the masks call those forged images that have no mask of their own name."""
+    """Return the corrected names, by image name, of forged images that have no mask of their own name."""
     numbered: dict[str, list[str]] = defaultdict(list)
     for stem in masks - images:
         if match := _FORGED.fullmatch(stem):

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset's images and masks."""
+"""Find problems with a dataset's images and masks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tamperscope.images import read_image, read_size
 
 
 def find_problems(samples: Iterable[Sample]) -> Iterator[Problem | None]:
-    """Decode every image and mask; yield what is wrong with each sample, in their order, or None.
+    """Decode every image and mask; yield one item per sample, in order: its problem, or None.
 
-    Besides damaged files these are masks that mark nothing, and masks that mark more than half of the image:
-    most of those are inverted, but some are right.
+    Problems are damaged files, masks that mark nothing, and masks that mark more than half of the image. Most
+    of the latter are inverted, but some are right.
     """
     return in_threads(_content_problem, samples)
 
 
 def header_problem(sample: Sample) -> Problem | None:
-    """Return what is wrong with a sample as far as the headers of its files tell, or None."""
+    """Return the problem that the headers of a sample's files show, or None."""
     try:
         width, height = read_size(sample.image)
     except (ImageError, OSError) as error:
@@ -74,5 +74,5 @@ def in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> 
     try:
         yield from pool.map(function, items)
     finally:
-        # What is queued is dropped: otherwise Ctrl-C on a large dataset would be heard minutes later.
+        # Drop what is queued: otherwise Ctrl-C on a large dataset would take effect minutes later.
         pool.shutdown(cancel_futures=True)

@@ -8,10 +8,11 @@ Consistency", ICME 2006.
     4cam_splc/edgemask/canong3_canonxt_sub_16_edgemask.jpg
 
 Quirks:
-- A mask does not say what was inserted, but which of two cameras each pixel is from: red or green, bright
-  near the edge between them and darker elsewhere. As is usual, both greens are the manipulated region.
-- Masks are JPEG files, so colours are compared and not looked up.
-- Names tell cameras and not photos, so nothing is known of the sources.
+- A mask shows which of two cameras each pixel is from, not what was inserted. Pixels are red or green: bright
+  near the edge between the cameras, and darker elsewhere. By convention, both greens are the manipulated
+  region.
+- Masks are JPEG files, so a pixel's green is compared with its red, not with a fixed colour.
+- Names identify cameras, not photos, so the sources are unknown.
 """
 
 from __future__ import annotations

@@ -7,14 +7,14 @@ ELMAR 2013.
     001_F.png         the same photo, forged
     001_B.png         the mask
     001_M.png         a coloured mask, not read
-    001_O_JC1.jpg     authentic, post-processed: JC1 to JC9, IB1 to IB3, NA1 to NA3, BC, CR, CA likewise
+    001_O_JC1.jpg     authentic, post-processed: JC1 to JC9, IB1 to IB3, NA1 to NA3; also BC, CR, CA
     001_F_JC1.jpg     forged, post-processed
 
-Numbers have three digits in the small images, two in the large ones.
+Small images have three-digit numbers, large ones two-digit numbers.
 
 Quirks:
-- The mask is white on the copy and also on the region that was copied.
-- Each kind of post-processing is a set of its own, `comofod JC1`, because results are reported by kind.
+- The mask is white on the copy and on the region that was copied.
+- Each kind of post-processing is a separate set, such as `comofod JC1`, because results are reported by kind.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ B. Wen et al., "COVERAGE: A Novel Database for Copy-Move Forgery Detection", ICI
     mask/1forged.tif      the manipulated region; 1copy.tif and 1paste.tif are not read
     label/                tampering factors, not read
 
-Quirk: nine masks have another size than their image (41, 48, 55 to 59, 61 and 95) and are left out; corrected
-ones exist and are read like the others.
+Quirk: nine masks (41, 48, 55 to 59, 61 and 95) differ in size from their image and are skipped. Corrected
+masks exist, and are read like the others.
 """
 
 from __future__ import annotations

@@ -1,23 +1,24 @@
-"""DEFACTO: forgeries made automatically from MS COCO photos, and from photos of faces.
+"""DEFACTO: forgeries made automatically from MS COCO photos and from photos of faces.
 
 G. Mahfoudi et al., "DEFACTO: Image and Face Manipulation Dataset", EUSIPCO 2019.
 
     splicing_1_img/img/0_000000195755.tif                        parts 1 to 7
     splicing_1_annotations/probe_mask/0_000000195755.jpg         what was manipulated
     splicing_1_annotations/donor_mask/0_000000195755.tif         not read
-    splicing_1_annotations/graph/0_000000195755.json             every operation, with the photos it used
+    splicing_1_annotations/graph/0_000000195755.json             every operation, with the photos that it used
     copymove_img/img/, copymove_annotations/
     inpainting_img/img/, inpainting_annotations/
     face_img/img/, face_annotations/
 
-The parts may lie in the root or one folder further down, as separate downloads do.
+The parts may be in the root or one folder further down, as in separate downloads.
 
 Quirks:
 - Masks are JPEG files, so they are cut at half brightness.
-- Some masks have another size than their image; they are left out.
-- Photos are told by their twelve-digit COCO number, in the file name (the photo that was changed) and in the
-  graph (also the photo that something was taken from). Faces are not from COCO: nothing is known of theirs.
-- There are no authentic images; a plain folder of COCO photos adds them.
+- Some masks differ in size from their image and are skipped.
+- A photo is identified by its twelve-digit COCO number. The file name has the number of the photo that was
+  changed; the graph also has that of the photo that something was taken from. Photos of faces are not from
+  COCO, so their sources are unknown.
+- There are no authentic images. A plain folder of COCO photos can add them.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _read_part(part: Path, kind: ManipulationType) -> Iterator[Sample | Problem]
             graph = annotations / "graph" / f"{image.stem}.json"
             yield Sample("defacto", image, mask, kind, _sources(image, graph))
         else:
-            yield Problem(image, f"There is no mask for it in {annotations.name}/probe_mask.")
+            yield Problem(image, f"There is no mask for this image in {annotations.name}/probe_mask.")
 
 
 def _sources(image: Path, graph: Path) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ IEEE TIFS 2013.
 
 Quirks:
 - Masks are black where manipulated.
-- `normal-01` is not the photo that `splicing-01` was made from, so nothing is known of the sources.
+- `normal-01` is not the photo that `splicing-01` was made from, so the sources are unknown.
 """
 
 from __future__ import annotations

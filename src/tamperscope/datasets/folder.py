@@ -1,15 +1,15 @@
-"""The plain layout: `images/` and `masks/` with equal stems, and `authentic/`; or a folder of such sets.
+"""The plain layout: `images/` and `masks/` with matching stems, and `authentic/`; or a folder of such sets.
 
     images/0001.jpg
     masks/0001.png        white where manipulated
     authentic/0002.jpg
-    forgeries.jsonl       optional: one JSON object for each image, with its type and sources
+    forgeries.jsonl       optional: one JSON object per image, with its type and sources
 
-A line of `forgeries.jsonl`, as `tamperscope synthesize` writes it, has at least
+A line of `forgeries.jsonl`, as `tamperscope synthesize` writes it, has at least these keys:
 
     {"file": "images/0001.jpg", "type": "splicing", "sources": ["beach.jpg", "dog.jpg"]}
 
-where `type` is null for an authentic image.
+`type` is null for an authentic image.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def _read_set(folder: Path) -> Iterator[Sample | Problem]:
     for image in images_in(folder / "authentic"):
         yield Sample(folder.name, image, None, sources=records.pop(image, _Record(image)).sources)
     for mask in masks.values():
-        yield Problem(mask, "No image in images belongs to this mask.")
+        yield Problem(mask, "This mask has no image in images.")
     for file in records:
-        yield Problem(file, f"It is in {RECORDS}, but there is no such image.")
+        yield Problem(file, f"This image is named in {RECORDS}, but it does not exist.")
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What a line of `forgeries.jsonl` says of an image."""
+    """What a line of `forgeries.jsonl` states about an image."""
 
     file: Path
     type: ManipulationType | None = None
@@ -74,4 +74,4 @@ def _read_records(folder: Path) -> Iterator[_Record | Problem]:
                 kind = record["type"] and ManipulationType(record["type"])
                 yield _Record(folder / record["file"], kind, tuple(record["sources"]))
             except (ValueError, KeyError, TypeError):
-                yield Problem(path, f"Line {number} is no JSON object with file, type and sources.")
+                yield Problem(path, f"Line {number} is not a JSON object with file, type and sources.")

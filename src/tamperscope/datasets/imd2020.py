@@ -1,4 +1,4 @@
-"""IMD2020, the real-life part: manipulations by unknown people, found on the web, with their originals.
+"""IMD2020, the real-life part: manipulated images by unknown people, found on the web, with their originals.
 
 A. Novozamsky, B. Mahdian, S. Saic, "IMD2020: A Large-Scale Annotated Dataset Tailored for Detecting
 Manipulated Images", WACV Workshops 2020.
@@ -8,8 +8,8 @@ Manipulated Images", WACV Workshops 2020.
     1b8r7b/c94os8l_0_mask.png      its mask
 
 Quirks:
-- How an image was manipulated is not said.
-- One mask has another size than its image (`z14/00030_fake`) and is left out.
+- The type of manipulation is unknown.
+- One mask (`z14/00030_fake`) differs in size from its image and is skipped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every layout by name: `read_dataset(Path("CASIA 1.0"), "casia1")`."""
+"""All layouts by name: `read_dataset(Path("CASIA 1.0"), "casia1")`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from tamperscope.errors import DatasetError
 @dataclass(frozen=True)
 class _Layout:
     read: Callable[[Path], Iterator[Sample | Problem]]
-    """Finds and pairs the files below a folder, in a fixed order, and opens no image."""
+    """Find and pair the files below a folder, in a fixed order, without opening an image."""
     expects: str
+    """The files of the layout, for an error message."""
 
 
 _LAYOUTS = {
@@ -45,24 +46,44 @@ _LAYOUTS = {
 }
 
 LAYOUTS = tuple(_LAYOUTS)
+"""The names of the layouts."""
 
 
 def read_dataset(root: Path, layout: str = "folder") -> Reading:
-    """Read the dataset at `root`, whose files lie as `layout`, one of `LAYOUTS`, says.
+    """Read a dataset from its file names and image headers.
 
-    Only headers are read here. Samples whose image or mask is missing, is no image, or differs from the
-    other in size are left out and named among the problems; `find_problems` looks into the rest.
+    A sample is skipped, and named among the problems, when its image or its mask is missing or unreadable,
+    and when the two differ in size. `find_problems` decodes the remaining samples and checks their content.
 
-    Raises DatasetError for an unknown layout, and when there is nothing in that layout.
+    Args:
+        root: The folder of the dataset.
+        layout: How its files are arranged: one of `LAYOUTS`.
+
+    Returns:
+        The samples that can be used, and the problems.
+
+    Raises:
+        DatasetError: The layout is unknown, or the folder holds no files in that layout.
+
+    Example:
+        >>> import tempfile
+        >>> import PIL.Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name, colour in (("images/1.jpg", "red"), ("masks/1.png", "black")):
+        ...         Path(folder, name).parent.mkdir()
+        ...         PIL.Image.new("RGB", (64, 48), colour).save(Path(folder, name))
+        ...     reading = read_dataset(Path(folder), "folder")
+        >>> [(sample.image.name, sample.forged) for sample in reading.samples], reading.problems
+        ([('1.jpg', True)], ())
     """
     if layout not in _LAYOUTS:
         close = difflib.get_close_matches(layout, LAYOUTS)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(LAYOUTS)}."
-        raise DatasetError(f"There is no layout {layout}; {hint}")
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the layouts are {', '.join(LAYOUTS)}."
+        raise DatasetError(f"Unknown layout {layout}; {hint}")
     found = list(_LAYOUTS[layout].read(root)) if root.is_dir() else []
     if not found:
         raise DatasetError(
-            f"{root} holds nothing in the layout {layout}, which is: {_LAYOUTS[layout].expects}."
+            f"{root} holds no files in the layout {layout}, which is: {_LAYOUTS[layout].expects}."
         )
     samples = [item for item in found if isinstance(item, Sample)]
     problems = [item for item in found if isinstance(item, Problem)]

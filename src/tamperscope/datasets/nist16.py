@@ -8,12 +8,13 @@ WACV Workshops 2019.
     probe/NC2016_0128.jpg
     world/NC2016_3272.jpg
 
-The reference is a table with `|` between the columns; its paths start at the folder of `reference/`.
+The reference is a table with columns separated by `|`. Its paths are relative to the folder that holds
+`reference/`.
 
 Quirks:
 - Masks are black where manipulated.
-- Removal counts as inpainting. A probe that is manipulated in more than one way has no type.
-- Probes that are no target (`IsTarget` is N) are authentic.
+- Removal counts as inpainting. A probe that was manipulated in more than one way has no type.
+- Probes that are not targets (`IsTarget` is N) are authentic.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _sample(row: dict[str, str], base: Path) -> Sample | Problem:
     if row["IsTarget"] != "Y":
         return Sample("nist16", image, None, sources=sources)
     if not row["ProbeMaskFileName"]:
-        return Problem(image, "The reference table names no mask for it.")
+        return Problem(image, "The reference table names no mask for this image.")
     types = [kind for column, kind in _TYPES.items() if row[column] == "Y"]
     return Sample(
         "nist16",

@@ -1,4 +1,4 @@
-"""What a reader of a dataset gives, and what all readers share."""
+"""What the readers of datasets return, and what they share."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tamperscope.images import IMAGE_SUFFIXES
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a file of a dataset."""
+    """A problem with a file of a dataset."""
 
     path: Path
     reason: str
-    """One sentence for the person who can mend it."""
+    """One sentence for the person who can fix it."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was found in a dataset's folder: what can be used, and which files could not."""
+    """What was found in a dataset's folder: the usable samples, and the problems with other files."""
 
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...] = ()
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the image files of a folder, sorted; none when there is no such folder."""
+    """Return the image files of a folder, sorted; an empty list when there is no such folder."""
     return _images(folder.iterdir()) if folder.is_dir() else []
 
 
@@ -38,5 +38,5 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def _images(paths: Iterable[Path]) -> list[Path]:
-    # Archives made on a Mac hold a ._name.png beside each name.png, which is no image.
+    # Archives made on a Mac hold a ._name.png next to each name.png, which is not an image.
     return sorted(p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))

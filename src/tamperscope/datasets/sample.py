@@ -16,28 +16,28 @@ from tamperscope.report import ManipulationType
 
 
 class MaskEncoding(enum.Enum):
-    """Which pixels of a mask file stand for manipulated ones."""
+    """Which pixels of a mask file mark manipulation."""
 
     WHITE = enum.auto()
-    """Those brighter than half: also right for masks that were saved as JPEG."""
+    """Those brighter than half, which is also right for masks that were saved as JPEG."""
     BLACK = enum.auto()
     """Those darker than half."""
     GREEN = enum.auto()
-    """Those more green than red."""
+    """Those with more green than red."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An image and its ground-truth mask; an image without a mask is authentic."""
+    """An image and its ground-truth mask. An image without a mask is authentic."""
 
     set: str
-    """Name of the set it belongs to."""
+    """Name of the set that the image belongs to."""
     image: Path
     mask: Path | None
     type: ManipulationType | None = None
-    """How it was manipulated; None when it is authentic, or when the set does not say."""
+    """How the image was manipulated; None when it is authentic, or when the set does not name a type."""
     sources: tuple[str, ...] = ()
-    """The photos it was made from, as far as the set names them: what a split must keep together."""
+    """The photos that the image was made from, where the set names them. A split must keep them together."""
     mask_encoding: MaskEncoding = MaskEncoding.WHITE
 
     @property
@@ -46,9 +46,9 @@ class Sample:
         return self.mask is not None
 
     def ground_truth(self, height: int, width: int) -> NDArray[np.bool_]:
-        """Return the (height, width) mask, True where manipulated.
+        """Return the mask: (height, width) bool, True where manipulated.
 
-        Raises DatasetError when the mask cannot be read or has another size.
+        Raises DatasetError when the mask file cannot be read or has another size.
         """
         if self.mask is None:
             return np.zeros((height, width), bool)

@@ -1,4 +1,4 @@
-"""Splits that keep every source photo on one side."""
+"""Split samples so that every source photo is in one part only."""
 
 from __future__ import annotations
 
@@ -14,21 +14,36 @@ from tamperscope.errors import SettingsError
 
 
 def split(samples: Iterable[Sample], shares: Mapping[str, float], seed: int) -> dict[str, tuple[Sample, ...]]:
-    """Divide samples into named parts, such as `{"train": 0.8, "validation": 0.1, "test": 0.1}`.
+    """Divide samples into named parts.
 
-    Samples that share a source photo, directly or through other samples, stay together; one that names no
-    source stands alone. Within that, each part gets its share of every manipulation type and of the authentic
-    images, the rarest first (iterative stratification: Sechidis, Tsoumakas and Vlahavas, "On the
-    Stratification of Multi-Label Data", 2011).
+    Samples that share a source photo, directly or through other samples, form a group and stay together. A
+    sample that names no source is a group of its own. Subject to that, each part gets its share of every
+    manipulation type and of the authentic images, the rarest first (iterative stratification: Sechidis,
+    Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data", 2011).
 
-    Splices can tie nearly all photos together (CASIA v2, DEFACTO, forgeries made from a few photos). A group
-    larger than the largest share is therefore cut: its photos are divided, and a sample made from photos of
-    several parts is in none of them.
+    Splices can connect nearly all photos (CASIA v2, DEFACTO, forgeries made from a few photos). A group
+    larger than the largest share is therefore cut: its photos are divided among the parts, and a sample made
+    from photos of several parts is dropped.
 
-    The same samples, shares and seed give the same parts, in whatever order and below whatever folder the
-    samples come.
+    The same samples, shares and seed give the same parts, whatever the order of the samples and the folder of
+    the dataset.
 
-    Raises SettingsError when the shares are not positive or do not add up to 1.
+    Args:
+        samples: The samples to divide.
+        shares: Share of each part by its name, such as `{"train": 0.8, "validation": 0.1, "test": 0.1}`.
+        seed: Seed of every random choice.
+
+    Returns:
+        The samples of each part, by its name.
+
+    Raises:
+        SettingsError: The shares are not positive, or do not add up to 1.
+
+    Example:
+        >>> from pathlib import Path
+        >>> samples = [Sample("set", Path(f"{n}.jpg"), None, sources=(f"photo{n // 2}",)) for n in range(10)]
+        >>> {part: len(members) for part, members in split(samples, {"train": 0.8, "test": 0.2}, 0).items()}
+        {'train': 8, 'test': 2}
     """
     if not shares or min(shares.values()) <= 0 or not math.isclose(sum(shares.values()), 1, abs_tol=1e-6):
         raise SettingsError(f"The shares of a split must be positive and add up to 1, not {dict(shares)}.")
@@ -59,7 +74,7 @@ def split(samples: Iterable[Sample], shares: Mapping[str, float], seed: int) -> 
 
 
 def _groups(samples: list[Sample]) -> list[list[Sample]]:
-    """Return the samples that belong together, found by union-find over their sources."""
+    """Return the groups of samples that share sources, found by union-find."""
     parents: dict[str, str] = {}
 
     def representative(source: str) -> str:
@@ -106,5 +121,5 @@ def _strata(samples: Iterable[Sample]) -> Counter[str]:
 
 
 def _identity(sample: Sample) -> tuple[str, tuple[str, ...], str]:
-    # The last parts of the path come first: where the dataset lies must not decide who is in which part.
+    # The end of the path comes first, so that the location of the dataset does not affect the parts.
     return sample.set, sample.image.parts[-3:], str(sample.image)

@@ -1,4 +1,4 @@
-"""Copy-move: something repeated elsewhere in the same photo."""
+"""Copy-move: a region of a photo is repeated elsewhere in the same photo."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from tamperscope.synthesis.pasting import paste
 from tamperscope.synthesis.recipe import Canvas, Mask, Pixels, Step
 from tamperscope.synthesis.shapes import Cutout
 
+# Share of the canvas that the copied region may cover.
 _LARGEST_SHARE = 0.25
 _PLACES = 24
 
 
 def copy_move(host: Canvas, source: Mask, rng: np.random.Generator) -> Canvas | None:
-    """Copy the `source` area elsewhere, once or several times, none of the copies onto it or one another.
+    """Return `host` with the `source` region copied elsewhere one to three times.
 
-    None when no place is found.
+    `source` is (height, width), True inside the region. A copy overlaps neither the source nor another copy.
+    Return None when the source has hardly any pixels or covers more than a quarter of the canvas, and when
+    there is no place for a copy.
     """
     piece = shapes.cut(host.pixels, source)
     if piece is None or np.count_nonzero(source) > _LARGEST_SHARE * source.size:
@@ -46,9 +49,10 @@ def copy_move(host: Canvas, source: Mask, rng: np.random.Generator) -> Canvas | 
 def _free_place(
     picture: Pixels, copy: Cutout, taken: Mask, rng: np.random.Generator
 ) -> tuple[int, int] | None:
-    """Return (x, y) where the whole copy fits without touching what is taken.
+    """Return the top left corner (x, y) of a place where the whole copy fits outside `taken`.
 
-    Of a few such places it is the one that looks most like the copy's own surroundings.
+    Of up to six such places, the one that looks most like the copy's own surroundings is chosen. Return None
+    when no place is found.
     """
     height, width = taken.shape
     copy_height, copy_width = copy.mask.shape

@@ -1,4 +1,7 @@
-"""Many forgeries, written by several processes: the same files however many, and however often resumed."""
+"""Write many forgeries with several processes.
+
+The files are the same whatever the number of processes, and however often a run was resumed.
+"""
 
 from __future__ import annotations
 
@@ -20,33 +23,42 @@ from tamperscope.synthesis.forgery import Forgery, Mix, forge
 from tamperscope.synthesis.photos import PhotoLibrary
 from tamperscope.synthesis.writing import WRITERS, Record, read_numbers
 
-# Bytes of decoded photos that are kept, by all processes together.
+# Bytes of decoded photos that all processes together keep in memory.
 _MEMORY = 2**31
 
 
 @dataclass(frozen=True)
 class DatasetRecipe:
-    """What a set of forgeries is made of, and how; with a number it settles an image byte for byte."""
+    """What a set of forgeries is made from, and how.
+
+    A recipe and an image's number determine the image byte for byte.
+    """
 
     photos: Path
+    """Folder of authentic photos."""
     object_masks: Path | None
+    """Folder of object masks, as `PhotoLibrary.open` takes it."""
     held_out: bool
+    """Whether to use the held-out photos instead of the others."""
     out: Path
+    """Folder to write to."""
     layout: str
-    """One of `WRITERS`."""
+    """A key of `WRITERS`."""
     keep_compression: bool
+    """Whether to keep the file that the last compression wrote (see `write_folder`)."""
     seed: int
     size: int
+    """Width and height of an image in pixels."""
     mix: Mix
 
     def open_library(self, workers: int = 1) -> PhotoLibrary:
-        """Open the photos for one of `workers` processes."""
+        """Return the photo library for one of `workers` processes, with its share of the memory."""
         return PhotoLibrary.open(
             self.photos, self.object_masks, held_out=self.held_out, memory=_MEMORY // workers
         )
 
     def make(self, library: PhotoLibrary, number: int) -> Forgery:
-        """Make the image of that number."""
+        """Return the image with this number."""
         return forge(library, np.random.default_rng([self.seed, number]), self.size, self.mix)
 
 
@@ -57,16 +69,31 @@ def write_dataset(
     done: Callable[[int], None],
     skip: Callable[[str, str], None],
 ) -> int:
-    """Write images 0 to `count` into `recipe.out`, except those that are already there; returns how many.
+    """Write images 0 to `count - 1` into `recipe.out`, except those that already exist.
 
-    `done` is called with the number of images there, at first and after each; `skip` with the name of each
-    photo that cannot be used, and why.
+    Args:
+        recipe: What to make.
+        count: How many images the finished set has.
+        workers: How many processes make images.
+        done: Called with the number of existing images, once at the start and after each new image.
+        skip: Called with the name of each photo that cannot be used, and the reason.
 
-    Raises PhotosError when nothing can be made of the photos, SettingsError when the folder holds images of
-    another recipe.
+    Returns:
+        The number of images written.
+
+    Raises:
+        PhotosError: No image can be made from the photos.
+        SettingsError: The folder holds images made with another recipe.
+
+    Example:
+        recipe = DatasetRecipe(
+            photos=Path("photos"), object_masks=None, held_out=False, out=Path("forgeries"),
+            layout="folder", keep_compression=True, seed=7, size=512, mix=Mix(),
+        )
+        write_dataset(recipe, count=1000, workers=4, done=print, skip=print)
     """
     library = recipe.open_library(workers)
-    _keep_to_one_order(recipe)
+    _keep_to_one_recipe(recipe)
     log = recipe.out / "forgeries.jsonl"
     present = read_numbers(log)
     missing = [number for number in range(count) if number not in present]
@@ -75,7 +102,7 @@ def write_dataset(
     named: set[str] = set()
     with log.open("a", encoding="utf-8") as lines:
         for record, skipped in _records(recipe, library, missing, workers):
-            # The line comes after the files: what is named is there.
+            # The line is written after the files, so that every file it names exists.
             lines.write(record.to_json() + "\n")
             lines.flush()
             for name, why in skipped.items():
@@ -90,12 +117,12 @@ def write_dataset(
 def _records(
     recipe: DatasetRecipe, library: PhotoLibrary, numbers: Sequence[int], workers: int
 ) -> Iterator[tuple[Record, dict[str, str]]]:
-    """Yield each record in recipe, with the photos that its process has found unusable so far."""
+    """Yield the records in order, each with the photos that its process has found unusable so far."""
     if workers == 1 or len(numbers) < 2:
         _use(recipe, library)
         yield from map(_write_one, numbers)
         return
-    # Spawned, because forking a process that runs threads (OpenCV's, a progress bar's) can deadlock.
+    # Forking a process that runs threads (OpenCV's, a progress bar's) can deadlock, hence "spawn".
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (recipe, workers)) as pool:
         try:
@@ -105,30 +132,30 @@ def _records(
 
 
 def _start_worker(recipe: DatasetRecipe, workers: int) -> None:
-    # Ctrl-C reaches every process; the first one tells the others to stop.
+    # Ctrl-C reaches every process; the parent stops the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _use(recipe, recipe.open_library(workers))
 
 
 def _use(recipe: DatasetRecipe, library: PhotoLibrary) -> None:
-    global _order, _library
+    global _recipe, _library
     cv2.setNumThreads(1)
-    _order, _library = recipe, library
+    _recipe, _library = recipe, library
 
 
 def _write_one(number: int) -> tuple[Record, dict[str, str]]:
-    forgery = _order.make(_library, number)
-    write = WRITERS[_order.layout]
-    record = write(_order.out, number, forgery, keep_compression=_order.keep_compression)
+    forgery = _recipe.make(_library, number)
+    write = WRITERS[_recipe.layout]
+    record = write(_recipe.out, number, forgery, keep_compression=_recipe.keep_compression)
     return record, dict(_library.skipped)
 
 
-_order: DatasetRecipe
+_recipe: DatasetRecipe
 _library: PhotoLibrary
 
 
-def _keep_to_one_order(recipe: DatasetRecipe) -> None:
-    """Note the order in the folder, or compare it with the one that is noted there."""
+def _keep_to_one_recipe(recipe: DatasetRecipe) -> None:
+    """Store the recipe in the folder, or compare it with the one that is stored there."""
     recipe.out.mkdir(parents=True, exist_ok=True)
     note = recipe.out / "synthesis.json"
     settings = {
@@ -144,8 +171,8 @@ def _keep_to_one_order(recipe: DatasetRecipe) -> None:
     if note.exists():
         if json.loads(note.read_text(encoding="utf-8")) != settings:
             raise SettingsError(
-                f"{recipe.out} holds forgeries that were made with other settings (see synthesis.json "
-                "there); choose another folder, or delete it."
+                f"{recipe.out} holds forgeries made with other settings (see its synthesis.json). "
+                "Choose another folder, or delete this one."
             )
         return
     note.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Face manipulation: a face swapped with another one, mixed with it, reshaped, or retouched."""
+"""Face manipulation: a face is swapped with another, morphed with it, reshaped or retouched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tamperscope.synthesis.faces import Face
 from tamperscope.synthesis.pasting import match_colour
 from tamperscope.synthesis.recipe import Canvas, Mask, Pixels, Step
 
-# Where parts of a face are, (right, down) from between the eyes, and how far they reach, in eye distances.
+# For each part of a face: its centres, (right, down) from the point between the eyes, and its radius. All
+# are in eye distances.
 _PARTS: dict[str, tuple[tuple[tuple[float, float], ...], float]] = {
     "eyes": (((-0.5, 0.0), (0.5, 0.0)), 0.42),
     "nose": (((0.0, 0.6),), 0.5),
@@ -25,9 +26,10 @@ _PARTS: dict[str, tuple[tuple[tuple[float, float], ...], float]] = {
 def swap_face(
     host: Canvas, face: Face, donor: Pixels, donor_face: Face, donor_name: str, rng: np.random.Generator
 ) -> Canvas | None:
-    """Put the donor's face over the host's, or mix both (a morph), aligned by the eyes.
+    """Return `host` with the donor's face over its own, or with both faces mixed (a morph).
 
-    None when the face is not wholly within the picture.
+    The faces are aligned by the eyes. Return None when the host's face is not wholly on the canvas, and when
+    the donor's face would have to be enlarged more than twice.
     """
     area = _inner_face(host.mask.shape, face, rng)
     if area is None:
@@ -56,7 +58,10 @@ def swap_face(
 
 
 def reshape_face(host: Canvas, face: Face, rng: np.random.Generator) -> Canvas | None:
-    """Enlarge or shrink eyes, nose, mouth or jaw by a local warp (Gustafsson 1993)."""
+    """Return `host` with eyes, nose, mouth or jaw enlarged or shrunk by a local warp (Gustafsson 1993).
+
+    Return None when less than 32 pixels of the face's width or height are on the canvas.
+    """
     left, top, right, bottom = face.box(host.mask.shape[1], host.mask.shape[0])
     box = np.s_[top:bottom, left:right]
     below = np.ascontiguousarray(host.pixels[box])
@@ -85,7 +90,10 @@ def reshape_face(host: Canvas, face: Face, rng: np.random.Generator) -> Canvas |
 
 
 def retouch_face(host: Canvas, face: Face, rng: np.random.Generator) -> Canvas | None:
-    """Smooth the skin by an edge-preserving filter (Tomasi and Manduchi 1998), not the eyes and the mouth."""
+    """Return `host` with the skin smoothed by an edge-preserving filter (Tomasi and Manduchi 1998).
+
+    The eyes and the mouth are not smoothed. Return None when the face is not wholly on the canvas.
+    """
     area = _inner_face(host.mask.shape, face, rng)
     if area is None:
         return None
@@ -113,7 +121,10 @@ def _changed(host: Canvas, box: tuple[slice, slice], inside: Pixels, mask: Mask,
 
 
 def _aligned(donor: Pixels, donor_face: Face, face: Face, box: tuple[slice, slice]) -> Pixels | None:
-    """Return the donor turned and scaled so that its eyes fall on the host's, for a box of the host."""
+    """Return the donor rotated and scaled so that its eyes fall on the host's, cropped to `box` of the host.
+
+    Return None when that would enlarge the donor more than twice.
+    """
     scale = face.eye_distance / donor_face.eye_distance
     if scale > 2:
         return None
@@ -130,7 +141,7 @@ def _aligned(donor: Pixels, donor_face: Face, face: Face, box: tuple[slice, slic
 
 
 def _inner_face(shape: tuple[int, ...], face: Face, rng: np.random.Generator) -> Mask | None:
-    """Return the oval from the brows to the chin; None where the picture cuts it off."""
+    """Return a mask of the oval from the brows to the chin, or None where the canvas cuts it off."""
     drawing = np.zeros(shape, np.uint8)
     across, down = rng.uniform(0.85, 1.05), rng.uniform(1.1, 1.3)
     cv2.ellipse(drawing, _oval(face.point(0, 0.6), across, down, face), 1, -1)
@@ -141,7 +152,7 @@ def _inner_face(shape: tuple[int, ...], face: Face, rng: np.random.Generator) ->
 def _oval(
     centre: tuple[float, float], across: float, down: float, face: Face
 ) -> tuple[tuple[float, float], tuple[float, float], float]:
-    """Return an ellipse as OpenCV takes it, of half axes in eye distances, tilted like the face."""
+    """Return an ellipse in OpenCV's form, tilted like the face; the half axes are given in eye distances."""
     axis: NDArray[np.float64] = np.subtract(face.right_eye, face.left_eye)
     size = (2 * across * face.eye_distance, 2 * down * face.eye_distance)
     return centre, size, float(np.degrees(np.arctan2(axis[1], axis[0])))

@@ -1,4 +1,4 @@
-"""Where a face is, and where its eyes are."""
+"""Find a face and its eyes."""
 
 from __future__ import annotations
 
@@ -14,31 +14,39 @@ from numpy.typing import NDArray
 
 from tamperscope.synthesis.recipe import Pixels
 
-# Longer side of the picture in which a face is looked for, in pixels.
+# Longer side in pixels of the copy that is searched for faces.
 _SEARCHED_SIDE = 320
+# Side in pixels to which a face is scaled before it is searched for eyes.
 _FACE_SIDE = 160
 
 
 @dataclass(frozen=True)
 class Face:
-    """A frontal face by the centres of its eyes, (x, y) in pixels, the left one in the picture first."""
+    """A frontal face, given by the centres of its eyes: (x, y) in pixels.
+
+    Left and right are as seen in the image.
+    """
 
     left_eye: tuple[float, float]
     right_eye: tuple[float, float]
 
     @property
     def eye_distance(self) -> float:
-        """Distance between the eyes in pixels."""
+        """Distance between the eyes, in pixels."""
         return float(np.hypot(*np.subtract(self.right_eye, self.left_eye)))
 
     def point(self, right: float, down: float) -> tuple[float, float]:
-        """Return a point of the face, given from between the eyes in eye distances along the face's axes."""
+        """Return the (x, y) of a point of the face, in pixels.
+
+        `right` and `down` are relative to the point between the eyes. They are in eye distances, along the
+        face's own axes.
+        """
         axis = np.subtract(self.right_eye, self.left_eye)
         x, y = np.add(self.left_eye, self.right_eye) / 2 + right * axis + down * np.array([-axis[1], axis[0]])
         return float(x), float(y)
 
     def moved(self, scale: float, x: float, y: float) -> Face:
-        """Return the face as it is in a picture that was scaled and then cut at (x, y)."""
+        """Return the face in a copy of the image that was scaled and then cropped at (x, y)."""
         (left_x, left_y), (right_x, right_y) = self.left_eye, self.right_eye
         return Face(
             (left_x * scale - x, left_y * scale - y),
@@ -46,7 +54,7 @@ class Face:
         )
 
     def box(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Return left, top, right and bottom of everything that belongs to the face, within the picture."""
+        """Return left, top, right and bottom of a box around the whole face, clipped to the image."""
         corners = np.array(
             [self.point(x, y) for x, y in ((-1.5, -1.4), (1.5, -1.4), (-1.5, 2.4), (1.5, 2.4))]
         )
@@ -56,10 +64,10 @@ class Face:
 
 
 def find_face(pixels: Pixels) -> Face | None:
-    """Return the largest frontal face of which both eyes are found, or None.
+    """Return the largest frontal face whose eyes are both found, or None.
 
-    Cascades of Haar features (Viola and Jones 2001), on a scaled-down copy: a face is at least an eighth of
-    the picture's longer side.
+    Cascades of Haar features (Viola and Jones 2001) search a scaled-down copy. They find faces of at least an
+    eighth of the image's longer side.
     """
     scale = _SEARCHED_SIDE / max(pixels.shape[:2])
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -93,7 +101,7 @@ def _with_eyes(grey: NDArray[Any], box: NDArray[np.float64]) -> Face | None:
 
 
 def _cascade(name: str) -> Any:
-    # OpenCV's classifiers keep scratch memory: two threads in one of them crash.
+    # OpenCV's classifiers keep scratch memory: two threads that share a classifier crash.
     return _load_cascade(name, threading.get_ident())
 
 

@@ -1,4 +1,4 @@
-"""One training example: a photo, forged or left alone, and everything that is known about it."""
+"""One training example: a photo, forged or left authentic, and everything that is known about it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,27 @@ from tamperscope.synthesis.photos import Photo, PhotoLibrary
 from tamperscope.synthesis.recipe import Canvas, Mask, Pixels, Step, resize_mask
 from tamperscope.synthesis.splicing import Donation, splice
 
-# The picture is edited on a larger canvas where the photo has one, so that it can be scaled and cropped.
+# Side of the canvas on which an image is edited, at most, relative to the final size. Where the photo is
+# large enough, this leaves room to scale and crop.
 _CANVAS = 1.3
-# Most attempts succeed; after so many the photos are to blame.
+# Most attempts succeed. If all of these fail, the photos are the cause.
 _ATTEMPTS = 200
-# Least and largest share of an image that a mask covers: less teaches nothing, more is no local change.
+# Least and largest share of an image that a mask may cover. Less teaches nothing, and more is not a local
+# change.
 _LEAST_SHARE, _LARGEST_SHARE = 0.002, 0.7
-# Mean change of the masked values, 0 to 255, below which there is nothing to find: black copied to black.
+# Least mean change of the masked values, 0 to 255. Below it there is nothing to find, for example where
+# black was copied to black.
 _LEAST_CHANGE = 1.0
-# Whoever copies or removes something has a picture left around it.
+# Largest share of the canvas that a copied or removed object may cover. Real edits leave an image around it.
 _LARGEST_OBJECT = 0.2
 
 
 @dataclass(frozen=True)
 class Mix:
-    """What is made, and how often."""
+    """Which images are made, and how often."""
 
     authentic: float = 0.4
-    """Share of images that are left alone, 0 to 1."""
+    """Share of images that stay authentic, 0 to 1."""
     types: Mapping[ManipulationType, float] = field(
         default_factory=lambda: {
             ManipulationType.SPLICING: 0.5,
@@ -47,39 +50,62 @@ class Mix:
             ManipulationType.FACE: 0.12,
         }
     )
-    """Relative share of each type among the forged ones."""
+    """Relative share of each type among the forged images."""
     fillings: Mapping[str, float] = field(default_factory=lambda: METHODS)
-    """Relative share of each method among the inpainted ones."""
+    """Relative share of each method, a key of `METHODS`, among the inpainted images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Forgery:
-    """An image with its ground truth; `type` is None and the mask empty when it is authentic."""
+    """An image with its ground truth. An authentic image has the `type` None and an empty mask."""
 
     pixels: Pixels
-    """(size, size, 3) RGB."""
+    """(size, size, 3) uint8: RGB, 0 to 255."""
     mask: Mask
-    """(size, size): True where manipulated."""
+    """(size, size) bool: True where manipulated."""
     type: ManipulationType | None
     recipe: tuple[Step, ...]
+    """Every operation, in order."""
     source_mask: Mask | None = None
-    """(size, size): True where the copies of a copy-move were taken from; None for other types."""
+    """(size, size) bool: True where a copy-move took its copies from; None for other types."""
     sources: tuple[str, ...] = ()
-    """Names of the photos it was made from, the host first: what a split must keep together."""
+    """Names of the photos it was made from, the host first. A split must keep them together."""
     data: bytes | None = None
-    """The file that decodes to `pixels` when the last step was a lossy compression, else None."""
+    """The file that decodes to `pixels`, when the last step was a lossy compression; else None."""
     suffix: str = ".png"
-    """How the name of that file ends."""
+    """Suffix of that file's name."""
 
 
 def forge(library: PhotoLibrary, rng: np.random.Generator, size: int, mix: Mix | None = None) -> Forgery:
-    """Make one example of `size` x `size` pixels; the same generator state gives the same bytes.
+    """Return one example; the same generator state gives the same bytes.
 
-    Retries until an attempt succeeds, so the shares of `mix` hold; only face forgeries are left out where the
-    photos show hardly any face.
+    A failed attempt is repeated, so the shares of `mix` hold. The exception is face forgeries: none are made
+    where the photos show hardly any faces.
 
-    Raises PhotosError when no photo is large enough, nothing but face forgeries is wanted of photos without
-    faces, or the photos do not serve: a single one, say, has no donor.
+    Args:
+        library: The photos to make it from.
+        rng: The generator of every random choice.
+        size: Width and height in pixels.
+        mix: Which images are made, and how often; None takes `Mix()`.
+
+    Returns:
+        The image with its mask, type and recipe.
+
+    Raises:
+        PhotosError: No photo is large enough; the mix has only face forgeries, but the photos show hardly any
+            faces; or all attempts failed, for example because a single photo has no donor.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> mix = Mix(authentic=0.0, types={ManipulationType.COPYMOVE: 1.0})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     photo = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+        ...     _ = cv2.imwrite(f"{folder}/photo.png", photo)
+        ...     library = PhotoLibrary.open(Path(folder))
+        ...     forgery = forge(library, np.random.default_rng(7), size=64, mix=mix)
+        >>> forgery.type.value, forgery.pixels.shape, forgery.sources
+        ('copymove', (64, 64, 3), ('photo.png',))
     """
     mix = mix or Mix()
     types = {
@@ -88,13 +114,13 @@ def forge(library: PhotoLibrary, rng: np.random.Generator, size: int, mix: Mix |
         if kind is not ManipulationType.FACE or library.shows_faces(size)
     }
     if not types:
-        raise PhotosError(f"There are hardly any faces in the photos that allow {size} pixels.")
+        raise PhotosError(f"The photos that are large enough for {size} pixels show hardly any faces.")
     shares = np.array(list(types.values()))
     kind = list(types)[rng.choice(len(types), p=shares / shares.sum())]
     authentic = bool(rng.random() < mix.authentic)
     for _ in range(_ATTEMPTS):
-        # An authentic image has the host that a forgery of some type would have had: what a picture shows
-        # must not tell whether it is forged.
+        # An authentic image gets the host that a forgery of this type would have had, so that the content
+        # of an image does not reveal whether it is forged.
         photo = library.face_host(rng, size) if kind is ManipulationType.FACE else library.host(rng, size)
         if photo is None:
             continue
@@ -102,17 +128,35 @@ def forge(library: PhotoLibrary, rng: np.random.Generator, size: int, mix: Mix |
         if example is not None:
             return example
     raise PhotosError(
-        f"In {_ATTEMPTS} attempts no {kind.value} came about with these photos; give more of them."
+        f"No {kind.value} forgery of these photos succeeded in {_ATTEMPTS} attempts. Add more photos."
     )
 
 
 def stream(
     library: PhotoLibrary, seed: int, size: int, mix: Mix | None = None, *, start: int = 0, step: int = 1
 ) -> Iterator[Forgery]:
-    """Yield examples number `start`, `start + step`, ... for ever.
+    """Yield examples without end: number `start`, `start + step`, and so on.
 
-    Each depends on the seed and its number alone, so several workers with their own `start` and a common
-    `step` make together what one makes alone.
+    An example depends only on the seed and its number. Several workers with a common `step`, each with its
+    own `start`, therefore make the same examples as a single worker.
+
+    Args:
+        library: The photos to make them from.
+        seed: Seed of every random choice.
+        size: Width and height in pixels.
+        mix: Which images are made, and how often; None takes `Mix()`.
+        start: Number of the first example.
+        step: Difference between the numbers of consecutive examples.
+
+    Yields:
+        The examples, as `forge` returns them.
+
+    Raises:
+        PhotosError: The photos cannot be used, as for `forge`.
+
+    Example:
+        for forgery in itertools.islice(stream(library, seed=7, size=256), 1000):
+            train(forgery.pixels, forgery.mask)
     """
     for number in itertools.count(start, step):
         yield forge(library, np.random.default_rng([seed, number]), size, mix)
@@ -153,14 +197,14 @@ def _attempt(
 
 
 def _change(before: Canvas, after: Canvas) -> float:
-    """Return the mean absolute change of the values under the mask."""
+    """Return the mean absolute change of the masked values, 0 to 255."""
     difference = cv2.absdiff(before.pixels, after.pixels)
     return float(np.mean(cv2.mean(difference, after.mask.astype(np.uint8))[:3]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """A square crop of a photo at some scale, with what was found in it."""
+    """A square crop of a scaled photo, with the object and the face that were found in it."""
 
     picture: Canvas
     photo: Photo
@@ -171,7 +215,10 @@ class _Scene:
 def _scene(
     library: PhotoLibrary, photo: Photo, host_for: ManipulationType, rng: np.random.Generator, size: int
 ) -> _Scene | None:
-    """Scale and crop a photo; the crop holds the face or an object where the manipulation needs one."""
+    """Return a scaled and cropped photo, or None when the photo cannot be decoded.
+
+    The crop shows a face or an object where the manipulation needs one.
+    """
     pixels = library.pixels(photo)
     if pixels is None:
         return None
@@ -186,7 +233,7 @@ def _scene(
     scale = max(1.0 if native else float(np.exp(rng.uniform(np.log(min(smallest, 1)), 0))), smallest)
     scaled_height, scaled_width = (max(round(side * scale), canvas) for side in (height, width))
     x, y = _anchor(object_mask, face) or (rng.uniform(0, width), rng.uniform(0, height))
-    # Cropping on the JPEG grid keeps the photo's own blocks aligned, as an untouched file has them.
+    # A crop on the JPEG grid keeps the photo's own blocks aligned, as in an untouched file.
     grid = 8 if rng.random() < 0.6 else 1
     left, top = (
         int(np.clip(centre * scale - canvas * rng.uniform(0.35, 0.65), 0, side - canvas)) // grid * grid
@@ -210,7 +257,7 @@ def _scene(
 
 
 def _anchor(object_mask: Mask | None, face: Face | None) -> tuple[float, float] | None:
-    """Return (x, y) of what the crop is to show, if anything in particular."""
+    """Return the (x, y) of the face or the object that the crop must show, or None."""
     if face is not None:
         return face.point(0, 0.5)
     if object_mask is None:
@@ -228,26 +275,26 @@ def _edit(
         return _edit_face(library, host, rng)
     if kind is ManipulationType.INPAINTING:
         return _remove(host, mix, rng)
-    return copy_move(host.picture, shapes.cut_by_hand(_area(host, rng), rng), rng)
+    return copy_move(host.picture, shapes.cut_by_hand(_region(host, rng), rng), rng)
 
 
 def _remove(host: _Scene, mix: Mix, rng: np.random.Generator) -> Canvas | None:
     shares = np.array(list(mix.fillings.values()))
     method = list(mix.fillings)[rng.choice(len(shares), p=shares / shares.sum())]
-    # Whoever removes an object selects a little more than the object.
-    hole = shapes.dilate(_area(host, rng), int(rng.integers(2, 6)))
+    # People who remove an object select a little more than the object.
+    hole = shapes.dilate(_region(host, rng), int(rng.integers(2, 6)))
     if not fits(hole, method):
         hole = shapes.brush_stroke(hole.shape, rng)
     return inpaint(host.picture, hole, rng, method)
 
 
-def _area(host: _Scene, rng: np.random.Generator) -> Mask:
-    """Return the object that was found in the scene, if it leaves a picture around it, or a drawn shape."""
-    area = host.object_mask
-    if area is None or not 200 <= np.count_nonzero(area) <= _LARGEST_OBJECT * area.size:
+def _region(host: _Scene, rng: np.random.Generator) -> Mask:
+    """Return the object that was found in the scene if its size is suitable, else a drawn shape."""
+    region = host.object_mask
+    if region is None or not 200 <= np.count_nonzero(region) <= _LARGEST_OBJECT * region.size:
         share = float(np.clip(rng.lognormal(np.log(0.025), 0.8), 0.004, 0.2))
         return shapes.drawn_shape(host.picture.mask.shape, share, rng)
-    return area
+    return region
 
 
 def _splice_several(library: PhotoLibrary, host: _Scene, rng: np.random.Generator) -> Canvas | None:
@@ -277,7 +324,10 @@ def _edit_face(library: PhotoLibrary, host: _Scene, rng: np.random.Generator) ->
 
 
 def _donation(library: PhotoLibrary, host: Photo, rng: np.random.Generator) -> Donation | None:
-    """Cut something out of another photo, with that photo's own history."""
+    """Return something cut out of another photo, with that photo's own history.
+
+    Return None when no other photo can be used, and when hardly anything was cut out.
+    """
     donor = library.donor(host, rng, with_objects=bool(rng.random() < 0.5))
     donor = donor or library.donor(host, rng)
     pixels = library.pixels(donor) if donor else None
@@ -286,7 +336,8 @@ def _donation(library: PhotoLibrary, host: Photo, rng: np.random.Generator) -> D
     height, width = pixels.shape[:2]
     found = choose_object(library, donor, rng) if rng.random() < 0.85 else None
     mask, found_by = found or (shapes.drawn_shape((height, width), rng.uniform(0.02, 0.15), rng), "drawing")
-    # Rounded to the JPEG grid, so that the donor's own blocks stay aligned with those of its next life.
+    # The box is rounded to the JPEG grid, so that the donor's own blocks align with those of its next
+    # compression.
     rows, columns = (slice(side.start // 8 * 8, side.stop) for side in shapes.bounding_box(mask, 16))
     around, mask = np.ascontiguousarray(pixels[rows, columns]), mask[rows, columns]
     around, _ = laundering.first_life(around, library.quantisation_tables, rng)

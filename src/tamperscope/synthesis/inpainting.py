@@ -1,4 +1,4 @@
-"""Inpainting: an area removed and filled from its surroundings."""
+"""Inpainting: a region is removed and filled from its surroundings."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from tamperscope.synthesis import patchmatch, shapes
 from tamperscope.synthesis.recipe import Canvas, Mask, Pixels, Step
 
 METHODS: Mapping[str, float] = {"exemplar": 0.35, "stamp": 0.35, "diffusion": 0.25, "smooth": 0.05}
-"""How areas are filled, and how often; smooth fills are rare, or "smooth" would come to mean "removed"."""
+"""Relative share of each method of filling a hole.
 
-# Pixels from the rim to the middle. In a wider hole these show: they are for wires, scratches, small things.
+Smooth fills are rare: otherwise a network would learn that a smooth region is a removed one.
+"""
+
+# Largest distance in pixels from the rim to the middle of a hole. In a wider hole these methods are
+# obvious: they are meant for wires, scratches and small objects.
 _SMOOTH_METHODS, _SMOOTH_RADIUS = ("diffusion", "smooth"), 18.0
-# Pixels; filling more from patches takes seconds.
+# Pixels. Filling a larger hole from patches takes seconds.
 _EXEMPLAR_AREA = 20_000
 _STAMP_TRIES = 120
-# Of the picture; more is not a local change.
+# Share of the image. A larger hole is not a local change.
 _LARGEST_SHARE = 0.25
-# Pixels around a hole that fillings are taken from or fitted to.
+# Pixels around a hole that a filling is taken from or fitted to.
 _CONTEXT = 64
 
 
 def fits(hole: Mask, method: str) -> bool:
-    """Return whether a hole is one that somebody would fill by this method of `METHODS`."""
+    """Return whether people would fill this (height, width) hole by `method`, one of `METHODS`."""
     area = np.count_nonzero(hole)
     if method == "exemplar" and area > _EXEMPLAR_AREA:
         return False
@@ -39,7 +43,10 @@ def fits(hole: Mask, method: str) -> bool:
 
 
 def inpaint(host: Canvas, hole: Mask, rng: np.random.Generator, method: str) -> Canvas | None:
-    """Fill `hole` by one of `METHODS` as if nothing had been there; None when no filling is found for it."""
+    """Return `host` with a hole filled by `method`, one of `METHODS`, as if nothing had been there.
+
+    `hole` is (height, width), True where to fill. Return None when no filling is found.
+    """
     fill = {"exemplar": _exemplar, "stamp": _stamp, "diffusion": _diffusion, "smooth": _smooth}[method]
     filled = fill(host.pixels, hole, rng)
     if filled is None:
@@ -53,7 +60,7 @@ _Filled = tuple[Pixels, dict[str, Any]]
 
 
 def _exemplar(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled | None:
-    """Fill with patches from around the hole."""
+    """Fill the hole with patches from around it."""
     box = shapes.bounding_box(hole, _CONTEXT)
     filled = patchmatch.fill(host[box], hole[box], rng)
     if filled is None:
@@ -65,9 +72,10 @@ def _exemplar(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled | N
 
 
 def _stamp(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled | None:
-    """Fill with other places of the photo, as with a clone stamp: in one to three bands with a shift each.
+    """Fill the hole from other places of the photo, as a clone stamp does.
 
-    Each band comes from the shift, among random ones, whose surroundings fit best.
+    The hole is filled in one to three bands. Each band is copied with a shift of its own: among random
+    shifts, the one whose surroundings fit best.
     """
     rows, columns = shapes.bounding_box(hole, 0)
     extent = rows.stop - rows.start, columns.stop - columns.start
@@ -99,7 +107,7 @@ def _stamp(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled | None
 
 
 def _diffusion(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled:
-    """Fill by Telea (2004) or Navier-Stokes (Bertalmio et al. 2001), mostly with grain put back."""
+    """Fill by Telea (2004) or Navier-Stokes (Bertalmio et al. 2001), usually with grain added back."""
     name, flag = (("telea", cv2.INPAINT_TELEA), ("navier-stokes", cv2.INPAINT_NS))[int(rng.integers(2))]
     box = shapes.bounding_box(hole, _CONTEXT)
     filled = cv2.inpaint(
@@ -113,7 +121,7 @@ def _diffusion(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled:
 
 
 def _smooth(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled:
-    """Fill with a blur of the surroundings, as a soft brush does, and the surroundings' grain."""
+    """Fill with a blur of the surroundings, as a soft brush does, and add the grain of the surroundings."""
     box = shapes.bounding_box(hole, _CONTEXT)
     known = (~hole[box]).astype(np.float32)
     sigma = float(rng.uniform(6, 16))
@@ -128,14 +136,17 @@ def _smooth(host: Pixels, hole: Mask, rng: np.random.Generator) -> _Filled:
 def _grain(
     host: Pixels, hole: Mask, box: tuple[slice, slice], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return the fine detail of a place nearby that fits the hole's surroundings, for the box."""
+    """Return grain for `box`: the fine detail of another place that fits the hole's surroundings.
+
+    The result is (height, width, 3) float32, with a mean near 0, in units of 8-bit values.
+    """
     shift = _best_shift(host, hole, hole, rng) or (0, 0)
     source = _shifted(host, box, shift)
     return np.asarray(source - cv2.GaussianBlur(source.astype(np.float32), (0, 0), 1.5))
 
 
 def _shifted(host: Pixels, box: tuple[slice, slice], shift: tuple[int, int]) -> Pixels:
-    """Return the box of the picture moved by (down, right); beyond its borders the picture is mirrored."""
+    """Return `box` of the image moved by (down, right); the image is mirrored beyond its borders."""
     height, width = host.shape[:2]
     rows = _mirrored(np.arange(box[0].start, box[0].stop) - shift[0], height)
     columns = _mirrored(np.arange(box[1].start, box[1].stop) - shift[1], width)
@@ -148,7 +159,10 @@ def _mirrored(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
 
 
 def _best_shift(host: Pixels, part: Mask, hole: Mask, rng: np.random.Generator) -> tuple[int, int] | None:
-    """Find the (down, right) whose pixels agree best with the rim of `part`, none of them from the hole."""
+    """Return the shift (down, right) whose pixels agree best with the rim of `part`, or None.
+
+    The shift copies no pixel from the hole to the inside of `part`.
+    """
     height, width = part.shape
     box = shapes.bounding_box(part, 4)
     inside = part[box]

@@ -1,7 +1,8 @@
-"""What happens to pictures besides forgery: focus, scaling, compression, noise, blur, contrast.
+"""What happens to an image besides forgery: focus, scaling, compression, noise, blur and contrast.
 
-Authentic and forged pictures go through the same functions, so that history alone never gives the answer
-away. A change takes (height, width, 3) RGB and returns the changed picture and what it did.
+Authentic and forged images go through the same functions, so that an image's history alone never reveals
+whether it is forged. A change takes (height, width, 3) uint8 RGB and returns the changed image and the
+step.
 """
 
 from __future__ import annotations
@@ -30,26 +31,30 @@ _PHOTOSHOP = {name: tables for name, tables in presets.items() if name not in ("
 
 @dataclass(frozen=True)
 class QuantisationTables:
-    """A JPEG's tables for brightness and, if there is a second one, for colour, 64 steps each."""
+    """A JPEG's quantisation tables."""
 
     tables: tuple[tuple[int, ...], ...]
+    """One for luminance and, if there is a second one, one for chrominance; 64 steps each."""
 
 
 @dataclass(frozen=True, eq=False)
 class Publication:
-    """A picture as it was last saved."""
+    """An image as it was last saved."""
 
     picture: Canvas
     data: bytes | None
-    """The file whose decoded pixels the picture has; None when nothing was lost in saving."""
+    """The file that decodes to the pixels of `picture`; None when saving was lossless."""
     suffix: str
-    """How the file's name ends: .jpg, .webp or .png."""
+    """Suffix of the file's name: .jpg, .webp or .png."""
 
 
 def first_life(
     pixels: Pixels, cameras: Sequence[QuantisationTables], rng: np.random.Generator
 ) -> tuple[Pixels, list[Step]]:
-    """What a picture went through before anybody edited it: rarely defocus, mostly one compression."""
+    """Return an image as it was before editing, and the steps it went through.
+
+    Few images are defocused, and most are compressed once.
+    """
     steps: list[Step] = []
     if rng.random() < 0.12:
         pixels, step = shallow_focus(pixels, rng)
@@ -63,10 +68,10 @@ def first_life(
 def publish(
     picture: Canvas, cameras: Sequence[QuantisationTables], rng: np.random.Generator, size: int
 ) -> Publication:
-    """What a picture goes through after editing, until it lies there as a file of `size` x `size` pixels.
+    """Return an edited image as it is published: a file of `size` x `size` pixels.
 
-    Light changes to the whole at times; then it is saved, scaled and saved, saved again and again, sent
-    through a social network, or photographed off the screen by a screenshot.
+    Some images are first changed lightly as a whole. An image is then saved, scaled and saved, saved
+    repeatedly, sent through a social network, or captured as a screenshot.
     """
     for probability, change in _CHANGES:
         if rng.random() < probability:
@@ -85,11 +90,12 @@ def publish(
             picture = _compressed(picture, any_encoder(rng, cameras, (60, 98)), _shift(rng, 0.5))
         return _save(picture, cameras, rng)
     if route == "social network":
-        # Facebook, Twitter and the like: scaled to a largest side, then saved at one moderate quality.
+        # Facebook, Twitter and similar networks scale to a largest side, then save at a moderate quality.
         picture = _compressed(picture, any_encoder(rng, cameras, (85, 98)), (0, 0))
         picture = _framed(_scaled(picture, rng, size, 1.0, 1.12), rng, size)
         return _jpeg_file(picture, Encoder(quality=int(rng.integers(70, 87)), subsampling="4:2:0"))
-    # A screenshot: shown at another scale, the grid of blocks anywhere, kept without loss or saved once more.
+    # A screenshot shows the image at another scale, with the block grid anywhere. It is stored losslessly
+    # or saved once more.
     if rng.random() < 0.6:
         picture = _compressed(picture, any_encoder(rng, cameras, (60, 98)), (0, 0))
     picture = _framed(_scaled(picture, rng, size, *_FREE_SCALE), rng, size)
@@ -98,13 +104,13 @@ def publish(
 
 @dataclass(frozen=True)
 class Encoder:
-    """The settings of a JPEG encoder: libjpeg's tables at a quality, or the tables of other software."""
+    """The settings of a JPEG encoder: libjpeg's tables at some quality, or the tables of other software."""
 
     quality: int | None = None
     """1 to 100, for the tables of ITU-T T.81 Annex K as libjpeg scales them; None for other tables."""
     subsampling: str = "4:2:0"
     preset: str | None = None
-    """One of Photoshop's settings, by Pillow's name for it."""
+    """Pillow's name of a Photoshop setting."""
     tables: QuantisationTables | None = None
 
     def encode(self, pixels: Pixels) -> bytes:
@@ -124,7 +130,10 @@ class Encoder:
 def any_encoder(
     rng: np.random.Generator, cameras: Sequence[QuantisationTables], qualities: tuple[int, int]
 ) -> Encoder:
-    """Choose an encoder: libjpeg within `qualities` mostly, Photoshop, or what one of `cameras` has."""
+    """Choose an encoder: mostly libjpeg, otherwise Photoshop or the tables of one of `cameras`.
+
+    `qualities` are libjpeg's lowest and highest quality, both included.
+    """
     subsampling = str(rng.choice(_SUBSAMPLINGS, p=[0.55, 0.35, 0.1]))
     kind = rng.choice(["libjpeg", "photoshop", "camera"], p=[0.6, 0.2, 0.2])
     if kind == "photoshop":
@@ -135,9 +144,9 @@ def any_encoder(
 
 
 def jpeg(pixels: Pixels, encoder: Encoder, *, shift: tuple[int, int] = (0, 0)) -> tuple[Pixels, bytes, Step]:
-    """Compress once; `shift` (down, right) moves the 8x8 grid off the picture's corner.
+    """Compress an image once, and return the decoded pixels, the file and the step.
 
-    Returns the decoded picture, the file, and the step.
+    `shift` (down, right), in pixels, moves the 8x8 grid off the image's corner.
     """
     top, left = shift
     if top or left:
@@ -148,7 +157,7 @@ def jpeg(pixels: Pixels, encoder: Encoder, *, shift: tuple[int, int] = (0, 0)) -
 
 
 def contrast(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
-    """Change contrast, brightness and gamma of the whole picture; sometimes until its lights burn out."""
+    """Change contrast, brightness and gamma of the whole image, sometimes until the highlights clip."""
     gain = float(rng.uniform(0.85, 1.2) if rng.random() < 0.8 else rng.uniform(1.2, 1.7))
     offset, gamma = float(rng.uniform(-15, 15)), float(rng.uniform(0.8, 1.25))
     levels = np.clip((np.arange(256) / 255) ** gamma * 255 * gain + offset, 0, 255).astype(np.uint8)
@@ -157,13 +166,13 @@ def contrast(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
 
 
 def blur(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
-    """Blur the whole picture slightly."""
+    """Blur the whole image slightly."""
     sigma = float(rng.uniform(0.3, 1.0))
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8), Step("blur", {"sigma": sigma})
 
 
 def sharpen(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
-    """Unsharp-mask the whole picture."""
+    """Sharpen the whole image by unsharp masking."""
     sigma, amount = float(rng.uniform(0.6, 2.0)), float(rng.uniform(0.3, 1.5))
     blurred = cv2.GaussianBlur(pixels, (0, 0), sigma)
     sharpened = cv2.addWeighted(pixels, 1 + amount, blurred, -amount, 0)
@@ -171,14 +180,14 @@ def sharpen(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
 
 
 def noise(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
-    """Add white Gaussian noise to the whole picture."""
+    """Add white Gaussian noise to the whole image."""
     sigma = float(rng.uniform(1.0, 5.0))
     noisy = pixels + np.float32(sigma) * rng.standard_normal(pixels.shape, np.float32)
     return np.rint(np.clip(noisy, 0, 255)).astype(np.uint8), Step("noise", {"sigma": sigma})
 
 
 def shallow_focus(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Step]:
-    """Put a part of the scene out of focus, with a soft transition, as a lens with a wide aperture does."""
+    """Put part of the scene out of focus, with a soft transition, as a lens with a wide aperture does."""
     height, width = pixels.shape[:2]
     sigma, slope = float(rng.uniform(1.0, 5.0)), float(rng.uniform(3, 15))
     centre, radius = rng.uniform(0.2, 0.8, 2) * (width, height), rng.uniform(0.2, 0.5) * max(height, width)
@@ -195,9 +204,9 @@ def shallow_focus(pixels: Pixels, rng: np.random.Generator) -> tuple[Pixels, Ste
 
 
 def choose_kernel(rng: np.random.Generator, *, shrinking: bool) -> tuple[str, int]:
-    """Choose one of the usual resampling kernels: its name, and OpenCV's number for it."""
+    """Choose a common resampling kernel, and return its name and OpenCV's number for it."""
     names = ["bilinear", "bicubic", "area"] if shrinking else ["bilinear", "bicubic"]
-    # Lanczos is ten times slower than the others, hence rare.
+    # Lanczos is ten times slower than the others, so it is rare.
     name = "lanczos" if rng.random() < 0.08 else str(rng.choice(names))
     return name, _KERNELS[name]
 
@@ -205,10 +214,11 @@ def choose_kernel(rng: np.random.Generator, *, shrinking: bool) -> tuple[str, in
 _Change = Callable[[Pixels, np.random.Generator], tuple[Pixels, Step]]
 _CHANGES: tuple[tuple[float, _Change], ...] = ((0.15, contrast), (0.06, blur), (0.08, sharpen), (0.06, noise))
 _GRID = 8
-# Most who forge do not crop, so that the host's blocks lie on the grid of the file to be. Here every picture
-# is cut to size; cut on the grid, it is as if it had never been.
+# Share of images that are cropped on the grid. Most forgers do not crop, so the host's blocks lie on the
+# grid of the final file. Here every image is cropped to size, but a crop on the grid looks as if there had
+# been none.
 _UNCROPPED = 0.75
-# Of a picture's side, relative to the size of the file to be: what "scale" and a screenshot make of it.
+# Least and largest side that "scale" and a screenshot scale an image to, relative to its final size.
 _FREE_SCALE = (1.0, 1.3)
 
 
@@ -220,14 +230,17 @@ def _scaled(picture: Canvas, rng: np.random.Generator, size: int, least: float, 
 
 
 def _framed(picture: Canvas, rng: np.random.Generator, size: int) -> Canvas:
-    """Crop to the final size, so that what was manipulated is seen, and mostly where it came from."""
+    """Crop to the final size, so that the manipulated region is visible.
+
+    Usually the region that a copy-move copied is visible too.
+    """
     side = picture.mask.shape[0]
     shown = picture.mask if picture.source_mask is None else picture.mask | picture.source_mask
     place = []
     for axis in (1, 0):
         occupied = np.flatnonzero(shown.any(axis))
         first, last = (int(occupied[0]), int(occupied[-1]) + 1) if len(occupied) else (0, side)
-        # A window that holds all of it where that fits, one that overlaps with its middle otherwise.
+        # The crop holds all of it where it fits, and otherwise overlaps its middle.
         least, most = max(last - size, 0), min(first, side - size)
         if least > most:
             least = most = int(np.clip((first + last - size) // 2, 0, side - size))

@@ -1,4 +1,4 @@
-"""What people cut out of a photo or remove from it: annotated objects, and segments that look like one."""
+"""Objects to cut out of a photo or to remove from it: annotated ones, and segments that look like one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from tamperscope.synthesis.segments import LARGEST_SHARE, grow_superpixels
 
 
 def choose_object(library: PhotoLibrary, photo: Photo, rng: np.random.Generator) -> tuple[Mask, str] | None:
-    """Choose something in `photo`: its (height, width) mask, and how it was found; None when nothing is.
+    """Choose an object in `photo`: return its (height, width) mask and how it was found, or None.
 
-    An annotated object where there is one, else the foreground or a few superpixels.
+    An annotated object is usually chosen where the photo has one, otherwise the foreground or a few
+    superpixels.
     """
     pixels = library.pixels(photo)
     if pixels is None:

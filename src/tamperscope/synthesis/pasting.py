@@ -1,4 +1,4 @@
-"""Putting a cutout into a picture the way an editor does: fitted in colour and light, with a worked edge."""
+"""Paste a cutout into an image as an editor would: with fitted colour and light, and a treated edge."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tamperscope.synthesis.shapes import Cutout
 def paste(
     canvas: Pixels, piece: Cutout, x: int, y: int, rng: np.random.Generator, *, fit: bool
 ) -> tuple[Pixels, Mask, Step] | None:
-    """Put `piece` with its top left corner at (x, y); returns the picture, the pasted area and what was done.
+    """Paste `piece` with its top left corner at (x, y); return the image, the mask of the piece and the step.
 
-    `fit` allows colour, lighting and gradients to be fitted to the surroundings, which a piece of the same
-    picture does not need. None when hardly anything of the piece lies on the canvas.
+    With `fit`, colour, lighting and gradients may be fitted to the surroundings. A piece of the same image
+    does not need that. Return None when hardly any of the piece lies on the canvas.
     """
     height, width = canvas.shape[:2]
     part = shapes.visible_part(piece, height, width, x, y)
@@ -55,13 +55,16 @@ _EDGES = {True: (0.2, 0.55, 0.17, 0.08), False: (0.3, 0.55, 0.15, 0.0)}
 
 
 def match_colour(layer: Pixels, mask: Mask, reference: Pixels, strength: float) -> Pixels:
-    """Move the masked area's colour statistics towards the reference's (Reinhard et al. 2001, in CIELAB)."""
+    """Move the masked region's colour statistics towards the reference's (Reinhard et al. 2001, in CIELAB).
+
+    `strength` is 0 to 1.
+    """
     lab = cv2.cvtColor(layer, cv2.COLOR_RGB2LAB)
     mean, deviation = cv2.meanStdDev(lab, mask=mask.astype(np.uint8))
     wanted = cv2.cvtColor(np.ascontiguousarray(reference), cv2.COLOR_RGB2LAB)
     wanted_mean, wanted_deviation = cv2.meanStdDev(wanted)
     gain = 1 + strength * (np.clip((wanted_deviation + 1) / (deviation + 1), 0.7, 1.4) - 1)
-    # A white thing stays white and a black one black: only so far does an editor go.
+    # A white object stays white and a black one black: an editor does not shift colours further.
     reach = np.array([[40.0], [12.0], [12.0]])
     shift = np.clip(strength * (wanted_mean - mean), -reach, reach)
     levels = np.clip(np.rint((np.arange(256) - mean) * gain + mean + shift), 0, 255).astype(np.uint8)
@@ -70,7 +73,10 @@ def match_colour(layer: Pixels, mask: Mask, reference: Pixels, strength: float) 
 
 
 def match_lighting(layer: Pixels, mask: Mask, reference: Pixels, strength: float) -> Pixels:
-    """Shade the layer by a linear gradient, so that its light falls from where the reference's does."""
+    """Shade the layer by a linear gradient, so that its light comes from the same side as the reference's.
+
+    `strength` is 0 to 1.
+    """
     wanted = _brightness_plane(reference, np.ones(mask.shape, bool))
     present = _brightness_plane(layer, mask)
     gain = np.clip(wanted / wanted.mean() / (present / present.mean()), 0.6, 1.6) ** strength
@@ -79,7 +85,10 @@ def match_lighting(layer: Pixels, mask: Mask, reference: Pixels, strength: float
 
 
 def _brightness_plane(pixels: Pixels, mask: Mask) -> NDArray[np.float64]:
-    """Return the plane that fits the masked area's brightness best, at 16 x 16 points; at least 8."""
+    """Return the plane that best fits the masked region's brightness.
+
+    The result is (16, 16) float64, in units of 8-bit values, and at least 8.
+    """
     brightness = cv2.resize(pixels.max(2), (16, 16), interpolation=cv2.INTER_AREA).ravel()
     weight = cv2.resize(mask.astype(np.float32), (16, 16), interpolation=cv2.INTER_AREA).ravel()
     ys, xs = (axis.ravel() for axis in np.indices((16, 16)) / 15)

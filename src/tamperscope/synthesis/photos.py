@@ -25,38 +25,45 @@ from tamperscope.synthesis.segments import find_foreground
 
 _Item = TypeVar("_Item")
 
-# Nothing can be cut out of less.
+# Shorter side in pixels. Nothing can be cut out of a smaller photo.
 _SMALLEST_SIDE = 64
-# A host is enlarged by no more than this.
+# A host is enlarged by this factor at most.
 _LARGEST_ENLARGEMENT = 1.3
-# Photos, evenly spread, of which one must show a face, or face forgeries are not made at all.
+# Photos that are searched for a face, evenly spread. If none shows one, no face forgeries are made.
 _FACE_SAMPLE = 200
-# Photos drawn in search of a face, or of another thing that a donor must have.
+# Photos that are drawn to find one with a face, or with another property that a donor must have.
 _TRIES = 400
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One authentic photo; photos of one `collection` share their source, and often their history."""
+    """One authentic photo. Photos of one `collection` share their source, and often their history."""
 
     path: Path
     name: str
-    """Its path within the library."""
+    """Path relative to the root of the library."""
     collection: str
     short_side: int
-    """Of width and height the smaller one, in pixels."""
+    """The smaller of width and height, in pixels."""
     object_masks: tuple[Path, ...] = ()
+    """One file per annotated object, white inside it."""
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoLibrary:
-    """Photos in folders, one folder per collection, split by photo into a training and a held-out part."""
+    """The photos below a folder, or the training or held-out part of them.
+
+    Each folder is a collection.
+    """
 
     photos: tuple[Photo, ...]
     quantisation_tables: tuple[QuantisationTables, ...]
-    """The distinct tables of the JPEG files among the photos: those of real cameras and real software."""
+    """The distinct tables of the JPEG files among the photos, written by real cameras and real software."""
     skipped: dict[str, str]
-    """Photos that cannot be used, by name, and why; damaged ones are noticed only when they are drawn."""
+    """For each photo that cannot be used, by name, the reason.
+
+    A damaged photo is noticed only when it is drawn.
+    """
     _decoded: _DecodedPhotos
     _collections: dict[str, tuple[Photo, ...]]
     _hosts: dict[int, tuple[tuple[Photo, ...], ...]] = field(default_factory=dict)
@@ -73,14 +80,31 @@ class PhotoLibrary:
         held_out: bool | None = False,
         memory: int = 2**30,
     ) -> PhotoLibrary:
-        """Open a folder of photos, or of folders of photos at any depth: each folder is a collection.
+        """Open a folder of photos, or of folders of photos at any depth. Each folder is a collection.
 
-        The last tenth of each collection by name is held out: neighbours in name are often near-duplicates,
-        and a contiguous cut keeps them on one side; `held_out` None takes all photos. `object_masks` has the
-        same folders, with `<photo>*.png`, white inside an object. Decoded photos are kept in up to `memory`
-        bytes.
+        The last tenth of each collection, sorted by name, is held out. Photos with neighbouring names are
+        often near-duplicates, and a contiguous cut keeps most of them on the same side.
 
-        Raises PhotosError when there is no photo.
+        Args:
+            root: The folder.
+            object_masks: A folder with the same subfolders. They hold `<photo>.png` or `<photo>__*.png`,
+                white inside an object.
+            held_out: False takes the photos that are not held out, True the held-out ones, None all of them.
+            memory: How many bytes of decoded photos are kept.
+
+        Returns:
+            The library. Photos that cannot be used are in its `skipped`.
+
+        Raises:
+            PhotosError: There is no photo.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     PIL.Image.new("RGB", (160, 120)).save(f"{folder}/lake.png")
+            ...     library = PhotoLibrary.open(Path(folder))
+            >>> library.photos[0].name, library.photos[0].short_side
+            ('lake.png', 120)
         """
         files: dict[Path, list[Path]] = defaultdict(list)
         for path in sorted(root.rglob("*")):
@@ -100,7 +124,7 @@ class PhotoLibrary:
                         short_side = min(picture.size)
                         quantisation = getattr(picture, "quantization", {})
                 except (OSError, ValueError, PIL.Image.DecompressionBombError):
-                    skipped[name] = "it is not an image that can be read"
+                    skipped[name] = "it is not a readable image"
                     continue
                 if short_side < _SMALLEST_SIDE:
                     skipped[name] = f"it is smaller than {_SMALLEST_SIDE} pixels"
@@ -109,15 +133,21 @@ class PhotoLibrary:
                 if 1 <= len(quantisation) <= 2:
                     tables[QuantisationTables(tuple(tuple(table) for table in quantisation.values()))] = None
         if not photos:
-            part = "held-out photo (a tenth of each folder of ten or more)" if held_out else "photo"
-            raise PhotosError(f"There is no {part} in {root}.")
+            if held_out:
+                raise PhotosError(
+                    f"There is no held-out photo in {root}: a folder needs at least ten photos for one."
+                )
+            raise PhotosError(f"There is no photo in {root}.")
         collections = {
             name: tuple(members) for name, members in groupby(photos, lambda photo: photo.collection)
         }
         return cls(tuple(photos), tuple(tables), skipped, _DecodedPhotos(memory), collections)
 
     def pixels(self, photo: Photo) -> Pixels | None:
-        """Return the photo as (height, width, 3) RGB, read-only; None, and a note in `skipped`, if broken."""
+        """Return the photo as (height, width, 3) uint8 RGB, read-only.
+
+        Return None when it cannot be decoded, and add it to `skipped`.
+        """
         try:
             return self._decoded[photo.path]
         except (ImageError, OSError) as error:
@@ -125,16 +155,18 @@ class PhotoLibrary:
             return None
 
     def host(self, rng: np.random.Generator, size: int) -> Photo:
-        """Choose a photo to be forged at `size`; collections weigh by the square root of their size.
+        """Choose a photo to forge at `size` x `size` pixels.
 
-        Raises PhotosError when every photo is much smaller than that.
+        A collection is weighted by the square root of its number of photos that are large enough.
+
+        Raises PhotosError when every photo is too small.
         """
         collections = self._hosts_by_collection(size)
         weights = np.sqrt([len(members) for members in collections])
         return _choose(collections[rng.choice(len(collections), p=weights / weights.sum())], rng)
 
     def shows_faces(self, size: int) -> bool:
-        """Return whether faces are frequent enough, among the hosts for `size`, to come across one."""
+        """Return whether any of an evenly spread sample of the hosts for `size` shows a face."""
         if size not in self._shows_faces:
             hosts = [photo for members in self._hosts_by_collection(size) for photo in members]
             sample = hosts[:: -(-len(hosts) // _FACE_SAMPLE)]
@@ -142,7 +174,7 @@ class PhotoLibrary:
         return self._shows_faces[size]
 
     def face_host(self, rng: np.random.Generator, size: int) -> Photo | None:
-        """Choose a photo with a face to be forged; None when none is come across."""
+        """Choose a photo with a face to forge at `size`; return None when none is found."""
         for _ in range(_TRIES):
             photo = self.host(rng, size)
             if self.face(photo) is not None:
@@ -152,10 +184,10 @@ class PhotoLibrary:
     def donor(
         self, host: Photo, rng: np.random.Generator, *, with_objects: bool = False, with_face: bool = False
     ) -> Photo | None:
-        """Choose another photo to take something from; None when none is found that has what is asked for.
+        """Choose another photo to take something from; return None when no suitable one is found.
 
-        A donor comes from the host's own collection more often than not: otherwise a network learns to
-        tell collections apart instead of finding forgeries.
+        Most donors come from the host's own collection. Otherwise a network would learn to tell collections
+        apart instead of finding forgeries.
         """
         siblings = self._collections[host.collection]
         if len(self.photos) == 1 or (with_objects and not self._is_annotated):
@@ -173,33 +205,36 @@ class PhotoLibrary:
         return any(photo.object_masks for photo in self.photos)
 
     def face(self, photo: Photo) -> Face | None:
-        """Return the photo's largest face; looked for once."""
+        """Return the photo's largest face, or None. The search runs once per photo."""
         if photo not in self._faces:
             pixels = self.pixels(photo)
             self._faces[photo] = None if pixels is None else find_face(pixels)
         return self._faces[photo]
 
     def foreground(self, photo: Photo) -> Mask | None:
-        """Return what stands out from the photo's background, at a reduced size; looked for once."""
+        """Return a mask of what stands out from the photo's background, at a reduced size, or None.
+
+        The search runs once per photo.
+        """
         if photo not in self._foregrounds:
             pixels = self.pixels(photo)
             self._foregrounds[photo] = None if pixels is None else find_foreground(pixels)
         return self._foregrounds[photo]
 
     def survey(self) -> None:
-        """Look for all faces and foregrounds now, on all cores, for processes forked later to share."""
+        """Find all faces and foregrounds now, on all cores, so that processes forked later share them."""
         with ThreadPoolExecutor() as pool:
             for _ in pool.map(lambda photo: (self.face(photo), self.foreground(photo)), self.photos):
                 pass
 
     def annotated_object(self, photo: Photo, rng: np.random.Generator) -> Mask | None:
-        """Return the (height, width) mask of one of its annotated objects, None when there is none."""
+        """Return the (height, width) bool mask of one of the photo's annotated objects, or None."""
         if not photo.object_masks:
             return None
         path = _choose(photo.object_masks, rng)
         mask = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
         if mask is None:
-            self.skipped[path.name] = "the object mask is not an image"
+            self.skipped[path.name] = "the object mask is not a readable image"
             return None
         return np.asarray(mask > 127)
 
@@ -221,7 +256,7 @@ class PhotoLibrary:
 
 
 class _DecodedPhotos:
-    """The pixels of photos; those used last are kept, up to a number of bytes."""
+    """A cache of decoded photos that keeps the most recently used, up to a number of bytes."""
 
     def __init__(self, budget: int) -> None:
         self._budget = budget

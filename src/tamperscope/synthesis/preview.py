@@ -1,4 +1,4 @@
-"""A contact sheet, by which a person judges how real forgeries look."""
+"""A contact sheet, for judging by eye how realistic forgeries look."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _MASK_COLOUR, _SOURCE_COLOUR = (0, 230, 0), (255, 150, 0)
 
 
 def contact_sheet(forgeries: Sequence[Forgery]) -> PIL.Image.Image:
-    """Lay out forgeries six in a row: the image with its mask's outline, its type, and where it comes from.
+    """Return a contact sheet with six forgeries per row.
 
-    Green is the outline of what was manipulated, orange of what a copy-move copied.
+    Each tile shows the image with the outline of its mask, its type, and the collections of its photos. The
+    manipulated region is outlined in green, and the region that a copy-move copied in orange.
     """
     rows = -(-len(forgeries) // _COLUMNS)
     sheet = PIL.Image.new("RGB", (_COLUMNS * _TILE, rows * (_TILE + _CAPTION)), "white")
@@ -36,8 +37,9 @@ def contact_sheet(forgeries: Sequence[Forgery]) -> PIL.Image.Image:
 
 
 def _details(forgery: Forgery) -> list[str]:
-    """Return what tells one forgery from another of its type: how an object was found, a hole filled, a face
-    changed.
+    """Return what distinguishes a forgery from others of its type.
+
+    That is how an object was found, how a hole was filled, or how a face was changed.
     """
     telling = {"splice": "object", "inpainting": "method"}
     return [

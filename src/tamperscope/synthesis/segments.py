@@ -1,4 +1,4 @@
-"""Segments of a photo that look like an object: its foreground, or superpixels of like colour."""
+"""Segments of a photo that look like an object: its foreground, or superpixels of similar colour."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from skimage.segmentation import slic
 from tamperscope.synthesis.recipe import Mask, Pixels
 
 LARGEST_SHARE = 0.5
-"""Of the photo: what is larger is no object."""
+"""Share of the photo. A larger segment is not an object."""
 
-# Segments are found in a copy of this longer side: their outlines are as loose as a quick hand's.
+# Longer side in pixels of the copy in which segments are found. Their outlines are as loose as those of a
+# quick selection by hand.
 _SEGMENTED_SIDE = 128
 
 
 def find_foreground(pixels: Pixels) -> Mask | None:
-    """Return what differs from the rim of the picture (GrabCut, Rother et al. 2004), at a reduced size.
+    """Return a mask of what differs from the rim of the photo (GrabCut, Rother et al. 2004).
 
-    None when that is hardly anything, nearly everything, or in pieces.
+    The mask has a reduced size: its longer side has 128 pixels. Return None when the foreground covers less
+    than 2 % or more than half of the photo, or is not compact.
     """
     small = _reduced(pixels)
     height, width = small.shape[:2]
     labels = np.zeros((height, width), np.uint8)
     box = (width // 12, height // 12, width - width // 6, height - height // 6)
-    # GrabCut starts from clusters that OpenCV's own generator chooses.
+    # GrabCut starts from clusters that OpenCV's own random generator chooses.
     cv2.setRNGSeed(0)
     try:
         cv2.grabCut(small, labels, box, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_RECT)
-    except cv2.error:  # a picture of one colour has no clusters
+    except cv2.error:  # an image of one colour has no clusters
         return None
     mask = _largest_part((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
     whole = 0.02 <= mask.mean() <= LARGEST_SHARE and _solidity(mask) > 0.6
@@ -36,7 +38,11 @@ def find_foreground(pixels: Pixels) -> Mask | None:
 
 
 def grow_superpixels(pixels: Pixels, rng: np.random.Generator) -> Mask | None:
-    """Return neighbouring superpixels of like colour (SLIC, Achanta et al. 2012), at a reduced size."""
+    """Return a mask of neighbouring superpixels of similar colour (SLIC, Achanta et al. 2012).
+
+    The mask has a reduced size: its longer side has 128 pixels. Return None when a region cannot grow to the
+    size that was drawn for it.
+    """
     small = _reduced(pixels)
     labels = slic(small, n_segments=60, compactness=12, max_num_iter=4, start_label=0)
     count = int(labels.max()) + 1
@@ -75,6 +81,6 @@ def _largest_part(mask: Mask) -> Mask:
 
 
 def _solidity(mask: Mask) -> float:
-    """Return the share of its convex hull that a mask fills."""
+    """Return the share of a mask's convex hull that the mask fills."""
     points = np.argwhere(mask)[:, ::-1].astype(np.int32)
     return float(mask.sum() / max(cv2.contourArea(cv2.convexHull(points)), 1))

@@ -1,4 +1,4 @@
-"""Areas of pictures: drawing them, cutting them out, moving them, and laying them over a picture."""
+"""Regions of images: draw them, cut them out, transform them, and lay them over an image."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from numpy.typing import NDArray
 
 from tamperscope.synthesis.recipe import Mask, Pixels
 
-# Pixels that a cutout keeps around its mask, so that a soft edge shows what was there.
+# Pixels that a cutout keeps around its mask, so that a soft edge shows the surroundings it was cut from.
 _MARGIN = 6
 
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
-    """A piece of a picture: its pixels, with some of the surroundings, and which of them belong to it."""
+    """A piece of an image, with some of its surroundings."""
 
     pixels: Pixels
+    """(height, width, 3) uint8: RGB, 0 to 255."""
     mask: Mask
+    """(height, width) bool: True where a pixel belongs to the piece."""
 
 
 def drawn_shape(shape: tuple[int, ...], area_share: float, rng: np.random.Generator) -> Mask:
-    """Draw a rectangle, ellipse, triangle, polygon or blob on `area_share` of a (height, width) canvas."""
+    """Return a mask of a random rectangle, ellipse, triangle, polygon or blob.
+
+    `shape` is the (height, width) of the canvas. The drawing covers about `area_share` of it, 0 to 1.
+    """
     height, width = shape
     side = np.sqrt(area_share * height * width)
     aspect = np.exp(rng.uniform(-0.5, 0.5))
@@ -66,7 +71,7 @@ def drawn_shape(shape: tuple[int, ...], area_share: float, rng: np.random.Genera
 
 
 def brush_stroke(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
-    """Draw a bent stroke of a round brush, 8 to 28 pixels wide, on a (height, width) canvas."""
+    """Return a mask of a curved stroke of a round brush, 8 to 28 pixels wide; `shape` is (height, width)."""
     height, width = shape
     points = [rng.uniform(0.1, 0.9, 2) * (width, height)]
     heading = rng.uniform(0, 2 * np.pi)
@@ -80,7 +85,10 @@ def brush_stroke(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
 
 
 def cut_by_hand(mask: Mask, rng: np.random.Generator) -> Mask:
-    """Follow an outline as a hand does: with straight lasso segments, a little inside or outside."""
+    """Return `mask` as a person would select it by hand.
+
+    The outline may consist of straight lasso segments, and may run a little inside or outside.
+    """
     cut = mask.astype(np.uint8)
     if rng.random() < 0.5:
         contours, _ = cv2.findContours(cut, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -95,7 +103,10 @@ def cut_by_hand(mask: Mask, rng: np.random.Generator) -> Mask:
 
 
 def cut(pixels: Pixels, mask: Mask) -> Cutout | None:
-    """Crop a picture to a mask's bounding box and a small margin; None when the mask has hardly any pixel."""
+    """Return the part of an image inside a mask's bounding box and a small margin.
+
+    Return None when the mask has fewer than 64 pixels.
+    """
     if np.count_nonzero(mask) < 64:
         return None
     box = bounding_box(mask, _MARGIN)
@@ -103,7 +114,7 @@ def cut(pixels: Pixels, mask: Mask) -> Cutout | None:
 
 
 def bounding_box(mask: Mask, margin: int) -> tuple[slice, slice]:
-    """Return rows and columns of a mask's bounding box with a margin, within the canvas."""
+    """Return the rows and columns of a mask's bounding box, with a margin and within the canvas."""
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
     return (
         slice(max(y - margin, 0), min(y + height + margin, mask.shape[0])),
@@ -112,7 +123,7 @@ def bounding_box(mask: Mask, margin: int) -> tuple[slice, slice]:
 
 
 def transform(piece: Cutout, scale: float, degrees: float, *, mirror: bool) -> Cutout:
-    """Scale, rotate and mirror a cutout; what lies outside its box stays outside its mask."""
+    """Return a cutout scaled, rotated and mirrored; what lies outside its box stays outside its mask."""
     pixels, mask = piece.pixels, piece.mask
     if mirror:
         pixels, mask = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
@@ -127,7 +138,7 @@ def transform(piece: Cutout, scale: float, degrees: float, *, mirror: bool) -> C
     )
     matrix[:, 2] += [(size[0] - width) / 2, (size[1] - height) / 2]
     if scale < 0.6:
-        # Shrinking by more than half aliases under a bicubic kernel, which real editors do not do.
+        # Shrinking this much with a bicubic kernel alone would alias, which real editors avoid.
         pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.35 / scale), np.uint8)
     warped = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     return Cutout(
@@ -137,7 +148,10 @@ def transform(piece: Cutout, scale: float, degrees: float, *, mirror: bool) -> C
 
 
 def visible_part(piece: Cutout, height: int, width: int, x: int, y: int) -> tuple[Cutout, int, int] | None:
-    """Cut away what of a piece at (x, y) lies outside a canvas; return the rest and its place, if any."""
+    """Return the part of a piece at (x, y) that lies on a canvas, and that part's own (x, y).
+
+    Return None when no part of it does.
+    """
     top, left = max(-y, 0), max(-x, 0)
     bottom, right = min(piece.mask.shape[0], height - y), min(piece.mask.shape[1], width - x)
     if top >= bottom or left >= right:
@@ -148,28 +162,31 @@ def visible_part(piece: Cutout, height: int, width: int, x: int, y: int) -> tupl
 
 
 def dilate(mask: Mask, radius: int) -> Mask:
-    """Grow a mask by `radius` pixels."""
+    """Return a mask grown by `radius` pixels."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
 
 
 def feather(mask: Mask, sigma: float) -> NDArray[np.float32]:
-    """Return an opacity in 0..1 that crosses one half at the mask's edge; `sigma` 0 keeps the edge hard."""
+    """Return an opacity that crosses one half at the mask's edge: (height, width) float32, 0 to 1.
+
+    `sigma` is in pixels; 0 keeps the edge hard.
+    """
     opacity = mask.astype(np.float32)
     return np.asarray(cv2.GaussianBlur(opacity, (0, 0), sigma), np.float32) if sigma > 0 else opacity
 
 
 def blend(base: Pixels, layer: NDArray[Any], opacity: NDArray[np.float32]) -> Pixels:
-    """Lay `layer` over `base` with a per-pixel opacity in 0..1."""
+    """Return `base` with `layer` over it, at an opacity per pixel: (height, width) float32, 0 to 1."""
     below = base.astype(np.float32)
     below += (layer - below) * opacity[..., None]
     return np.asarray(np.rint(np.clip(below, 0, 255)), np.uint8)
 
 
 def clone_seamlessly(base: Pixels, layer: Pixels, mask: Mask) -> Pixels:
-    """Blend the masked part of `layer` into `base` by its gradients (Perez et al. 2003)."""
+    """Return `base` with the masked part of `layer` blended in by its gradients (Perez et al. 2003)."""
     inner = mask.astype(np.uint8)
-    # OpenCV solves within the mask and wants its rim inside of the picture.
+    # OpenCV solves within the mask and needs its rim to lie inside the image.
     inner[[0, -1], :] = inner[:, [0, -1]] = 0
     x, y, width, height = cv2.boundingRect(inner)
     if min(width, height) < 4:

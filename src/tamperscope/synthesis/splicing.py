@@ -1,4 +1,4 @@
-"""Splicing: something from one photo put into another."""
+"""Splicing: a piece of one photo is pasted into another."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tamperscope.synthesis.pasting import paste
 from tamperscope.synthesis.recipe import Canvas, Step
 from tamperscope.synthesis.shapes import Cutout
 
-# Shares of the canvas that pasted objects take, log-normal. After the final crop, which enlarges them, forged
-# areas are about those of CASIA v1, with quartiles of 5, 7 and 11 % and 5 % above 25 %.
+# Log-normal distribution of the share of the canvas that a pasted object covers. The final crop enlarges
+# the share. Forged regions are then about as large as those of CASIA v1, with quartiles of 5, 7 and 11 %,
+# and 5 % above 25 %.
 _MEDIAN_SHARE, _LOG_DEVIATION = 0.035, 0.95
 _SMALLEST_SHARE, _LARGEST_SHARE, _LARGEST_NATURAL_SHARE = 0.005, 0.4, 0.15
 _LARGEST_SCALE = 1.6
@@ -20,24 +21,25 @@ _LARGEST_SCALE = 1.6
 
 @dataclass(frozen=True, eq=False)
 class Donation:
-    """A cutout and where it was in its own photo."""
+    """A cutout, and where it was in its own photo."""
 
     piece: Cutout
     photo: str
     """Name of the photo."""
     found_by: str
-    """Annotation, GrabCut, SLIC or drawing."""
+    """How the region was found: annotation, GrabCut, SLIC or drawing."""
     height_in_photo: float
-    """Of its centre, 0 top to 1 bottom."""
+    """Vertical position of its centre in the photo, from 0 (top) to 1 (bottom)."""
     cut_off: frozenset[str]
-    """The borders of its photo that cut it off: of left, right and bottom."""
+    """The borders of its photo that cut it off: any of left, right and bottom."""
 
 
 def splice(host: Canvas, donation: Donation, rng: np.random.Generator) -> Canvas | None:
-    """Put a donation into `host` at a plausible size and place; None when hardly anything would be seen.
+    """Return `host` with a donation pasted at a plausible size and place.
 
-    Things are put at the height they had in their own photo, more or less, and what a border cut off stays
-    at that border: half a person does not float in mid-air.
+    A donation is placed at about the height that it had in its own photo. A donation that a border cut off
+    stays at that border: half a person does not float in mid-air. Return None when hardly any of the
+    donation would be visible.
     """
     height, width = host.mask.shape
     piece = replace(donation.piece, mask=shapes.cut_by_hand(donation.piece.mask, rng))
@@ -78,5 +80,5 @@ def _position(
 
 
 def _hidden(rng: np.random.Generator) -> int:
-    """Return how many pixels stick out over the border, so that the cut-off edge itself is never seen."""
+    """Return how many pixels extend beyond the border, so that the cut-off edge is never visible."""
     return int(rng.integers(2, 16))

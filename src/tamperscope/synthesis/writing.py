@@ -1,9 +1,12 @@
-"""Forgeries as files, in the plain layout or in DEFACTO's.
+"""Write forgeries as files, in the plain layout or in DEFACTO's.
 
-The plain layout is `images/`, `masks/`, `authentic/`, and `source_masks/` for copy-move. DEFACTO's (Mahfoudi
-et al. 2019) is a pair of folders per type, `splicing_1_img/img` and `splicing_1_annotations/{probe_mask,
-donor_mask,graph}` for one, with the images as TIFF; DEFACTO has no authentic images, here they are in
-`authentic/`. In both, `forgeries.jsonl` has one object per image.
+The plain layout has the folders `images/`, `masks/` and `authentic/`, and `source_masks/` for copy-move.
+
+DEFACTO's layout (Mahfoudi et al. 2019) has a pair of folders per type, for example `splicing_1_img/img` and
+`splicing_1_annotations/{probe_mask,donor_mask,graph}`. Its images are TIFF files. DEFACTO has no authentic
+images; here they are in `authentic/`.
+
+In both layouts, `forgeries.jsonl` has one JSON object per image.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from tamperscope.synthesis.forgery import Forgery
 
 @dataclass(frozen=True)
 class Record:
-    """What `forgeries.jsonl` says about one image; files are relative to the folder of the set."""
+    """One line of `forgeries.jsonl`, about one image. Files are relative to the folder of the set."""
 
     number: int
     file: str
@@ -36,7 +39,7 @@ class Record:
     recipe: tuple[Mapping[str, Any], ...]
 
     def to_json(self) -> str:
-        """Return the record as one line."""
+        """Return the record as one line of JSON, without a newline."""
         fields = {
             "number": self.number,
             "file": self.file,
@@ -52,8 +55,8 @@ class Record:
 def write_folder(root: Path, number: int, forgery: Forgery, *, keep_compression: bool) -> Record:
     """Write one image in the plain layout.
 
-    With `keep_compression` the file is the very one that the last compression made, so that its tables and
-    its grid are those of the recipe; otherwise it is a PNG of the same pixels.
+    With `keep_compression`, the file is the one that the last compression wrote, so that its tables and its
+    grid are those of the recipe. Otherwise it is a PNG with the same pixels.
     """
     kept = forgery.data if keep_compression else None
     suffix = forgery.suffix if kept is not None else ".png"
@@ -71,7 +74,7 @@ def write_folder(root: Path, number: int, forgery: Forgery, *, keep_compression:
 
 
 def write_defacto(root: Path, number: int, forgery: Forgery, **_: bool) -> Record:
-    """Write one image in DEFACTO's layout, as TIFF with its masks and its graph."""
+    """Write one image in DEFACTO's layout: as TIFF, with its masks and its graph."""
     name = f"{number}_{Path(forgery.sources[0]).stem}"
     image = _encoded(forgery.pixels, "TIFF")
     if forgery.type is None:
@@ -93,11 +96,11 @@ def write_defacto(root: Path, number: int, forgery: Forgery, **_: bool) -> Recor
 
 
 WRITERS: Mapping[str, Callable[..., Record]] = {"folder": write_folder, "defacto": write_defacto}
-"""How a forgery is written, by layout."""
+"""The function that writes a forgery, by layout."""
 
 
 def read_numbers(log: Path) -> set[int]:
-    """Return the numbers of the images that `forgeries.jsonl` names; a line that was cut short is removed."""
+    """Return the numbers of the images in `forgeries.jsonl`, and remove an incomplete last line from it."""
     if not log.exists():
         return set()
     complete = [line for line in log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
@@ -109,7 +112,7 @@ def _defacto_part(forgery: Forgery) -> str:
     if forgery.type is ManipulationType.SPLICING:
         return "splicing_1"
     if forgery.type is ManipulationType.FACE:
-        # DEFACTO has two kinds; warps and retouching change a face in its place, as a morph does.
+        # DEFACTO has two kinds. Warps and retouching change a face in place, as a morph does.
         swapped = any(step.name == "face swap" for step in forgery.recipe)
         return "swapping" if swapped else "morphing"
     return str(forgery.type and forgery.type.value)
