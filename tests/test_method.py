@@ -160,6 +160,7 @@ class TestAnotherConstantInDrawings:
 
         with Journal.open(path, examination.identity(joint_bundle)) as journal:
             assert journal.counts() == (0, 2)
+            assert journal.started_over
             assert not journal.knows("0" * 64)
 
     def test_a_half_done_evaluation_is_done_again(self, edited, tmp_path):

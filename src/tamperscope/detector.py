@@ -33,8 +33,8 @@ from tamperscope.method import DetectorOptions, Method
 from tamperscope.report import CopySource, Evidence, ManipulationType, Reason, Region, Report, Verdict
 
 COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
-"""The evidence that counts in the score. Copies and JPEG ghosts join the mask as well. All other evidence is for the
-reader.
+"""The evidence that counts in the score. Copies and JPEG ghosts join the mask as well. All other evidence is
+for the reader.
 """
 
 ODDS_WITH_VERIFIED_COPY = 0.13

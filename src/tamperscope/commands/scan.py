@@ -162,7 +162,9 @@ def _journal(out: Path, about: dict[str, Any]) -> Journal:
     _make_folder(out.parent)
     resumed = path.exists()
     journal = Journal.open(path, about)
-    if resumed:
+    if journal.started_over:
+        complain("tamperscope or its libraries changed since this scan began: examining its files again.")
+    elif resumed:
         done, _ = journal.counts()
         complain(f"Continuing an unfinished scan: {done:,} files are done.")
     return journal

@@ -82,9 +82,11 @@ class Tally:
 class Journal:
     """The state of one scan. Use it from one thread only."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, started_over: bool = False) -> None:
         self._path = path
         self._connection = connection
+        self.started_over = started_over
+        """Whether rows were dropped because other code made them."""
 
     @classmethod
     def open(cls, path: Path, about: Mapping[str, Any]) -> Self:
@@ -123,7 +125,7 @@ class Journal:
             connection.execute("UPDATE images SET sha256 = NULL, error = NULL")
             connection.execute("UPDATE about SET document = ?", (document,))
             connection.execute("COMMIT")
-        return cls(path, connection)
+        return cls(path, connection, started_over=found != document)
 
     def __enter__(self) -> Self:
         return self
