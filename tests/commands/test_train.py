@@ -17,9 +17,9 @@ def run(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("joint",), "Give either --config, for a new run, or --resume"),
+        (("joint",), "Give either --config to start a new run, or --resume"),
         (("joint", "--config", "synthetic-joint", "--resume"), "Give either --config"),
-        (("joint", "--resume", "--init", "."), "goes on from its own weights"),
+        (("joint", "--resume", "--init", "."), "continues from its own weights"),
         (("everything", "--config", "synthetic-joint"), "'everything' is not one of"),
         (("joint", "--config", "synthetic-joint", "synthetic.sise=64"), "did you mean size?"),
         (("joint", "--resume", "--out", "nowhere"), "nowhere holds no run to go on with."),
