@@ -52,7 +52,7 @@ def quantize(bundle: Path, photos: Path) -> None:
         if len(tiles) == _MOST_PHOTOS:
             break
     if not tiles:
-        raise click.BadParameter(f"{photos} contains no usable photo.", param_hint="--photos")
+        raise click.BadParameter(f"{photos} contains no photo.", param_hint="--photos")
     stderr = Console(stderr=True)
     networks = [
         quantise(

@@ -252,8 +252,8 @@ def expected_calibration_error(scores: ArrayLike, forged: ArrayLike, bins: int =
     Each bin is weighted by its number of images (Naeini et al. 2015). `scores` (images,) are 0 to 1, `forged`
     (images,) bool.
 
-    >>> round(expected_calibration_error([0.8, 0.8], [True, False]), 3)
-    0.3
+    >>> f"{expected_calibration_error([0.8, 0.8], [True, False]):.3f}"
+    '0.300'
     """
     found = reliability(scores, forged, bins)
     gaps = sum(group.images * abs(group.mean_score - group.forged_share) for group in found)
