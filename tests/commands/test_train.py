@@ -22,7 +22,7 @@ def run(*arguments: str) -> Result:
         (("joint", "--resume", "--init", "."), "continues from its own weights"),
         (("everything", "--config", "synthetic-joint"), "'everything' is not one of"),
         (("joint", "--config", "synthetic-joint", "synthetic.sise=64"), "did you mean size?"),
-        (("joint", "--resume", "--out", "nowhere"), "nowhere holds no run to go on with."),
+        (("joint", "--resume", "--out", "nowhere"), "nowhere contains no run to resume."),
         (
             (
                 "joint",
@@ -33,7 +33,7 @@ def run(*arguments: str) -> Result:
                 "synthetic.photos=b",
                 "network.encoder=resnet18",
             ),
-            "There is no folder b; say where it is: synthetic.photos=FOLDER.",
+            "There is no folder b; set synthetic.photos=FOLDER.",
         ),
     ],
 )

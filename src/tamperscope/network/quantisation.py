@@ -28,7 +28,8 @@ _ACTIVATION_LEVELS = 255
 _EXACT = ("mask_head.",)
 """Prefixes of the convolutions that stay in floating point: the last one before a logit."""
 _UNCUT = ("blocks.layers.",)
-"""Prefixes of the convolutions whose input grows with the strength of the traces: its range is not clipped."""
+"""Prefixes of the convolutions whose input grows with the strength of the traces. Its range is not clipped.
+"""
 
 
 def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]]) -> Network:
