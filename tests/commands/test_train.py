@@ -37,7 +37,7 @@ def run(*arguments: str) -> Result:
         ),
     ],
 )
-def test_wrong_use_is_one_sentence(arguments, sentence, tmp_path, monkeypatch):
+def test_a_usage_error_is_one_sentence(arguments, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     result = run(*arguments)

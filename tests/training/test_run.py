@@ -68,7 +68,7 @@ def test_the_network_of_the_default_model_is_trained(
 
 
 def test_a_killed_run_resumes_with_the_same_curve(run: Path, config_file: Path, tmp_path: Path) -> None:
-    # Workers prepare the interrupted half, and the main process the other. Neither may make a difference.
+    # The killed run uses a worker and the uninterrupted one none, which must not make a difference.
     script = f"""
 import os, signal
 from pathlib import Path
@@ -112,8 +112,8 @@ def test_two_processes_train_as_one_that_accumulates_their_batches(config_file: 
         alone = read_config(config_file, [*overrides, f"optimisation.accumulate={batches}"])
         train("segmentation", alone, tmp_path / name, console=quiet())
 
-    # Adam turns rounding errors into whole steps where a gradient is next to nothing, so weights differ a
-    # little; those of a process that sees the first one's half of the data are the measure of how little.
+    # Where a gradient is almost zero, Adam turns rounding errors into whole steps, so the weights differ
+    # slightly. The tolerance is relative to a run that sees only half of the data.
     together, all_data, half_data = (
         parameters(tmp_path / name / "best.pth") for name in ("two", "all", "half")
     )
