@@ -76,10 +76,10 @@ def chain(*steps: Callable[[Pixels], Pixels | bytes]) -> Callable[[Pixels], Pixe
     """Return a function that applies `steps` in order, decoding between them."""
 
     def apply(pixels: Pixels) -> Pixels | bytes:
-        picture: Pixels | bytes = pixels
+        image: Pixels | bytes = pixels
         for step in steps:
-            picture = step(_decoded(picture))
-        return picture
+            image = step(_decoded(image))
+        return image
 
     return apply
 
@@ -115,8 +115,8 @@ def _resized(pixels: Pixels, factor: float) -> Pixels:
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _decoded(picture: Pixels | bytes) -> Pixels:
-    if isinstance(picture, bytes):
-        decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+def _decoded(image: Pixels | bytes) -> Pixels:
+    if isinstance(image, bytes):
+        decoded = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
         return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
-    return picture
+    return image

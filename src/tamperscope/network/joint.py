@@ -48,7 +48,7 @@ class JointNetwork(nn.Module):
         """Return the logits of all three heads for normalised (N, 3, H, W) RGB."""
         trunk = self.trunk(image)
         opinion = functional.avg_pool2d(trunk.mask, 4)
-        # Detached: the trunk is trained by losses of its own.
+        # Detached: the trunk learns from its direct contributions to the outputs, not through the block view.
         features = self.blocks(image, opinion.detach())
         correction = functional.interpolate(self.mask_head(features), scale_factor=2, mode="bilinear")
         mask = correction + self.trunk_share * opinion

@@ -1,6 +1,6 @@
 """Write a second graph of a network that computes in 8-bit integers with the same weights file.
 
-    network = quantise(folder, network, tiles)      # writes <network>.int8.onnx beside <network>.onnx
+    network = quantise(folder, network, tiles)      # writes <network>.int8.onnx next to <network>.onnx
 
 Post-training quantisation (Jacob et al., CVPR 2018): activations per tensor over ranges measured on photos,
 weights per output channel. The graph adds only the ranges, as pairs of QuantizeLinear and DequantizeLinear,
@@ -104,7 +104,7 @@ def _measured_ranges(
 ) -> dict[str, tuple[float, float]]:
     """Return the lower and upper end of each named tensor's range.
 
-    `uncut` tells for each tensor whether its range must not be clipped. Such a range spans the extremes over
+    `uncut` is True for each tensor whose range must not be clipped. Such a range spans the extremes over
     all tiles. The others span the means of the tiles' extremes, so that one unusual tile does not cost
     precision on all images.
     """

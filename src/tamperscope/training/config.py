@@ -153,7 +153,7 @@ class Machines(_Section):
 
     accelerator: str = "auto"
     devices: Count | Literal["auto"] = "auto"
-    """Devices per machine; by default every GPU, or the CPU if there is none."""
+    """Devices per machine; by default every GPU, or the CPU on a machine without GPUs."""
     nodes: Count | Literal["auto"] = "auto"
     strategy: str = "auto"
     """A strategy of Lightning."""

@@ -39,7 +39,7 @@ SIZES = (256, 320, 384, 512)
 """Sides in pixels of the held-out images: typical sizes of photos on the web."""
 THRESHOLDS = tuple(np.arange(0.05, 0.96, 0.05).round(2).tolist())
 SMALLEST_REGIONS = (0.0075, 0.01, 0.0125)
-"""Candidates for the smallest region that is marked, as a share of the image.
+"""Candidate values, in shares of the image, for the smallest region that `outline` marks.
 
 Real authentic photos have smaller false regions than synthesised images, so calibration on synthesised images
 is not offered smaller values.
