@@ -168,7 +168,7 @@ def _metrics(summaries: Sequence[Summary], intervals: bool) -> Table:
 def _types(summary: Summary) -> Table:
     assert summary.types
     return Table(
-        title="Types: true type of the forged images (rows) and type found (columns)",
+        title="Types: forged images of known type (rows) and the type found (columns)",
         columns=("", *ManipulationType, "recall"),
         rows=tuple(
             (kind.value, *map(str, row), _number(recall))
