@@ -1,15 +1,15 @@
 """Start the server on port 5000, as in the original project: python deeplearningmodelrunsetup.py
 
-Fill in the three values or set environment variables of the same names. Without checkpoints the bundle
-in model/ is served, without a token there is no public address.
+Fill in the three values, or set environment variables of the same names. Without checkpoints, the server uses
+the bundle in model/. Without a token, there is no public address.
 """
 
 from pathlib import Path
 
 from tamperscope.server import compat
 
-DEEP_LAB_CHECKPOINT = ""  # such as "model/best_deeplabv3_defacto_last.pth"
-CLASSIF_CHECKPOINT = ""  # such as "model/best_resnet50_defacto.pth"
+DEEP_LAB_CHECKPOINT = ""  # for example "model/best_deeplabv3_defacto_last.pth"
+CLASSIF_CHECKPOINT = ""  # for example "model/best_resnet50_defacto.pth"
 NGROK_TOKEN = ""
 
 if __name__ == "__main__":

@@ -4,12 +4,6 @@ import numpy as np
 import pytest
 
 from tamperscope import calibration
-from tamperscope.report import OperatingPoints
-
-
-def test_crossed_operating_points_are_refused() -> None:
-    with pytest.raises(ValueError, match="operating points"):
-        OperatingPoints(0.8, 0.2, 0.02, 0.1, 10, 10)
 
 
 def test_the_peak_is_the_mean_of_the_highest_percent() -> None:

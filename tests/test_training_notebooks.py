@@ -1,4 +1,4 @@
-"""The training notebooks run from top to bottom and end with an answer of a server with their network."""
+"""The training notebooks run from top to bottom, and end with a response from a server with their network."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def executed(request, tmp_path_factory):
     return notebook
 
 
-def test_it_ends_with_an_answer_of_the_server(executed):
+def test_it_ends_with_a_response_of_the_server(executed):
     answer = executed.cells[-2].outputs
     pictures = [output.data["image/png"] for output in answer if "image/png" in output.get("data", {})]
     text = "".join(output.get("text", "") for output in answer)
@@ -58,7 +58,7 @@ def test_it_ends_with_an_answer_of_the_server(executed):
         assert "confidence" in text
 
 
-def test_it_shows_data_curves_predictions_and_figures(executed):
+def test_it_shows_data_curves_predictions_and_metrics(executed):
     shown = [output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", [])]
 
     assert sum("image/png" in data for data in shown) >= 4

@@ -54,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(evaluate(data, "--robustness", "--robustness-images", 2), data.parent / "results")
 
 
-def test_the_document_holds_figures_and_what_they_were_measured_with(run: Run) -> None:
+def test_the_document_holds_metrics_and_how_they_were_measured(run: Run) -> None:
     document = json.loads((run.out / "results.json").read_text(encoding="utf-8"))
     assert run.result.exit_code == 0
     assert document["bundle"]["sha256"] == IDENTITY.sha256
@@ -64,22 +64,22 @@ def test_the_document_holds_figures_and_what_they_were_measured_with(run: Run) -
     )
     (only,) = document["sets"]
     assert (only["set"], only["forged"], only["authentic"]) == ("bench", 3, 2)
-    # The fake finds every forgery, and marks twice the area that is manipulated.
+    # The fake finds every forgery, and marks twice the manipulated area.
     assert only["figures"]["f1"]["value"] == pytest.approx(2 / 3)
     assert only["figures"]["auc"] == {"value": 1, "low": 1, "high": 1}
     assert set(document["conventions"]) >= set(only["figures"])
     assert document["robustness"][0]["corruption"] == "none"
 
 
-def test_people_get_tables(run: Run) -> None:
+def test_tables_are_printed(run: Run) -> None:
     rows = [line.split() for line in run.result.stdout.splitlines()]
     assert ["F1", "0.667", "[0.667,", "0.667]"] in rows
     assert ["blur", "σ", "2", "1", "1", "0.667", "+0%", "1.000", "+0%"] in rows
-    # Compression puts some red into authentic images, which is what the fake goes by.
+    # Compression adds some red to authentic images, and the fake detects red.
     assert ["JPEG", "50", "1", "1", "0.667", "+0%", "0.500", "-50%"] in rows
 
 
-def test_markdown_says_beside_each_figure_what_it_means(run: Run) -> None:
+def test_markdown_explains_each_metric(run: Run) -> None:
     rows = (run.out / "results.md").read_text(encoding="utf-8").splitlines()
     (row,) = [row for row in rows if row.startswith("| false alarms ")]
     assert "verdict `manipulated`" in row
@@ -125,17 +125,15 @@ def test_when_nothing_can_be_measured_there_are_no_results(data: Path) -> None:
     assert not (data.parent / "results" / "results.json").exists()
 
 
-def test_types_are_tabulated_where_the_dataset_tells_them(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_types_are_tabulated_when_the_dataset_names_them(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     samples = read_dataset(data).samples
     types = [ManipulationType.COPYMOVE, ManipulationType.COPYMOVE, ManipulationType.SPLICING, None, None]
-    told = tuple(replace(sample, type=kind) for sample, kind in zip(samples, types, strict=True))
-    monkeypatch.setattr(tamperscope.datasets, "read_dataset", lambda root, layout: Reading(told))
+    typed = tuple(replace(sample, type=kind) for sample, kind in zip(samples, types, strict=True))
+    monkeypatch.setattr(tamperscope.datasets, "read_dataset", lambda root, layout: Reading(typed))
 
     rows = [line.split() for line in evaluate(data).stdout.splitlines()]
 
-    # The fake takes everything for copy-move.
+    # The fake types every image as copy-move.
     assert ["copymove", "0", "2", "0", "0", "1.000"] in rows
     assert ["splicing", "0", "1", "0", "0", "0.000"] in rows
     assert ["face", "0", "0", "0", "0", "–"] in rows
@@ -146,7 +144,7 @@ def test_types_are_tabulated_where_the_dataset_tells_them(
     }  # fmt: skip
 
 
-def test_a_run_of_all_goes_on_from_a_limited_one(data: Path) -> None:
+def test_a_full_run_reuses_the_measurements_of_a_limited_one(data: Path) -> None:
     limited, whole = evaluate(data, "--limit", 2, "--json"), evaluate(data, "--json")
 
     for result, images in ((limited, 2), (whole, 5)):
@@ -156,7 +154,9 @@ def test_a_run_of_all_goes_on_from_a_limited_one(data: Path) -> None:
     assert "earlier run" in whole.stderr
 
 
-def test_without_matplotlib_the_figures_still_come(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_metrics_are_still_written(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "tamperscope.evaluation.plots", raising=False)
     for module in ("matplotlib", "matplotlib.axes", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, module, None)
@@ -172,7 +172,7 @@ def test_without_matplotlib_the_figures_still_come(data: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("arguments", "hint"), [(("--layout", "nosuch"), "folder"), (("--data", "."), "images/ with masks/")]
 )
-def test_wrong_use_says_what_to_change(data: Path, arguments, hint, monkeypatch) -> None:
+def test_a_usage_error_says_what_to_change(data: Path, arguments, hint, monkeypatch) -> None:
     monkeypatch.chdir(data / "authentic")
 
     result = evaluate(data, *arguments)

@@ -17,12 +17,12 @@ def run(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("joint",), "Give either --config, for a new run, or --resume"),
+        (("joint",), "Give either --config to start a new run, or --resume"),
         (("joint", "--config", "synthetic-joint", "--resume"), "Give either --config"),
-        (("joint", "--resume", "--init", "."), "goes on from its own weights"),
+        (("joint", "--resume", "--init", "."), "continues from its own weights"),
         (("everything", "--config", "synthetic-joint"), "'everything' is not one of"),
         (("joint", "--config", "synthetic-joint", "synthetic.sise=64"), "did you mean size?"),
-        (("joint", "--resume", "--out", "nowhere"), "nowhere holds no run to go on with."),
+        (("joint", "--resume", "--out", "nowhere"), "nowhere contains no run to resume."),
         (
             (
                 "joint",
@@ -33,11 +33,11 @@ def run(*arguments: str) -> Result:
                 "synthetic.photos=b",
                 "network.encoder=resnet18",
             ),
-            "There is no folder b; say where it is: synthetic.photos=FOLDER.",
+            "There is no folder b; set synthetic.photos=FOLDER.",
         ),
     ],
 )
-def test_wrong_use_is_one_sentence(arguments, sentence, tmp_path, monkeypatch):
+def test_a_usage_error_is_one_sentence(arguments, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     result = run(*arguments)

@@ -12,7 +12,7 @@ from tamperscope.evaluation.measurement import Measurement
 
 
 class CountingDetector(FakeDetector):
-    """Counts the images it analysed, and gives up at one of them where asked."""
+    """Counts the images it analysed, and raises KeyboardInterrupt at image `give_up_at`."""
 
     def __init__(self, give_up_at: int | None = None) -> None:
         super().__init__()
@@ -43,15 +43,15 @@ def measured(detector: FakeDetector, tasks: list[Task], journal: Path, workers: 
     return list(run(detector, tasks, Journal(journal), workers))
 
 
-def test_measurements_come_in_the_order_of_the_tasks(tasks: list[Task], journal: Path) -> None:
+def test_measurements_are_in_the_order_of_the_tasks(tasks: list[Task], journal: Path) -> None:
     found = measured(CountingDetector(), tasks, journal, workers=4)
     assert [each.forged for each in found] == [True, True, True, False, False]
-    # The fake marks 24 x 24 pixels, and 24 x 12 of them are the ground truth.
+    # The fake marks 24 x 24 pixels, of which 24 x 12 are manipulated.
     assert [each.f1 for each in found] == [pytest.approx(2 / 3)] * 3 + [None] * 2
     assert [each.iou for each in found] == [0.5] * 3 + [None] * 2
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(tasks: list[Task], journal: Path) -> None:
+def test_a_stopped_run_resumes_where_it_stopped(tasks: list[Task], journal: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         measured(CountingDetector(give_up_at=2), tasks, journal, workers=1)
     with journal.open("ab") as file:
@@ -82,7 +82,7 @@ def test_another_bundle_starts_over(tasks: list[Task], journal: Path) -> None:
     assert detector.analysed == len(tasks)
 
 
-def test_images_and_masks_that_cannot_be_used_are_named_and_the_others_measured(
+def test_unusable_images_and_masks_are_named_and_the_others_measured(
     tasks: list[Task], journal: Path
 ) -> None:
     tasks[0].sample.image.write_text("This is no picture.")
@@ -97,7 +97,7 @@ def test_images_and_masks_that_cannot_be_used_are_named_and_the_others_measured(
     assert isinstance(found[4], Measurement)
 
 
-def test_a_sweep_takes_forged_and_authentic_images_alike() -> None:
+def test_a_sweep_takes_as_many_forged_as_authentic_images() -> None:
     samples = [Sample("set", Path(f"{n}.png"), Path("mask.png") if n < 60 else None) for n in range(100)]
     chosen = list(dict.fromkeys(task.sample for task in sweep(samples, 10)))
     assert [int(sample.image.stem) for sample in chosen] == [0, 12, 24, 36, 48, 60, 68, 76, 84, 92]
@@ -112,6 +112,6 @@ def test_corrupted_images_are_compared_with_a_ground_truth_of_their_size(
     assert found["resize 0.5"].f1 == pytest.approx(2 / 3)
 
 
-def test_evenly_takes_all_where_there_are_fewer() -> None:
+def test_evenly_returns_all_items_if_there_are_fewer() -> None:
     assert evenly("abc", 5) == ["a", "b", "c"]
     assert evenly("abcdef", 3) == ["a", "c", "e"]

@@ -12,7 +12,7 @@ def corrupted(name: str, pixels: np.ndarray) -> np.ndarray:
     return read_image(BY_NAME[name].apply(pixels)).pixels
 
 
-def test_every_corruption_has_a_name_of_its_own_and_changes_the_picture_alike_each_time() -> None:
+def test_every_corruption_has_a_unique_name_and_is_deterministic() -> None:
     pixels = photo(96, 64)
     assert len(BY_NAME) == len(CORRUPTIONS)
     for name in BY_NAME:
@@ -22,7 +22,7 @@ def test_every_corruption_has_a_name_of_its_own_and_changes_the_picture_alike_ea
 
 
 def test_stronger_levels_change_more(rng: np.random.Generator) -> None:
-    # Detail is what compression and blur take away.
+    # Compression and blur remove detail, so the image needs some.
     pixels = rng.integers(0, 256, (64, 96, 3), dtype=np.uint8)
 
     def change(name: str) -> float:
@@ -37,7 +37,7 @@ def test_stronger_levels_change_more(rng: np.random.Generator) -> None:
         assert changes == sorted(changes)
 
 
-def test_a_compressed_picture_is_handed_on_as_a_jpeg_file() -> None:
+def test_a_compressed_image_is_returned_as_a_jpeg_file() -> None:
     for name in ("JPEG 70", "shared and forwarded"):
         assert read_image(BY_NAME[name].apply(photo())).format == "JPEG"
 
@@ -46,11 +46,11 @@ def test_a_compressed_picture_is_handed_on_as_a_jpeg_file() -> None:
     ("name", "size"),
     [("resize 0.5", (1200, 600)), ("shared once", (2048, 1024)), ("shared and forwarded", (1280, 640))],
 )
-def test_large_pictures_are_scaled(name: str, size: tuple[int, int]) -> None:
+def test_large_images_are_scaled(name: str, size: tuple[int, int]) -> None:
     assert corrupted(name, photo(2400, 1200)).shape[1::-1] == size
 
 
-def test_the_ground_truth_is_scaled_along() -> None:
+def test_the_ground_truth_is_scaled_with_the_image() -> None:
     truth = np.zeros((64, 96), bool)
     truth[16:32, 24:72] = True
     half = scaled(truth, 32, 48)

@@ -1,8 +1,10 @@
+import doctest
+
 import numpy as np
 import pytest
 import sklearn.metrics
 
-from tamperscope.evaluation import metrics
+from tamperscope.evaluation import benchmark, metrics
 from tamperscope.evaluation.metrics import Overlap, PixelHistogram
 
 EXACT = 1e-6
@@ -23,6 +25,13 @@ def truth(heatmap: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return heatmap + rng.normal(0, 0.4, heatmap.shape) > 0.9
 
 
+@pytest.mark.parametrize("module", [benchmark, metrics])
+def test_the_examples_in_docstrings_are_correct(module) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
 def test_overlap_is_f1_and_jaccard_of_scikit_learn(heatmap: np.ndarray, truth: np.ndarray) -> None:
     mask = heatmap > 0.6
     found = metrics.overlap(mask, truth)
@@ -40,7 +49,7 @@ def test_average_precision_and_best_f1_are_those_of_scikit_learn(
     assert found.best_f1 == pytest.approx(np.max(2 * precision * recall / (precision + recall)), abs=EXACT)
 
 
-def test_image_figures_are_those_of_scikit_learn(rng: np.random.Generator) -> None:
+def test_image_metrics_are_those_of_scikit_learn(rng: np.random.Generator) -> None:
     for _ in range(20):
         scores, forged = rng.integers(0, 30, 80) / 30, rng.random(80) < 0.4
         flagged = scores > 0.5
@@ -52,8 +61,8 @@ def test_image_figures_are_those_of_scikit_learn(rng: np.random.Generator) -> No
         )
 
 
-def test_pooled_figures_of_many_images_are_those_of_all_their_pixels(rng: np.random.Generator) -> None:
-    # Values that a histogram holds exactly: what is left to go wrong is the counting.
+def test_pooled_metrics_of_many_images_are_those_of_all_their_pixels(rng: np.random.Generator) -> None:
+    # A histogram represents these values exactly, so only the counting is tested.
     heatmaps = rng.integers(0, 200, (5, 32, 32)).astype(np.float32) / 256
     truths = heatmaps + rng.normal(0, 0.4, heatmaps.shape) > 0.8
     truths[4] = False
@@ -69,27 +78,27 @@ def test_pooled_figures_of_many_images_are_those_of_all_their_pixels(rng: np.ran
     assert pooled.precision_recall.best_f1 == pytest.approx(exact.best_f1, abs=EXACT)
 
 
-def test_pooled_figures_are_close_to_exact_on_any_map(heatmap: np.ndarray, truth: np.ndarray) -> None:
+def test_pooled_metrics_are_close_to_exact_on_any_map(heatmap: np.ndarray, truth: np.ndarray) -> None:
     pooled = PixelHistogram.of(heatmap, truth)
     assert pooled.roc_auc == pytest.approx(
         sklearn.metrics.roc_auc_score(truth.ravel(), heatmap.ravel()), abs=1e-4
     )
 
 
-def test_overlap_of_nothing_is_not_a_number() -> None:
+def test_overlap_of_nothing_is_nan() -> None:
     assert np.isnan(Overlap(0, 0, 0).f1)
     assert np.isnan(Overlap(0, 0, 0).iou)
 
 
-@pytest.mark.parametrize("figure", [metrics.overlap, metrics.precision_recall])
-def test_pixel_figures_refuse_authentic_images(figure) -> None:
+@pytest.mark.parametrize("metric", [metrics.overlap, metrics.precision_recall])
+def test_pixel_metrics_refuse_authentic_images(metric) -> None:
     with pytest.raises(ValueError, match="forged images only"):
-        figure(np.ones((4, 4), bool), np.zeros((4, 4), bool))
+        metric(np.ones((4, 4), bool), np.zeros((4, 4), bool))
 
 
-@pytest.mark.parametrize("figure", [metrics.roc_auc, metrics.balanced_accuracy, metrics.true_positive_rate])
-def test_figures_of_two_classes_are_not_a_number_without_one_of_them(figure) -> None:
-    assert np.isnan(figure([0.1, 0.9], [True, True]))
+@pytest.mark.parametrize("metric", [metrics.roc_auc, metrics.balanced_accuracy, metrics.true_positive_rate])
+def test_metrics_of_two_classes_are_nan_without_one_of_them(metric) -> None:
+    assert np.isnan(metric([0.1, 0.9], [True, True]))
 
 
 def test_true_positive_rate_allows_the_stated_false_alarms() -> None:

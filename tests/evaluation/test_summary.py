@@ -17,7 +17,7 @@ SIDE = 16
 
 @pytest.fixture
 def maps(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Twelve heatmaps and ground truths; the last four images are authentic. Levels of 1/256."""
+    """Twelve heatmaps in levels of 1/256, and their ground truths. The last four images are authentic."""
     heatmaps = rng.integers(0, 250, (12, SIDE, SIDE)).astype(np.float32) / 256
     truths = heatmaps + rng.normal(0, 0.4, heatmaps.shape) > 0.8
     truths[8:] = False
@@ -43,7 +43,7 @@ def measurement(
     corruption: str = "",
     type: ManipulationType | None = None,
 ) -> Measurement:
-    """What is measured when the mask is the heatmap cut at a half."""
+    """Return a measurement whose mask is the heatmap cut at 0.5."""
     forged, mask = bool(truth.any()), heatmap >= 0.5
     curve = precision_recall(heatmap, truth) if forged else None
     return Measurement(
@@ -67,7 +67,7 @@ def values(measurements: list[Measurement]) -> dict[str, float]:
     return {name: estimate.value for name, estimate in summary.estimates.items()}
 
 
-def test_pixel_figures_of_forged_images_are_means_over_images(measurements, maps) -> None:
+def test_pixel_metrics_of_forged_images_are_means_over_images(measurements, maps) -> None:
     heatmaps, truths = (part[:8].reshape(8, -1) for part in maps)
     found = values(measurements)
     each = list(zip(truths, heatmaps, strict=True))
@@ -83,7 +83,7 @@ def test_pixel_figures_of_forged_images_are_means_over_images(measurements, maps
     )
 
 
-def test_the_one_best_threshold_is_that_of_the_mean(measurements, maps) -> None:
+def test_the_single_best_threshold_maximises_the_mean(measurements, maps) -> None:
     heatmaps, truths = (part[:8].reshape(8, -1) for part in maps)
     by_hand = {
         level / 256: np.mean([overlap(h >= level / 256, t).f1 for t, h in zip(truths, heatmaps, strict=True)])
@@ -92,11 +92,11 @@ def test_the_one_best_threshold_is_that_of_the_mean(measurements, maps) -> None:
     found = values(measurements)
     assert found["fixed_f1"] == pytest.approx(max(by_hand.values()))
     assert found["f1"] <= found["fixed_f1"] <= found["best_f1"]
-    # Any threshold above the level below cuts the same.
+    # All thresholds between two adjacent levels give the same mask.
     assert by_hand[np.ceil(found["fixed_threshold"] * 256) / 256] == pytest.approx(found["fixed_f1"])
 
 
-def test_pooled_figures_are_those_of_every_pixel_also_of_authentic_images(measurements, maps) -> None:
+def test_pooled_metrics_include_the_pixels_of_authentic_images(measurements, maps) -> None:
     heatmaps, truths = (part.ravel() for part in maps)
     found = values(measurements)
     assert found["pooled_f1"] == pytest.approx(sklearn.metrics.f1_score(truths, heatmaps >= 0.5))
@@ -105,7 +105,7 @@ def test_pooled_figures_are_those_of_every_pixel_also_of_authentic_images(measur
     assert found["pooled_ap"] == pytest.approx(sklearn.metrics.average_precision_score(truths, heatmaps))
 
 
-def test_image_figures_count_verdicts(measurements) -> None:
+def test_image_metrics_count_verdicts(measurements) -> None:
     found = values(measurements)
     assert found["tpr"] == 3 / 8
     assert found["fpr"] == 1 / 4
@@ -114,7 +114,7 @@ def test_image_figures_count_verdicts(measurements) -> None:
     assert found["marked_authentic"] == 1
 
 
-def test_figures_that_a_set_lacks_the_images_for_are_not_numbers(measurements) -> None:
+def test_metrics_are_nan_when_a_set_lacks_the_images_for_them(measurements) -> None:
     authentic, forged = values(measurements[8:]), values(measurements[:8])
     assert {name for name, value in authentic.items() if not np.isnan(value)} == {
         "fpr", "marked_authentic", "inconclusive",
@@ -124,7 +124,7 @@ def test_figures_that_a_set_lacks_the_images_for_are_not_numbers(measurements) -
     }  # fmt: skip
 
 
-def test_intervals_hold_the_value_repeat_and_shrink_with_more_images(measurements) -> None:
+def test_intervals_contain_the_value_are_reproducible_and_shrink_with_more_images(measurements) -> None:
     (few,), (again,), (many,) = (
         summarise(images, resamples=200) for images in (measurements, measurements, measurements * 16)
     )
@@ -132,11 +132,11 @@ def test_intervals_hold_the_value_repeat_and_shrink_with_more_images(measurement
         narrow, wide = many.estimates[name], few.estimates[name]
         assert wide == again.estimates[name]
         assert wide.low < wide.value < wide.high
-        # Sixteen times the images, a quarter of the width.
+        # Sixteen times as many images give a quarter of the width.
         assert (narrow.high - narrow.low) / (wide.high - wide.low) == pytest.approx(1 / 4, rel=0.35)
 
 
-def test_several_sets_are_summed_up_apart_and_together(maps) -> None:
+def test_several_sets_are_summarised_separately_and_together(maps) -> None:
     heatmaps, truths = maps
     images = [
         measurement(heatmap, truth, set="odd" if number % 2 else "even")
@@ -167,7 +167,7 @@ def test_types_are_counted_where_they_are_known(maps) -> None:
     assert unknown.types is None
 
 
-def test_robustness_is_relative_to_the_same_images_as_they_are() -> None:
+def test_robustness_is_relative_to_the_same_images_uncorrupted() -> None:
     truth = np.zeros((SIDE, SIDE), bool)
     truth[:4] = True
     half = truth.copy()

@@ -16,7 +16,7 @@ from tamperscope.network.architectures import (
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_segmentation_network_gives_the_mask_as_large_as_the_image(channels: int) -> None:
+def test_a_segmentation_network_returns_a_mask_of_the_size_of_the_image(channels: int) -> None:
     network = segmentation_network("resnet18", channels).eval()
     with torch.inference_mode():
         (mask,) = probabilities(network, ("mask",))(torch.randn(2, 3, 64, 96))
@@ -24,7 +24,7 @@ def test_a_segmentation_network_gives_the_mask_as_large_as_the_image(channels: i
     assert 0 <= mask.min() < mask.max() <= 1
 
 
-def test_a_classification_network_gives_four_shares_of_one() -> None:
+def test_a_classification_network_returns_four_probabilities_that_sum_to_one() -> None:
     with torch.inference_mode():
         (kinds,) = probabilities(classification_network().eval(), ("type",))(torch.randn(2, 3, 64, 64))
     assert kinds.shape == (2, 4)
@@ -37,7 +37,7 @@ def test_the_second_of_two_mask_channels_means_manipulated() -> None:
     assert mask.item() == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item())
 
 
-def test_the_joint_network_gives_all_three_outputs() -> None:
+def test_the_joint_network_returns_all_three_outputs() -> None:
     architecture = Architecture("joint", "resnet18", 4)
     network = probabilities(build(architecture).eval(), outputs_of(architecture))
     with torch.inference_mode():

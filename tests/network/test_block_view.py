@@ -22,14 +22,14 @@ def normalised(pixels: np.ndarray) -> Tensor:
 
 
 def compressed(pixels: np.ndarray, step: int) -> np.ndarray:
-    """The picture after a JPEG whose every quantisation step is `step`."""
+    """Return the image after JPEG compression with all quantisation steps equal to `step`."""
     file = BytesIO()
     PIL.Image.fromarray(pixels).save(file, "JPEG", qtables=[[step] * 64] * 2, subsampling="4:4:4")
     return np.asarray(PIL.Image.open(file))
 
 
 def lattices(pixels: np.ndarray) -> Tensor:
-    """Mean over blocks and frequencies of the lattice statistic, for each step that is tried."""
+    """Return the mean lattice statistic over blocks and frequencies, for each step that is tried."""
     found = BlockStatistics()(normalised(pixels))[0, : 15 * len(STEPS)]
     return found.reshape(15, len(STEPS), -1).mean(dim=(0, 2))
 
@@ -49,7 +49,7 @@ def test_an_earlier_compression_shows_at_its_own_step(photo: np.ndarray, step: i
     assert after > 0.85
 
 
-def test_statistics_stay_exact_where_training_is_in_half_precision(photo: np.ndarray) -> None:
+def test_statistics_stay_exact_when_training_in_half_precision(photo: np.ndarray) -> None:
     image = normalised(compressed(photo, 12))
     with torch.autocast("cpu", torch.bfloat16):
         found = BlockStatistics()(image)
@@ -96,7 +96,7 @@ def test_lattices_are_cosines(photo: np.ndarray) -> None:
     pixels = torch.from_numpy(photo.astype(np.float64)) @ torch.tensor([0.299, 0.587, 0.114]).double()
     blocks = pixels.unfold(0, 8, 8).unfold(1, 8, 8)
     place = torch.arange(8).double()
-    # The first coefficient in zigzag order: the mean over rows of the lowest cosine along columns.
+    # The first AC coefficient in zigzag order is the mean over rows of the lowest cosine along columns.
     across = torch.cos((2 * place + 1) * torch.pi / 16) / 2
     coefficient = (blocks @ across).sum(dim=-1) / 8**0.5
     expected = torch.cos(2 * torch.pi * coefficient / torch.tensor(STEPS).view(-1, 1, 1))

@@ -69,7 +69,7 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_both_networks_come_back_from_every_wrapping(
+def test_both_networks_are_read_from_every_wrapping(
     segmentation: nn.Module, classification: nn.Module, save: Callable[..., Path], wrapping: str
 ) -> None:
     for network, read in [(segmentation, read_segmentation), (classification, read_classification)]:
@@ -100,7 +100,7 @@ def test_the_number_of_mask_channels_is_found(channels: int, save: Callable[...,
     )
 
 
-def test_counters_that_old_files_lack_are_no_difference(
+def test_counters_missing_from_old_files_are_ignored(
     classification: nn.Module, save: Callable[..., Path]
 ) -> None:
     old = {name: t for name, t in classification.state_dict().items() if "num_batches" not in name}
@@ -125,7 +125,7 @@ class TestImport:
 
     @pytest.fixture(autouse=True)
     def _tiny_networks(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What surrounds the export does not depend on how large the networks are."""
+        """Use tiny networks: these tests do not depend on the size of the networks."""
 
         def reads(name: str) -> Callable[..., checkpoints.ReadCheckpoint]:
             architecture = Architecture(f"tiny-{name}", "none", 1)
@@ -160,7 +160,7 @@ class TestImport:
         self, files: tuple[Path, Path], tmp_path: Path
     ) -> None:
         (tmp_path / "photo.jpg").write_bytes(b"precious")
-        with pytest.raises(BundleError, match="something else"):
+        with pytest.raises(BundleError, match="is not a bundle"):
             import_checkpoints(*files, tmp_path, overwrite=True)
 
     def test_a_failed_import_leaves_nothing_behind(
@@ -234,7 +234,7 @@ class Trojan:
     [{"fc.weight": torch.zeros(1), "extra": Trojan()}, nn.Linear(1, 1), {"iou": np.float64(0.5)}],
     ids=["trojan", "whole model", "numpy scalar"],
 )
-def test_a_file_that_could_run_code_is_refused_with_the_way_out(
+def test_a_file_that_could_run_code_is_refused_with_advice(
     unsafe: Any, legacy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -246,7 +246,7 @@ def test_a_file_that_could_run_code_is_refused_with_the_way_out(
 
 @pytest.mark.parametrize("name", ["checkpoint.pth", "checkpoint.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"hello", b"<html>404</html>", bytes(range(256)) * 8])
-def test_what_is_no_checkpoint_is_said_to_be_none(content: bytes, name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_reported(content: bytes, name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"empty|damaged") as caught:
@@ -270,12 +270,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_weights(tmp_path / "none.pth")
 
 
-def test_a_file_without_weights_says_what_it_has(save: Callable[..., Path]) -> None:
-    with pytest.raises(CheckpointError, match="holds no weights; it has epoch, lr"):
+def test_a_file_without_weights_is_reported_with_its_contents(save: Callable[..., Path]) -> None:
+    with pytest.raises(CheckpointError, match="contains no weights; found: epoch, lr"):
         read_weights(save({"epoch": 3, "lr": 0.1}))
 
 
 def test_a_diverged_training_is_noticed(classification: nn.Module, save: Callable[..., Path]) -> None:
     diverged = {**classification.state_dict(), "fc.bias": torch.full((4,), float("nan"))}
-    with pytest.raises(CheckpointError, match=r"not numbers in fc\.bias"):
+    with pytest.raises(CheckpointError, match=r"not finite in fc\.bias"):
         read_classification(save(diverged), "resnet18")

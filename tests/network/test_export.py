@@ -35,7 +35,7 @@ class Exported:
     ids=lambda architecture: architecture.name,
 )
 def full_size(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """A network as users have it; exporting one takes seconds."""
+    """A network of realistic size. Exporting it takes seconds."""
     return export(random_network(request.param, seed=1), request.param, tmp_path_factory.mktemp("full"))
 
 
@@ -63,7 +63,7 @@ def test_openvino_agrees_with_pytorch(full_size: Exported) -> None:
         with torch.inference_mode():
             (expected,) = reference(images)
         found = compiled([images.numpy()])[entry.outputs[0]]
-        # What half-precision weights may cost.
+        # The tolerance allows for weights in half precision.
         np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=2e-3)
         assert expected.std() > 0.03
 
@@ -91,18 +91,18 @@ def test_a_bundle_holds_each_weight_once(tiny: Exported, full_size: Exported) ->
             tensor.numel() * (2 if tensor.ndim >= 2 else tensor.element_size())
             for tensor in exported.network.state_dict().values()
         )
-        # The rest is the graph and the list of names.
+        # The remaining bytes are the graph and the list of names.
         assert sum(map(len, contents(exported.bundle.path).values())) < weights + 200_000
         graph = onnx.load(exported.bundle.path / "network.onnx", load_external_data=False).graph
         assert all(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer)
 
 
-def test_whoever_can_read_the_graph_can_read_the_weights(tiny: Exported) -> None:
+def test_weights_are_as_readable_as_the_graph(tiny: Exported) -> None:
     modes = {path.stat().st_mode for path in tiny.bundle.path.iterdir()}
     assert len(modes) == 1
 
 
-def test_nothing_in_a_graph_tells_where_it_was_made(full_size: Exported) -> None:
+def test_a_graph_does_not_reveal_where_it_was_made(full_size: Exported) -> None:
     graph = (full_size.bundle.path / "network.onnx").read_bytes()
     assert not re.search(rb"site-packages|\.py\b|/home|/tmp|File \"", graph)
 
@@ -135,7 +135,7 @@ def test_exporting_leaves_the_network_as_it_was(tmp_path: Path) -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
-def test_an_unknown_network_is_named_with_those_there_are(tiny: Exported) -> None:
+def test_an_unknown_network_is_named_with_the_known_ones(tiny: Exported) -> None:
     with pytest.raises(BundleError, match=r"no network 'mask'; it has network\."):
         read_network(tiny.bundle, "mask")
 

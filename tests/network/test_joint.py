@@ -12,7 +12,7 @@ def network() -> JointNetwork:
 
 
 @torch.inference_mode()
-def test_every_head_answers_at_any_multiple_of_16(network: JointNetwork) -> None:
+def test_every_head_accepts_sides_of_any_multiple_of_16(network: JointNetwork) -> None:
     for height, width in ((32, 32), (48, 96)):
         logits = network(torch.randn(2, 3, height, width))
         assert logits.mask.shape == (2, 1, height, width)
@@ -20,7 +20,7 @@ def test_every_head_answers_at_any_multiple_of_16(network: JointNetwork) -> None
         assert logits.score.shape == (2, 1)
 
 
-def test_high_pass_sees_detail_and_no_colour() -> None:
+def test_high_pass_sees_detail_but_not_colour() -> None:
     high_pass = HighPass()
     assert high_pass(torch.full((1, 3, 16, 16), 0.7)).abs().max() < 1e-4
     dot = torch.zeros(1, 3, 16, 16)

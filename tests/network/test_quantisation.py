@@ -34,20 +34,20 @@ def quantised_bundle(joint_bundle: Bundle, tmp_path_factory: pytest.TempPathFact
     )
 
 
-def test_integers_say_nearly_the_same_and_not_exactly(quantised_bundle: Bundle) -> None:
+def test_the_integer_graph_agrees_closely_but_not_exactly(quantised_bundle: Bundle) -> None:
     pixels = samples.photo(128, 64, seed=9)
 
     exact = Runtime(quantised_bundle, threads=1, precision="f32").run(pixels)
     integers = Runtime(quantised_bundle, threads=1).run(pixels)
 
     assert exact.mask.std() > 0.02
-    # Weights of 7 bits and activations of 8, over logits that span a few units.
+    # Weights have 7 bits and activations 8, and the logits span a few units.
     np.testing.assert_allclose(integers.mask, exact.mask, atol=0.02)
     assert not np.array_equal(integers.mask, exact.mask)
 
 
 class ResidualNetwork(nn.Module):
-    """What a ResNet begins with: a convolution, pooling, and a block whose shortcut has a convolution too."""
+    """The beginning of a ResNet: a convolution, pooling, and a block with a convolution in its shortcut."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_the_exact_graph_and_the_weights_stay_as_they_were(
     } | {"joint.int8.onnx"}
 
 
-def test_the_manifest_remembers_and_verifies_the_integer_graph(quantised_bundle: Bundle, tmp_path) -> None:
+def test_the_manifest_lists_and_verifies_the_integer_graph(quantised_bundle: Bundle, tmp_path) -> None:
     copy = shutil.copytree(quantised_bundle.path, tmp_path / "copy")
     assert Bundle.load(copy).networks[0].quantised
 
@@ -128,7 +128,7 @@ def test_the_command_adds_integers_to_a_bundle(joint_bundle: Bundle, tmp_path: P
     Detector.load(bundle).warm_up()
 
 
-def test_a_folder_without_photos_is_wrong_use(joint_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_folder_without_photos_is_a_usage_error(joint_bundle: Bundle, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["quantize", str(joint_bundle.path), "--photos", str(tmp_path)])
 
     assert result.exit_code == 2

@@ -34,7 +34,7 @@ def layer(network: nn.Module, suffix: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("source", FAMILIES)
 @pytest.mark.parametrize("target", FAMILIES)
-def test_each_family_starts_from_each_other(source: str, target: str, checkpoints: dict[str, Path]) -> None:
+def test_each_family_can_start_from_any_other(source: str, target: str, checkpoints: dict[str, Path]) -> None:
     network, origin = (
         build(FAMILIES[target]),
         torch.load(checkpoints[source], weights_only=True)["state_dict"],
@@ -77,7 +77,7 @@ def test_a_variance_that_overflowed_is_left_out(tmp_path: Path) -> None:
     assert layer(network, "bn1.running_var").isfinite().all()
 
 
-def test_the_default_bundle_is_a_start() -> None:
+def test_training_can_start_from_the_default_model() -> None:
     bundle = Bundle.load()
     encoder = bundle.networks[0].architecture.encoder
     target = Architecture("deeplabv3plus", encoder, 1)
@@ -92,11 +92,13 @@ def test_another_encoder_is_named(checkpoints: dict[str, Path], tmp_path: Path) 
     plain = tmp_path / "plain.pth"
     torch.save(torch.load(checkpoints["joint"], weights_only=True)["state_dict"], plain)
     mobile = Architecture("deeplabv3plus", "mobilenet_v2", 1)
-    with pytest.raises(MismatchedCheckpointError, match=r"not hold the weights of a mobilenet_v2: 0 of its"):
+    with pytest.raises(
+        MismatchedCheckpointError, match=r"not contain the weights of a mobilenet_v2: 0 of its"
+    ):
         start_from(build(mobile), mobile, plain)
 
 
 @pytest.mark.parametrize("architecture", [SEGMENTATION, CLASSIFICATION, JOINT], ids=lambda one: one.name)
-def test_an_encoder_that_nobody_knows_is_one_sentence(architecture: Architecture) -> None:
+def test_an_unknown_encoder_is_reported_in_one_sentence(architecture: Architecture) -> None:
     with pytest.raises(CheckpointError, match=r"no .* network with the encoder 'resnet51'"):
         build(Architecture(architecture.name, "resnet51", architecture.classes))

@@ -35,7 +35,7 @@ machines:
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty images of 48 x 48 noise, three in four with a flat square that is the manipulated area."""
+    """Forty images of 48 x 48 noise. Three in four have a flat square, which is the manipulated region."""
     root = tmp_path_factory.mktemp("dataset")
     rng = np.random.default_rng(0)
     for name in ("images", "masks", "authentic"):

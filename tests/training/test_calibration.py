@@ -13,7 +13,7 @@ from tamperscope.training.calibration import fit
 def images(
     rng: np.random.Generator, separation: float, count: int = 400
 ) -> tuple[list[dict[str, float]], list[bool]]:
-    """Two measurements, of which the first tells manipulated images apart and the second is noise."""
+    """Return images with two measurements: the first separates manipulated images, the second is noise."""
     manipulated = [index % 2 == 1 for index in range(count)]
     return [
         {"clones": separation * truth + rng.normal(), "area": rng.normal()} for truth in manipulated
@@ -32,7 +32,7 @@ def test_few_authentic_images_are_called_manipulated(rng: np.random.Generator) -
 
 
 def test_scores_are_probabilities(rng: np.random.Generator) -> None:
-    """Two normal distributions two apart have the logit 2 x - 2; the fit must find it from samples."""
+    """Two normal distributions with a distance of 2 have the logit 2 x - 2. The fit must recover it."""
     rows, truth = images(rng, separation=2, count=4000)
     model = fit(rows, truth)
     # Standard errors at 4000 images are about 0.07.
@@ -41,7 +41,7 @@ def test_scores_are_probabilities(rng: np.random.Generator) -> None:
     assert model.intercept == pytest.approx(-2, abs=0.25)
 
 
-def test_a_score_does_not_depend_on_how_many_images_of_each_kind_there_were(rng: np.random.Generator) -> None:
+def test_a_score_does_not_depend_on_the_class_balance(rng: np.random.Generator) -> None:
     rows, truth = images(rng, separation=2, count=4000)
     few_authentic = [row for row, forged in zip(rows, truth, strict=True) if forged or row["area"] > 0.5]
     labels = [forged for row, forged in zip(rows, truth, strict=True) if forged or row["area"] > 0.5]
@@ -50,14 +50,14 @@ def test_a_score_does_not_depend_on_how_many_images_of_each_kind_there_were(rng:
     assert skewed.score({"clones": 1.0}) == pytest.approx(balanced.score({"clones": 1.0}), abs=0.06)
 
 
-def test_when_both_promises_can_be_kept_nothing_is_inconclusive(rng: np.random.Generator) -> None:
+def test_when_both_rates_can_be_met_nothing_is_inconclusive(rng: np.random.Generator) -> None:
     rows, truth = images(rng, separation=9)
     model = fit(rows, truth)
     assert model.operating_points.authentic_below == model.operating_points.manipulated_above
     assert {model.verdict(model.score(row)) for row in rows} == {Verdict.MANIPULATED, Verdict.AUTHENTIC}
 
 
-def test_more_of_a_trace_never_lowers_the_score(rng: np.random.Generator) -> None:
+def test_a_stronger_trace_never_lowers_the_score(rng: np.random.Generator) -> None:
     rows, truth = images(rng, separation=2)
     model = fit([{**row, "ghosts": -row["clones"] + rng.normal()} for row in rows], truth)
     assert "clones" in model.coefficients
@@ -71,7 +71,7 @@ def test_a_constant_measurement_is_harmless(rng: np.random.Generator) -> None:
     assert np.isfinite(list(model.coefficients.values())).all()
 
 
-def test_fitting_needs_images_of_both_kinds() -> None:
+def test_fitting_needs_images_of_both_classes() -> None:
     with pytest.raises(ValueError, match="both classes"):
         fit([{"area": 1.0}, {"area": 2.0}], [True, True])
 
@@ -86,20 +86,20 @@ def test_a_calibration_survives_json(rng: np.random.Generator) -> None:
     assert Calibration.from_json(json.loads(json.dumps(model.to_json()))) == model
 
 
-def test_networks_count_half_and_traces_make_up_for_it(rng: np.random.Generator) -> None:
+def test_the_network_coefficient_is_halved_and_the_traces_compensate(rng: np.random.Generator) -> None:
     manipulated = rng.random(4000) < 0.5
     network = rng.normal(2.0 * manipulated, 1.0)
     trace = rng.normal(1.0 * manipulated, 1.0)
-    # The best weight of a normal variable is its classes' distance over its variance.
+    # The optimal coefficient of a normal variable is the distance between its class means over its variance.
     rows = [{"network_map": a, "clones": b} for a, b in zip(network, trace, strict=True)]
     found = fit(rows, manipulated.tolist())
-    # Taken at their word, the network would count twice as much as the trace.
+    # Without the reduction, the network would count twice as much as the trace.
     assert 0.75 < found.coefficients["network_map"] / found.coefficients["clones"] < 1.25
     scores = np.array([found.score(row) for row in rows])
     assert scores.mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_halving_the_belief_in_networks_does_not_make_scores_timid(rng: np.random.Generator) -> None:
+def test_halving_the_network_coefficient_does_not_flatten_the_scores(rng: np.random.Generator) -> None:
     truth = [index % 2 == 1 for index in range(2000)]
     rows = [{"network_map": 3 * forged + rng.normal(), "clones": forged + rng.normal()} for forged in truth]
     model = fit(rows, truth)

@@ -17,7 +17,7 @@ def equal(one: Example, other: Example) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_a_crop_is_the_same_whoever_cuts_it(dataset: Path) -> None:
+def test_a_crop_depends_only_on_its_number(dataset: Path) -> None:
     found = read_dataset(dataset).samples
     crops, again = (Crops(found, 32, seed=1) for _ in range(2))
     assert not equal(again[0], again[1])
@@ -28,7 +28,7 @@ def test_a_crop_is_the_same_whoever_cuts_it(dataset: Path) -> None:
 
 def test_every_image_is_seen_once_before_any_is_seen_again(dataset: Path) -> None:
     found = read_dataset(dataset).samples[:8]
-    # As large as the image, and told apart by their colours.
+    # The crops are as large as the images, whose colours identify them.
     crops = Crops(found, 48, seed=1)
     for turn in range(2):
         seen = {int(crops[number].image.long().sum()) for number in range(8 * turn, 8 * turn + 8)}
@@ -42,18 +42,18 @@ def test_pixels_and_mask_are_cut_at_the_same_place(dataset: Path) -> None:
     assert all((example.image[example.mask] == example.image[example.mask][0]).all() for example in marked)
 
 
-def test_crops_begin_on_the_grid_of_blocks(tmp_path: Path) -> None:
+def test_crops_start_on_the_block_grid(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:96, :96].astype(np.uint8)
     samples.write(tmp_path / "images" / "a.png", np.dstack([rows, columns, 0 * rows]))
     samples.write(tmp_path / "masks" / "a.png", np.full((96, 96), 255, np.uint8))
     crops = Crops(read_dataset(tmp_path).samples, 32, seed=1)
-    # A mirrored crop begins on the grid at its other end.
+    # A mirrored crop starts on the grid at its other end.
     begins = {tuple(int(crops[number].image[..., axis].min()) for axis in (0, 1)) for number in range(50)}
     assert len(begins) > 10
     assert all(top % 8 == 0 and left % 8 == 0 for top, left in begins)
 
 
-def test_a_share_of_the_crops_is_compressed_once_more(tmp_path: Path) -> None:
+def test_a_share_of_the_crops_is_compressed_again(tmp_path: Path) -> None:
     samples.write(
         tmp_path / "authentic" / "grain.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     )
@@ -66,13 +66,13 @@ def test_a_share_of_the_crops_is_compressed_once_more(tmp_path: Path) -> None:
         assert 1 < change < 60
 
 
-def test_an_image_smaller_than_the_crop_is_filled_up(dataset: Path) -> None:
+def test_an_image_smaller_than_the_crop_is_padded(dataset: Path) -> None:
     example = Crops(read_dataset(dataset).samples, 96, seed=1)[0]
     assert example.image.shape == (96, 96, 3)
     assert example.mask.shape == (96, 96)
 
 
-def test_an_unreadable_image_is_left_out(dataset: Path, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_skipped(dataset: Path, tmp_path: Path) -> None:
     shutil.copytree(dataset, tmp_path, dirs_exist_ok=True)
     found = read_dataset(tmp_path).samples[:2]
     found[0].image.write_bytes(b"no image")
@@ -89,7 +89,7 @@ def equal_images(one: Example, other: Example) -> bool:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty pictures of two cameras, large enough to be forged at 64 pixels."""
+    """Twenty photos from two cameras, large enough for forgeries of 64 pixels."""
     root = tmp_path_factory.mktemp("photos")
     for number in range(20):
         samples.write(root / "ab"[number % 2] / f"{number:02}.png", samples.photo(160, 128, seed=number))
@@ -97,7 +97,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("types_needed", [False, True])
-def test_forgeries_are_numbered_and_all_forged_where_types_are_learnt(
+def test_forgeries_are_numbered_and_all_forged_when_types_are_needed(
     config_file: Path, photos: Path, types_needed: bool
 ) -> None:
     overrides = ["dataset=null", f"synthetic.photos={photos}", "synthetic.size=64"]
@@ -109,13 +109,13 @@ def test_forgeries_are_numbered_and_all_forged_where_types_are_learnt(
     assert bool(authentic) is not types_needed
 
 
-def test_processes_share_the_batches_out() -> None:
+def test_batches_are_divided_between_processes() -> None:
     alone = list(itertools.islice(Batches(3, first=0, process=0, processes=1), 8))
     shared = [list(itertools.islice(Batches(3, 0, process, 2), 4)) for process in range(2)]
     assert [batch for pair in zip(*shared, strict=True) for batch in pair] == alone
 
 
-def test_a_resumed_run_goes_on_with_the_next_batch() -> None:
+def test_a_resumed_run_continues_with_the_next_batch() -> None:
     whole = list(itertools.islice(Batches(3, 0, 1, 2), 5))
     assert list(itertools.islice(Batches(3, 2, 1, 2), 3)) == whole[2:]
 
@@ -129,7 +129,7 @@ def test_training_and_validation_share_no_image(config: Config) -> None:
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["dataset.path=nowhere"], r"no folder nowhere; say where it is: dataset\.path=FOLDER"),
+        (["dataset.path=nowhere"], r"no folder nowhere; set dataset\.path=FOLDER"),
         (["dataset=null", "synthetic.photos=nowhere"], r"no folder nowhere; .*synthetic\.photos=FOLDER"),
         (["dataset=null", "synthetic.photos=."], r"There is no photo in"),
     ],
@@ -146,6 +146,6 @@ def test_missing_data_is_named(
         TrainingData(read_config(config_file, overrides))
 
 
-def test_a_dataset_that_names_no_types_cannot_teach_them(config: Config) -> None:
+def test_a_dataset_without_types_is_rejected_when_types_are_needed(config: Config) -> None:
     with pytest.raises(TrainingError, match="no images whose manipulation type is known"):
         TrainingData(config, types_needed=True)

@@ -20,7 +20,7 @@ def test_overlap_losses_are_near_zero_for_a_perfect_mask_and_high_for_its_opposi
     assert loss((0.5 - target) * 100, target) > 0.99
 
 
-def test_pixels_near_the_border_of_a_manipulated_area_weigh_more() -> None:
+def test_pixels_near_the_border_of_a_manipulated_region_weigh_more() -> None:
     target = torch.zeros(1, 1, 32, 32)
     target[..., :16] = 1
     assert near_edge(target)[0, 0, 0].nonzero().flatten().tolist() == [13, 14, 15, 16, 17, 18]

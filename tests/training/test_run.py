@@ -1,4 +1,4 @@
-"""What a user notices of a whole training: the files, the curves, what happens when it is interrupted."""
+"""Whole training runs as a user sees them: files, curves, interruption and resumption."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_run_leaves_weights_curves_and_pictures(run: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_the_network_of_the_default_bundle_is_trained(
+def test_the_network_of_the_default_model_is_trained(
     config_file: Path, tmp_path: Path, precision: str
 ) -> None:
     config = read_config(config_file, ["budget.steps=2", f"optimisation.precision={precision}"])
@@ -67,8 +67,8 @@ def test_the_network_of_the_default_bundle_is_trained(
     assert len(start_from(network, architecture, best)) == len(network.state_dict())
 
 
-def test_a_killed_run_goes_on_with_the_same_curve(run: Path, config_file: Path, tmp_path: Path) -> None:
-    # Workers prepare the interrupted half and none the other: neither may make a difference.
+def test_a_killed_run_resumes_with_the_same_curve(run: Path, config_file: Path, tmp_path: Path) -> None:
+    # The killed run uses a worker and the uninterrupted one none, which must not make a difference.
     script = f"""
 import os, signal
 from pathlib import Path
@@ -98,7 +98,7 @@ train("segmentation", read_config({str(config_file)!r}, ["machines.workers=1"]),
 
 
 def test_two_processes_train_as_one_that_accumulates_their_batches(config_file: Path, tmp_path: Path) -> None:
-    """Holds only if each sees other data and their gradients are averaged."""
+    """This holds only if the processes see different data and their gradients are averaged."""
     overrides = ["budget.steps=2", "budget.epoch_steps=2", "optimisation.ema_decay=null"]
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
@@ -112,8 +112,8 @@ def test_two_processes_train_as_one_that_accumulates_their_batches(config_file: 
         alone = read_config(config_file, [*overrides, f"optimisation.accumulate={batches}"])
         train("segmentation", alone, tmp_path / name, console=quiet())
 
-    # Adam turns rounding errors into whole steps where a gradient is next to nothing, so weights differ a
-    # little; those of a process that sees the first one's half of the data are the measure of how little.
+    # Where a gradient is almost zero, Adam turns rounding errors into whole steps, so the weights differ
+    # slightly. The tolerance is relative to a run that sees only half of the data.
     together, all_data, half_data = (
         parameters(tmp_path / name / "best.pth") for name in ("two", "all", "half")
     )
@@ -121,23 +121,23 @@ def test_two_processes_train_as_one_that_accumulates_their_batches(config_file: 
 
 
 def parameters(path: Path) -> torch.Tensor:
-    """What gradients move, in one vector; the batch norms' statistics are each process's own."""
+    """Return the trained parameters as one vector, without batch-norm statistics, which differ by process."""
     return nn.utils.parameters_to_vector(read_segmentation(path).network.parameters()).detach()
 
 
-def test_a_finished_run_is_over(run: Path) -> None:
+def test_a_finished_run_does_not_continue(run: Path) -> None:
     before = curve(run)
     train("segmentation", resumed_config(run), run, resume=True, console=quiet())
     assert curve(run) == before
 
 
 def test_a_run_is_never_overwritten(run: Path, config: Config) -> None:
-    with pytest.raises(TrainingError, match="holds a run already"):
+    with pytest.raises(TrainingError, match="already contains a run"):
         train("segmentation", config, run, console=quiet())
 
 
-def test_there_must_be_a_run_to_go_on_with(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no run to go on with"):
+def test_resuming_needs_a_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="contains no run to resume"):
         resumed_config(tmp_path)
 
 
@@ -148,7 +148,7 @@ def test_there_must_be_a_run_to_go_on_with(tmp_path: Path) -> None:
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"),
     ],
 )
-def test_too_little_memory_says_what_to_change(
+def test_an_out_of_memory_error_says_what_to_change(
     error: Exception, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -159,16 +159,16 @@ def test_too_little_memory_says_what_to_change(
         train("segmentation", config, tmp_path, console=quiet())
 
 
-def test_a_run_ends_when_nothing_gets_better(
+def test_a_run_ends_without_improvement(
     config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tamperscope.training.callbacks.figures", lambda _: {"f1": 0.5})
+    monkeypatch.setattr("tamperscope.training.callbacks.validation_metrics", lambda _: {"f1": 0.5})
     config = read_config(config_file, ["budget.steps=50", "budget.epoch_steps=1", "budget.patience=1"])
     train("segmentation", config, tmp_path, console=quiet())
     assert len(curve(tmp_path, "validation")) == 2
 
 
-def test_weights_to_start_from_learn_at_their_own_rate(
+def test_started_weights_have_their_own_learning_rate(
     run: Path, config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = []
@@ -198,7 +198,7 @@ def test_a_rate_of_0_freezes_what_the_network_starts_from(
     start = run / "best.pth"
     settings = ["optimisation.started_rate=0", f"network.init={start}", "optimisation.ema_decay=null"]
     before = torch.load(start, weights_only=True)["state_dict"]
-    # The head is new, everything else is what the run before left.
+    # The head is new. Everything else comes from the previous run.
     trimmed = tmp_path / "trimmed.pth"
     torch.save({name: tensor for name, tensor in before.items() if "segmentation_head" not in name}, trimmed)
     settings[1] = f"network.init={trimmed}"

@@ -31,13 +31,13 @@ from tamperscope.errors import BundleError
     "--encoder",
     default="resnet50",
     show_default=True,
-    help="Trunk of the networks whose checkpoint does not name it; those that `train` wrote do.",
+    help="Encoder of a network whose checkpoint does not name it. Checkpoints written by `train` do.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 def import_checkpoint(
     segmentation: Path, classification: Path, out: Path, encoder: str, overwrite: bool
 ) -> None:
-    """Make a bundle of two PyTorch checkpoints.
+    """Make a bundle from two PyTorch checkpoints.
 
     Needs the extra `train`: pip install 'tamperscope[train]'.
 
@@ -50,17 +50,17 @@ def import_checkpoint(
     from tamperscope.network.checkpoints import import_checkpoints
 
     bundle = import_checkpoints(segmentation, classification, out, encoder=encoder, overwrite=overwrite)
-    click.echo(f"{bundle.path} is ready; serve it with: tamperscope serve --model {bundle.path}")
+    click.echo(f"{bundle.path} is ready. Serve it with: tamperscope serve --model {bundle.path}")
 
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER...]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per bundle and line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per bundle, one per line.")
 @click.pass_context
 def models(ctx: click.Context, folders: Sequence[Path], as_json: bool) -> None:
     """List bundles and verify their checksums.
 
-    These are the default bundle and those in each FOLDER.
+    Lists the default model and the bundles in each FOLDER.
 
     \b
     Example:

@@ -14,14 +14,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("bundle", type=_FOLDER)
-@click.option("--photos", type=_FOLDER, required=True, help="Authentic photos; sub-folders count.")
+@click.option("--photos", type=_FOLDER, required=True, help="Authentic photos, including sub-folders.")
 @click.option("--object-masks", type=_FOLDER, help="Masks of objects in the photos.")
-@click.option("--held-out", is_flag=True, help="Use only the photos that a training on this folder held out.")
-@click.option("--quantize", is_flag=True, help="Add 8-bit integer graphs first, which are faster.")
+@click.option("--held-out", is_flag=True, help="Use only photos that training on this folder holds out.")
+@click.option("--quantize", is_flag=True, help="First add 8-bit integer graphs, which are faster.")
 @click.option("--version", help="New version of the bundle.")
 @click.option("--count", default=1000, show_default=True, type=click.IntRange(20), help="Images to make.")
-@click.option("--seed", default=2, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.option("--seed", default=2, show_default=True, help="Seed of the images made.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as one JSON object.")
 def calibrate(
     bundle: Path,
     photos: Path,
@@ -33,11 +33,12 @@ def calibrate(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Choose the mask's threshold and the verdicts' operating points of BUNDLE anew.
+    """Recalibrate BUNDLE: choose its mask threshold and the operating points of its verdicts.
 
-    They come from forgeries made of photos, and from such photos left alone; take photos like those you will
-    analyse, none of which was trained on. An imported pair of checkpoints gives verdicts only after this.
-    Prints how the bundle does on these images. Needs the extra `train`: pip install 'tamperscope[train]'.
+    They are chosen on forgeries made from photos, and on unaltered photos. Use photos like those you will
+    analyse, and none that the networks were trained on. An imported pair of checkpoints gives verdicts only
+    after calibration. The bundle's metrics on these images are printed. Needs the extra `train`:
+    pip install 'tamperscope[train]'.
 
     \b
     Example:
@@ -49,9 +50,9 @@ def calibrate(
     from tamperscope.training.release import calibrate as choose
 
     library = PhotoLibrary.open(photos, object_masks, held_out=held_out or None)
-    figures = asdict(choose(bundle, library, version=version, quantised=quantize, count=count, seed=seed))
+    metrics = asdict(choose(bundle, library, version=version, quantised=quantize, count=count, seed=seed))
     if as_json:
-        click.echo(json.dumps(figures))
+        click.echo(json.dumps(metrics))
         return
-    shown = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in figures.values()]
-    table([name.replace("_", " ") for name in figures], [shown])
+    shown = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in metrics.values()]
+    table([name.replace("_", " ") for name in metrics], [shown])

@@ -23,7 +23,7 @@ JOURNAL = "measurements.jsonl"
 
 
 @click.command()
-@click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder. [default: what comes along]")
+@click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder. [default: the bundled model]")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -34,21 +34,21 @@ JOURNAL = "measurements.jsonl"
     "--layout",
     default="folder",
     show_default=True,
-    help="How its files lie; `folder` is images/, masks/ and authentic/, or folders of these.",
+    help="Layout of its files. `folder` means images/, masks/ and authentic/, or folders of these.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="Folder of the results. A run that was stopped goes on there.",
+    help="Folder for the results. A run that was stopped resumes from there.",
 )
-@click.option("--robustness", is_flag=True, help="Measure again after compression, blur, noise, scaling.")
+@click.option("--robustness", is_flag=True, help="Measure again after compression, blur, noise and scaling.")
 @click.option(
     "--robustness-images",
     type=click.IntRange(min=2),
     default=100,
     show_default=True,
-    help="How many images, half of them forged, --robustness takes.",
+    help="Number of images for --robustness, half of them forged.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Measure this many images, evenly selected.")
 @click.option(
@@ -56,7 +56,7 @@ JOURNAL = "measurements.jsonl"
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="Images in work at the same time; the networks already use all cores for one.",
+    help="Images analysed at the same time. The networks already use all cores for a single image.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of tables.")
 @click.pass_context
@@ -72,17 +72,17 @@ def evaluate(
     workers: int,
     as_json: bool,
 ) -> None:
-    """Measure how well a bundle finds forgeries whose ground truth is known.
+    """Measure how well a bundle detects forgeries with known ground truth.
 
-    Writes results.json, results.md (tables, with the convention of each figure), images.csv, plots, and a
-    picture of the best and the worst cases.
+    Writes results.json, results.md (tables, with the convention of each metric), images.csv, plots, and a
+    picture of the best and worst cases.
 
     \b
     Example:
       tamperscope evaluate --data bench --out results
       tamperscope evaluate --bundle model-mine --data CASIA1 --layout casia1 --out results --robustness
 
-    An image that cannot be used is named on stderr, the others are measured, and the exit code is 3.
+    An image that cannot be used is named on stderr. The others are still measured, and the exit code is 3.
     """
     from tamperscope.cores import leave_blas_one_thread
     from tamperscope.datasets import read_dataset
@@ -98,7 +98,7 @@ def evaluate(
     journal = Journal(out / JOURNAL)
     if len(journal):
         complain(
-            f"What {out / JOURNAL} holds of an earlier run is taken from there; delete it to start over."
+            f"Measurements of an earlier run are reused from {out / JOURNAL}. Delete the file to start over."
         )
     samples = evenly(reading.samples, limit or len(reading.samples))
     cases, failed = _measured(detector, [Task(sample) for sample in samples], journal, workers, "Measuring")
@@ -122,10 +122,10 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(results.to_json(), allow_nan=False))
     else:
-        for figures in results.tables(intervals=False):
-            click.echo(f"\n{figures.title}\n")
-            table(figures.columns, figures.rows)
-    complain(f"The results are in {out}; results.md says what each figure means.")
+        for section in results.tables(intervals=False):
+            click.echo(f"\n{section.title}\n")
+            table(section.columns, section.rows)
+    complain(f"The results are in {out}. results.md explains each metric.")
     if problems:
         ctx.exit(UNREADABLE)
 
@@ -134,7 +134,7 @@ def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise click.BadParameter(f"{out} cannot be made: {error.strerror}.", param_hint="--out") from None
+        raise click.BadParameter(f"{out} cannot be created: {error.strerror}.", param_hint="--out") from None
 
 
 def _measured(
@@ -165,7 +165,7 @@ def _measured(
 
 
 def _command_line(ctx: click.Context) -> str:
-    """Return the call as somebody else would type it: paths cut to their last part, defaults left out."""
+    """Return the command line for others to reproduce: paths reduced to their last part, no defaults."""
     words = ["tamperscope", "evaluate"]
     for option in ctx.command.params:
         value = ctx.params[option.name or ""]
@@ -188,6 +188,8 @@ def _draw(results: Results, detector: Detector, cases: Sequence[Case], out: Path
     try:
         from tamperscope.evaluation.plots import write_plots
     except ModuleNotFoundError:
-        complain("Without matplotlib there are no plots: pip install 'tamperscope[train]'")
+        complain(
+            "No plots were drawn: matplotlib is missing. Install it with: pip install 'tamperscope[train]'"
+        )
         return
     write_plots(results, out)

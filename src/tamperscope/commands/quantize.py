@@ -14,12 +14,12 @@ _MOST_PHOTOS = 100
 
 @click.command()
 @click.argument("bundle", type=_FOLDER)
-@click.option("--photos", required=True, type=_FOLDER, help="Authentic photos; sub-folders count.")
+@click.option("--photos", required=True, type=_FOLDER, help="Authentic photos, including sub-folders.")
 def quantize(bundle: Path, photos: Path) -> None:
     """Add 8-bit integer graphs to BUNDLE, which make its analyses faster.
 
-    The ranges of the integers are measured on photos; a hundred typical ones do. The weights stay as they
-    are. The score moves a little, so calibrate the bundle anew afterwards. Needs the extra `train`:
+    The integer ranges are measured on photos; a hundred typical ones are enough. The weights do not change.
+    Scores change slightly, so recalibrate the bundle afterwards. Needs the extra `train`:
     pip install 'tamperscope[train]'.
 
     \b
@@ -38,7 +38,7 @@ def quantize(bundle: Path, photos: Path) -> None:
         from tamperscope.network.quantisation import normalised_tile, quantise
     except ImportError:
         raise MissingExtraError(
-            "Quantising needs more packages; install them with: pip install 'tamperscope[train]'."
+            "Quantising needs additional packages; install them with: pip install 'tamperscope[train]'."
         ) from None
 
     loaded = Bundle.load(bundle)
@@ -52,7 +52,7 @@ def quantize(bundle: Path, photos: Path) -> None:
         if len(tiles) == _MOST_PHOTOS:
             break
     if not tiles:
-        raise click.BadParameter(f"there is no photo in {photos}.", param_hint="--photos")
+        raise click.BadParameter(f"{photos} contains no photo.", param_hint="--photos")
     stderr = Console(stderr=True)
     networks = [
         quantise(
@@ -72,4 +72,4 @@ def quantize(bundle: Path, photos: Path) -> None:
         smallest_region=loaded.smallest_region,
         calibration=loaded.calibration,
     )
-    complain(f"{bundle} computes in 8-bit integers now, with ranges measured on {len(tiles)} photos.")
+    complain(f"{bundle} now computes in 8-bit integers, with ranges measured on {len(tiles)} photos.")

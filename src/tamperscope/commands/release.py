@@ -17,12 +17,12 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle."
 )
-@click.option("--photos", type=_FOLDER, help="The photos of the training. [default: as in the run's config]")
+@click.option("--photos", type=_FOLDER, help="The photos used in training. [default: as in the run's config]")
 @click.option("--object-masks", type=_FOLDER, help="The object masks. [default: as in the run's config]")
 @click.option("--version", default="1.0.0", show_default=True, help="Version of the bundle.")
 @click.option("--count", default=1000, show_default=True, type=click.IntRange(20), help="Images to make.")
-@click.option("--seed", default=2, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.option("--seed", default=2, show_default=True, help="Seed of the images made.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as one JSON object.")
 def release(
     run: Path,
     out: Path,
@@ -33,17 +33,17 @@ def release(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Make a calibrated bundle of the joint network in the folder RUN of a training.
+    """Make a calibrated bundle from the joint network of the training run in the folder RUN.
 
-    Threshold and calibration are chosen on forgeries made of the photos that the training held out. Prints
-    how the bundle does on them. Needs the extra `train`: pip install 'tamperscope[train]'.
+    Threshold and calibration are chosen on forgeries made from photos that were held out from training. The
+    bundle's metrics on these images are printed. Needs the extra `train`: pip install 'tamperscope[train]'.
 
     \b
     Example:
       tamperscope release runs/joint --out model-mine
       tamperscope serve --model model-mine
 
-    A README.md that lies in the folder, the model card, becomes part of the bundle.
+    A README.md in the bundle's folder, the model card, becomes part of the bundle.
     """
     from dataclasses import asdict
 
@@ -56,11 +56,11 @@ def release(
     if photos is None and synthetic:
         photos, object_masks = synthetic.photos, object_masks or synthetic.object_masks
     if photos is None:
-        raise click.UsageError("The run was trained on a dataset; give --photos to calibrate it on.")
+        raise click.UsageError("The run was trained on a dataset. Give --photos to calibrate the bundle on.")
     held_out = PhotoLibrary.open(photos, object_masks, held_out=True)
-    figures = asdict(make_bundle(run / BEST, held_out, out, version=version, count=count, seed=seed))
+    metrics = asdict(make_bundle(run / BEST, held_out, out, version=version, count=count, seed=seed))
     if as_json:
-        click.echo(json.dumps(figures))
+        click.echo(json.dumps(metrics))
         return
-    shown = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in figures.values()]
-    table([name.replace("_", " ") for name in figures], [shown])
+    shown = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in metrics.values()]
+    table([name.replace("_", " ") for name in metrics], [shown])

@@ -13,7 +13,7 @@ import click
 @click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
 @click.option(
     "--config",
-    help="YAML file, or one that comes along: defacto-segmentation, defacto-classification, synthetic-joint.",
+    help="YAML file, or a built-in config: defacto-segmentation, defacto-classification, synthetic-joint.",
 )
 @click.option(
     "--init",
@@ -23,7 +23,7 @@ import click
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run. [default: runs/TASK]"
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own config.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out with its own config.")
 def train(
     task: str,
     overrides: Sequence[str],
@@ -34,8 +34,9 @@ def train(
 ) -> None:
     """Train a network on forgeries made on the fly, or on a dataset.
 
-    TASK says where (segmentation), how (classification), or all at once (joint). Whatever the config holds
-    can be set on the command line too. Needs the extra `train`: pip install 'tamperscope[train]'.
+    TASK is what the network predicts: the mask (segmentation), the manipulation type (classification), or
+    mask, type and score together (joint). Every setting of the config can also be set on the command line.
+    Needs the extra `train`: pip install 'tamperscope[train]'.
 
     \b
     Example:
@@ -43,15 +44,15 @@ def train(
       tamperscope train joint --resume budget.minutes=120
       tamperscope train segmentation --config defacto-segmentation dataset.path=DEFACTO
 
-    The folder then holds best.pth, the curves (CSV, TensorBoard), and pictures of what the network says. A
-    joint network becomes a bundle by `tamperscope release`, the other two together by
-    `tamperscope import-checkpoint`.
+    The folder of the run then holds best.pth, the curves (CSV, TensorBoard) and pictures of predictions. To
+    make a bundle, pass a joint network to `tamperscope release`, or a segmentation and a classification
+    network to `tamperscope import-checkpoint`.
     """
     if resume == bool(config):
-        raise click.UsageError("Give either --config, for a new run, or --resume, to go on with one.")
+        raise click.UsageError("Give either --config to start a new run, or --resume to continue one.")
     if init:
         if resume:
-            raise click.UsageError("A resumed run goes on from its own weights, without --init.")
+            raise click.UsageError("A resumed run continues from its own weights; leave out --init.")
         overrides = (*overrides, f"network.init={init}")
 
     import logging
@@ -61,7 +62,7 @@ def train(
 
     out = out or Path("runs") / task
     settings = run.resumed_config(out, overrides) if resume else read_config(config or "", overrides)
-    # Which hardware it found and which services it recommends.
+    # Lightning logs which hardware it found and which services it recommends.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     best = run.train(task, settings, out, resume=resume)
     if run.is_first_process():

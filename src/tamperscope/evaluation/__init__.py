@@ -1,4 +1,5 @@
-"""How good a detector is: metrics, and the benchmark that `tamperscope evaluate` runs.
+"""Metrics of a detector, and the benchmark that `tamperscope evaluate` runs.
 
-sample -> `measurement` -> `summary` -> `results`, `plots` and `sheet`; `benchmark` does many in parallel.
+sample -> `measurement` -> `summary` -> `results`, `plots` and `sheet`. `benchmark` measures many samples in
+parallel.
 """

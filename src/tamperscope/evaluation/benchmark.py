@@ -1,4 +1,4 @@
-"""Measure a detector on many images: in parallel, and from where an earlier run was stopped."""
+"""Measure a detector on many images in parallel, and resume a run that was stopped."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Task:
-    """One analysis: a sample as it is, or corrupted first."""
+    """One analysis of a sample, unchanged or corrupted."""
 
     sample: Sample
     corruption: Corruption | None = None
 
 
 def sweep(samples: Sequence[Sample], images: int) -> list[Task]:
-    """Return every corruption of a selection of the samples.
+    """Return a task for every corruption of every selected sample.
 
-    Half of the `images` are forged and half authentic, as far as there are so many, taken at even distances.
+    Up to `images // 2` forged and `images // 2` authentic samples are selected, evenly spaced.
     """
     chosen = [
         sample
@@ -46,21 +46,25 @@ def sweep(samples: Sequence[Sample], images: int) -> list[Task]:
 
 
 def evenly(items: Sequence[_T], count: int) -> list[_T]:
-    """Return `count` of the items, or all where there are fewer, at even distances and in their order."""
+    """Return `count` evenly spaced items in their order, or all items if there are fewer.
+
+    >>> evenly("abcdef", 3)
+    ['a', 'c', 'e']
+    """
     count = min(count, len(items))
     return [items[index] for index in np.linspace(0, len(items), count, endpoint=False).astype(int)]
 
 
 class Journal:
-    """Every finished measurement as one line of JSON, so that a run that was killed goes on where it stopped.
+    """A file with one line of JSON per finished measurement, from which a killed run resumes.
 
-    The key of a line is the digest of all that the measurement depends on: bundle, options and code of the
-    detector, the code of the evaluation, the corruption, the bytes of image and mask. What changed is
-    measured again.
+    The key of a line is a digest of everything the measurement depends on: the detector's bundle, options and
+    code, the evaluation's code, the corruption, and the bytes of image and mask. When any of these changes,
+    the image is measured again.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the lines of earlier runs, and drop a last one that was cut off."""
+        """Read the lines of earlier runs. An incomplete last line is dropped from the file."""
         self._path = path
         self._lock = threading.Lock()
         content = path.read_bytes() if path.exists() else b""
@@ -73,18 +77,22 @@ class Journal:
             self._lines[str(document["key"])] = document["measurement"]
 
     def __len__(self) -> int:
-        """How many measurements earlier runs left."""
+        """Return how many measurements earlier runs left."""
         return len(self._lines)
 
     def __contains__(self, key: str) -> bool:
         return key in self._lines
 
     def __getitem__(self, key: str) -> Measurement:
-        """Return what an earlier run measured; raises KeyError when none did."""
+        """Return the measurement of an earlier run.
+
+        Raises:
+            KeyError: No earlier run made it.
+        """
         return Measurement.from_json(self._lines[key])
 
     def add(self, key: str, measurement: Measurement) -> None:
-        """Write a measurement down; threads may call this at the same time."""
+        """Append a measurement. Thread-safe."""
         line = json.dumps({"key": key, "measurement": measurement.to_json()})
         with self._lock, self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
@@ -93,7 +101,20 @@ class Journal:
 def run(
     detector: Detector, tasks: Sequence[Task], journal: Journal, workers: int = 2
 ) -> Iterator[Measurement | Problem]:
-    """Do the tasks in `workers` threads; yield in their order what was measured, or what prevented it."""
+    """Measure the tasks in parallel.
+
+    Args:
+        detector: The detector to measure.
+        tasks: The analyses to run.
+        journal: Supplies finished measurements, and records new ones.
+        workers: Number of threads.
+
+    Yields:
+        For each task, in order, its measurement, or a problem when the image or mask cannot be used.
+
+    Raises:
+        OSError: The journal cannot be written.
+    """
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(partial(_measured, detector, journal), tasks)
 

@@ -1,4 +1,4 @@
-"""One image: analysed, compared with its ground truth, written down as one line of JSON."""
+"""Analyse one image and compare the report with its ground truth."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ from tamperscope.report import ManipulationType, Verdict
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured on one image; the pixel figures are None on authentic images."""
+    """What was measured on one image. Pixel metrics are None for authentic images."""
 
     set: str
     corruption: str
-    """Name of what was done to it before the analysis; empty when it was analysed as it is."""
+    """Name of the corruption applied before the analysis; empty when there was none."""
     forged: bool
     type: ManipulationType | None
-    """How it was manipulated; None when it is authentic, or when the set does not say."""
+    """The true manipulation type; None when the image is authentic or the set does not name the type."""
     found_type: ManipulationType
     score: float
+    """0 to 1."""
     verdict: Verdict
     pixels: int
+    """Pixels of the analysed image."""
     overlap: Overlap
-    """Of the mask with the ground truth, whatever the verdict says."""
+    """Overlap of the mask with the ground truth, regardless of the verdict."""
     best_f1: float | None
     average_precision: float | None
     histogram: str
-    """Every pixel's probability, as `PixelHistogram.encode` writes it."""
+    """The probabilities of all pixels, encoded by `PixelHistogram.encode`."""
 
     @property
     def f1(self) -> float | None:
@@ -50,7 +52,7 @@ class Measurement:
 
     @property
     def everything_f1(self) -> float | None:
-        """F1 of a mask that marks every pixel: what a detector has to beat."""
+        """F1 of a mask that marks every pixel, the baseline that a detector has to beat."""
         manipulated = self.overlap.manipulated
         return Overlap(manipulated, self.pixels, manipulated).f1 if self.forged else None
 
@@ -60,12 +62,12 @@ class Measurement:
         return self.overlap.marked / self.pixels
 
     def to_json(self) -> dict[str, Any]:
-        """Return this measurement in types that `json.dumps` takes."""
+        """Return this measurement in types that `json.dumps` accepts."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """Read back what `to_json` gave."""
+        """Return the measurement that `to_json` turned into `document`."""
         kind = document["type"]
         return cls(
             **{
@@ -82,10 +84,20 @@ Case = tuple[Sample, Measurement]
 
 
 def measure(detector: Detector, sample: Sample, corruption: Corruption | None = None) -> Measurement:
-    """Analyse a sample, corrupted first where asked, and compare the report with its ground truth.
+    """Analyse a sample and compare the report with its ground truth.
 
-    Raises an `ImageError` or `OSError` when the image cannot be read, DatasetError when the ground truth
-    has another size than the image or, for a forged image, is empty.
+    Args:
+        detector: The detector to measure.
+        sample: The image, and its ground truth if it is forged.
+        corruption: Applied to the image before the analysis. The ground truth is scaled to match.
+
+    Returns:
+        The measurement.
+
+    Raises:
+        ImageError: The image cannot be decoded.
+        OSError: A file cannot be read.
+        DatasetError: The ground truth differs from the image in size, or is empty for a forged image.
     """
     image = read_image(sample.image)
     truth = sample.ground_truth(image.height, image.width)

@@ -1,4 +1,4 @@
-"""Curves of a benchmark as PNG: precision and recall, ROC, reliability, robustness. Needs matplotlib."""
+"""Benchmark curves as PNG: precision and recall, ROC, reliability, robustness. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _POINTS = 2000
 
 
 def write_plots(results: Results, folder: Path) -> None:
-    """Write `pr.png`, `roc.png`, `reliability.png` and, after a sweep, `robustness.png` into a folder."""
+    """Write the plots into `folder`.
+
+    `pr.png` is always written, `roc.png` and `reliability.png` when a set has both forged and authentic
+    images, and `robustness.png` after a sweep.
+    """
     summaries = results.summaries
     both = [summary for summary in summaries if len(summary.images.forged) and len(summary.images.authentic)]
     _save(_precision_recall(summaries, results.bundle.threshold), folder / "pr.png")
@@ -40,7 +44,7 @@ def _precision_recall(summaries: Sequence[Summary], threshold: float) -> Figure:
         (line,) = axes.plot(curve.recall[points], curve.precision[points], label=label)
         shipped = np.argmin(np.abs(curve.thresholds - threshold))
         axes.plot(curve.recall[shipped], curve.precision[shipped], "o", color=line.get_color())
-    axes.plot([], [], "o", color="grey", label=f"cut at {threshold:g}, as the bundle is")
+    axes.plot([], [], "o", color="grey", label=f"at the bundle's threshold, {threshold:g}")
     axes.legend(frameon=False)
     return figure
 
@@ -102,7 +106,7 @@ def _robustness(levels: Sequence[RobustnessLevel]) -> Figure:
     axes.set_xticks(places, [level.corruption for level in levels], rotation=45, ha="right")
     axes.set_ylim(0, 1)
     axes.grid(axis="y", alpha=0.3)
-    figure.suptitle(f"{clean.forged} forged and {clean.authentic} authentic images; dashed: as they are")
+    figure.suptitle(f"{clean.forged} forged and {clean.authentic} authentic images; dashed: not corrupted")
     figure.legend(frameon=False, loc="outside lower left")
     return figure
 

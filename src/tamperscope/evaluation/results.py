@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: one document for machines, tables for people, a row per image."""
+"""The results of a benchmark: a JSON document, tables, and a CSV row per image."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tamperscope.evaluation.summary import METRICS, RESAMPLES, SEED, Estimate, R
 from tamperscope.report import ManipulationType
 
 SCHEMA = 1
-"""Grows when a reader of `results.json` has to change."""
+"""Version of `results.json`. It increases when readers of the file have to change."""
 
 CONVENTIONS = (
-    "An image is forged when the set gives a ground-truth mask for it, and authentic otherwise. "
-    "Maps are never inverted to fit. Rates and figures are shares, 0 to 1; – where a set lacks the images. "
-    f"In brackets: 95 % interval, percentile bootstrap, {RESAMPLES:,} resamples of the images within forged "
-    f"and within authentic ones, seed {SEED}."
+    "An image is forged when the set has a ground-truth mask for it, and authentic otherwise. "
+    "Maps are never inverted to fit the ground truth. Metrics are shares, 0 to 1; – means that the set lacks "
+    f"the images for a metric. In brackets: 95 % interval, percentile bootstrap, {RESAMPLES:,} resamples "
+    f"drawn separately from the forged and the authentic images, seed {SEED}."
 )
 
 _CSV_COLUMNS = (
@@ -36,7 +36,7 @@ _CSV_COLUMNS = (
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under columns of text."""
+    """A titled table. All cells are text."""
 
     title: str
     columns: tuple[str, ...]
@@ -45,18 +45,18 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Everything a benchmark found."""
+    """All results of a benchmark."""
 
     command: str
-    """The command line that made it, paths cut to their last part."""
+    """The command line of the run, with paths reduced to their last part."""
     bundle: Bundle
     summaries: Sequence[Summary]
     robustness: Sequence[RobustnessLevel]
-    """Empty without a sweep."""
+    """Empty if there was no robustness sweep."""
     problems: Sequence[Problem]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the results in types that `json.dumps` takes; what is not a number is null."""
+        """Return the results in types that `json.dumps` accepts. NaN becomes None."""
         return {
             "schema": SCHEMA,
             "tamperscope": __version__,
@@ -66,29 +66,32 @@ class Results:
                 "threshold": self.bundle.threshold,
                 "smallest_region": self.bundle.smallest_region,
             },
-            "conventions": {"general": CONVENTIONS, **{figure.name: figure.convention for figure in METRICS}},
+            "conventions": {"general": CONVENTIONS, **{metric.name: metric.convention for metric in METRICS}},
             "sets": [_set_json(summary) for summary in self.summaries],
             "robustness": [_without_nan(dataclasses.asdict(level)) for level in self.robustness],
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
         }
 
     def tables(self, *, intervals: bool) -> list[Table]:
-        """Return the figures, types and robustness; without `intervals` only the last set gets them."""
-        tables = [_figures(self.summaries, intervals)]
+        """Return the tables of metrics, types and robustness.
+
+        With `intervals`, every metric has its 95 % interval; without, only those of the last set do.
+        """
+        tables = [_metrics(self.summaries, intervals)]
         tables += [_types(summary) for summary in self.summaries[-1:] if summary.types]
         if self.robustness:
             tables.append(_robustness(self.robustness))
         return tables
 
     def to_markdown(self) -> str:
-        """Return the tables as `docs/measurements/benchmarks.md` holds them."""
-        identity, conventions = self.bundle.identity, [figure.convention for figure in METRICS]
-        figures, *others = self.tables(intervals=True)
-        # Two rows of counts come before the figures.
-        explained = zip(figures.rows, ["", "", *conventions], strict=True)
+        """Return the tables as Markdown, in the form used in `docs/measurements/benchmarks.md`."""
+        identity, conventions = self.bundle.identity, [metric.convention for metric in METRICS]
+        metrics, *others = self.tables(intervals=True)
+        # Two rows of counts precede the metrics.
+        explained = zip(metrics.rows, ["", "", *conventions], strict=True)
         with_conventions = Table(
-            figures.title,
-            (*figures.columns, "convention"),
+            metrics.title,
+            (*metrics.columns, "convention"),
             tuple((*row, convention) for row, convention in explained),
         )
         parts = [
@@ -99,12 +102,21 @@ class Results:
             *(_markdown(table) for table in (with_conventions, *others)),
         ]
         if self.problems:
-            parts.append(f"{len(self.problems)} images could not be used; `results.json` names them.")
+            parts.append(f"{len(self.problems)} images could not be used. `results.json` lists them.")
         return "\n\n".join(parts) + "\n"
 
 
 def write_results(results: Results, cases: Sequence[Case], folder: Path) -> None:
-    """Write `results.json`, `results.md` and `images.csv` into a folder that exists."""
+    """Write `results.json`, `results.md` and `images.csv`.
+
+    Args:
+        results: The results of the whole benchmark.
+        cases: The images measured without corruption, one row of `images.csv` each.
+        folder: An existing folder. Files of these names are overwritten.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
     document = json.dumps(results.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "results.json").write_text(document + "\n", encoding="utf-8")
     (folder / "results.md").write_text(results.to_markdown(), encoding="utf-8")
@@ -135,20 +147,20 @@ def _set_json(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _figures(summaries: Sequence[Summary], intervals: bool) -> Table:
+def _metrics(summaries: Sequence[Summary], intervals: bool) -> Table:
     sets = [summary.set for summary in summaries]
     last_only = () if intervals else ("",)
     rows = [
         ("forged images", *(str(len(summary.images.forged)) for summary in summaries), *last_only),
         ("authentic images", *(str(len(summary.images.authentic)) for summary in summaries), *last_only),
     ]
-    for figure in METRICS:
-        estimates = [summary.estimates[figure.name] for summary in summaries]
+    for metric in METRICS:
+        estimates = [summary.estimates[metric.name] for summary in summaries]
         if intervals:
             cells = [f"{_number(estimate.value)} {_interval(estimate)}".strip() for estimate in estimates]
         else:
             cells = [*(_number(estimate.value) for estimate in estimates), _interval(estimates[-1])]
-        rows.append((figure.title, *cells))
+        rows.append((metric.title, *cells))
     columns = ("", *sets) if intervals else ("", *sets, f"95 % interval of {sets[-1]}")
     return Table("Figures", columns, tuple(rows))
 

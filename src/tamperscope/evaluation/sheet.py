@@ -1,4 +1,4 @@
-"""One picture of the forged images a detector did best and worst on."""
+"""A contact sheet of a detector's best and worst forged images."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _OUTLINE = 0, 255, 0
 
 
 def best_and_worst(detector: Detector, cases: Sequence[Case]) -> PIL.Image.Image | None:
-    """Draw the six forged images with the highest F1 on the left and the six with the lowest on the right.
+    """Draw the six forged images with the highest F1 on the left and the six with the lowest F1 on the right.
 
-    Each is a row of the image with the ground truth outlined, the heatmap and the mask. Equal F1 is ordered
-    by average precision. None when no image is forged.
+    Each row shows the image with the ground truth outlined, the heatmap and the mask. Images with equal F1
+    are ordered by average precision. Return None when no image is forged.
     """
     ranked = sorted(
         (case for case in cases if case[0].forged),
@@ -71,7 +71,7 @@ def _fitted(panel: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _outlined(picture: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """After scaling, so that the line is as thick on every picture."""
+    """Outline the ground truth on a scaled picture, so that the line is equally thick on every picture."""
     small = _fitted(rendering.mask_image(truth))
     contours, _ = cv2.findContours((small > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return np.asarray(cv2.drawContours(picture.copy(), contours, -1, _OUTLINE, 2), np.uint8)

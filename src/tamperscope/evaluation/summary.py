@@ -1,4 +1,4 @@
-"""From measurements of single images to the figures of a set, each with its convention and its interval."""
+"""Compute the metrics of a set from the measurements of its images, with conventions and intervals."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ _BOTH = ("score", "manipulated", "inconclusive", "area_share", "hits", "marked",
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The measurements of a set in columns; `forged` and `authentic` are structured arrays."""
+    """The measurements of a set in columns."""
 
     forged: _Rows
+    """(forged images,) structured array of float64."""
     authentic: _Rows
+    """(authentic images,) structured array of float64."""
     pixels: PixelHistogram
-    """Every pixel of all of them."""
+    """The pixels of all images."""
     fixed_f1: NDArray[np.float64]
-    """(BINS,): mean F1 of the forged images when all are cut at the lower edge of each bin."""
+    """(BINS,), 0 to 1: mean F1 of the forged images when all are cut at the lower edge of a bin."""
 
     @classmethod
     def of(cls, measurements: Iterable[Measurement]) -> Self:
-        """Put measurements into columns."""
+        """Return the columns of `measurements`."""
         rows: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
         pixels, f1 = PixelHistogram(), np.zeros(BINS)
         for measurement in measurements:
@@ -52,7 +54,7 @@ class Images:
         )
 
     def resampled(self, rng: np.random.Generator) -> Self:
-        """Draw as many forged and as many authentic images with replacement; the pixels stay."""
+        """Draw the same number of forged and of authentic images with replacement; `pixels` is unchanged."""
         return replace(
             self,
             forged=rng.choice(self.forged, len(self.forged)),
@@ -60,41 +62,41 @@ class Images:
         )
 
     def both(self, column: str) -> NDArray[np.float64]:
-        """Return a column of the forged images, then of the authentic ones."""
+        """Return a column of all images, (images,), the forged ones first."""
         return np.concatenate([self.forged[column], self.authentic[column]])
 
     @property
     def labels(self) -> NDArray[np.bool_]:
-        """True for each forged image, in the order of `both`."""
+        """(images,) bool, True for each forged image, in the order of `both`."""
         return np.arange(len(self.forged) + len(self.authentic)) < len(self.forged)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that is reported for every set."""
+    """A number that is reported for every set."""
 
     name: str
-    """Its key in JSON, which stays."""
+    """Stable key in JSON."""
     title: str
     convention: str
     of: Callable[[Images], float]
-    """NaN where the set lacks the images for it."""
+    """Computes the metric; NaN when the set lacks the images for it."""
     interval: bool = True
-    """Whether it is computed from images that can be resampled."""
+    """Whether it can be computed on resampled images, which gives its interval."""
 
 
 METRICS = (
     Metric(
         "f1",
         "F1",
-        "mean over forged images, mask at the bundle's threshold whatever the verdict says",
+        "mean over forged images, mask at the bundle's threshold regardless of the verdict",
         lambda images: _mean(images.forged["f1"]),
     ),
     Metric("iou", "IoU", "as F1", lambda images: _mean(images.forged["iou"])),
     Metric(
         "everything_f1",
         "F1 of marking everything",
-        "the baseline: mean over forged images of a mask that is all white",
+        "the baseline: mean over forged images of a mask that marks every pixel",
         lambda images: _mean(images.forged["everything_f1"]),
     ),
     Metric(
@@ -106,7 +108,7 @@ METRICS = (
     Metric(
         "fixed_f1",
         "best F1 at one threshold",
-        "mean over forged images, all cut at the one threshold that suits the set best",
+        "mean over forged images, all cut at the single threshold that is best for the set",
         lambda images: float(images.fixed_f1.max()),
         interval=False,
     ),
@@ -120,7 +122,7 @@ METRICS = (
     Metric(
         "average_precision",
         "pixel AP",
-        "mean over forged images of the area under precision and recall, not interpolated",
+        "mean over forged images of the area under the precision-recall curve, not interpolated",
         lambda images: _mean(images.forged["average_precision"]),
     ),
     Metric(
@@ -177,7 +179,7 @@ METRICS = (
     Metric(
         "marked_authentic",
         "authentic with a mark",
-        "share of authentic images with any pixel left in the mask",
+        "share of authentic images with any pixel marked",
         lambda images: _mean(images.authentic["area_share"] > 0),
     ),
     Metric(
@@ -189,7 +191,8 @@ METRICS = (
     Metric(
         "calibration_error",
         "calibration error",
-        "expected gap between score and share of forgeries, ten bins of equal width; sets with both only",
+        "expected gap between score and share of forgeries, ten bins of equal width; only for sets with both "
+        "forged and authentic images",
         lambda images: (
             metrics.expected_calibration_error(images.both("score"), images.labels)
             if len(images.forged) and len(images.authentic)
@@ -201,7 +204,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; NaN where there is none."""
+    """A metric with the bounds of its 95 % interval; NaN where undefined."""
 
     value: float
     low: float
@@ -210,14 +213,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class TypeConfusion:
-    """How forged images of known type were named."""
+    """True and found types of the forged images whose type is known."""
 
     counts: tuple[tuple[int, ...], ...]
-    """Row: true type; column: found type; both in the order of `ManipulationType`."""
+    """Images by true type (row) and found type (column), both in the order of `ManipulationType`."""
 
     @property
     def recall(self) -> tuple[float, ...]:
-        """Share of each type that was named right; NaN where a type has no image."""
+        """Share of each type's images that were typed correctly; NaN for a type without images."""
         return tuple(
             row[index] / sum(row) if sum(row) else float("nan") for index, row in enumerate(self.counts)
         )
@@ -230,14 +233,14 @@ class Summary:
     set: str
     images: Images
     estimates: Mapping[str, Estimate]
-    """By the figure's name."""
+    """By name of the metric."""
     types: TypeConfusion | None
-    """None when no type is known."""
+    """None when no true type is known."""
 
 
 @dataclass(frozen=True)
 class RobustnessLevel:
-    """What one corruption leaves of the two main figures; changes are relative to the value without it."""
+    """The two main metrics under one corruption. Changes are relative to the uncorrupted images."""
 
     corruption: str
     forged: int
@@ -249,7 +252,16 @@ class RobustnessLevel:
 
 
 def summarise(measurements: Sequence[Measurement], resamples: int = RESAMPLES) -> list[Summary]:
-    """Sum up each set, and all together at last when there are several."""
+    """Summarise each set.
+
+    Args:
+        measurements: Measurements of one or more sets.
+        resamples: Bootstrap resamples for the intervals.
+
+    Returns:
+        A summary per set, in order of appearance. With several sets, a last one named "all" covers all
+        images.
+    """
     names = list(dict.fromkeys(measurement.set for measurement in measurements))
     summaries = [
         _summary(name, [measurement for measurement in measurements if measurement.set == name], resamples)
@@ -259,7 +271,10 @@ def summarise(measurements: Sequence[Measurement], resamples: int = RESAMPLES) -
 
 
 def compare(cases: Sequence[Case], corrupted: Sequence[Case]) -> list[RobustnessLevel]:
-    """Compare each corruption with the same images as they are; the first level is without any."""
+    """Compare the metrics under each corruption with those of the same images uncorrupted.
+
+    The first level is the uncorrupted images.
+    """
     swept = {sample for sample, _ in corrupted}
     groups = {"none": [measurement for sample, measurement in cases if sample in swept]}
     for _, measurement in corrupted:
@@ -301,17 +316,22 @@ def _summary(name: str, measurements: Sequence[Measurement], resamples: int) -> 
 
 
 def _estimates(images: Images, resamples: int) -> dict[str, Estimate]:
-    """The percentile bootstrap (Efron 1979): images are drawn within forged and within authentic ones."""
-    estimates = {figure.name: Estimate(figure.of(images), np.nan, np.nan) for figure in METRICS}
-    resampled = [f for f in METRICS if f.interval and not np.isnan(estimates[f.name].value)]
+    """Return all metrics, with intervals from the percentile bootstrap (Efron 1979).
+
+    Forged and authentic images are resampled separately.
+    """
+    estimates = {metric.name: Estimate(metric.of(images), np.nan, np.nan) for metric in METRICS}
+    resampled = [
+        metric for metric in METRICS if metric.interval and not np.isnan(estimates[metric.name].value)
+    ]
     rng = np.random.default_rng(SEED)
     drawn = [
-        [figure.of(sample) for figure in resampled]
+        [metric.of(sample) for metric in resampled]
         for sample in (images.resampled(rng) for _ in range(resamples))
     ]
     bounds = np.nanpercentile(np.array(drawn), (2.5, 97.5), axis=0)
-    for figure, low, high in zip(resampled, *bounds, strict=True):
-        estimates[figure.name] = replace(estimates[figure.name], low=float(low), high=float(high))
+    for metric, low, high in zip(resampled, *bounds, strict=True):
+        estimates[metric.name] = replace(estimates[metric.name], low=float(low), high=float(high))
     return estimates
 
 

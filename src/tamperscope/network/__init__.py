@@ -3,7 +3,7 @@
 from tamperscope._extra import require
 
 require(
-    "Work on PyTorch networks",
+    "Working with PyTorch networks",
     ("torch", "torchvision", "segmentation_models_pytorch", "onnx", "onnxscript", "safetensors"),
     extra="train",
 )

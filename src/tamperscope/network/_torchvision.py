@@ -1,8 +1,8 @@
-"""The one place that imports torchvision and segmentation_models_pytorch.
+"""The only module that imports torchvision and segmentation_models_pytorch.
 
-PyPI has no CPU build of torchvision. Beside a CPU-only PyTorch its compiled operators do not load, and
-`import torchvision` then fails with "operator torchvision::nms does not exist", although the networks and
-transforms need none of them. Declaring the two operators that the import looks up makes the Python parts
+PyPI has no CPU build of torchvision. With a CPU-only PyTorch its compiled operators do not load, and
+`import torchvision` fails with "operator torchvision::nms does not exist", although the networks and
+transforms do not use them. Declaring the two operators that the import looks up makes the Python parts
 usable.
 """
 

@@ -2,8 +2,9 @@
 
     network = build(Architecture("deeplabv3plus", encoder="resnet50", classes=1))
 
-A family is a name, the outputs its networks give, and a function that builds one with random weights.
-Networks give logits; `probabilities` wraps one so that it gives what a bundle's graph promises.
+A family has a name, the outputs of its networks, and a function that builds a network with random weights.
+Networks return logits. `probabilities` wraps a network so that it returns the probabilities that a bundle's
+graph is specified to return.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ class Family:
     """All networks of one design, whatever their encoder and number of classes."""
 
     outputs: tuple[str, ...]
-    """Which of `mask`, `type` and `score` a forward pass gives, in this order."""
+    """Those of `mask`, `type` and `score` that a forward pass returns, in this order."""
     build: Callable[[Architecture], nn.Module]
-    """Makes a network with random weights; its forward takes (N, 3, H, W) and gives a logit tensor per
-    output.
+    """Builds a network with random weights. Its forward pass takes (N, 3, H, W) and returns a logit tensor
+    per output.
     """
 
 
@@ -42,11 +43,11 @@ def segmentation_network(encoder: str = "resnet50", out_channels: int = 1) -> nn
 def classification_network(classes: int = 4, encoder: str = "resnet50") -> nn.Module:
     """Return a ResNet (He et al., CVPR 2016) with random weights: logits (N, classes).
 
-    Raises ValueError when `encoder` is none of torchvision's residual networks.
+    Raises ValueError when `encoder` is not a residual network of torchvision.
     """
     known = torchvision.models.list_models(torchvision.models, include=("resn*", "wide_resnet*"))
     if encoder not in known:
-        raise ValueError(f"it is none of {', '.join(known)}")
+        raise ValueError(f"choose one of {', '.join(known)}")
     network: nn.Module = torchvision.models.get_model(encoder, weights=None, num_classes=classes)
     return network
 
@@ -55,24 +56,25 @@ _FAMILIES: dict[str, Family] = {}
 
 
 def register(name: str, family: Family) -> None:
-    """Make `family` known to `build` under `name`."""
+    """Register `family` under `name` for `build`."""
     _FAMILIES[name] = family
 
 
 def outputs_of(architecture: Architecture) -> tuple[str, ...]:
-    """Return which of `mask`, `type` and `score` a network of this architecture gives, in its order."""
+    """Return the outputs of a network of this architecture, in order: those of `mask`, `type` and `score`."""
     return _family(architecture.name).outputs
 
 
 def build(architecture: Architecture) -> nn.Module:
-    """Return the network an architecture describes, with random weights, in training mode.
+    """Return a network of the given architecture, with random weights, in training mode.
 
-    Raises `CheckpointError` when its family or encoder is unknown, or the encoder does not suit the family.
+    Raises `CheckpointError` when its family or encoder is unknown, or the family does not support the
+    encoder.
     """
     family = _family(architecture.name)
     try:
         return family.build(architecture)
-    # What segmentation_models_pytorch raises for an unknown encoder, and for one it cannot dilate.
+    # segmentation_models_pytorch raises these for an unknown encoder, and for one it cannot dilate.
     except (KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"There is no {architecture.name} network with the encoder {architecture.encoder!r}: "
@@ -81,9 +83,10 @@ def build(architecture: Architecture) -> nn.Module:
 
 
 def probabilities(network: nn.Module, outputs: tuple[str, ...]) -> nn.Module:
-    """Return a network that gives, as a tuple in the order of `outputs`, the probabilities a bundle promises.
+    """Wrap a network so that it returns probabilities, as a tuple in the order of `outputs`.
 
-    A mask of one channel is a sigmoid's, one of two channels a softmax's with the second as "manipulated".
+    A mask of one channel goes through a sigmoid. A mask of two channels goes through a softmax, and its
+    second channel means "manipulated".
     """
     return _Probabilities(network, outputs)
 
@@ -92,12 +95,12 @@ def _family(name: str) -> Family:
     if name in _FAMILIES:
         return _FAMILIES[name]
     close = difflib.get_close_matches(name, _FAMILIES, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(_FAMILIES))}."
-    raise CheckpointError(f"There is no network called {name!r}; {hint}")
+    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(sorted(_FAMILIES))}."
+    raise CheckpointError(f"Unknown network {name!r}; {hint}")
 
 
 def _shortened(reason: str, length: int = 240) -> str:
-    """The libraries list every encoder they know, which is hundreds."""
+    """Shorten a library's message, which lists all of its hundreds of encoders."""
     return reason if len(reason) <= length else f"{reason[:length]}..."
 
 

@@ -1,9 +1,9 @@
-"""What the 8x8 blocks of a JPEG's grid tell about where a picture's parts come from.
+"""Compression history of an image's regions, from the 8x8 blocks of its JPEG grid.
 
-A part that was compressed before has coefficients on a lattice: multiples of that compression's steps.
-What was pasted in has another lattice, another grid, or none; and other noise. `BlockStatistics` measures
-that for each block with fixed formulas, `BlockView` is a small network that learns what differs within a
-picture.
+A region that was compressed before has DCT coefficients on a lattice: multiples of that compression's
+quantisation steps. A pasted region has another lattice, another grid, or neither, and different noise.
+`BlockStatistics` measures this for each block with fixed formulas. `BlockView` is a small network that learns
+what differs within an image.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from tamperscope.network.high_pass import IMAGENET_STD, DetailEncoder
 
 BLOCK = 8
 _FREQUENCIES = 15
-"""Coefficients, in zigzag order after the mean, whose lattices are looked at: higher ones are mostly zero."""
+"""AC coefficients, in zigzag order, whose lattices are measured. Higher ones are mostly zero."""
 _STEPS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 24.0, 30.0)
-"""Quantisation steps that are tried for each of them."""
+"""Quantisation steps that are tried for each coefficient."""
 _BANDS = (1, 3, 6, 10, 15, 21, 28, 36, 43, 49, 54, 64)
-"""Zigzag positions where one frequency band ends and the next begins."""
+"""Zigzag positions of the boundaries between frequency bands."""
 _STRONGEST_EDGE = 32.0
-"""Grey levels above which an edge belongs to the scene."""
+"""Grey levels above which an edge is taken to belong to the scene."""
 _OPINION_SCALE = 3.0
-"""Brings logits to the size of the statistics."""
+"""Divisor that brings logits to the range of the statistics."""
 _DETAIL = 48
-"""Features of the fine detail."""
+"""Number of fine-detail features."""
 _COSINE = (0.999999211, -19.7389804, 64.9286574, -85.2716215, 58.7904921, -21.0711056)
-"""Of cos(2 pi x), in powers of the square of x: least squares over the Chebyshev nodes of 0..0.25."""
+"""Coefficients of cos(2 pi x) in powers of x squared: least squares at the Chebyshev nodes of 0..0.25."""
 
 
 class BlockStatistics(nn.Module):
     """Fixed measurements of each 8x8 block of the luminance.
 
-    Takes normalised (N, 3, H, W) RGB whose upper left corner lies on the JPEG grid, H and W multiples of 8;
-    gives (N, channels, H/8, W/8):
+    Takes normalised (N, 3, H, W) RGB whose upper left corner lies on the JPEG grid, with H and W multiples of
+    8. Returns (N, channels, H/8, W/8) with these channels:
 
     - for 15 low frequencies and 14 steps, cos(2 pi coefficient / step): 1 on the lattice of the step's
-      multiples, on average 0 off it. Local means of it are the Fourier transform of the coefficients'
-      histogram, whose peaks betray an earlier compression (Popescu and Farid 2004; Lin et al. 2009);
-    - for the same frequencies, how large the coefficient is, as it says how much its lattice can tell;
+      multiples, 0 on average off it. Its local means are the Fourier transform of the coefficients'
+      histogram, whose peaks reveal an earlier compression (Popescu and Farid 2004; Lin et al. 2009);
+    - for the same frequencies, the magnitude of the coefficient, which limits what its lattice can reveal;
     - the logarithmic energy of 11 frequency bands, in which noise, focus and resampling differ (Mahdian and
       Saic 2009);
-    - how strong the edges are at each of the grid's 8 columns and 8 rows: traces of an earlier compression
-      whose grid lay elsewhere (Li, Yuan and Yu 2009).
+    - the edge strength at each of the grid's 8 columns and 8 rows: traces of an earlier compression with
+      another grid (Li, Yuan and Yu 2009).
     """
 
     channels = _FREQUENCIES * (len(_STEPS) + 1) + len(_BANDS) - 1 + 2 * BLOCK
@@ -80,12 +80,12 @@ class BlockStatistics(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the measurements, each roughly within -2..4."""
-        # In half precision, large coefficients would be further off their lattice than its steps.
+        # Half precision would round large coefficients by more than a step of their lattice.
         with torch.autocast(image.device.type, enabled=False):
             return self._measured(image)
 
     def _measured(self, image: Tensor) -> Tensor:
-        # Off by a constant, which only the mean coefficient would show.
+        # The luminance is off by a constant, which affects only the DC coefficient. That one is not measured.
         luminance = functional.conv2d(image, self.luminance)
         coefficients = functional.conv2d(luminance, self.basis, stride=BLOCK)
         multiple = functional.conv2d(luminance, self.multiples, stride=BLOCK)
@@ -95,7 +95,7 @@ class BlockStatistics(nn.Module):
         return torch.cat([lattice, size, energy, self._edges(luminance)], dim=1)
 
     def _edges(self, luminance: Tensor) -> Tensor:
-        # The mixed difference cancels what the scene does, and leaves the corners of blocks.
+        # The mixed difference cancels the scene and leaves the corners of blocks.
         padded = functional.pad(luminance, (0, 1, 0, 1), mode="replicate")
         mixed = functional.conv2d(padded, self.corner).abs()
         mixed = torch.log1p(mixed.clamp(max=_STRONGEST_EDGE))
@@ -103,7 +103,10 @@ class BlockStatistics(nn.Module):
 
 
 def _cosine_of_turns(turns: Tensor) -> Tensor:
-    """Return cos(2 pi turns) for -0.5..0.5, to a millionth: runtimes have slow cosines, each its own."""
+    """Return cos(2 pi turns) for -0.5..0.5, accurate to 1e-6.
+
+    A polynomial is used because the runtimes' own cosines are slow and differ from each other.
+    """
     square = turns.square()
     cosine = _COSINE[-1] * square + _COSINE[-2]
     for coefficient in reversed(_COSINE[:-2]):
@@ -112,7 +115,7 @@ def _cosine_of_turns(turns: Tensor) -> Tensor:
 
 
 def _cosines() -> Tensor:
-    """Return the 64 basis functions of the 8x8 DCT in zigzag order, orthonormal, as ITU-T T.81 has them."""
+    """Return the orthonormal 8x8 DCT basis of ITU-T T.81, (64, 8, 8) float32, in zigzag order."""
     place = torch.arange(BLOCK, dtype=torch.float64)
     rows = torch.cos((2 * place + 1) * place[:, None] * math.pi / (2 * BLOCK)) * 0.5
     rows[0] /= math.sqrt(2)
@@ -124,11 +127,11 @@ def _cosines() -> Tensor:
 
 
 class BlockView(nn.Module):
-    """A small network on block statistics, fine detail, and what another network thinks of each place.
+    """A small network on block statistics, fine detail, and the mask logits of another network.
 
-    It sees each block's statistics, how they differ around it from the whole picture's, its residuals'
-    features, and the other network's logits; with dilated convolutions it looks 96 pixels far, and in every
-    layer at the whole picture's mean and spread.
+    For each block it sees the statistics, their local deviation from those of the whole image, features of
+    the high-pass residuals, and the other network's logits. Dilated convolutions let it look 96 pixels far.
+    Every layer also sees the mean and standard deviation over the whole image.
     """
 
     def __init__(self, width: int = 64) -> None:
@@ -144,9 +147,10 @@ class BlockView(nn.Module):
         self.layers = nn.Sequential(*[_Layer(width, dilation) for dilation in (1, 2, 4, 2, 1)])
 
     def forward(self, image: Tensor, opinion: Tensor) -> Tensor:
-        """Return (N, width, H/8, W/8) features, 0 or more.
+        """Return (N, width, H/8, W/8) non-negative features.
 
-        `image` is normalised (N, 3, H, W) RGB on the JPEG grid, `opinion` (N, 1, H/4, W/4) mask logits.
+        `image` is normalised (N, 3, H, W) RGB on the JPEG grid. `opinion` holds the other network's mask
+        logits, (N, 1, H/4, W/4).
         """
         found = self.statistics(image)
         mean, spread = _moments(found, 1e-2)
@@ -161,7 +165,7 @@ class BlockView(nn.Module):
 
 
 class _Layer(nn.Module):
-    """A residual layer that knows what the whole picture looks like."""
+    """A residual layer that also sees the mean and standard deviation over the whole image."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -178,7 +182,10 @@ class _Layer(nn.Module):
 
 
 def _moments(features: Tensor, least: float) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation over the picture, (N, C, 1, 1); `least` adds to the variance."""
+    """Return the mean and standard deviation over the image, each (N, C, 1, 1).
+
+    `least` is added to the variance.
+    """
     mean = features.mean(dim=(2, 3), keepdim=True)
     variance = (features - mean).square().mean(dim=(2, 3), keepdim=True)
     return mean, (variance + least).sqrt()

@@ -1,12 +1,13 @@
-"""A user's own pair of checkpoints, turned into a bundle once.
+"""Turn a user's pair of checkpoints into a bundle.
 
     import_checkpoints(Path("deeplab.pth"), Path("resnet.pth"), out=Path("model-mine"))
 
-A checkpoint that `save_checkpoint` wrote names its architecture; any other is taken for what it should be.
+A checkpoint written by `save_checkpoint` names its architecture. Any other is assumed to have the expected
+architecture.
 
-Files are read without running anything that is stored in them. Weights are found in all the places where
-training scripts put them: the file itself, `state_dict`, `model_state_dict` or `model`, behind any prefix
-(`module.` of DataParallel, `model.` of Lightning...), in single or half precision.
+Files are read without running code stored in them. Weights are found wherever training scripts put them: at
+the top level, or under `state_dict`, `model_state_dict` or `model`, with any prefix (`module.` of
+DataParallel, `model.` of Lightning...), in single or half precision.
 """
 
 from __future__ import annotations
@@ -50,14 +51,27 @@ def import_checkpoints(
     encoder: str = "resnet50",
     version: str = "1.0.0",
 ) -> Bundle:
-    """Write the bundle `out` from a DeepLabV3+ and a ResNet checkpoint; serving needs both.
+    """Write the bundle `out` from a DeepLabV3+ and a ResNet checkpoint. Serving needs both.
 
-    `preprocessing` is what both networks were trained with; `encoder` is the trunk of each whose checkpoint
-    does not name it. `out` appears complete or not at all; an older bundle there is replaced only with
-    `overwrite`, and nothing but a bundle ever is.
+    `out` is written atomically: a failed import leaves nothing behind.
 
-    Raises `CheckpointError` when a file is damaged, `UnsafeCheckpointError` when reading it would run code,
-    `MismatchedCheckpointError` when it holds another network, and `BundleError` when `out` is taken.
+    Args:
+        segmentation: Checkpoint of the DeepLabV3+.
+        classification: Checkpoint of the ResNet.
+        out: Folder of the new bundle.
+        overwrite: Whether to replace an existing bundle in `out`. Anything else there is never replaced.
+        preprocessing: Normalisation that both networks were trained with.
+        encoder: Encoder of a network whose checkpoint does not name it.
+        version: Version of the bundle.
+
+    Returns:
+        The bundle in `out`.
+
+    Raises:
+        CheckpointError: A file is damaged.
+        UnsafeCheckpointError: Reading a file would run code.
+        MismatchedCheckpointError: A file holds another network.
+        BundleError: `out` already exists and may not be replaced.
     """
     _refuse_to_replace(out, overwrite)
     networks = {
@@ -85,7 +99,7 @@ def import_checkpoints(
 
 
 def save_checkpoint(network: nn.Module, architecture: Architecture, path: Path) -> None:
-    """Write a network's weights with its architecture beside them; `path` appears complete or not at all."""
+    """Write a network's weights and its architecture to `path`, atomically."""
     partial = path.with_name(f".{path.name}")
     torch.save(
         {"architecture": dataclasses.asdict(architecture), "state_dict": network.state_dict()}, partial
@@ -95,7 +109,7 @@ def save_checkpoint(network: nn.Module, architecture: Architecture, path: Path) 
 
 @dataclass(frozen=True, eq=False)
 class ReadCheckpoint:
-    """A network with the weights of a checkpoint, and the file they came from."""
+    """A network with the weights of a checkpoint, and the path of the checkpoint."""
 
     network: nn.Module
     architecture: Architecture
@@ -103,10 +117,10 @@ class ReadCheckpoint:
 
 
 def read_segmentation(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
-    """Read a DeepLabV3+ with 1 or 2 mask channels (segmentation_models_pytorch); raises as `read_weights`.
+    """Read a DeepLabV3+ with 1 or 2 mask channels (segmentation_models_pytorch).
 
-    `encoder` is its trunk where the checkpoint does not name it. Raises `MismatchedCheckpointError` too, when
-    the file holds another network.
+    `encoder` is used when the checkpoint does not name its encoder. Raises what `read_weights` raises, and
+    `MismatchedCheckpointError` when the file holds another network.
     """
     found = read_weights(path)
     encoder = found.architecture.encoder if found.architecture else encoder
@@ -118,7 +132,7 @@ def read_segmentation(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
 
 
 def read_classification(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
-    """Read a ResNet with four classes (torchvision); `encoder` and errors as in `read_segmentation`."""
+    """Read a ResNet with four classes (torchvision). For `encoder` and errors see `read_segmentation`."""
     found = read_weights(path)
     encoder = found.architecture.encoder if found.architecture else encoder
     weights = _under_landmark(found.tensors, "fc.weight")
@@ -129,19 +143,19 @@ def read_classification(path: Path, encoder: str = "resnet50") -> ReadCheckpoint
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What a checkpoint holds."""
+    """The contents of a checkpoint."""
 
     tensors: dict[str, Tensor]
-    """By name, as the file has them."""
+    """By name, as stored in the file."""
     architecture: Architecture | None
-    """None unless `save_checkpoint` wrote the file."""
+    """None unless the file was written by `save_checkpoint`."""
 
 
 def read_weights(path: Path) -> Weights:
     """Return the weights in a .pth, .pt, .ckpt or .safetensors file, without running code in it.
 
-    Raises `CheckpointError` when the file is damaged or holds no weights, `UnsafeCheckpointError` when it can
-    only be read by running code.
+    Raises `CheckpointError` when the file is damaged or contains no weights, `UnsafeCheckpointError` when
+    reading it would run code.
     """
     try:
         if path.stat().st_size == 0:
@@ -153,7 +167,7 @@ def read_weights(path: Path) -> Weights:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or 'damaged'}.") from None
     weights = _unwrapped(document)
     if not weights:
-        raise CheckpointError(f"{path} holds no weights; it has {_some(_names(document), 'nothing')}.")
+        raise CheckpointError(f"{path} contains no weights; found: {_some(_names(document), 'nothing')}.")
     return Weights(weights, _noted_architecture(document))
 
 
@@ -161,17 +175,17 @@ def _load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # PyTorch has one exception for "runs code" and for "no pickle at all", told apart by its text.
+        # PyTorch raises the same exception for "runs code" and for "not a pickle". Only its text differs.
         if "global" in str(error).lower().partition("weightsunpickler error:")[2]:
             raise UnsafeCheckpointError(
-                f"{path} holds Python objects beside its weights, and reading those can run any code. "
-                "Re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')."
+                f"{path} contains Python objects in addition to weights, and reading those can run any code. "
+                "Save it again where it was trained: torch.save(model.state_dict(), 'weights.pth')."
             ) from None
         raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint.") from None
     except OSError:
         raise
     except Exception:
-        # Broken archives raise whatever the broken place happens to raise.
+        # A damaged archive can raise any exception, depending on where it is damaged.
         raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint.") from None
 
 
@@ -192,7 +206,7 @@ def _unwrapped(document: Any) -> dict[str, Tensor]:
 
 
 def _under_landmark(weights: dict[str, Tensor], landmark: str) -> dict[str, Tensor]:
-    """Take off the prefix that the landmark has, and leave out what lacks it: losses, metrics..."""
+    """Remove the prefix that the landmark has, and omit tensors without it, such as losses and metrics."""
     holders = [name for name in weights if name == landmark or name.endswith(f".{landmark}")]
     prefix = min(holders, key=len, default=landmark).removesuffix(landmark)
     return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
@@ -203,7 +217,7 @@ def _fitted(
 ) -> ReadCheckpoint:
     network = build(architecture)
     wanted = network.state_dict()
-    # Files from before PyTorch 0.4.1 lack these counters, which only training uses.
+    # Files older than PyTorch 0.4.1 lack these counters, which only training uses.
     missing = [name for name in wanted if name not in weights and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in weights if name not in wanted]
     reshaped = [
@@ -215,18 +229,18 @@ def _fitted(
         differences = (("missing", missing), ("unexpected", unexpected), ("shapes", reshaped))
         details = "; ".join(f"{what}: {_some(names)}" for what, names in differences if names)
         raise MismatchedCheckpointError(
-            f"{path} does not hold {expected}, but {_description(weights, architecture)} ({details})."
+            f"{path} does not contain {expected}, but {_description(weights, architecture)} ({details})."
         )
     if broken := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
         raise CheckpointError(
-            f"{path} holds values that are not numbers in {_some(broken)}; did training diverge?"
+            f"{path} contains values that are not finite in {_some(broken)}. Did training diverge?"
         )
     network.load_state_dict(weights)
     return ReadCheckpoint(network.eval(), architecture, path)
 
 
 def _description(weights: Mapping[str, Tensor], expected: Architecture) -> str:
-    """What a file that does not fit seems to be, and the likely mistake behind it."""
+    """Describe the network that a mismatched file seems to contain, and the likely mistake."""
     bare = {name.removeprefix("module.").removeprefix("model."): tensor for name, tensor in weights.items()}
     head = bare.get("segmentation_head.0.weight")
     if head is not None:
@@ -254,7 +268,7 @@ def _decoder(names: Iterable[str]) -> str:
 
 
 def _trunk(weights: Mapping[str, Tensor], prefix: str) -> str:
-    """The ResNet that has as many blocks (He et al., CVPR 2016, table 1)."""
+    """Name the ResNet with this number of blocks per stage (He et al., CVPR 2016, table 1)."""
     blocks = tuple(
         len({name.split(".")[1] for name in _inside(weights, prefix) if name.startswith(f"layer{stage}.")})
         for stage in (1, 2, 3, 4)
@@ -268,7 +282,7 @@ def _trunk(weights: Mapping[str, Tensor], prefix: str) -> str:
         ((3, 8, 36, 3), True): 152,
     }
     depth = depths.get((blocks, bottleneck))
-    return "an unknown trunk" if depth is None else f"a ResNet-{depth}"
+    return "an unknown encoder" if depth is None else f"a ResNet-{depth}"
 
 
 def _inside(weights: Iterable[str], prefix: str) -> Iterator[str]:
@@ -290,9 +304,9 @@ def _refuse_to_replace(out: Path, overwrite: bool) -> None:
         return
     if (out / MANIFEST).is_file():
         if not overwrite:
-            raise BundleError(f"{out} holds a bundle already; choose another folder or ask to overwrite it.")
+            raise BundleError(f"{out} already contains a bundle; choose another folder or overwrite it.")
     elif not out.is_dir() or any(out.iterdir()):
-        raise BundleError(f"{out} holds something else than a bundle; choose another folder.")
+        raise BundleError(f"{out} exists and is not a bundle; choose another folder.")
 
 
 def _card(checkpoints: Iterable[ReadCheckpoint], preprocessing: Preprocessing) -> str:
@@ -314,13 +328,13 @@ def _card(checkpoints: Iterable[ReadCheckpoint], preprocessing: Preprocessing) -
 _CARD = """\
 # An imported pair of checkpoints
 
-| file | network, trunk, channels or classes | bytes | SHA-256 |
+| file | network, encoder, channels or classes | bytes | SHA-256 |
 | --- | --- | --- | --- |
 {rows}
 
 Pixels are RGB, normalised with mean {mean} and standard deviation {std}.
-Classes are taken to be {types}.
+Classes are assumed to be {types}.
 
-Not calibrated: nobody measured with tamperscope how often these networks are wrong, so reports give the
+Not calibrated: the error rates of these networks have not been measured with tamperscope, so reports give the
 networks' own numbers and no verdict. The mask is cut at probability 0.5.
 """

@@ -1,11 +1,11 @@
-"""A network as an ONNX graph beside its weights, and back.
+"""Write a network as an ONNX graph with a separate weights file, and read it back.
 
     network = write_network(model, Architecture("deeplabv3plus", "resnet50", 1), folder, "segmentation")
     bundle = write_manifest(folder, name="mine", version="1.0.0", networks=[network], ...)
     model = read_network(bundle, "segmentation")
 
-Every weight lies in the safetensors file, once, under its PyTorch name; the graph points at the bytes. So
-nothing is folded or renamed on the way, and a bundle is as good a start for further training as a checkpoint.
+Every weight is stored once, in the safetensors file, under its PyTorch name. The graph refers to its bytes.
+Nothing is folded or renamed, so further training can start from a bundle as well as from a checkpoint.
 """
 
 from __future__ import annotations
@@ -29,17 +29,16 @@ OPSET = 18
 
 
 def write_network(network: nn.Module, architecture: Architecture, folder: Path, name: str) -> Network:
-    """Write `<name>.onnx` and `<name>.safetensors` into `folder`; return the manifest's entry for them.
+    """Write `<name>.onnx` and `<name>.safetensors` into `folder`; return their entry for the manifest.
 
-    `network` gives logits, as `build(architecture)` does, and is left as it is. The same weights give the
-    same bytes.
+    `network` returns logits, like `build(architecture)`, and is not modified. Equal weights give equal bytes.
     """
     outputs = outputs_of(architecture)
     entry = Network(name, architecture, outputs)
     trained = {key for key, _ in network.named_parameters()}
     weights = {key: _stored(tensor, key in trained) for key, tensor in network.state_dict().items()}
     weights_path = folder / entry.weights_file
-    # Not save_file, whose files only their owner can read: a server often is another user.
+    # save_file makes files that only their owner can read, but a server often runs as another user.
     weights_path.write_bytes(safetensors.torch.save(weights))
     model = _graph(copy.deepcopy(network).cpu().float(), outputs)
     _point_at(model, weights_path, weights)
@@ -49,10 +48,10 @@ def write_network(network: nn.Module, architecture: Architecture, folder: Path, 
 
 
 def read_network(bundle: Bundle, name: str) -> nn.Module:
-    """Return a bundle's network in PyTorch with the bundle's exact weights, as float32, in evaluation mode.
+    """Return a bundle's network in PyTorch, with its exact weights as float32, in evaluation mode.
 
-    Raises `BundleError` when the bundle has no network of that name or its weights are another
-    architecture's.
+    Raises `BundleError` when the bundle has no network of that name, or its weights belong to another
+    architecture.
     """
     entry = next((network for network in bundle.networks if network.name == name), None)
     if entry is None:
@@ -64,13 +63,17 @@ def read_network(bundle: Bundle, name: str) -> nn.Module:
         network.load_state_dict({key: _restored(tensor) for key, tensor in stored.items()}, strict=True)
     except RuntimeError:
         raise BundleError(
-            f"{bundle.path / entry.weights_file} does not hold a {entry.architecture.name} network's weights."
+            f"{bundle.path / entry.weights_file} does not contain the weights of a {entry.architecture.name} "
+            "network."
         ) from None
     return network.eval()
 
 
 def _stored(tensor: Tensor, trained: bool) -> Tensor:
-    """Half precision for trained kernels; batch norms, biases and fixed filters do not survive it."""
+    """Return a tensor as it is stored: trained kernels in half precision, the rest in full.
+
+    Batch norms, biases and fixed filters do not survive half precision.
+    """
     tensor = tensor.detach().cpu()
     if not tensor.is_floating_point():
         return tensor.contiguous().clone()
@@ -86,7 +89,7 @@ def _graph(network: nn.Module, outputs: tuple[str, ...]) -> onnx.ModelProto:
     image = torch.zeros(2, 3, 64, 96)
     size = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     with warnings.catch_warnings():
-        # PyTorch 2.13's exporter warns of deprecations inside PyTorch.
+        # PyTorch 2.13's exporter warns about deprecations inside PyTorch.
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         program = torch.onnx.export(
@@ -97,7 +100,7 @@ def _graph(network: nn.Module, outputs: tuple[str, ...]) -> onnx.ModelProto:
             input_names=["image"],
             output_names=list(outputs),
             opset_version=OPSET,
-            # Optimising folds batch norms into convolutions, and with them the names of the weights.
+            # Optimising folds batch norms into convolutions, which loses the names of the weights.
             optimize=False,
             verbose=False,
         )
@@ -167,8 +170,9 @@ def _rename_input(nodes: Sequence[onnx.NodeProto], old: str, new: str) -> None:
 
 
 def _places(weights_path: Path) -> dict[str, tuple[int, int]]:
-    """Offset and length in bytes of each tensor in a safetensors file: 8 bytes of header length, header,
-    data.
+    """Return the offset and length in bytes of each tensor in a safetensors file.
+
+    The file holds the header's length in 8 bytes, the header, then the data.
     """
     with weights_path.open("rb") as file:
         header_length = int.from_bytes(file.read(8), "little")

@@ -1,4 +1,4 @@
-"""What is left of a picture without its scene, and a small network that reads that at full resolution."""
+"""High-pass residuals of an image, and a small network that reads them at full resolution."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from torch.nn import functional
 
 from tamperscope.bundle import Preprocessing
 
-# What the default bundle's input is normalised with.
+# The default model's input is normalised with these.
 IMAGENET_MEAN, IMAGENET_STD = Preprocessing().mean, Preprocessing().std
 
 
 class HighPass(nn.Module):
     """Three fixed high-pass residuals of the luminance (spatial rich model, Fridrich and Kodovsky 2012).
 
-    They take the scene away and leave noise and compression traces, which differ where something was pasted.
-    Takes normalised (N, 3, H, W) RGB, gives (N, 3, H, W) residuals, truncated at 6 grey levels and scaled
-    to -2..2.
+    They suppress the scene and keep noise and compression traces, which differ in a pasted region. Takes
+    normalised (N, 3, H, W) RGB and returns (N, 3, H, W) residuals, truncated at 6 grey levels and scaled to
+    -2..2.
     """
 
     channels = 3
@@ -51,7 +51,7 @@ class HighPass(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the residuals of normalised (N, 3, H, W) RGB."""
-        # Every kernel is a filter times the luminance: one channel is a third of the work.
+        # Every kernel is a filter times the luminance. Filtering the luminance alone is a third of the work.
         luminance = functional.conv2d(image, self.luminance)
         padded = functional.pad(luminance, (2, 2, 2, 2), mode="replicate")
         scale = 2 / self.truncation
@@ -60,9 +60,10 @@ class HighPass(nn.Module):
 
 
 class DetailEncoder(nn.Module):
-    """A light convolutional network on the residuals: it reads noise, resampling and cuts, not the scene.
+    """A light convolutional network on the residuals, for noise, resampling and cuts rather than the scene.
 
-    Takes normalised (N, 3, H, W) RGB, H and W multiples of 8; gives (N, `width`, H/8, W/8), 0 or more.
+    Takes normalised (N, 3, H, W) RGB with H and W multiples of 8. Returns (N, `width`, H/8, W/8) non-negative
+    features.
     """
 
     def __init__(self, width: int = 48) -> None:

@@ -1,4 +1,4 @@
-"""The network of the default bundle: a ResNet-50 trunk and a view of JPEG's blocks say where and how."""
+"""The network of the default model: a ResNet-50 trunk and a JPEG block view predict mask, type and score."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tamperscope.network.high_pass import HighPass
 
 
 class JointLogits(NamedTuple):
-    """What the joint network computes, before sigmoid and softmax."""
+    """Outputs of the joint network, before sigmoid and softmax."""
 
     mask: Tensor
-    """(N, 1, H, W): was this pixel manipulated?"""
+    """(N, 1, H, W): whether the pixel was manipulated."""
     type: Tensor
-    """(N, 4): how, if at all?"""
+    """(N, 4): the manipulation type, if the image was manipulated."""
     score: Tensor
-    """(N, 1): was anything manipulated?"""
+    """(N, 1): whether the image was manipulated."""
 
 
 class JointNetwork(nn.Module):
-    """DeepLabV3+ that also sees high-pass residuals, and a view of JPEG's blocks that corrects it.
+    """DeepLabV3+ that also sees high-pass residuals, corrected by a view of the JPEG blocks.
 
     Takes (N, 3, H, W) RGB, normalised with the ImageNet mean and standard deviation, whose upper left corner
-    lies on the JPEG grid; H and W are multiples of 16. The type and the score are read from features averaged
-    over the image and averaged over the area that the mask marks, so a small manipulation is not drowned by
-    the rest.
+    lies on the JPEG grid. H and W are multiples of 16. Type and score are computed from features averaged
+    over the image and features averaged over the pixels that the mask marks. The second average keeps a small
+    manipulation from being drowned out by the rest of the image.
     """
 
     def __init__(self, encoder: str = "resnet50") -> None:
@@ -48,11 +48,11 @@ class JointNetwork(nn.Module):
         """Return the logits of all three heads for normalised (N, 3, H, W) RGB."""
         trunk = self.trunk(image)
         opinion = functional.avg_pool2d(trunk.mask, 4)
-        # The trunk has teachers of its own.
+        # Detached: the trunk learns from its direct contributions to the outputs, not through the block view.
         features = self.blocks(image, opinion.detach())
         correction = functional.interpolate(self.mask_head(features), scale_factor=2, mode="bilinear")
         mask = correction + self.trunk_share * opinion
-        # The heads read the mask, they do not shape it: the mask has its own, denser teacher.
+        # Detached: the heads must not shape the mask, which has a denser loss of its own.
         read = mask.detach()
         pooled = _pooled(features, functional.avg_pool2d(torch.sigmoid(read), 2) + 1e-3)
         peak = read.amax(dim=(2, 3))
@@ -64,7 +64,7 @@ class JointNetwork(nn.Module):
 
 
 class Trunk(nn.Module):
-    """DeepLabV3+ on RGB and high-pass residuals, with two more heads on the encoder's last features."""
+    """DeepLabV3+ on RGB and high-pass residuals, with type and score heads on the encoder's last features."""
 
     def __init__(self, encoder: str) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Trunk(nn.Module):
         self.score_head = nn.Linear(2 * features + 1, 1)
 
     def forward(self, image: Tensor) -> JointLogits:
-        """Return the logits of its three heads for normalised (N, 3, H, W) RGB."""
+        """Return the logits of the trunk's three heads for normalised (N, 3, H, W) RGB."""
         features = self.segmentation.encoder(torch.cat([image, self.high_pass(image)], dim=1))
         mask = self.segmentation.segmentation_head(self.segmentation.decoder(features))
         coarse = functional.avg_pool2d(mask.detach(), 16)
@@ -87,7 +87,7 @@ class Trunk(nn.Module):
 
 
 class _Enlarge(nn.Module):
-    """Bilinear interpolation of one channel, as a convolution, which OpenVINO computes faster."""
+    """Bilinear upsampling of one channel, written as a convolution because OpenVINO computes that faster."""
 
     kernels: Tensor
 
@@ -105,6 +105,6 @@ class _Enlarge(nn.Module):
 
 
 def _pooled(features: Tensor, weight: Tensor) -> Tensor:
-    """Return (N, 2C): features averaged over the image, and averaged with a weight per place."""
+    """Return (N, 2C): the features' mean over the image, and their mean weighted by `weight` (N, 1, H, W)."""
     marked = (features * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
     return torch.cat([features.mean(dim=(2, 3)), marked], dim=1)

@@ -1,10 +1,10 @@
-"""A second graph of a network that computes in 8-bit integers, with the same weights file.
+"""Write a second graph of a network that computes in 8-bit integers with the same weights file.
 
-    network = quantise(folder, network, tiles)      # writes <network>.int8.onnx beside <network>.onnx
+    network = quantise(folder, network, tiles)      # writes <network>.int8.onnx next to <network>.onnx
 
 Post-training quantisation (Jacob et al., CVPR 2018): activations per tensor over ranges measured on photos,
-weights per output channel. The graph holds the ranges alone, as pairs of QuantizeLinear and DequantizeLinear,
-which any ONNX runtime folds into integer kernels; every weight stays where it was.
+weights per output channel. The graph adds only the ranges, as pairs of QuantizeLinear and DequantizeLinear,
+which any ONNX runtime folds into integer kernels. The weights file does not change.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from tamperscope.inference.tiling import STEP, TILE
 _WEIGHT_LEVEL = 127
 _ACTIVATION_LEVELS = 255
 _EXACT = ("mask_head.",)
-"""Weights of convolutions that stay in floating point: the last one before a logit."""
+"""Prefixes of the convolutions that stay in floating point: the last one before a logit."""
 _UNCUT = ("blocks.layers.",)
-"""Weights of convolutions whose input is the larger the more there is to see: its largest values are kept."""
+"""Prefixes of the convolutions whose input grows with the strength of the traces. Its range is not clipped.
+"""
 
 
 def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]]) -> Network:
-    """Write the integer graph of a network in `folder`; return the manifest's entry that says so.
+    """Write the integer graph of a network in `folder`; return the manifest's updated entry.
 
-    `tiles` are typical inputs, each (1, 3, H, W), normalised. What reads the picture itself stays in
-    floating point, and so do fixed filters, with the statistics that a joint network makes of blocks:
-    lattices are finer than 8 bits.
+    `tiles` are typical inputs, each (1, 3, H, W) float32, normalised. Convolutions that read the image itself
+    stay in floating point. So do fixed filters, including those of a joint network's block statistics,
+    because lattices are finer than 8 bits.
     """
     graph_path = folder / network.graph_file
     model = onnx.load(graph_path, load_external_data=False)
@@ -51,7 +52,7 @@ def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]
         and node.input[1] in trained
         and not trained[node.input[1]].startswith(_EXACT)
     ]
-    # What is the largest does not depend on when it is rounded, and integers are the sooner small.
+    # Rounding commutes with taking the maximum. Rounding before the pooling makes the tensor small earlier.
     pooled = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "MaxPool"}
     activations = {
         pooled.get(node.input[0], node.input[0]): trained[node.input[1]].startswith(_UNCUT)
@@ -81,14 +82,17 @@ def quantise(folder: Path, network: Network, tiles: Iterable[NDArray[np.float32]
 
 
 def _shortcuts(model: onnx.ModelProto) -> list[str]:
-    """Return what residual blocks add that is no activation but a convolution's result of its own."""
+    """Return the shortcuts of residual blocks that are a convolution's result rather than an activation."""
     normalised = {node.output[0] for node in model.graph.node if node.op_type == "BatchNormalization"}
     sums = [node.input for node in model.graph.node if node.op_type == "Add"]
     return [second for first, second in sums if first in normalised and second in normalised]
 
 
 def normalised_tile(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Return the upper left tile of a picture (height, width, 3; RGB) as a network takes it: (1, 3, H, W)."""
+    """Return the upper left tile of an image as a network's input, (1, 3, H, W) float32, normalised.
+
+    `pixels` is (height, width, 3) uint8 RGB.
+    """
     height, width = (min(TILE, side // STEP * STEP) for side in pixels.shape[:2])
     mean, std = (np.array(values, np.float32) for values in (preprocessing.mean, preprocessing.std))
     normalised = (pixels[:height, :width].astype(np.float32) / 255 - mean) / std
@@ -98,8 +102,11 @@ def normalised_tile(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> 
 def _measured_ranges(
     graph_path: Path, uncut: Mapping[str, bool], tiles: Iterable[NDArray[np.float32]]
 ) -> dict[str, tuple[float, float]]:
-    """Return low and high of each named tensor: the extremes over tiles of those that are not to be cut, for
-    the others their means, for one odd tile must not cost everybody precision.
+    """Return the lower and upper end of each named tensor's range.
+
+    `uncut` is True for each tensor whose range must not be clipped. Such a range spans the extremes over
+    all tiles. The others span the means of the tiles' extremes, so that one unusual tile does not cost
+    precision on all images.
     """
     core = openvino.Core()
     model = core.read_model(graph_path)
@@ -139,7 +146,7 @@ def _rename_inputs(model: onnx.ModelProto, old: str, new: str) -> None:
 
 
 def _insert(model: onnx.ModelProto, inserted: dict[str, list[onnx.NodeProto]]) -> None:
-    """Put each pair behind the node that gives its tensor: a graph's nodes are in the order of computing."""
+    """Insert each pair after the node that outputs its tensor, because nodes are in order of computation."""
     nodes = list(model.graph.node)
     model.graph.ClearField("node")
     for node in nodes:

@@ -1,9 +1,9 @@
-"""Where training starts from: weights that exist already, taken over as far as they fit.
+"""Initialise a network from existing weights, wherever they fit.
 
     taken = start_from(network, architecture, Path("model/"))
 
 A source is a bundle, a checkpoint of any of our networks, or weights trained on ImageNet. The three network
-families share their encoder and decoder, so each can start from each other.
+families share their encoder and decoder, so each of them can start from any other.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from tamperscope.network.checkpoints import Weights, read_weights
 from tamperscope.network.export import read_network
 
 _SMALLEST_SHARE = 0.5
-"""Of the encoder's tensors, what a source must have: ResNet-50 without its last layers still has 81 %."""
+"""Share of the encoder's tensors a source must have. ResNet-50 without its last layers still has 81 %."""
 _RGB = 3
 
 
 def start_from(network: nn.Module, architecture: Architecture, source: Path) -> frozenset[str]:
-    """Copy the weights in `source`, a bundle's folder or a checkpoint, into `network`, an `architecture`.
+    """Copy the weights in `source` into `network`, and return the names of the tensors that were copied.
 
-    What the source lacks, or has no finite values of, stays as it is. A first convolution that sees other
-    channels beside RGB shares the channels that both have. Returns the names of the tensors in `network` that
-    were taken over.
+    `source` is a bundle's folder or a checkpoint, and `architecture` describes `network`. Tensors that the
+    source lacks, or that are not finite there, stay as they are. If the first convolutions have different
+    numbers of channels, the RGB channels are copied.
 
     Raises `BundleError` or `CheckpointError` when the source cannot be read, `MismatchedCheckpointError` when
     it holds another encoder.
@@ -61,7 +61,7 @@ def _read(source: Path, architecture: Architecture) -> Weights:
 
 
 def _shared_name(name: str) -> str:
-    """The name of a tensor without the place its family keeps it: those of the encoder are ImageNet's."""
+    """Return a tensor's name without its family's prefix. Encoder names then match ImageNet weights."""
     for prefix in ("module.", "model.", "trunk.segmentation.", "segmentation.", "encoder."):
         name = name.removeprefix(prefix)
     return name
@@ -76,7 +76,7 @@ def _in_encoder(name: str) -> bool:
 
 
 def _fits(own: Tensor, other: Tensor) -> bool:
-    # A variance can overflow half precision. It never comes back from infinity, and its channel stays dead.
+    # A variance can overflow half precision. It never recovers from infinity, and its channel stays dead.
     if not other.isfinite().all():
         return False
     if own.shape == other.shape:
@@ -94,13 +94,13 @@ def _check_encoder(
 ) -> None:
     if other is not None and other.encoder != architecture.encoder:
         raise MismatchedCheckpointError(
-            f"{source} has the encoder {other.encoder}, the network to train {architecture.encoder}; "
-            f"set network.encoder={other.encoder} or start from something else."
+            f"{source} has the encoder {other.encoder}, but the network to train has {architecture.encoder}; "
+            f"set network.encoder={other.encoder} or start from other weights."
         )
     encoder = [name for name in network.state_dict() if _in_encoder(name)]
     found = sum(name in fitting for name in encoder)
     if found < _SMALLEST_SHARE * len(encoder):
         raise MismatchedCheckpointError(
-            f"{source} does not hold the weights of a {architecture.encoder}: "
+            f"{source} does not contain the weights of a {architecture.encoder}: "
             f"{found} of its {len(encoder)} tensors fit."
         )

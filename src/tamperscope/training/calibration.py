@@ -1,4 +1,4 @@
-"""Fitting a calibration on images whose truth is known."""
+"""Fit a calibration on images with known ground truth."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from tamperscope.calibration import NETWORK_MAP, Calibration, sigmoid
 from tamperscope.report import OperatingPoints
 
 NETWORK_WEIGHT_KEPT = 0.5
-"""How much of the weight that suits synthesised forgeries the networks' map is given: it was trained on their
-like, and tells those that others made less well, while traces tell them better
-(docs/measurements/experiments.md, 26).
+"""Factor that reduces the coefficient of the networks' map fitted on synthesised forgeries.
+
+The networks were trained on such forgeries and recognise forgeries made by others less well. Traces recognise
+those better (docs/measurements/experiments.md, 26).
 """
 
 
@@ -26,34 +27,47 @@ def fit(
     miss_rate: float = 0.10,
     ridge: float = 1.0,
 ) -> Calibration:
-    """Fit a calibration on images of known truth: one mapping of measurements per image, all of the same
-    names.
+    """Fit a calibration by logistic regression on images with known ground truth.
 
-    `manipulated_above` is the lowest score that at most `false_alarm_rate` of the authentic images exceed,
-    and `authentic_below` the highest that at most `miss_rate` of the manipulated ones fall below. When the
-    two cross, every score between them keeps both promises: both points move to the middle, and nothing stays
-    inconclusive.
+    Both classes have equal weight, so a score is the probability of a manipulation for a reader without a
+    prior opinion. Measurements with a negative coefficient are dropped: a stronger trace must never make an
+    image look more authentic.
 
-    Both classes weigh the same, so a score is a probability for a reader who has no prior opinion. `ridge` is
-    the L2 penalty on standardised coefficients. Of the networks' coefficient `NETWORK_WEIGHT_KEPT` is kept,
-    and everything else fitted to that; as so much less is believed, all log-odds are scaled to what suits
-    these images in the end (temperature scaling, Guo et al. 2017, "On calibration of modern neural
-    networks"). Measurements that would count against a manipulation are left out: more of a trace must never
-    make a picture look more authentic. Raises `ValueError` when a class has no image or names differ.
+    The network coefficient is multiplied by `NETWORK_WEIGHT_KEPT` and frozen, and the others are refitted.
+    All log-odds are then rescaled to fit these images (temperature scaling, Guo et al. 2017, "On calibration
+    of modern neural networks").
+
+    The operating point `manipulated_above` is the lowest score that at most `false_alarm_rate` of the
+    authentic images exceed. `authentic_below` is the highest score that at most `miss_rate` of the
+    manipulated images fall below. When the two cross, every score between them satisfies both rates. Both
+    points then move to the middle, and no image is inconclusive.
+
+    Args:
+        measurements: Measurements by name, one mapping per image, all with the same names.
+        manipulated: The true label of each image.
+        false_alarm_rate: Largest share of authentic images above `manipulated_above`.
+        miss_rate: Largest share of manipulated images below `authentic_below`.
+        ridge: L2 penalty on the standardised coefficients.
+
+    Returns:
+        The calibration with its operating points.
+
+    Raises:
+        ValueError: A class has no image, a label is missing, or the names differ between images.
     """
     labels = np.asarray(manipulated, dtype=bool)
     names = sorted(measurements[0]) if measurements else []
     if len(labels) != len(measurements) or not labels.any() or labels.all():
-        raise ValueError("a calibration needs a label for each image, and images of both classes")
+        raise ValueError("calibration needs a label for each image, and images of both classes")
     if any(sorted(row) != names for row in measurements):
         raise ValueError("every image needs the same measurements")
     columns = {name: np.array([row[name] for row in measurements], dtype=np.float64) for name in names}
     coefficients, intercept = _never_negative(columns, labels, ridge, np.zeros(len(labels)))
     if NETWORK_MAP in coefficients:
-        believed = NETWORK_WEIGHT_KEPT * coefficients[NETWORK_MAP]
+        frozen = NETWORK_WEIGHT_KEPT * coefficients[NETWORK_MAP]
         others = {name: columns[name] for name in coefficients if name != NETWORK_MAP}
-        coefficients, intercept = _never_negative(others, labels, ridge, believed * columns[NETWORK_MAP])
-        coefficients[NETWORK_MAP] = believed
+        coefficients, intercept = _never_negative(others, labels, ridge, frozen * columns[NETWORK_MAP])
+        coefficients[NETWORK_MAP] = frozen
     log_odds = np.full(len(labels), intercept)
     for name, weight in coefficients.items():
         log_odds += weight * columns[name]
@@ -88,7 +102,11 @@ def _never_negative(
     ridge: float,
     offset: NDArray[np.float64],
 ) -> tuple[dict[str, float], float]:
-    """Return the coefficients by name, without those below 0, and the intercept, beside fixed log-odds."""
+    """Return the non-negative coefficients by name, and the intercept.
+
+    The measurement with the most negative coefficient is dropped until none is negative. `offset` is added to
+    the log-odds of each image and is not fitted.
+    """
     names = list(columns)
     while True:
         rows = np.array([columns[name] for name in names]).reshape(len(names), len(labels)).T
@@ -101,7 +119,10 @@ def _never_negative(
 def _logistic_regression(
     rows: NDArray[np.float64], labels: NDArray[np.bool_], ridge: float, offset: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """Newton's method (iteratively reweighted least squares) on standardised columns."""
+    """Return the coefficients and the intercept of a logistic regression.
+
+    Uses Newton's method (iteratively reweighted least squares) on standardised columns.
+    """
     centre, spread = rows.mean(axis=0), rows.std(axis=0)
     spread[spread == 0] = 1
     design = np.column_stack([np.ones(len(rows)), (rows - centre) / spread])
@@ -121,9 +142,10 @@ def _logistic_regression(
 
 
 def _scale(log_odds: NDArray[np.float64], labels: NDArray[np.bool_], ridge: float) -> float:
-    """Return the factor of the log-odds that gives the labels the greatest likelihood.
+    """Return the factor of the log-odds that maximises the likelihood of the labels.
 
-    `ridge` pulls it towards 1. The likelihood's slope falls as the factor grows, so halving finds its zero.
+    `ridge` pulls it towards 1. The slope of the likelihood decreases in the factor, so bisection finds its
+    zero.
     """
     importance = _importance(labels)
     low, high = 0.0, 100.0
@@ -135,6 +157,6 @@ def _scale(log_odds: NDArray[np.float64], labels: NDArray[np.bool_], ridge: floa
 
 
 def _importance(labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return a weight for each image with which both classes weigh the same."""
+    """Return a weight for each image so that both classes have equal total weight."""
     share = labels.mean()
     return np.asarray(np.where(labels, 0.5 / share, 0.5 / (1 - share)))

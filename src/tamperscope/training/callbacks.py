@@ -1,4 +1,4 @@
-"""What happens around the steps of a training: figures, the best weights, pictures, progress."""
+"""Callbacks of a training run: validation metrics, best weights, pictures of predictions, progress."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tamperscope.network.checkpoints import save_checkpoint
 from tamperscope.report import ManipulationType
 from tamperscope.training.data import NO_TYPE
 from tamperscope.training.module import Training
-from tamperscope.training.validation_metrics import Judged, figures
+from tamperscope.training.validation_metrics import Judged, validation_metrics
 
 BEST = "best.pth"
 SHEET_ROWS = 8
 
 
 class Validation(lightning.Callback):
-    """Logs figures, keeps the best weights as `best.pth` and draws a sheet of predictions.
+    """Logs metrics, keeps the best weights as `best.pth` and draws a sheet of predictions.
 
-    It stands before the averaging callback, which puts the weights that are trained back in place of the
-    averaged ones as soon as a validation ends.
+    It must precede the averaging callback, which swaps the averaged weights for the trained ones as soon as a
+    validation ends.
     """
 
     def __init__(self, architecture: Architecture, monitored: str, out: Path) -> None:
@@ -38,16 +38,16 @@ class Validation(lightning.Callback):
         self._best = -math.inf
 
     def on_validation_batch_end(self, _: lightning.Trainer, __: Training, outputs: Any, *___: Any) -> None:
-        """Collect what the network says."""
+        """Collect the predictions of a batch."""
         self._judged += outputs
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Training) -> None:
-        """Sum up."""
-        found = figures(self._judged)
+        """Log the metrics, save the weights if they are the best so far, and draw the predictions."""
+        found = validation_metrics(self._judged)
         module.log_dict({f"validation/{name}": value for name, value in found.items()}, sync_dist=True)
         if trainer.is_global_zero:
             better = found[self.monitored] > self._best
-            # The first weights are kept whatever they do, for a validation set that tells nothing.
+            # The first weights are always kept, in case the metric is NaN on this validation set.
             if better or not (self.out / BEST).exists():
                 save_checkpoint(module.network, self.architecture, self.out / BEST)
             sheet = self.out / "predictions" / f"step-{trainer.global_step:06}.png"
@@ -56,16 +56,19 @@ class Validation(lightning.Callback):
         self._judged = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run must beat."""
+        """Return the best value of the monitored metric, which a resumed run must beat."""
         return {"best": self._best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what an interrupted run reached."""
+        """Restore the best value that the interrupted run reached."""
         self._best = state["best"]
 
 
 class ImagesPerSecond(lightning.Callback):
-    """Shows the share of the budget, the loss and the speed; without a terminal a line per validation."""
+    """Shows the share of the budget used, the loss and the speed.
+
+    Without a terminal, prints a line per validation instead.
+    """
 
     def __init__(self, console: Console, images_per_batch: int) -> None:
         self._images_per_batch = images_per_batch
@@ -87,16 +90,16 @@ class ImagesPerSecond(lightning.Callback):
 
     @property
     def speed(self) -> float:
-        """Images per second of all processes together, without validation."""
+        """Training images per second over all processes, excluding validation."""
         return self._images / self._seconds if self._seconds else 0.0
 
     def on_train_start(self, *_: Any) -> None:
-        """Show the bar."""
+        """Show the progress bar."""
         self._progress.start()
         self._since = time.monotonic()
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Training, *_: Any) -> None:
-        """Count."""
+        """Count the images and update the progress bar."""
         now = time.monotonic()
         self._images += self._images_per_batch
         self._seconds += now - self._since
@@ -113,7 +116,7 @@ class ImagesPerSecond(lightning.Callback):
         )
 
     def on_validation_end(self, trainer: lightning.Trainer, _: Training) -> None:
-        """Print the figures."""
+        """Print the metrics."""
         found = {
             name.removeprefix("validation/").replace("_", " "): float(value)
             for name, value in trainer.callback_metrics.items()
@@ -126,12 +129,12 @@ class ImagesPerSecond(lightning.Callback):
         self._since = time.monotonic()
 
     def teardown(self, *_: Any, **__: Any) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating the progress bar."""
         self._progress.stop()
 
 
 def draw_predictions(judged: Sequence[Judged], path: Path) -> None:
-    """Draw a row per image into a PNG: the image, the truth, the prediction."""
+    """Draw a PNG with a row per image: the image, the ground truth, the prediction."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(7.5, 2.7 * len(judged)), layout="constrained")
     rows = figure.subplots(len(judged), 3, squeeze=False)
@@ -154,11 +157,11 @@ def _truth_title(judgement: Judged) -> str:
 
 
 def _prediction_title(judgement: Judged) -> str:
-    said = [] if judgement.score is None else [f"score {judgement.score:.2f}"]
+    parts = [] if judgement.score is None else [f"score {judgement.score:.2f}"]
     if judgement.types is not None:
         likeliest = int(np.argmax(judgement.types))
-        said.append(f"{_type_name(likeliest)} {judgement.types[likeliest]:.2f}")
-    return ", ".join(said)
+        parts.append(f"{_type_name(likeliest)} {judgement.types[likeliest]:.2f}")
+    return ", ".join(parts)
 
 
 def _type_name(number: int) -> str:

@@ -1,8 +1,8 @@
-"""What a training is told: a small YAML file, and `key=value` on top of it.
+"""The configuration of a training: a small YAML file, with `key=value` overrides.
 
     config = read_config("synthetic-joint", ["synthetic.photos=photos", "budget.minutes=60"])
 
-Three files come along: `defacto-segmentation`, `defacto-classification` and `synthetic-joint`.
+Three configs are built in: `defacto-segmentation`, `defacto-classification` and `synthetic-joint`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tamperscope.errors import SettingsError
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-# What the networks halve four times.
+# The networks halve the sides four times.
 Side = Annotated[int, Field(ge=32, multiple_of=16)]
 
 
@@ -33,17 +33,17 @@ class _Section(BaseModel):
 
 
 class Dataset(_Section):
-    """Training on images that others forged."""
+    """Training on a dataset of existing forgeries."""
 
     path: Path
     layout: str = "folder"
-    """How its files lie: one of `tamperscope.datasets.LAYOUTS`."""
+    """Layout of the files: one of `tamperscope.datasets.LAYOUTS`."""
     shares: dict[str, Share] = {"train": 0.8, "validation": 0.1, "test": 0.1}
-    """How much of it is for what; photos that images were made from are never on two sides."""
+    """Share of each part. Images made from the same photo are always in the same part."""
     crop: Side = 512
-    """Side in pixels of a training image. It is cut out, never scaled: scaling wipes traces out."""
+    """Side in pixels of a training image. Images are cropped, not scaled, because scaling destroys traces."""
     resaved: Share = 0.0
-    """How many training images are saved as a JPEG once more, as whatever is passed on is."""
+    """Share of the training images that are saved as JPEG again, like images that are shared."""
 
     @field_validator("layout")
     @classmethod
@@ -56,12 +56,12 @@ class Dataset(_Section):
     @classmethod
     def _trained_and_validated(cls, shares: dict[str, float]) -> dict[str, float]:
         if not {"train", "validation"} <= shares.keys():
-            raise ValueError("must hold train and validation")
+            raise ValueError("must contain train and validation")
         return shares
 
 
 class Synthetic(_Section):
-    """Training on forgeries made on the fly from authentic photos, a tenth of which is held out."""
+    """Training on forgeries made on the fly from authentic photos. A tenth of the photos is held out."""
 
     photos: Path
     """Folder with one folder of photos per collection."""
@@ -72,39 +72,40 @@ class Synthetic(_Section):
 
 
 class Network(_Section):
-    """What is trained."""
+    """The network that is trained."""
 
     encoder: str = "resnet50"
-    """Any that segmentation_models_pytorch can dilate; for classification a ResNet of torchvision."""
+    """An encoder that segmentation_models_pytorch can dilate; for classification, a ResNet of torchvision."""
     init: Path | None = None
-    """Bundle folder or checkpoint to start from; ImageNet weights are a checkpoint too."""
+    """Bundle folder or checkpoint to start from. ImageNet weights count as a checkpoint."""
 
 
 class Optimisation(_Section):
-    """How the weights move."""
+    """How the weights are updated."""
 
     optimiser: Literal["adam", "adamw"] = "adamw"
     batch: Count = 8
-    """Images per step, per device and per accumulated gradient."""
+    """Images per device and accumulated gradient."""
     accumulate: Count = 1
-    """Gradients that are summed up before a step."""
+    """Gradients that are accumulated before a step."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     started_rate: Rate = 2e-4
-    """Peak learning rate of the weights that `network.init` had; 0 freezes them."""
+    """Peak learning rate of the weights copied from `network.init`; 0 freezes them."""
     fresh_rate: Rate = 8e-4
     """Peak learning rate of the weights that start from random values."""
     schedule: Literal["cosine", "constant"] = "cosine"
     warm_up: Share = 0.04
-    """Share of the budget in which the rates rise."""
+    """Share of the budget during which the learning rates rise."""
     weight_decay: Rate = 1e-2
     gradient_clip: Rate | None = 1.0
-    """Largest norm of a step's gradient."""
+    """Largest gradient norm of a step."""
     ema_decay: Share | None = 0.99
-    """Of the moving average of the weights that is validated and kept; None keeps the last weights."""
+    """Decay of the weights' moving average, which is validated and saved. None saves the weights themselves.
+    """
 
 
 class Loss(_Section):
-    """What is minimised: the weighted sum of what the network's outputs allow."""
+    """Weights of the loss terms. The loss is the sum of the terms that the network's outputs allow."""
 
     bce: Rate = 2.0
     """Binary cross-entropy of the mask."""
@@ -113,29 +114,32 @@ class Loss(_Section):
     lovasz: Rate = 0.0
     """Lovász hinge of the mask, on forged images (Berman et al. 2018)."""
     edge: Rate = 0.0
-    """How much more a pixel near the border of a manipulated area counts in the binary cross-entropy."""
+    """Additional weight, in the binary cross-entropy, of pixels near the border of a manipulated region."""
     score: Rate = 0.2
     """Binary cross-entropy of the image's score."""
     type: Rate = 0.15
     """Cross-entropy of the manipulation type, on forged images."""
     class_balance: bool = False
-    """Rare types count more, so that each type counts the same."""
+    """Whether to weight images by type so that all types contribute equally."""
 
 
 class Budget(_Section):
-    """When it ends, whichever comes first. The learning rate follows, so any budget is a whole schedule."""
+    """When training ends: at whichever limit is reached first.
+
+    The learning-rate schedule is stretched to the budget, so any budget runs a whole schedule.
+    """
 
     minutes: Annotated[float, Field(gt=0)] | None = None
     epochs: Count | None = None
     steps: Count | None = None
     patience: Count | None = None
-    """Validations without a better figure after which it ends."""
+    """Validations without improvement after which training ends."""
     epoch_steps: Count | None = None
-    """Steps between validations; by default as many as the dataset takes."""
+    """Steps between validations; by default one pass over the dataset, or 200 steps for photos."""
     checkpoint_steps: Count = 50
-    """Steps between what `--resume` can go on from."""
+    """Steps between checkpoints, from which `--resume` continues."""
     validation_images: Count = 200
-    """Images that are validated, made or cut out once."""
+    """Number of validation images, made or cropped once."""
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
@@ -145,14 +149,14 @@ class Budget(_Section):
 
 
 class Machines(_Section):
-    """What it runs on. Under torchrun the numbers come from torchrun."""
+    """The hardware to run on. Under torchrun, the "auto" counts come from torchrun."""
 
     accelerator: str = "auto"
     devices: Count | Literal["auto"] = "auto"
-    """Per machine; by default every GPU, or the processor."""
+    """Devices per machine; by default every GPU, or the CPU on a machine without GPUs."""
     nodes: Count | Literal["auto"] = "auto"
     strategy: str = "auto"
-    """One of Lightning's."""
+    """A strategy of Lightning."""
     workers: Annotated[int, Field(ge=0)] = 1
     """Processes per device that prepare images."""
 
@@ -168,7 +172,7 @@ class Machines(_Section):
 
 
 class Config(_Section):
-    """A whole training."""
+    """The configuration of a training."""
 
     dataset: Dataset | None = None
     synthetic: Synthetic | None = None
@@ -182,24 +186,33 @@ class Config(_Section):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.dataset is None) == (self.synthetic is None):
-            raise ValueError("needs either dataset or synthetic")
+            raise ValueError("needs either dataset or synthetic, not both")
         return self
 
     def write(self, path: Path) -> None:
-        """Write this as YAML."""
+        """Write this config as YAML."""
         path.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
 
 
 def shipped_configs() -> tuple[str, ...]:
-    """Return the names of the configs that come along."""
+    """Return the names of the built-in configs."""
     folder = resources.files("tamperscope.training") / "configs"
     return tuple(sorted(file.name.removesuffix(".yaml") for file in folder.iterdir()))
 
 
 def read_config(source: str | Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a config file, or one that comes along by its name, and set `section.key=value` on top.
+    """Read a config and apply overrides.
 
-    Raises `SettingsError`, which names the key and what it may be, when something in it cannot be used.
+    Args:
+        source: A YAML file, or the name of a built-in config.
+        overrides: Settings of the form `section.key=value`, with the value as YAML.
+
+    Returns:
+        The validated config.
+
+    Raises:
+        SettingsError: The config cannot be read or a setting is invalid. The message names the key and the
+            valid values.
     """
     document = _document(source)
     for override in overrides:
@@ -220,13 +233,13 @@ def _document(source: str | Path) -> dict[str, Any]:
         document = yaml.safe_load(text)
     except OSError as error:
         raise SettingsError(
-            f"The config {name} cannot be read: {error.strerror}. It is a file, or one of "
+            f"The config {name} cannot be read: {error.strerror}. Give a YAML file, or one of "
             f"{', '.join(shipped_configs())}."
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SettingsError(f"The config {name} is not YAML.") from None
     if not isinstance(document, dict):
-        raise SettingsError(f"The config {name} holds no sections.")
+        raise SettingsError(f"The config {name} has no sections.")
     return document
 
 
@@ -234,7 +247,7 @@ def _set(document: dict[str, Any], override: str) -> None:
     path, equals, value = override.partition("=")
     *sections, key = path.split(".")
     if not equals:
-        raise SettingsError(f"{override!r} is not of the form section.key=value.")
+        raise SettingsError(f"{override!r} does not have the form section.key=value.")
     for section in sections:
         if not isinstance(document.get(section), dict):
             document[section] = {}
@@ -251,8 +264,8 @@ def _sentence(error: Mapping[str, Any]) -> str:
         *sections, key = error["loc"]
         known = _keys(sections)
         close = difflib.get_close_matches(str(key), known, n=1)
-        return f"There is no {where}; " + (
-            f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
+        return f"There is no setting {where}; " + (
+            f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}."
         )
     reason = error["msg"].removeprefix("Value error, ")
     if isinstance(error["input"], dict):

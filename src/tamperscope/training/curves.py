@@ -14,8 +14,8 @@ from lightning.pytorch.utilities import rank_zero_only
 class Curves(Logger):
     """Appends a row per logged step.
 
-    A resumed run continues the tables: rows from its first step on, which the interrupted run may have
-    written after its last checkpoint, are dropped. Lightning's own CSV logger begins anew.
+    A resumed run continues the tables. It first drops the rows from its first step on, which the interrupted
+    run may have written after its last checkpoint. Lightning's own CSV logger would start new tables.
     """
 
     name = "curves"
@@ -27,17 +27,17 @@ class Curves(Logger):
         self._begun: set[Path] = set()
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Do nothing: the config lies beside the tables."""
+        """Do nothing: the config is in the same folder as the tables."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a row to the table that the figures belong to, named `<table>/<figure>`."""
+        """Append a row to each table. Metrics are named `<table>/<metric>`."""
         if rank_zero_only.rank:
             return
         rows: dict[str, dict[str, float]] = {}
         for name, value in metrics.items():
-            table, slash, figure = name.partition("/")
+            table, slash, column = name.partition("/")
             if slash:
-                rows.setdefault(table, {})[figure] = value
+                rows.setdefault(table, {})[column] = value
         for table, row in rows.items():
             self._append(self._folder / f"{table}.csv", {"step": step or 0, **row})
 

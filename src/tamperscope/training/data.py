@@ -1,8 +1,8 @@
-"""Training examples by number, and the batches that processes and interrupted runs share out.
+"""Training examples by number, and batches of them for several processes and resumed runs.
 
-Example number i of a run is the same whoever makes it and when: forgeries and crops take their randomness
-from (seed, i). So the order of the data does not depend on the number of workers, several processes see
-different examples, and a resumed run goes on where the interrupted one stopped.
+Example number i of a run is the same regardless of which process makes it and when: forgeries and crops draw
+their randomness from (seed, i). So the order of the data does not depend on the number of workers, processes
+see different examples, and a resumed run continues where the interrupted one stopped.
 """
 
 from __future__ import annotations
@@ -35,40 +35,40 @@ from tamperscope.training.config import Config, Dataset, Synthetic
 
 NO_TYPE = -1
 _TRIES = 20
-"""Images in a row that may be unreadable before training gives up."""
+"""Unreadable images in a row after which training gives up."""
 
 _RESAVED_AT = 50, 92
-"""Lowest and highest quality."""
+"""Lowest and highest JPEG quality."""
 _MEMORY = 2**32
-"""Bytes of decoded photos that are kept, and shared by the workers."""
+"""Bytes of decoded photos that are kept in memory and shared with the workers."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Example(NamedTuple):
-    """One image, or a batch of them with a leading dimension."""
+    """One image, or a batch of images with a leading dimension."""
 
     image: Tensor
-    """(H, W, 3) uint8 RGB; once it is on the device, (N, 3, H, W) float32, normalised."""
+    """(H, W, 3) uint8 RGB; on the device, (N, 3, H, W) float32, normalised."""
     mask: Tensor
-    """(H, W) bool, True where manipulated; once it is on the device, (N, 1, H, W) float32."""
+    """(H, W) bool, True where manipulated; on the device, (N, 1, H, W) float32."""
     type: Tensor
-    """() int64, the manipulation type's id, or `NO_TYPE` when authentic or unknown."""
+    """() int64, the manipulation type's id, or `NO_TYPE` when the image is authentic or its type unknown."""
 
 
 def read_parts(dataset: Dataset, seed: int) -> tuple[Reading, dict[str, tuple[Sample, ...]]]:
-    """Read a dataset and divide it by source photo; return what was found, and the samples of each part.
+    """Read a dataset and divide it by source photo; return the reading and the samples of each part.
 
-    Every training on it with this seed has the same parts, whatever its task.
+    The parts depend on the dataset and the seed only, so trainings for different tasks share them.
 
-    Raises DatasetError when there is nothing in the dataset's layout.
+    Raises `DatasetError` when the folder contains nothing in the dataset's layout.
     """
     reading = read_dataset(dataset.path, dataset.layout)
     return reading, split(reading.samples, dataset.shares, seed)
 
 
 class Forgeries(Examples[Example]):
-    """Forgeries by number, without end."""
+    """An endless sequence of forgeries."""
 
     def __init__(self, library: PhotoLibrary, size: int, seed: int, mix: Mix) -> None:
         self.library, self.size, self.seed, self.mix = library, size, seed, mix
@@ -80,20 +80,20 @@ class Forgeries(Examples[Example]):
 
 
 class Crops(Examples[Example]):
-    """Random crops of a dataset's images by number, without end: each image once, then each once more...
+    """An endless sequence of random crops of a dataset's images. Each image is used once per pass.
 
-    A crop of a forged image shows some of what was manipulated four times out of five; half of the crops
-    are mirrored. All of them begin on the grid of JPEG's blocks, as the images that are analysed do, and a
-    share of them is compressed once more.
+    Four of five crops of forged images contain manipulated pixels, and half of the crops are mirrored. All
+    crops start on the JPEG block grid, like the images that are analysed. A share of `resaved` is
+    compressed again.
     """
 
     def __init__(self, samples: Sequence[Sample], size: int, seed: int, resaved: float = 0.0) -> None:
         self.samples, self.size, self.seed, self.resaved = samples, size, seed, resaved
 
     def __getitem__(self, number: int) -> Example:
-        """Cut crop `number`; an image that cannot be read is left out for the next one.
+        """Make crop `number`. An image that cannot be used is replaced by the next one.
 
-        Raises `TrainingError` when many in a row cannot be read.
+        Raises `TrainingError` when too many images in a row cannot be used.
         """
         rng = np.random.default_rng([self.seed, number])
         for place in range(number, number + _TRIES):
@@ -101,8 +101,8 @@ class Crops(Examples[Example]):
             try:
                 return self._crop(sample, rng)
             except (ImageError, DatasetError, OSError) as error:
-                _logger.warning("%s is left out: %s", sample.image, error)
-        raise TrainingError(f"{_TRIES} images in a row cannot be used, {sample.image} for one.")
+                _logger.warning("%s is skipped: %s", sample.image, error)
+        raise TrainingError(f"{_TRIES} images in a row cannot be used; the last one is {sample.image}.")
 
     def _sample(self, number: int) -> Sample:
         turn, place = divmod(number, len(self.samples))
@@ -138,7 +138,7 @@ def _order(seed: int, turn: int, count: int) -> NDArray[np.intp]:
 
 
 def to_example(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], kind: ManipulationType | None) -> Example:
-    """Turn (H, W, 3) pixels and their (H, W) mask into tensors."""
+    """Return the example of (H, W, 3) uint8 RGB pixels and their (H, W) bool mask."""
     return Example(
         torch.from_numpy(pixels.copy()),
         torch.from_numpy(mask.copy()),
@@ -147,10 +147,10 @@ def to_example(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], kind: Manipul
 
 
 class Batches(Sampler[list[int]]):
-    """The numbers of one process's batches, without end.
+    """The example numbers of one process's batches, without end.
 
-    With two processes of batches of 8, process 0 has the batches 0, 2, 4... of a single process, process 1
-    the others; `first` is the process's own batch to begin with.
+    With two processes, process 0 has the batches 0, 2, 4... that a single process would have, and process 1
+    has the others. `first` is the index, among the process's own batches, of the batch to start with.
     """
 
     def __init__(self, size: int, first: int, process: int, processes: int) -> None:
@@ -164,30 +164,30 @@ class Batches(Sampler[list[int]]):
 
 
 class TrainingData(lightning.LightningDataModule):
-    """What a run trains on, without end, and the fixed images it is validated on."""
+    """An endless sequence of training examples, and a fixed set of validation images."""
 
     def __init__(self, config: Config, *, types_needed: bool = False) -> None:
-        """Find photos or images; `types_needed` leaves out those whose manipulation type is unknown.
+        """Find the photos or images. `types_needed` omits images whose manipulation type is unknown.
 
         Raises `TrainingError`, `DatasetError` or `PhotosError` when there are none.
         """
         super().__init__()
-        # OpenCV's threads do not survive the fork of a worker, which then waits for them for ever.
+        # OpenCV's threads do not survive the fork of a worker, which would then wait for them forever.
         cv2.setNumThreads(1)
         self.config = config
         self.type_counts: tuple[int, ...] | None = None
-        """Training images of each manipulation type; None when they are made on the fly."""
+        """Number of training images of each manipulation type; None when they are made on the fly."""
         self.length: int | None = None
-        """Training images that there are; None when they are made on the fly."""
+        """Number of training images; None when they are made on the fly."""
         if config.dataset:
             self._open_dataset(config.dataset, types_needed)
         elif config.synthetic:
             self._open_photos(config.synthetic, Mix(authentic=0) if types_needed else Mix())
-        # Here rather than in a worker, whose errors come with a stack trace.
+        # Fail here rather than in a worker, whose errors come with a stack trace.
         self.training[0]
 
     def train_dataloader(self) -> DataLoader[Example]:
-        """Return batches from where the trainer stands."""
+        """Return batches, starting at the trainer's current step."""
         machines, optimisation = self.config.machines, self.config.optimisation
         batches = Batches(
             optimisation.batch,
@@ -206,7 +206,7 @@ class TrainingData(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Example]:
-        """Return the held-out images, the same in each process."""
+        """Return the validation images, the same in each process."""
         return DataLoader(self.validation, batch_size=self.config.optimisation.batch)  # type: ignore[arg-type]
 
     def _open_photos(self, synthetic: Synthetic, mix: Mix) -> None:
@@ -238,14 +238,16 @@ class TrainingData(lightning.LightningDataModule):
         if empty := [name for name in ("train", "validation") if not parts[name]]:
             kind = "images whose manipulation type is known" if types_needed else "images"
             raise TrainingError(
-                f"dataset.path: {dataset.path} holds {len(reading.samples)} images as {dataset.layout}, "
-                f"but no {kind} for {' and '.join(empty)}."
+                f"dataset.path: {dataset.path} contains {len(reading.samples)} images in the layout "
+                f"{dataset.layout}, but no {kind} for {' and '.join(empty)}."
             )
         self.training = Crops(parts["train"], dataset.crop, self.config.seed, dataset.resaved)
         self.length = len(parts["train"])
         self.summary = f"{self.length} images to train on, {len(parts['validation'])} to validate on"
         if reading.problems:
-            self.summary += f"; {len(reading.problems)} files cannot be used, see: tamperscope dataset"
+            self.summary += (
+                f"; {len(reading.problems)} files cannot be used (list them with: tamperscope dataset)"
+            )
         self.type_counts = tuple(
             sum(sample.type is kind for sample in parts["train"]) for kind in ManipulationType
         )
@@ -258,4 +260,4 @@ class TrainingData(lightning.LightningDataModule):
 
 def _must_be_folder(key: str, path: Path) -> None:
     if not path.is_dir():
-        raise TrainingError(f"There is no folder {path}; say where it is: {key}=FOLDER.")
+        raise TrainingError(f"There is no folder {path}; set {key}=FOLDER.")

@@ -1,4 +1,4 @@
-"""What training minimises, one function per term."""
+"""The loss of a training, one function per term."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tamperscope.training.config import Loss
 from tamperscope.training.data import NO_TYPE, Example
 
 EDGE_REACH = 7
-"""Side in pixels of the square around a pixel in which it must meet both sides of a border to be near it."""
+"""Side in pixels of the square around a pixel. The pixel is near a border if both mask values occur in it."""
 
 
 def terms(
     logits: Mapping[str, Tensor], batch: Example, weights: Loss, type_weights: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Return each term that `weights` asks for and the network's outputs allow, weighted.
+    """Return the weighted loss terms by name, for the outputs that the network has.
 
-    `logits` holds `mask` (N, 1, H, W), `type` (N, 4) and `score` (N, 1), as far as the network gives them;
-    `type_weights` (4,) is how much each manipulation type counts.
+    `logits` contains those of `mask` (N, 1, H, W), `type` (N, 4) and `score` (N, 1) that the network returns.
+    `type_weights` (4,) weights the manipulation types.
     """
     forged = batch.mask.flatten(1).any(dim=1)
     found: dict[str, Tensor] = {}
@@ -44,14 +44,14 @@ def terms(
 def mask_cross_entropy(logits: Tensor, target: Tensor, edge: float = 0.0) -> Tensor:
     """Return the mean binary cross-entropy of (N, 1, H, W) logits.
 
-    Pixels near the border of a manipulated area weigh 1 + `edge`, the others 1.
+    Pixels near the border of a manipulated region have weight 1 + `edge`, all others 1.
     """
     weight = 1 + edge * near_edge(target) if edge else None
     return functional.binary_cross_entropy_with_logits(logits, target, weight)
 
 
 def near_edge(target: Tensor) -> Tensor:
-    """Return 1 where an (N, 1, H, W) mask has both values within `EDGE_REACH` pixels, 0 elsewhere."""
+    """Return (N, 1, H, W), 1 where the mask has both values in a square of side `EDGE_REACH`, 0 elsewhere."""
     widened, narrowed = (
         functional.max_pool2d(side, EDGE_REACH, stride=1, padding=EDGE_REACH // 2)
         for side in (target, 1 - target)
@@ -60,7 +60,7 @@ def near_edge(target: Tensor) -> Tensor:
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Return 1 - soft Dice, averaged over images; 0 without images (Milletari et al. 2016)."""
+    """Return 1 - soft Dice, averaged over images (Milletari et al. 2016); 0 if there are no images."""
     if len(logits) == 0:
         return logits.sum()
     probability = torch.sigmoid(logits)
@@ -70,7 +70,7 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def lovasz_hinge(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the Lovász hinge, averaged over images; 0 without images (Berman et al., CVPR 2018)."""
+    """Return the Lovász hinge, averaged over images (Berman et al., CVPR 2018); 0 if there are no images."""
     if len(logits) == 0:
         return logits.sum()
     loss: Tensor = smp.losses.LovaszLoss("binary", per_image=True)(logits, target)
@@ -78,7 +78,7 @@ def lovasz_hinge(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def type_cross_entropy(logits: Tensor, types: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the mean cross-entropy of (N, 4) logits over the images whose type is known; 0 without any."""
+    """Return the mean cross-entropy of (N, 4) logits over the images of known type; 0 if there are none."""
     total = functional.cross_entropy(logits, types, weights, ignore_index=NO_TYPE, reduction="sum")
     known = types[types != NO_TYPE]
     count = weights[known].sum() if weights is not None else torch.tensor(len(known), device=types.device)

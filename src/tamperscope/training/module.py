@@ -1,4 +1,4 @@
-"""One training for all networks: normalise, weigh the outputs' losses, follow the budget."""
+"""The Lightning module that trains every network: normalisation, losses, learning rates and budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tamperscope.training.validation_metrics import Judged
 
 
 class Training(lightning.LightningModule):
-    """A network and its training; how much of the budget is used up is part of the checkpoint."""
+    """A network and its training. Checkpoints include the time spent."""
 
     mean: Tensor
     std: Tensor
@@ -35,10 +35,10 @@ class Training(lightning.LightningModule):
         started: frozenset[str] = frozenset(),
         type_weights: Sequence[float] | None = None,
     ) -> None:
-        """Train `network`, which gives a logit tensor per name in `outputs`.
+        """Train `network`, which returns a logit tensor for each name in `outputs`.
 
-        `steps` ends the training beside the config's minutes, `started` names the parameters that do not
-        start from random values, `type_weights` says how much each manipulation type counts.
+        `steps` limits the training, in addition to the config's minutes. `started` names the parameters that
+        do not start from random values. `type_weights` weights the manipulation types in the loss.
         """
         super().__init__()
         self.network, self.outputs, self.config = network, outputs, config
@@ -52,7 +52,7 @@ class Training(lightning.LightningModule):
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used up, 0 to 1; the same in all processes."""
+        """Share of the budget that is spent, 0 to 1; the same in all processes."""
         used = [0.0]
         if self.steps:
             used.append(self.trainer.global_step / self.steps)
@@ -61,12 +61,12 @@ class Training(lightning.LightningModule):
         return min(max(used), 1.0)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Return the logits by output for normalised (N, 3, H, W) RGB."""
+        """Return the logits by output name for normalised (N, 3, H, W) RGB."""
         logits = self.network(image)
         return dict(zip(self.outputs, (logits,) if isinstance(logits, Tensor) else logits, strict=True))
 
     def on_after_batch_transfer(self, batch: Example, _: int) -> Example:
-        """Turn bytes into what networks take, on the device: a quarter of the bytes travel there."""
+        """Normalise a batch on the device, so that only a quarter of the bytes are transferred to it."""
         image = (batch.image.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
         return Example(image, batch.mask[:, None].float(), batch.type)
 
@@ -84,7 +84,7 @@ class Training(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Example, _: int) -> list[Judged]:
-        """Return what the network says about each image."""
+        """Return the predictions for each image."""
         logits = {name: tensor.float() for name, tensor in self(batch.image).items()}
         masks = logits["mask"][:, 0].sigmoid().cpu().numpy() if "mask" in logits else None
         types = logits["type"].softmax(dim=1).cpu().numpy() if "type" in logits else None
@@ -104,7 +104,7 @@ class Training(lightning.LightningModule):
         ]
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training; frozen parts keep answering as they did, batch norms and dropout included."""
+        """Set the mode. Frozen modules stay in evaluation mode, including batch norms and dropout."""
         super().train(mode)
         if mode:
             for name, module in self.network.named_modules():
@@ -115,11 +115,14 @@ class Training(lightning.LightningModule):
 
     @property
     def frozen(self) -> frozenset[str]:
-        """Names of the parameters that a learning rate of 0 leaves as they are."""
+        """Names of the parameters frozen by a learning rate of 0."""
         return self.started if self.config.optimisation.started_rate == 0 else frozenset()
 
     def configure_optimizers(self) -> Optimizer:
-        """Give weights that start from random values a rate of their own; freeze those of rate 0."""
+        """Return the optimiser, with separate learning rates for started and fresh weights.
+
+        Weights with a rate of 0 are frozen.
+        """
         optimisation = self.config.optimisation
         parameters = dict(self.network.named_parameters())
         for name in self.frozen & parameters.keys():
@@ -133,41 +136,41 @@ class Training(lightning.LightningModule):
             if names
         ]
         kind = AdamW if optimisation.optimiser == "adamw" else Adam
-        # Lightning does not clip what a fused optimiser steps along in mixed precision.
+        # Lightning does not clip the gradients of a fused optimiser in mixed precision.
         fused = optimisation.precision == "32-true" or optimisation.gradient_clip is None
         return kind(groups, weight_decay=optimisation.weight_decay, fused=fused)
 
     def on_train_start(self) -> None:
-        """Start the clock of this run; one whose budget was used up before it was resumed ends at once."""
-        # Lightning switches single modules, so that the mode set before would be lost.
+        """Start the clock. A resumed run whose budget is already spent ends at once."""
+        # Lightning switches modules individually, so a mode set earlier would be lost.
         self.train()
         self._started_at = time.monotonic()
         self.trainer.should_stop = self.progress >= 1
 
     def on_train_batch_start(self, _: Example, index: int) -> None:
-        """Set the learning rates, and the seed of dropout, which then is the same in a resumed run."""
+        """Set the learning rates, and the seed of dropout so that a resumed run repeats it."""
         torch.manual_seed(self.config.seed + index * self.trainer.world_size + self.trainer.global_rank)
         rise = self._schedule(self.progress)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["peak"] * rise
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """End the training when the budget is used up."""
+        """End the training when the budget is spent."""
         if self.progress >= 1:
             self.trainer.should_stop = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how much of the budget is spent, and which weights are in which group."""
+        """Save the time spent, and the names of the weights that did not start from random values."""
         checkpoint["spent_seconds"] = self._spent()
         checkpoint["started"] = sorted(self.started)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on where the budget stood."""
+        """Restore the time spent and the names saved with it."""
         self._spent_before = checkpoint["spent_seconds"]
         self.started = frozenset(checkpoint["started"])
 
     def _schedule(self, progress: float) -> float:
-        """The share of the peak learning rate: warm-up, then constant or half a cosine to 1 %."""
+        """Return the share of the peak learning rate: warm-up, then constant or half a cosine down to 1 %."""
         optimisation = self.config.optimisation
         rise = min(progress / optimisation.warm_up, 1.0) if optimisation.warm_up else 1.0
         if optimisation.schedule == "constant":
@@ -181,7 +184,10 @@ class Training(lightning.LightningModule):
         return self._spent_before + time.monotonic() - self._started_at
 
     def _agreed(self, value: float) -> float:
-        """Clocks differ, and processes that do not end at the same step wait for each other for ever."""
+        """Return the first process's value in all processes.
+
+        Clocks differ, and processes that end at different steps would wait for each other forever.
+        """
         if self.trainer.world_size == 1:
             return value
         agreed = torch.tensor(value, device=self.device)

@@ -1,8 +1,8 @@
-"""From a trained joint network to a bundle that ships: export, 8-bit graph, threshold and calibration.
+"""Turn a trained joint network into a release bundle: export, 8-bit graph, threshold and calibration.
 
 held_out = PhotoLibrary.open(photos, held_out=True)
 release(Path("runs/joint/best.pth"), held_out, Path("model-mine"))
-calibrate(Path("model-imported"), held_out)       # a bundle that exists, such as an imported pair
+calibrate(Path("model-imported"), held_out)       # an existing bundle, such as an imported pair
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ from tamperscope.synthesis import Forgery, PhotoLibrary, forge
 from tamperscope.training.calibration import fit
 
 SIZES = (256, 320, 384, 512)
-"""Sides of the held-out images in pixels: about what the web makes of a photo."""
+"""Sides in pixels of the held-out images: typical sizes of photos on the web."""
 THRESHOLDS = tuple(np.arange(0.05, 0.96, 0.05).round(2).tolist())
 SMALLEST_REGIONS = (0.0075, 0.01, 0.0125)
-"""Shares of an image that may be asked of a marked area, as `outline` takes them: on real authentic photos,
-false areas are smaller than on synthesised images, so less is not offered.
+"""Candidate values, in shares of the image, for the smallest region that `outline` marks.
+
+Real authentic photos have smaller false regions than synthesised images, so calibration on synthesised images
+is not offered smaller values.
 """
 KEPT_F1 = 0.92
-"""Share of the best F1 that the chosen cut must keep."""
+"""Share of the best mean F1 that the chosen cut must keep."""
 _QUANTISED_OVER = 100
 _NAME = "tamperscope-joint"
 
@@ -56,26 +58,28 @@ class Cut(NamedTuple):
 
 
 class Rating(NamedTuple):
-    """What a cut gives on held-out examples."""
+    """Metrics of a cut on held-out examples."""
 
     f1: float
-    """Mean over forged examples."""
+    """Mean over the forged examples."""
     marked: float
-    """Share of the authentic examples in whose mask anything is left."""
+    """Share of the authentic examples with any pixel marked."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a detector saw in a held-out example, as far as a release needs it."""
+    """The parts of a held-out example's report that calibration needs."""
 
     heatmap: NDArray[np.float16]
+    """(height, width) float16, 0 to 1."""
     copies: NDArray[np.bool_] | None
+    """(height, width) bool, True in verified copies."""
     type: ManipulationType | None
     measurements: Mapping[str, float]
 
     @classmethod
     def of(cls, report: Report) -> Seen:
-        """Keep what is needed of a report."""
+        """Return the needed parts of a report."""
         return cls(
             report.heatmap.astype(np.float16),
             verified_copies(report.evidence),
@@ -84,17 +88,17 @@ class Seen:
         )
 
     def candidates(self, threshold: float) -> Candidates:
-        """Return the areas that may be marked at a threshold."""
+        """Return the regions that may be marked at a threshold."""
         return candidates(self.heatmap.astype(np.float32), threshold, self.copies)
 
     def mask(self, cut: Cut) -> NDArray[np.bool_]:
-        """Return the mask that a cut gives."""
+        """Return the mask of a cut, (height, width) bool."""
         return self.candidates(cut.threshold).mask(cut.smallest_region)
 
 
 @dataclass(frozen=True)
-class HeldOutFigures:
-    """How a bundle does on forgeries made from held-out photos, at its own threshold."""
+class HeldOutMetrics:
+    """Metrics of a bundle at its own threshold, on images made from held-out photos."""
 
     forged: int
     authentic: int
@@ -116,17 +120,27 @@ def release(
     count: int = 1000,
     seed: int = 2,
     console: Console | None = None,
-) -> HeldOutFigures:
-    """Write the bundle `out` from the joint network that training left in `weights`, and calibrate it.
+) -> HeldOutMetrics:
+    """Write the bundle `out` from the joint network in `weights`, and calibrate it.
 
-    The ranges of its 8-bit graph are measured on the same images as threshold and calibration. The folder's
-    README.md, the model card, is kept and becomes part of the bundle.
+    Args:
+        weights: Checkpoint of a joint network, written by a training.
+        held_out: Photos that training did not see.
+        out: Folder of the bundle. A README.md in it, the model card, is kept and becomes part of the bundle.
+        version: Version of the bundle.
+        count: Number of images to make. Threshold, calibration and the 8-bit ranges come from them.
+        seed: Seed of the images made.
+        console: Where progress is shown; stderr by default.
 
-    Raises `CheckpointError` when `weights` is not a joint network that training wrote.
+    Returns:
+        The bundle's metrics on these images.
+
+    Raises:
+        CheckpointError: `weights` is not a joint network written by a training.
     """
     found = read_weights(weights)
     if found.architecture is None or found.architecture.name != "joint":
-        raise CheckpointError(f"{weights} is not a joint network; a pair is imported by import-checkpoint.")
+        raise CheckpointError(f"{weights} is not a joint network; import a pair with import-checkpoint.")
     network = build(found.architecture)
     network.load_state_dict(found.tensors)
     out.mkdir(parents=True, exist_ok=True)
@@ -144,13 +158,23 @@ def calibrate(
     count: int = 1000,
     seed: int = 2,
     console: Console | None = None,
-) -> HeldOutFigures:
-    """Choose threshold and calibration of the bundle in `folder`, and write its manifest anew.
+) -> HeldOutMetrics:
+    """Choose the threshold and calibration of the bundle in `folder`, and rewrite its manifest.
 
-    Both come from `count` images made of photos that training did not see, each analysed as the file it would
-    be published as. `quantised` first adds 8-bit graphs, with ranges measured on a part of them.
+    Args:
+        folder: Folder of the bundle.
+        held_out: Photos that training did not see.
+        version: New version of the bundle; by default it keeps its version.
+        quantised: Whether to add 8-bit graphs first, with ranges measured on some of the images made.
+        count: Number of images to make. Each is analysed as the file it would be published as.
+        seed: Seed of the images made.
+        console: Where progress is shown; stderr by default.
 
-    Raises `BundleError` when there is no bundle, or one that cannot analyse images.
+    Returns:
+        The bundle's metrics on these images.
+
+    Raises:
+        BundleError: There is no bundle in `folder`, or it cannot analyse images.
     """
     console = console or Console(stderr=True)
     before = Bundle.load(folder)
@@ -185,11 +209,11 @@ def calibrate(
     measurements = [each.measurements for each in seen]
     model = fit(measurements, [example.type is not None for example in examples])
     write(cut, model)
-    return held_out_figures(seen, [model.score(row) for row in measurements], examples, cut)
+    return held_out_metrics(seen, [model.score(row) for row in measurements], examples, cut)
 
 
 def published(example: Forgery) -> bytes:
-    """Return an example as the file it was last saved as, or as PNG where nothing was lost in saving."""
+    """Return the bytes of the file an example was last saved as, or of a PNG if it was not saved lossily."""
     if example.data is not None:
         return example.data
     file = BytesIO()
@@ -198,9 +222,9 @@ def published(example: Forgery) -> bytes:
 
 
 def rate_cuts(seen: Sequence[Seen], truths: Sequence[NDArray[np.bool_]]) -> dict[Cut, Rating]:
-    """Return what each combination of `THRESHOLDS` and `SMALLEST_REGIONS` gives.
+    """Return the rating of each combination of `THRESHOLDS` and `SMALLEST_REGIONS`.
 
-    `truths` are the ground truths, empty where an example is authentic.
+    `truths` are the ground truths, (height, width) bool, with no True pixel for authentic examples.
     """
     f1s: dict[Cut, list[float]] = defaultdict(list)
     marked: dict[Cut, list[bool]] = defaultdict(list)
@@ -218,17 +242,17 @@ def rate_cuts(seen: Sequence[Seen], truths: Sequence[NDArray[np.bool_]]) -> dict
 def choose_cut(rated: Mapping[Cut, Rating]) -> Cut:
     """Return the cut that marks the fewest authentic examples and keeps `KEPT_F1` of the best mean F1.
 
-    What it costs in F1 is little; marks on authentic photos are what users feel first.
+    The loss in F1 is small, and marks on authentic photos are what users notice first.
     """
     least = KEPT_F1 * max(rating.f1 for rating in rated.values())
     kept = {cut: rating for cut, rating in rated.items() if rating.f1 >= least}
     return min(kept, key=lambda cut: (kept[cut].marked, -kept[cut].f1))
 
 
-def held_out_figures(
+def held_out_metrics(
     seen: Sequence[Seen], scores: Sequence[float], examples: Sequence[Forgery], cut: Cut
-) -> HeldOutFigures:
-    """Sum up what was found in held-out examples, with masks cut by `cut`."""
+) -> HeldOutMetrics:
+    """Return the metrics on held-out examples, with masks cut by `cut`."""
     forged = np.array([example.type is not None for example in examples])
     masks = [each.mask(cut) for each in seen]
     overlaps = [
@@ -237,7 +261,7 @@ def held_out_figures(
         if example.type
     ]
     right = [each.type is example.type for each, example in zip(seen, examples, strict=True) if example.type]
-    return HeldOutFigures(
+    return HeldOutMetrics(
         forged=int(forged.sum()),
         authentic=int((~forged).sum()),
         threshold=cut.threshold,

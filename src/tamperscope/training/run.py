@@ -1,14 +1,14 @@
-"""A training from a config to a folder with the best weights, curves and pictures.
+"""Run a training from a config, and write the best weights, curves and pictures into a folder.
 
     train("joint", read_config("synthetic-joint", ["budget.minutes=60"]), Path("runs/joint"))
 
-| in the folder | what |
+| file | content |
 |---|---|
-| `config.yaml` | what the run was told |
-| `best.pth` | the weights with the best figure, for `import-checkpoint` or `release` |
-| `last.ckpt` | everything `--resume` goes on from |
+| `config.yaml` | the config of the run |
+| `best.pth` | the weights with the best validation metric, for `import-checkpoint` or `release` |
+| `last.ckpt` | the state from which `--resume` continues |
 | `training.csv`, `validation.csv`, `tensorboard/` | the curves |
-| `predictions/` | pictures of what the network says, one sheet per validation |
+| `predictions/` | pictures of predictions, one sheet per validation |
 """
 
 from __future__ import annotations
@@ -44,20 +44,31 @@ FAMILIES = {
     "classification": ("resnet", len(ManipulationType)),
     "joint": ("joint", 1),
 }
-"""For each task the network family and its number of classes."""
+"""Network family and number of classes of each task."""
 CONFIG, LAST = "config.yaml", "last.ckpt"
 
 
 def train(
     task: str, config: Config, out: Path, *, resume: bool = False, console: Console | None = None
 ) -> Path:
-    """Train a network for `task`, one of `FAMILIES`; return the file with its best weights.
+    """Train a network.
 
-    With `resume`, goes on from `out`'s last checkpoint where there is one. Progress goes to `console`,
-    stderr by default.
+    Args:
+        task: What the network predicts, a key of `FAMILIES`.
+        config: The configuration of the training.
+        out: Folder of the run.
+        resume: Whether to continue from the last checkpoint in `out`, if there is one.
+        console: Where progress is shown; stderr by default.
 
-    Raises `TrainingError` when there is no data, too little memory, or a run in `out` already; and as
-    `start_from` when the weights to start from do not fit.
+    Returns:
+        The file with the best weights.
+
+    Raises:
+        TrainingError: There is no data, not enough memory, or already a run in `out`.
+        DatasetError: The folder contains nothing in the dataset's layout.
+        PhotosError: There are no photos.
+        BundleError: The weights to start from cannot be read from a bundle.
+        CheckpointError: The weights to start from cannot be read from a checkpoint, or do not fit.
     """
     console = console or Console(stderr=True)
     _begin(out, resume)
@@ -87,18 +98,18 @@ def train(
     if is_first_process():
         config.write(out / CONFIG)
     trainer = _trainer(config, out, epoch_steps, MONITORED[outputs[0]], architecture, console)
-    # The order that images arrive in, and that tensor cores want.
+    # Images arrive in this memory order, and tensor cores prefer it.
     training.to(memory_format=torch.channels_last)
     torch.backends.cuda.matmul.allow_tf32 = True
     with _explained(config), warnings.catch_warnings():
-        # Advice for whoever writes a training, which is not who runs it.
+        # Lightning's warnings are advice for developers, not for users of this command.
         warnings.filterwarnings("ignore", module=r"lightning\.")
         trainer.fit(training, data, ckpt_path=resumed, weights_only=True)
     return out / BEST
 
 
 def is_first_process() -> bool:
-    """Return whether this is the one of a run's processes that writes and prints."""
+    """Return whether this is the process of a run that writes files and prints."""
     return bool(rank_zero_only.rank == 0)
 
 
@@ -108,7 +119,7 @@ def resumed_config(out: Path, overrides: Sequence[str] = ()) -> Config:
     Raises `TrainingError` when there is no run.
     """
     if not (out / CONFIG).is_file():
-        raise TrainingError(f"{out} holds no run to go on with.")
+        raise TrainingError(f"{out} contains no run to resume.")
     return read_config(out / CONFIG, overrides)
 
 
@@ -139,7 +150,7 @@ def _trainer(
     if is_first_process():
         callbacks.append(ImagesPerSecond(console, optimisation.batch * devices * nodes))
     return lightning.Trainer(
-        # The data has no end: one endless epoch, which the budget ends.
+        # The data is endless, so there is one endless epoch, which the budget ends.
         max_epochs=-1,
         val_check_interval=epoch_steps * optimisation.accumulate,
         check_val_every_n_epoch=None,
@@ -163,9 +174,9 @@ def _trainer(
 
 
 def _begin(out: Path, resume: bool) -> None:
-    # The other processes of a run find what the first one wrote.
+    # Only the first process checks, because the others may already see the files that it wrote.
     if not resume and is_first_process() and (out / CONFIG).exists():
-        raise TrainingError(f"{out} holds a run already; go on with it (--resume) or choose another folder.")
+        raise TrainingError(f"{out} already contains a run; resume it (--resume) or choose another folder.")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -192,7 +203,7 @@ def _last_step(config: Config, epoch_steps: int) -> int | None:
 
 
 def _type_weights(data: TrainingData) -> list[float] | None:
-    """Weights in inverse proportion to how often a type occurs, 1 on average over the images."""
+    """Return weights inversely proportional to each type's frequency, with a mean of 1 over the images."""
     if data.type_counts is None:
         return None
     present = sum(count > 0 for count in data.type_counts)
@@ -202,7 +213,7 @@ def _type_weights(data: TrainingData) -> list[float] | None:
 
 @contextmanager
 def _explained(config: Config) -> Iterator[None]:
-    """Say what to change when memory is short, instead of where PyTorch noticed."""
+    """Replace out-of-memory errors by a `TrainingError` that names the settings to change."""
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError):
@@ -210,11 +221,11 @@ def _explained(config: Config) -> Iterator[None]:
     except RuntimeError as error:
         if "DefaultCPUAllocator" in str(error):
             raise TrainingError(_memory_advice(config)) from None
-        # What Linux does to a process when memory, or shared memory, is short.
+        # Linux ends a process in these ways when memory or shared memory is exhausted.
         if "DataLoader worker" in str(error) and any(how in str(error) for how in ("Killed", "Bus error")):
             raise TrainingError(
-                "A process that prepares images was ended for want of memory; lower machines.workers, "
-                f"now {config.machines.workers}."
+                "A process that prepares images was killed because memory ran out; lower machines.workers, "
+                f"which is {config.machines.workers}."
             ) from None
         raise
 
@@ -231,6 +242,6 @@ def _memory_advice(config: Config) -> str:
     if optimisation.precision != "bf16-mixed":
         advice += ", optimisation.precision=bf16-mixed"
     return (
-        f"There is too little memory for {optimisation.batch} images of {side} pixels at a time; "
+        f"There is not enough memory for {optimisation.batch} images of {side} pixels at a time; "
         f"try {advice}, or a smaller {key}."
     )

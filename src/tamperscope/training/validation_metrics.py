@@ -1,4 +1,4 @@
-"""What validation measures."""
+"""Validation metrics."""
 
 from __future__ import annotations
 
@@ -13,33 +13,36 @@ from tamperscope.evaluation import metrics
 from tamperscope.training.data import NO_TYPE
 
 MONITORED = {"mask": "f1", "type": "type_accuracy"}
-"""The figure by which the best weights are chosen, for a network whose first output is the key."""
+"""The metric that selects the best weights, by the first output of the network."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One validation image: what a network says, where it says anything, beside the truth."""
+    """One validation image with its ground truth and the network's predictions.
+
+    A prediction is None when the network has no such output.
+    """
 
     image: NDArray[np.uint8]
-    """(H, W, 3) RGB."""
+    """(H, W, 3) uint8 RGB."""
     truth: NDArray[np.bool_]
-    """(H, W)."""
+    """(H, W) bool, True where manipulated."""
     true_type: int
     """The manipulation type's id, or `NO_TYPE`."""
     mask: NDArray[np.float32] | None
-    """(H, W) probabilities."""
+    """(H, W) float32 probabilities."""
     types: NDArray[np.float32] | None
-    """(4,) probabilities."""
+    """(4,) float32 probabilities, by the type's id."""
     score: float | None
-    """Probability."""
+    """Probability that the image is manipulated."""
 
 
-def figures(judged: Sequence[Judged]) -> dict[str, float]:
-    """Return the figures that the outputs allow, NaN where no image tells.
+def validation_metrics(judged: Sequence[Judged]) -> dict[str, float]:
+    """Return the metrics that the network's outputs allow, by name; NaN where no image qualifies.
 
-    `f1` and `iou` at probability 0.5 and `best_f1` at each image's best threshold are means over forged
-    images; `auc` is by the score, or the map's peak where there is none; `type_accuracy` is over the images
-    whose type is known.
+    `f1` and `iou` (at probability 0.5) and `best_f1` (at each image's best threshold) are means over the
+    forged images. `auc` uses the score, or the peak of the mask's probabilities if there is no score.
+    `type_accuracy` covers the images whose type is known.
     """
     found: dict[str, float] = {}
     masked = [image for image in judged if image.mask is not None]
