@@ -1,7 +1,7 @@
-"""Independent forensic measurements, one file each.
+"""Independent forensic measurements, one module each.
 
-Each module offers `measure(image: Image) -> Evidence`; a measurement that cannot say anything about an
-image gives evidence without a strength, and the reason.
+Each module defines `measure(image: Image) -> Evidence`. A measurement that does not apply to an image returns
+evidence without a strength; its finding is the reason.
 
     for measure in MEASUREMENTS.values():
         evidence = measure(image)
@@ -42,6 +42,6 @@ MEASUREMENTS: Mapping[str, Callable[[Image], Evidence]] = MappingProxyType(
         )
     }
 )
-"""Every measurement by the name of its evidence, in the order of a report."""
+"""All measurements, keyed by the name of their evidence, in the order of a report."""
 
 __all__ = ["MEASUREMENTS"]

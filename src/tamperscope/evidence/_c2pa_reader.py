@@ -1,8 +1,8 @@
-"""Reads Content Credentials in a process of its own: `python _c2pa_reader.py MIME-TYPE < image > manifests`.
+"""Read Content Credentials in a separate process: `python _c2pa_reader.py MIME-TYPE < image > manifests`.
 
-The official library is native code, and what it parses comes from strangers: where it crashes, hangs or takes
-all memory, that ends this process and not the server. It imports nothing of tamperscope, to start quickly.
-Prints the manifest store as JSON, or nothing where the library cannot read one.
+The official library is native code and parses untrusted files. If it crashes, hangs or takes all memory, this
+process ends and not the server. The module imports nothing from tamperscope, so that it starts quickly. It
+prints the manifest store as JSON, or nothing if the library cannot read one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import sys
 import c2pa
 
 MEMORY = 2 * 2**30
-"""Bytes of address space."""
+"""Limit of the address space, in bytes."""
 SECONDS = 10
-"""Of processor time."""
+"""Limit of processor time."""
 LONGEST_ANSWER = 4 * 2**20
-"""Bytes of JSON; pictures in a manifest are not part of it."""
+"""Limit of the JSON, in bytes. It does not contain the pictures of a manifest."""
 
 OFFLINE = {
     "verify": {
@@ -30,7 +30,7 @@ OFFLINE = {
 
 
 def main() -> None:
-    """Read one image from standard input."""
+    """Read one image from standard input and print its manifest store."""
     _limit_resources()
     image = io.BytesIO(sys.stdin.buffer.read())
     try:

@@ -1,6 +1,6 @@
-"""Areas compressed once in a picture compressed twice, from the histograms of its DCT coefficients.
+"""Regions compressed once in an image compressed twice, from the histograms of its DCT coefficients.
 
-Quantising with one step and again with another leaves gaps and peaks at regular places of a coefficient's
+Quantising with one step and then with another leaves gaps and peaks at regular places of a coefficient's
 histogram (Lin et al., Pattern Recognition 42, 2009). Blocks whose coefficients fall into the gaps were not
 part of the first compression (Bianchi and Piva, "Image forgery localization via block-grained analysis of
 JPEG artifacts", IEEE TIFS 7, 2012; the aligned case).
@@ -22,53 +22,56 @@ from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "double_jpeg"
 EXPLANATION = Explanation(
-    what_you_see="How probable it is that an area was compressed only once, in a picture that was compressed "
-    "as a JPEG before.",
-    what_it_can_mean="The bright area was pasted, painted or generated between the two compressions.",
-    what_it_cannot="Two compressions alone are no manipulation: most pictures on the web had them. Nothing "
-    "shows where the last compression was much stronger than the first, or where the picture was cropped or "
-    "scaled between them. Flat, very dark and overexposed areas say little.",
+    what_you_see="How probable it is that a region was compressed only once, in a picture that was "
+    "compressed as a JPEG before.",
+    what_it_can_mean="The bright region was pasted, painted or generated between the two compressions.",
+    what_it_cannot="Two compressions alone are not a manipulation: most pictures on the web have had them. "
+    "Nothing shows if the last compression was much stronger than the first, or if the picture was cropped "
+    "or scaled between them. Flat, very dark and overexposed regions reveal little.",
 )
 NOTABLE_AT = 100.0
-"""Log-likelihood ratio, summed over the blocks of an area, from which evidence is notable."""
+"""Log-likelihood ratio, summed over the blocks of a region, from which evidence is notable."""
 
 _FREQUENCIES = tuple((row, column) for row in range(4) for column in range(4) if 1 <= row + column <= 3)
 _FEWEST_BLOCKS = 400
 _LARGEST_VALUE = 20
-"""Quantised values beyond are too rare for a histogram."""
+"""Larger quantised values are too rare for a histogram."""
 _LARGEST_STEP = 60
 _ERROR = 0.5
-"""Standard deviation of a DCT coefficient after rounding and clipping pixels between two compressions."""
+"""Standard deviation that rounding and clipping pixels between two compressions adds to a coefficient."""
 _SMALLEST_GAIN = 20.0
 """Nats by which two compressions must explain a histogram better than one."""
 _SMALLEST_SHARE = 0.6
-"""Share of the coefficients that must be compressed twice for the others to be the exception."""
+"""Share of the coefficients that must have been compressed twice, so that the others are the exception."""
 _FEWEST_FREQUENCIES = 3
 _FLOOR = 0.02
-"""Likelihood ratio of a value that two compressions make impossible; it keeps one odd block from deciding."""
+"""Least likelihood ratio of a value, however impossible. It keeps a single odd block from deciding."""
 _MOST_CLIPPED = 0.05
-"""Share of a block's pixels that may be black or white in some channel."""
+"""Largest share of a block's pixels that may be black or white in some channel."""
 _STRIP = 32
 """Rows of blocks that are compressed again at a time."""
 _WINDOW = 5
-"""Side in blocks of the square that a block is judged with."""
+"""Side, in blocks, of the square over which the evidence of a block is summed."""
 
 
 class _FirstCompression(NamedTuple):
-    """What is known of one frequency's first quantisation."""
+    """What is known about the first quantisation of one frequency."""
 
     log_ratios: NDArray[np.float32]
-    """(_LARGEST_VALUE + 1,): log-likelihood ratio of two compressions to one, by absolute value."""
+    """(_LARGEST_VALUE + 1,): log-likelihood ratio of two compressions to one, indexed by absolute value."""
     share: float
-    """Share of the non-zero coefficients that went through it."""
+    """Share of the non-zero coefficients that had this first quantisation."""
     gain: float
     """Nats by which it explains the histogram better than a single compression."""
 
 
 def measure(image: Image) -> Evidence:
-    """Look for areas compressed once in a picture compressed twice; the map is their probability."""
+    """Return whether regions were compressed only once in an image that was compressed twice.
+
+    The map is (height, width) float32, 0 to 1: the probability that a pixel was compressed only once.
+    """
     if image.jpeg is None:
-        return _not_applicable("Only JPEG files keep the coefficients that this measurement reads.")
+        return _not_applicable("Only JPEG files contain the coefficients that this measurement reads.")
     coefficients, table = image.jpeg.coefficients[0], image.jpeg.quantisation_tables[0]
     if coefficients.shape[0] * coefficients.shape[1] < _FEWEST_BLOCKS:
         return _not_applicable("The picture is too small for histograms of its coefficients.")
@@ -87,12 +90,14 @@ def measure(image: Image) -> Evidence:
             ratios += np.append(first.log_ratios, 0)[np.minimum(values, _LARGEST_VALUE + 1)]
     if len(shares) < _FEWEST_FREQUENCIES:
         nowhere = np.zeros(image.pixels.shape[:2], np.float32)
-        return Evidence(NAME, EXPLANATION, "No earlier compression on the same grid shows.", 0.0, nowhere)
+        return Evidence(
+            NAME, EXPLANATION, "There is no trace of an earlier compression on the same grid.", 0.0, nowhere
+        )
     ratios[_clipped(image, ratios.shape)] = 0
     probability = _probability_of_one(ratios, float(np.mean(shares)))
-    weight = _heaviest_area(-ratios, probability > 0.5)
+    weight = _heaviest_region(-ratios, probability > 0.5)
     found = strength(weight, NOTABLE_AT)
-    where = f"{(probability > 0.5).mean():.1%} of it was not" if found >= NOTABLE else "no area stands out"
+    where = f"{(probability > 0.5).mean():.1%} of it was not" if found >= NOTABLE else "no region stands out"
     return Evidence(
         NAME,
         EXPLANATION,
@@ -107,14 +112,14 @@ def _not_applicable(reason: str) -> Evidence:
 
 
 def _singly_compressed(coefficients: NDArray[np.int16], table: NDArray[np.uint16]) -> NDArray[np.int16]:
-    """Return about the absolute coefficients the picture would have had if only compressed once.
+    """Estimate the absolute coefficients that the image would have if it had been compressed only once.
 
     Decoding, shifting by half a block and compressing again removes the traces of a grid (Fridrich, Goljan
-    and Hogea 2002). Gives (rows - 1, columns - 1, frequencies), in the order of `_FREQUENCIES`.
+    and Hogea 2002). The result is (rows - 1, columns - 1, frequencies) int16, in the order of `_FREQUENCIES`.
     """
     basis = cv2.dct(np.eye(8, dtype=np.float32), flags=cv2.DCT_ROWS).T
     steps = np.maximum(table, 1).astype(np.float32).ravel()
-    # Of all blocks in one product, a block being a row of 64: far faster than two small ones for each.
+    # One product for all blocks, each a row of 64, is far faster than two small products for each block.
     decode = np.kron(basis, basis)
     encode = (decode.T / steps)[:, [8 * row + column for row, column in _FREQUENCIES]]
     rows, columns = coefficients.shape[0] - 1, coefficients.shape[1]
@@ -132,9 +137,9 @@ def _singly_compressed(coefficients: NDArray[np.int16], table: NDArray[np.uint16
 def _first_compression(
     values: NDArray[np.int16], reference: NDArray[np.int16], step: int
 ) -> _FirstCompression:
-    """Find the first quantisation step, and the share of coefficients that had it, of greatest likelihood.
+    """Estimate the first quantisation step, and the share of coefficients that had it, by maximum likelihood.
 
-    Zeros are left out: how many there are depends on the scene more than on any compression.
+    Zeros are left out: their number depends more on the scene than on any compression.
     """
     histogram, single = _histogram(values), _histogram(reference) + 0.5
     expected = _double_to_single(step)
@@ -149,7 +154,7 @@ def _first_compression(
 
 
 def _histogram(values: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Count the absolute values 1 to `_LARGEST_VALUE`."""
+    """Return how often each absolute value from 1 to `_LARGEST_VALUE` occurs."""
     return np.bincount(values[values <= _LARGEST_VALUE], minlength=_LARGEST_VALUE + 1)[1:]
 
 
@@ -157,8 +162,8 @@ def _histogram(values: NDArray[np.int16]) -> NDArray[np.int64]:
 def _double_to_single(step: int) -> NDArray[np.float64]:
     """Return how much more often each absolute value occurs after two compressions than after one.
 
-    Rows are first steps, columns absolute values, both from 1. A value collects the multiples of the first
-    step that fall into its bin of width `step`, each spread by the rounding of pixels in between.
+    Rows are first steps and columns absolute values, both from 1. A value collects the multiples of the first
+    step that fall into its bin of width `step`. Rounding the pixels in between spreads each multiple.
     """
     edges = (np.arange(1, _LARGEST_VALUE + 2) - 0.5) * step
     rows = []
@@ -175,7 +180,7 @@ def _normal_cdf(deviation: float) -> float:
 
 
 def _probability_of_one(ratios: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """Return the probability that each block was compressed once, given the share compressed twice."""
+    """Return the probability that each block was compressed only once, given the share compressed twice."""
     evidence = cv2.boxFilter(
         ratios, -1, (_WINDOW, _WINDOW), normalize=False, borderType=cv2.BORDER_REFLECT_101
     )
@@ -183,15 +188,15 @@ def _probability_of_one(ratios: NDArray[np.float32], share: float) -> NDArray[np
     return np.asarray(1 / (1 + odds), np.float32)
 
 
-def _heaviest_area(weights: NDArray[np.float32], area: NDArray[np.bool_]) -> float:
-    """Return the largest sum of weights over a connected area, 0 where there is none."""
-    count, labels = cv2.connectedComponents(area.astype(np.uint8))
+def _heaviest_region(weights: NDArray[np.float32], region: NDArray[np.bool_]) -> float:
+    """Return the largest sum of weights over a connected part of `region`; 0 if it is empty."""
+    count, labels = cv2.connectedComponents(region.astype(np.uint8))
     sums = np.bincount(labels.ravel(), weights.ravel(), minlength=count)[1:]
     return max(0.0, float(sums.max(initial=0.0)))
 
 
 def _clipped(image: Image, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Tell of each block (rows, columns) whether clipping of pixels disturbed its first compression."""
+    """Return for each block (rows, columns) whether clipped pixels disturbed its first compression."""
     extreme = ~cv2.inRange(image.pixels, (1, 1, 1), (254, 254, 254)) & 1
     stored = image.stored(np.asarray(extreme, np.uint8))
     height, width = 8 * shape[0], 8 * shape[1]

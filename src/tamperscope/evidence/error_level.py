@@ -1,7 +1,8 @@
-"""Error level analysis (Krawetz, "A picture's worth", Black Hat 2007): what saving again would change.
+"""Error level analysis (Krawetz, "A picture's worth", Black Hat 2007): how saving again changes an image.
 
-Areas that were already compressed like the rest change like the rest. A JPEG is saved just below its own
-quality: at its own one, where quantising is idempotent, hardly anything but overexposed areas would change.
+A region that was already compressed like the rest changes like the rest. A JPEG is saved slightly below its
+own quality. At its own quality quantisation is idempotent, and hardly anything but overexposed regions would
+change.
 """
 
 from __future__ import annotations
@@ -16,26 +17,29 @@ from tamperscope.report import Evidence, Explanation
 
 NAME = "error_level"
 EXPLANATION = Explanation(
-    what_you_see="How much each area would change if the picture were saved as a JPEG once more, brightest "
-    "where it would change most.",
-    what_it_can_mean="An area that is much brighter or darker than others with the same kind of texture may "
-    "have another compression history, as a paste has.",
-    what_it_cannot="Edges, fine texture and strong colours are always bright, smooth areas always dark. It "
-    "never shows on its own that anything was manipulated, so it counts for nothing in the verdict.",
+    what_you_see="How much each part of the picture would change if it were saved as a JPEG once more. "
+    "The brightest parts would change most.",
+    what_it_can_mean="A region that is much brighter or darker than others with the same kind of texture may "
+    "have a different compression history, as pasted content does.",
+    what_it_cannot="Edges, fine texture and strong colours are always bright, and smooth regions are always "
+    "dark. On its own, this map never shows that anything was manipulated, so the verdict ignores it.",
 )
 
 _BELOW = 5
-"""Steps of JPEG quality below the picture's own."""
+"""Steps of JPEG quality below the image's own at which it is saved."""
 _HIGHEST_QUALITY = 90
-"""Also the quality for files that are no JPEG."""
+"""Upper limit of that quality, and the quality for files that are not JPEGs."""
 _WINDOW = 7
-"""Side in pixels of the square that the change is averaged over."""
+"""Side, in pixels, of the square over which the change is averaged."""
 _BRIGHTEST = 99.5
 """Percentile of the change that the map shows as 1."""
 
 
 def measure(image: Image) -> Evidence:
-    """Save the picture again and map the change; the strength is 0 by design."""
+    """Return how much saving the image again changes each pixel.
+
+    The map is (height, width) float32, 0 to 1. The strength is always 0, by design.
+    """
     quality = _HIGHEST_QUALITY
     if image.jpeg:
         own = quantisation.origin(image.jpeg.quantisation_tables).quality
@@ -53,7 +57,7 @@ def measure(image: Image) -> Evidence:
 
 
 def _saved_again(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Return the pixels after a JPEG compression with full colour resolution."""
+    """Return the pixels after JPEG compression at full colour resolution."""
     full_colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality, *full_colour])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)

@@ -1,7 +1,7 @@
 """JPEG ghosts (Farid, "Exposing digital forgeries from JPEG ghosts", IEEE TIFS 4, 2009).
 
-The picture is compressed at many qualities. At the quality that an area once had, it changes less than it
-should: where one area does so and the rest does not, or the reverse, their histories differ.
+The image is compressed at many qualities. At the quality that a region once had, it changes less than
+expected. Where one region does so and the rest does not, or the reverse, their histories differ.
 """
 
 from __future__ import annotations
@@ -19,48 +19,52 @@ from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "jpeg_ghosts"
 EXPLANATION = Explanation(
-    what_you_see="Areas that react otherwise than the rest when the picture is compressed at the one quality "
-    "that shows the greatest difference.",
-    what_it_can_mean="The area was compressed before at another quality than the rest, or not at all: it may "
-    "come from another picture, or have been painted in later.",
-    what_it_cannot="An earlier compression only shows if it was stronger than the last one and on the same "
-    "8x8 grid. Areas that differ much in texture or sharpness can react differently for that reason alone.",
+    what_you_see="Regions that react differently from the rest when the picture is compressed, at the one "
+    "quality that shows the greatest difference.",
+    what_it_can_mean="The region was once compressed at a different quality from the rest, or not at all. "
+    "It may come from another picture, or have been painted in later.",
+    what_it_cannot="An earlier compression shows only if it was stronger than the last one and used the same "
+    "8x8 grid. Regions that differ greatly in texture or sharpness can react differently for that reason "
+    "alone.",
 )
 NOTABLE_AT = 4.0
 """Separation of the two groups of blocks, in standard deviations, from which evidence is notable."""
 
 MOST_PIXELS = 4_000_000
-"""Of larger pictures every second block counts, or every third, in each direction: it bounds the time."""
+"""Of larger images only every second (or third, ...) block counts in each direction, to bound the time."""
 
 _QUALITIES = range(50, 100, 3)
 _BLOCK = 16
-"""Side in pixels of the squares that differences are averaged over."""
+"""Side, in pixels, of the squares over which differences are averaged."""
 _FEWEST_BLOCKS = 64
 _FLAT = 2.0
-"""Squared difference at some quality below which a block has no texture to lose."""
+"""A block whose squared difference is below this at every quality has no texture to lose."""
 _GHOST = 0.15
-"""Normalised difference at which a group has its ghost: it hardly changes at that quality."""
+"""Normalised difference up to which a group has its ghost: it hardly changes at that quality."""
 _SMALLEST_AREA = 0.01
-"""Share of the blocks that must react differently."""
+"""Smallest share of the blocks that must react differently."""
 _LEAST_DEVIATION = 0.03
 """Floor of the standard deviation inside a group, in units of the normalised difference."""
 
 
 class _Ghost(NamedTuple):
-    """The two groups of blocks that one quality makes."""
+    """The two groups into which one quality splits the blocks."""
 
     quality: int
     separation: float
-    """Distance of their means in standard deviations, times the share of the smaller that is in one piece."""
+    """Distance of their means in standard deviations, times `_largest_share` of the smaller group."""
     map: NDArray[np.float32]
     """(blocks down, blocks across), 0 where blocks react like most, 1 where they react like the others."""
 
 
 def measure(image: Image) -> Evidence:
-    """Look for a group of blocks that one quality tells apart; the map shows them."""
+    """Return whether one quality separates a group of blocks from the rest.
+
+    The map is (height, width) float32, 0 to 1, highest in that group.
+    """
     luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
     if (image.height // _BLOCK) * (image.width // _BLOCK) < _FEWEST_BLOCKS:
-        return Evidence(NAME, EXPLANATION, "The picture is too small to compare areas.", None)
+        return Evidence(NAME, EXPLANATION, "The picture is too small to compare its regions.", None)
     sampled, spacing = _sampled(luminance)
     differences = np.array([_difference(sampled, quality) for quality in _QUALITIES])
     textured = differences.max(axis=0) >= _FLAT
@@ -73,18 +77,18 @@ def measure(image: Image) -> Evidence:
     ghost = max(ghosts, key=lambda candidate: candidate.separation)
     found = strength(ghost.separation, NOTABLE_AT)
     finding = (
-        f"Compressed at quality {ghost.quality}, {(ghost.map > 0.5).mean():.1%} of the picture stands out."
+        f"At compression quality {ghost.quality}, {(ghost.map > 0.5).mean():.1%} of the picture stands out."
         if found >= NOTABLE
-        else "At no quality does an area stand out."
+        else "No region stands out at any compression quality."
     )
     pixel_map = _pixel_map(ghost.map, spacing * _BLOCK, luminance.shape)
     return Evidence(NAME, EXPLANATION, finding, found, pixel_map)
 
 
 def _sampled(luminance: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """Return as many blocks as `MOST_PIXELS` allows, side by side, and of how many in a row each is one.
+    """Return as many blocks as `MOST_PIXELS` allows, side by side, and their spacing in blocks.
 
-    They change by compression as they would in their places, for no JPEG block crosses their borders.
+    Compression changes them as it would in their own places, because no JPEG block crosses their borders.
     """
     spacing = math.ceil(math.sqrt(luminance.size / MOST_PIXELS))
     down, across = luminance.shape[0] // _BLOCK, luminance.shape[1] // _BLOCK
@@ -102,7 +106,7 @@ def _difference(luminance: NDArray[np.uint8], quality: int) -> NDArray[np.float3
 
 
 def _ghost(quality: int, difference: NDArray[np.float32], textured: NDArray[np.bool_]) -> _Ghost:
-    """Part the blocks into two groups by their normalised difference (Otsu 1979)."""
+    """Split the blocks into two groups by their normalised difference (Otsu 1979)."""
     smooth = cv2.medianBlur(difference, 3)
     nothing = _Ghost(quality, 0.0, np.zeros(difference.shape, np.float32))
     values = smooth[textured]
@@ -126,7 +130,7 @@ def _ghost(quality: int, difference: NDArray[np.float32], textured: NDArray[np.b
 
 
 def _largest_share(group: NDArray[np.bool_], textured: NDArray[np.bool_]) -> float:
-    """Return the share of a group, given among the textured blocks, that its largest connected part has."""
+    """Return the share of a group of textured blocks that its largest connected region holds."""
     blocks = np.zeros(textured.shape, np.uint8)
     blocks[textured] = group
     _, labels = cv2.connectedComponents(blocks)
@@ -134,7 +138,7 @@ def _largest_share(group: NDArray[np.bool_], textured: NDArray[np.bool_]) -> flo
 
 
 def _pixel_map(blocks: NDArray[np.float32], side: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return a map in which each block covers a square of `side` pixels; 0 where a remainder has no block."""
+    """Return a map in which each block covers `side` x `side` pixels; it is 0 beyond the last whole block."""
     height, width = (length // _BLOCK * _BLOCK for length in shape)
     covered = np.repeat(np.repeat(blocks, side, axis=0), side, axis=1)[:height, :width]
     return np.pad(covered, ((0, shape[0] - height), (0, shape[1] - width)))

@@ -1,9 +1,9 @@
 """Foreign JPEG grids: ZERO (Nikoukhah et al., Image Processing On Line 11, 2021).
 
-JPEG compression sets many DCT coefficients of each 8x8 block to zero. Each pixel votes for the one of the 64
-grid origins whose block around it has the most zeros; a region in which too many pixels vote for another
-grid than the picture's, or that lacks the picture's grid, was put there later. Regions are accepted by their
-number of false alarms (NFA): how many as good ones are expected in a picture without any JPEG trace.
+JPEG compression sets many DCT coefficients of each 8x8 block to zero. Each pixel votes for one of the 64 grid
+origins: the one whose block around the pixel has the most zeros. A region was added later if too many of its
+pixels vote for a grid other than the image's, or if it lacks the image's grid. Regions are accepted by their
+number of false alarms (NFA): how many equally good ones are expected in an image without any JPEG trace.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tamperscope.report import Evidence, Explanation
 
 NAME = "jpeg_grid"
 EXPLANATION = Explanation(
-    what_you_see="Areas where the 8x8 blocks of an earlier JPEG compression lie on another grid than in the "
-    "rest of the picture, or where the rest has such blocks and the area has none.",
-    what_it_can_mean="The area was pasted from another JPEG, moved within the picture, or painted over after "
-    "the picture had been compressed.",
+    what_you_see="Regions where the 8x8 blocks of an earlier JPEG compression lie on a different grid from "
+    "the rest of the picture, or regions without such blocks where the rest has them.",
+    what_it_can_mean="The region was pasted from another JPEG, moved within the picture, or painted over "
+    "after the picture had been compressed.",
     what_it_cannot="A paste leaves no trace if it happens to keep the grid (one chance in 64), if neither "
-    "picture was a JPEG, or if a strong compression or scaling followed. Regular patterns such as fences or "
+    "picture was a JPEG, or if strong compression or scaling followed. Regular patterns such as fences or "
     "screens, text and flat computer graphics can imitate a grid.",
 )
 NOTABLE_AT = 5.0
@@ -36,23 +36,26 @@ _BLOCK = 8
 _GRIDS = _BLOCK * _BLOCK
 _NO_VOTE = -1
 _STRIP = 32 * _BLOCK
-"""Rows that vote at a time: what they take stays near the processor."""
+"""Rows that vote at a time: few enough for their data to stay in the processor's cache."""
 _REACH = 12
-"""Pixels between two votes for the same grid that still belong to one region."""
+"""Largest distance, in pixels, of two votes for the same grid that belong to one region."""
 _SURROUNDINGS = 33
-"""Side in pixels of the square in which the picture's grid must be as rare as chance to count as missing."""
+"""Side, in pixels, of the square in which the image's grid must be as rare as chance to count as missing."""
 _RECOMPRESSION = 99
-"""JPEG quality that leaves a grid on whatever has none yet, and hardly anything else."""
+"""JPEG quality that leaves a grid where an image lacks one, and changes hardly anything else."""
 
 
 class _Regions(NamedTuple):
     mask: NDArray[np.bool_]
     significance: float
-    """-log10 of the lowest NFA; 0 without a region."""
+    """-log10 of the lowest NFA; 0 if there is no region."""
 
 
 def measure(image: Image) -> Evidence:
-    """Look for areas whose JPEG grid is not that of the picture; the map is 1 there and 0 elsewhere."""
+    """Return whether regions have a JPEG grid other than the image's, or lack it.
+
+    The map is (height, width) float32: 1 in such regions and 0 elsewhere.
+    """
     luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
     votes = grid_votes(luminance)
     main = main_grid(votes)
@@ -71,12 +74,12 @@ def measure(image: Image) -> Evidence:
 def grid_votes(luminance: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Return the grid that each pixel of a (height, width) image votes for: row * 8 + column of its origin.
 
-    -1 where two grids have equally many zeros, where the block is constant along its rows or its columns, and
-    within 7 pixels of the border.
+    The result has the same shape. It is -1 where two grids have equally many zeros, where the block is
+    constant along its rows or its columns, and within 7 pixels of the border.
     """
     votes = np.empty(luminance.shape, np.int8)
     for top in range(0, len(votes), _STRIP):
-        # A block reaches seven pixels further; eight keep the grids' numbers.
+        # A block reaches seven pixels further. A margin of eight preserves the numbers of the grids.
         first = max(0, top - _BLOCK)
         strip = _votes_in_strip(luminance[first : top + _STRIP + _BLOCK])
         votes[top : top + _STRIP] = strip[top - first :][:_STRIP]
@@ -90,14 +93,14 @@ def _votes_in_strip(luminance: NDArray[np.uint8]) -> NDArray[np.int8]:
     zeros = _dct_zeros(luminance)
     rows, columns = np.arange(height) % _BLOCK, np.arange(width) % _BLOCK
     grids = (rows[:, None] * _BLOCK + columns).astype(np.uint16)
-    # A window of 8x8 holds each grid once: where the largest and the smallest of the grids with the most
-    # zeros are the same, there is no tie.
+    # A window of 8x8 holds each grid once. There is no tie where the largest and the smallest number of the
+    # grids with the most zeros are the same.
     ranked = zeros.astype(np.uint16) * _GRIDS
     window, anchor = np.ones((_BLOCK, _BLOCK), np.uint8), (_BLOCK - 1, _BLOCK - 1)
     largest = cv2.dilate(ranked + grids, window, anchor=anchor) % _GRIDS
     smallest = _GRIDS - 1 - cv2.dilate(ranked + (_GRIDS - 1 - grids), window, anchor=anchor) % _GRIDS
     votes = np.where(largest == smallest, largest, _NO_VOTE).astype(np.int8)
-    # Back from each pixel to the block that won it.
+    # Where the block begins that won the vote of each pixel.
     top = np.arange(height)[:, None] - (rows[:, None] - largest // _BLOCK) % _BLOCK
     left = np.arange(width) - (columns - largest % _BLOCK) % _BLOCK
     votes[_constant_blocks(luminance)[top, left]] = _NO_VOTE
@@ -105,7 +108,7 @@ def _votes_in_strip(luminance: NDArray[np.uint8]) -> NDArray[np.int8]:
 
 
 def main_grid(votes: NDArray[np.int8]) -> int | None:
-    """Return the grid of the whole picture, None where none is significant."""
+    """Return the grid of the whole image; None if no grid is significant."""
     counts = np.bincount(votes[votes != _NO_VOTE], minlength=_GRIDS)
     grid = int(counts.argmax())
     significant = _log_nfa(votes.size // _GRIDS, int(counts[grid]) // _GRIDS, _log_tests(votes)) < 0
@@ -113,7 +116,7 @@ def main_grid(votes: NDArray[np.int8]) -> int | None:
 
 
 def _dct_zeros(luminance: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Count the zero AC coefficients, after rounding, of the block that begins at each pixel."""
+    """Return how many coefficients of the block that begins at each pixel round to zero."""
     samples = luminance.astype(np.float32)
     basis = cv2.dct(np.eye(_BLOCK, dtype=np.float32), flags=cv2.DCT_ROWS).T.copy()
     identity = np.ones(1, np.float32)
@@ -127,7 +130,7 @@ def _dct_zeros(luminance: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _constant_blocks(luminance: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell of the block that begins at each pixel whether all its rows, or all its columns, are the same."""
+    """Return whether all rows, or all columns, of the block that begins at each pixel are the same."""
     constant = np.zeros(luminance.shape, bool)
     for axis, shape in ((0, (_BLOCK - 1, _BLOCK)), (1, (_BLOCK, _BLOCK - 1))):
         same = (luminance == np.roll(luminance, -1, axis)).astype(np.uint8)
@@ -158,7 +161,10 @@ def _significant_regions(votes: NDArray[np.int8], grids: tuple[int, ...]) -> _Re
 
 
 def _missing_grid(luminance: NDArray[np.uint8], votes: NDArray[np.int8], main: int | None) -> _Regions:
-    """Find what takes the grid of a light compression although the picture around it already has one."""
+    """Return the regions that lack the image's grid.
+
+    They take on the grid of a light compression, and votes for the image's grid are as rare there as chance.
+    """
     if main is None:
         return _Regions(np.zeros(votes.shape, bool), 0.0)
     _, data = cv2.imencode(".jpg", luminance, [cv2.IMWRITE_JPEG_QUALITY, _RECOMPRESSION])
@@ -169,15 +175,15 @@ def _missing_grid(luminance: NDArray[np.uint8], votes: NDArray[np.int8], main: i
 
 
 def _log_tests(votes: NDArray[np.int8]) -> float:
-    """log10 of the number of tests: 64 grids, and as many square regions as centres times sizes."""
+    """Return log10 of the number of tests: 64 grids times all square regions, by centre and size."""
     return math.log10(_GRIDS) + 1.5 * math.log10(votes.size)
 
 
 def _log_nfa(blocks: int, voting: int, log_tests: float) -> float:
-    """Bound log10 NFA of `voting` out of `blocks` independent votes for one of 64 equally likely grids.
+    """Return an upper bound of log10 NFA for `voting` of `blocks` independent votes for one grid of 64.
 
-    The binomial tail is bounded by Hoeffding's inequality (Desolneux, Moisan and Morel 2000), which keeps the
-    false-alarm control.
+    All grids are equally likely. Hoeffding's inequality bounds the binomial tail (Desolneux, Moisan and Morel
+    2000), which preserves the control of false alarms.
     """
     share, chance = voting / blocks if blocks else 0.0, 1 / _GRIDS
     if share <= chance:
@@ -193,7 +199,8 @@ def _finding(foreign: _Regions, missing: _Regions, main: int | None) -> str:
     if not significance:
         if main is None:
             return "The picture shows no JPEG grid."
-        return "The whole picture follows one JPEG grid; no area departs from it."
-    what = "follows another JPEG grid than" if foreign.significance else "lacks the JPEG grid of"
+        return "The whole picture follows one JPEG grid; no region departs from it."
+    what = "follows a different JPEG grid from" if foreign.significance else "lacks the JPEG grid of"
     share = (foreign.mask | missing.mask).mean()
-    return f"{share:.1%} of the picture {what} the rest (by chance: 10^{-significance:.0f} such areas)."
+    expected = f"expected by chance: 10^{-significance:.0f} such regions"
+    return f"{share:.1%} of the picture {what} the rest ({expected})."

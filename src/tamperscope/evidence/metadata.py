@@ -1,6 +1,6 @@
-"""What the file says about itself in EXIF (CIPA DC-008), XMP (ISO 16684-1) and IPTC, and what contradicts it.
+"""What a file states about itself in EXIF (CIPA DC-008), XMP (ISO 16684-1) and IPTC, and what contradicts it.
 
-Metadata is neither protected nor complete: what it says is a lead, what it leaves out means nothing.
+Metadata is neither protected nor complete. What it states is a lead; what it leaves out means nothing.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from tamperscope.report import Evidence, Explanation
 
 NAME = "metadata"
 EXPLANATION = Explanation(
-    what_you_see="What the file's own notes say: device, software, dates, size, and a small preview of the "
+    what_you_see="What the file's metadata states: device, software, dates, size, and a small preview of the "
     "picture that cameras put into the file.",
-    what_it_can_mean="A preview that shows something else than the picture, an image editor's name, or a "
-    "declared generator tell that the file was changed after it was taken, or never taken at all.",
-    what_it_cannot="Anybody can write or delete these notes, and most websites delete them. An editor's name "
-    "does not say what was edited: cropping and brightening leave the same.",
+    what_it_can_mean="A preview that differs from the picture, the name of an image editor, or a declared "
+    "generator indicates that the picture was changed after it was taken, or never taken at all.",
+    what_it_cannot="Anyone can write or delete metadata, and most websites delete it. An editor's name does "
+    "not reveal what was edited: cropping and brightening leave the same trace.",
 )
 
 _GENERATED, _OTHER_PREVIEW, _EDITED, _INCOHERENT, _CHANGED, _PLAIN = 0.9, 0.8, 0.4, 0.3, 0.2, 0.0
-"""Strengths. Honest pictures pass through editors too often for an editor's name to be notable alone."""
+"""Strengths. Honest pictures pass through editors too often for an editor's name alone to be notable."""
 
 _EDITOR = re.compile(
     r"photoshop|lightroom|gimp|affinity|pixelmator|snapseed|picsart|facetune|faceapp|meitu|paint\.net|"
@@ -54,13 +54,13 @@ _XMP_GENERATED = re.compile(r"digitalsourcetype/(?:composite\w*)?[tT]rainedAlgor
 _IPTC_PROGRAM = (2, 65)
 _PREVIEW_LIMITS = ImageLimits(bytes=2**20, pixels=2_000_000, min_side=16)
 _COMPARED_SIDE = 64
-"""Longer side in pixels to which picture and preview are scaled for comparison."""
+"""Longer side, in pixels, to which image and preview are scaled for comparison."""
 _SAME_PICTURE = 0.8
-"""Correlation from which a preview shows the picture."""
+"""Correlation from which a preview shows the same picture as the image."""
 _OTHER_PLACE = 30.0
-"""Levels, of 255, by which a place must differ: small copies are sharpened and compressed in many ways."""
+"""Levels, of 255, by which a pixel must differ: small copies are sharpened and compressed in many ways."""
 _SMALLEST_PLACE = 0.004
-"""Share of the picture that must differ in one piece."""
+"""Share of the image that a connected region must have to count as different."""
 
 
 class _Finding(NamedTuple):
@@ -69,21 +69,21 @@ class _Finding(NamedTuple):
 
 
 class _Notes(NamedTuple):
-    """What a file says beside its picture."""
+    """What a file states besides its pixels."""
 
     main: Mapping[int, Any]
-    """EXIF tags of the picture."""
+    """EXIF tags of the image."""
     capture: Mapping[int, Any]
-    """EXIF tags of how it was taken."""
+    """EXIF tags of the capture."""
     preview: bytes
-    """The embedded thumbnail, a JPEG; empty where there is none."""
+    """The embedded thumbnail, a JPEG; empty if the file has none."""
     located: bool
-    """Whether there are notes on the place."""
+    """Whether there is GPS information."""
     position: tuple[float, float] | None
-    """Latitude and longitude in degrees."""
+    """Latitude and longitude in degrees, north and east positive."""
     xmp: str
     programs: tuple[str, ...]
-    """Every program that EXIF, XMP or IPTC names, each once."""
+    """Every program that EXIF, XMP or IPTC names, without duplicates."""
 
 
 _NOTHING = _Notes({}, {}, b"", False, None, "", ())
@@ -91,32 +91,32 @@ _NOTHING = _Notes({}, {}, b"", False, None, "", ())
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """The small picture that a camera puts beside the large one."""
+    """The thumbnail that a camera embeds in the file."""
 
     pixels: NDArray[np.uint8]
-    """(height, width, 3) RGB, upright."""
+    """(height, width, 3) uint8 RGB, upright."""
     likeness: float
-    """Correlation, -1 to 1, with the picture."""
+    """Correlation with the image, -1 to 1."""
     changed: NDArray[np.bool_]
-    """(height, width) of the picture: where they differ; nowhere if they show different pictures."""
+    """(height, width) of the image: where they differ; nowhere if they show different pictures."""
 
     @property
     def differs(self) -> bool:
-        """Whether the preview shows something else than the picture, as a whole or in places."""
+        """Whether the preview differs from the image, as a whole or in some regions."""
         return self.likeness < _SAME_PICTURE or bool(self.changed.any())
 
 
 def measure(image: Image) -> Evidence:
-    """Say what the metadata tells and where it contradicts itself or the picture.
+    """Return what the metadata states, and where it contradicts itself or the image.
 
-    The map marks where picture and preview differ; there is none where they do not. The details are
-    `{"fields": [{"name", "value"}], "located": bool, "preview": {"differs", "width", "height", "picture"}}`.
-    `located` says that there is a GPS position, which is not told; `picture` is what `picture_of` gives;
-    `preview` is None without one.
+    The map is (height, width) float32: 1 where image and preview differ, 0 elsewhere. It is None if they do
+    not differ. The details are `{"fields": [{"name", "value"}], "located": bool, "preview": {"differs",
+    "width", "height", "picture"}}`. `located` states whether there is a GPS position; the position itself is
+    not disclosed. `picture` is the result of `picture_of`. `preview` is None if the file has no preview.
     """
     notes = _read(image)
     if notes == _NOTHING:
-        reason = "The file carries no metadata, as is usual after a website or a messenger."
+        reason = "The file carries no metadata, as is usual for pictures from websites and messengers."
         return Evidence(NAME, EXPLANATION, reason, None)
     small = preview(image)
     findings = [
@@ -125,7 +125,7 @@ def measure(image: Image) -> Evidence:
         *_from_dimensions(notes, image),
         *_from_dates(notes),
         *_from_capture(notes),
-    ] or [_Finding("The metadata says nothing about origin or editing.", _PLAIN)]
+    ] or [_Finding("The metadata states nothing about origin or editing.", _PLAIN)]
     return Evidence(
         NAME,
         EXPLANATION,
@@ -135,16 +135,16 @@ def measure(image: Image) -> Evidence:
         {
             "fields": [{"name": name, "value": value} for name, value in _fields(notes)],
             "located": notes.located,
-            "preview": _told(small) if small else None,
+            "preview": _preview_details(small) if small else None,
         },
     )
 
 
 def preview(image: Image) -> Preview | None:
-    """Return the thumbnail of a file's EXIF, held against the picture; None where there is none to read.
+    """Return the EXIF thumbnail of a file, compared with the image; None if no thumbnail can be read.
 
-    After Kee and Farid, "Digital image authentication from thumbnails" (SPIE 7541, 2010), in its simplest
-    form: what the large picture shows must be in the small one.
+    The simplest form of Kee and Farid, "Digital image authentication from thumbnails" (SPIE 7541, 2010): what
+    the large picture shows must also be in the small one.
     """
     data = _read(image).preview
     if not data:
@@ -154,14 +154,14 @@ def preview(image: Image) -> Preview | None:
     except ImageError:
         return None
     turned = np.dstack([image.upright(stored[:, :, channel]) for channel in range(3)])
-    # Most programs store the preview like the picture, some upright.
+    # Most programs store the preview in the orientation of the image, some store it upright.
     return max((_compared(image.pixels, small) for small in (turned, stored)), key=lambda seen: seen.likeness)
 
 
 def position(image: Image) -> tuple[float, float] | None:
-    """Return (latitude, longitude) in degrees, north and east positive; None where the file tells none.
+    """Return (latitude, longitude) in degrees, north and east positive; None if the file states none.
 
-    Nothing else tells it: where somebody took a picture is theirs to publish.
+    Nothing else discloses it: only the person who took a picture may decide to publish where.
     """
     return _read(image).position
 
@@ -178,7 +178,7 @@ def _from_programs(notes: _Notes) -> Iterator[_Finding]:
 
 
 def picture_of(small: Preview) -> str:
-    """Return a preview as a PNG in a data URI."""
+    """Return a preview as the data URI of a PNG."""
     _, png = cv2.imencode(".png", small.pixels[:, :, ::-1])
     return f"data:image/png;base64,{b64encode(png.tobytes()).decode()}"
 
@@ -190,7 +190,9 @@ def _from_preview(small: Preview | None) -> Iterator[_Finding]:
         share = f"{small.changed.mean():.1%} of the picture"
         yield _Finding(f"The embedded preview shows something else in {share}.", _OTHER_PREVIEW)
     else:
-        yield _Finding("The embedded preview shows another picture, or another cut of it.", _OTHER_PREVIEW)
+        yield _Finding(
+            "The embedded preview shows another picture, or another crop of this one.", _OTHER_PREVIEW
+        )
 
 
 def _from_dimensions(notes: _Notes, image: Image) -> Iterator[_Finding]:
@@ -199,15 +201,15 @@ def _from_dimensions(notes: _Notes, image: Image) -> Iterator[_Finding]:
     if not isinstance(width, int) or not isinstance(height, int):
         return
     if {width, height} != {image.width, image.height}:
-        sizes = f"{width} x {height} pixels, not {image.width} x {image.height}"
-        yield _Finding(f"Noted as {sizes}: cropped or scaled since.", _INCOHERENT)
+        sizes = f"{width} x {height} pixels, but has {image.width} x {image.height}"
+        yield _Finding(f"Recorded as {sizes}: probably cropped or scaled since.", _INCOHERENT)
 
 
 def _from_dates(notes: _Notes) -> Iterator[_Finding]:
     taken = _date(notes.capture.get(ExifTags.DateTimeOriginal))
     changed = _date(notes.main.get(ExifTags.DateTime))
     if taken and changed and changed < taken:
-        yield _Finding(f"Taken {taken}, yet last changed before, {changed}.", _INCOHERENT)
+        yield _Finding(f"Taken {taken}, but last changed earlier, {changed}.", _INCOHERENT)
     elif taken and changed and changed > taken:
         yield _Finding(f"Taken {taken}, changed {changed}.", _CHANGED)
 
@@ -222,12 +224,12 @@ def _from_capture(notes: _Notes) -> Iterator[_Finding]:
 
 
 def _compared(pixels: NDArray[np.uint8], small: NDArray[np.uint8]) -> Preview:
-    """Hold a preview against the picture: as it is, as one with bars, and as a cut of other proportions."""
+    """Compare a preview with the image: as it is, as one with bars, and as a crop of other proportions."""
     (height, width), (rows, columns) = pixels.shape[:2], small.shape[:2]
     pairs = [
         (pixels, small),
         (pixels, _middle(small, width / height)),  # the preview has bars
-        (_middle(pixels, columns / rows), small),  # the preview is a cut
+        (_middle(pixels, columns / rows), small),  # the preview is a crop
     ]
     aligned = [(_reduced(picture, picture.shape), _reduced(other, picture.shape)) for picture, other in pairs]
     likeness = [_likeness(*pair) for pair in aligned]
@@ -243,7 +245,7 @@ def _compared(pixels: NDArray[np.uint8], small: NDArray[np.uint8]) -> Preview:
 
 
 def _middle(pixels: NDArray[np.uint8], ratio: float) -> NDArray[np.uint8]:
-    """Cut the middle with this ratio of width to height out of a picture."""
+    """Return the centre of an image, cropped to this ratio of width to height."""
     rows, columns = pixels.shape[:2]
     height, width = max(1, min(rows, round(columns / ratio))), max(1, min(columns, round(rows * ratio)))
     top, left = (rows - height) // 2, (columns - width) // 2
@@ -251,13 +253,13 @@ def _middle(pixels: NDArray[np.uint8], ratio: float) -> NDArray[np.uint8]:
 
 
 def _offset(pixels: NDArray[np.uint8], middle: NDArray[np.uint8]) -> tuple[int, int, tuple[int, int]]:
-    """Return where the middle of a picture lies in it: top, left and (height, width)."""
+    """Return where the centre of an image lies in it: top, left and (height, width)."""
     (rows, columns), (height, width) = pixels.shape[:2], middle.shape[:2]
     return (rows - height) // 2, (columns - width) // 2, (height, width)
 
 
 def _reduced(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the luminance at the size to which a picture of this shape is scaled for comparison."""
+    """Return the luminance at the size to which an image of this shape is scaled for comparison."""
     scale = _COMPARED_SIDE / max(shape[:2])
     size = max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
     grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
@@ -271,7 +273,7 @@ def _likeness(picture: NDArray[np.float32], other: NDArray[np.float32]) -> float
 
 
 def _changed(picture: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return where two small pictures differ in more than sharpness, brightness and contrast."""
+    """Return where two small pictures differ by more than sharpness, brightness and contrast."""
     contrast = np.polyfit(other.ravel(), picture.ravel(), 1) if other.std() >= 1 else (1.0, 0.0)
     difference = cv2.blur(picture - np.polyval(contrast, other).astype(np.float32), (3, 3))
     places = (np.abs(difference) > _OTHER_PLACE).astype(np.uint8)
@@ -281,7 +283,7 @@ def _changed(picture: NDArray[np.float32], other: NDArray[np.float32]) -> NDArra
     return np.asarray(large[labels])
 
 
-def _told(small: Preview) -> dict[str, Any]:
+def _preview_details(small: Preview) -> dict[str, Any]:
     return {
         "differs": small.differs,
         "width": small.pixels.shape[1],
@@ -303,19 +305,19 @@ _CAPTURE_FIELDS = {
     ExifTags.DateTimeOriginal: "Taken",
     ExifTags.OffsetTimeOriginal: "Time zone",
     ExifTags.DateTimeDigitized: "Digitised",
-    ExifTags.ExifImageWidth: "Noted width",
-    ExifTags.ExifImageHeight: "Noted height",
+    ExifTags.ExifImageWidth: "Recorded width",
+    ExifTags.ExifImageHeight: "Recorded height",
     ExifTags.LensModel: "Lens",
     ExifTags.ExposureTime: "Exposure time (s)",
     ExifTags.FNumber: "Aperture (f)",
     ExifTags.ISOSpeedRatings: "ISO",
     ExifTags.FocalLength: "Focal length (mm)",
 }
-"""What a reader may want to check; serial numbers and positions are not among it."""
+"""What a reader may want to check. Serial numbers and positions are left out."""
 
 
 def _fields(notes: _Notes) -> Iterator[tuple[str, str]]:
-    """Yield name and value, in words, of what helps to judge a file."""
+    """Yield the name, in words, and the value of each field that helps to judge a file."""
     for program in notes.programs:
         yield "Program", program
     for tags, names in ((notes.main, _MAIN_FIELDS), (notes.capture, _CAPTURE_FIELDS)):
@@ -332,13 +334,13 @@ def _date(value: object) -> datetime | None:
 
 
 def _read(image: Image) -> _Notes:
-    """Read the metadata; what cannot be parsed, as is common, counts as absent."""
+    """Read the metadata. Metadata that cannot be parsed is common, and counts as absent."""
     if image.format == "ARRAY":
         return _NOTHING
     try:
         with PIL.Image.open(BytesIO(image.data), formats=(image.format,)) as picture:
             return _notes(picture)
-    except Exception:  # Pillow's parsers raise anything on hostile bytes
+    except Exception:  # Pillow's parsers can raise anything on hostile bytes
         return _NOTHING
 
 
@@ -375,14 +377,14 @@ def _position(place: Mapping[int, Any]) -> tuple[float, float] | None:
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     latitude, longitude = degrees
-    # Also turns away what is no number.
+    # Written so that it also excludes NaN.
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         return None
     return (-latitude if south else latitude), (-longitude if west else longitude)
 
 
 def _preview_data(picture: PIL.Image.Image, exif: PIL.Image.Exif) -> bytes:
-    """Cut the thumbnail out of the EXIF block: its offset counts from the TIFF header."""
+    """Return the thumbnail from the EXIF block, where its offset counts from the TIFF header."""
     directory = exif.get_ifd(PIL.ExifTags.IFD.IFD1)
     offset, length = directory.get(ExifTags.JpegIFOffset), directory.get(ExifTags.JpegIFByteCount)
     if not isinstance(offset, int) or not isinstance(length, int):

@@ -1,10 +1,10 @@
-"""Noise inconsistency: areas noisier or cleaner than the rest, for their brightness and texture.
+"""Noise inconsistency: regions noisier or cleaner than the rest, given their brightness and texture.
 
 The noise of each block is estimated from a Laplacian residual that cancels straight structure (Immerkaer,
-"Fast noise variance estimation", CVIU 64, 1996) and held against that of the picture's other blocks, as
-Mahdian and Saic do ("Using noise inconsistencies for blind image forensics", Image and Vision Computing 27,
+"Fast noise variance estimation", CVIU 64, 1996). It is compared with that of the image's other blocks
+(Mahdian and Saic, "Using noise inconsistencies for blind image forensics", Image and Vision Computing 27,
 2009). A camera's noise depends on brightness (Liu et al., "Noise estimation from a single image", CVPR 2006),
-and no filter is blind to texture, so both are regressed out first: what is left is compared.
+and no filter is blind to texture. Both are therefore regressed out first, and what remains is compared.
 """
 
 from __future__ import annotations
@@ -21,44 +21,48 @@ from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "noise"
 EXPLANATION = Explanation(
-    what_you_see="How much the noise of each area departs from what the rest of the picture has at the same "
+    what_you_see="How far the noise of each part of the picture departs from that of the rest at the same "
     "brightness and texture.",
-    what_it_can_mean="The area comes from another camera or another setting of it, was smoothed or "
+    what_it_can_mean="The region comes from another camera or another camera setting, was smoothed or "
     "sharpened, or was made by a program that adds no noise.",
-    what_it_cannot="What is out of focus, in motion, or treated by a phone's own noise reduction has less "
-    "noise than the rest without any forgery. Compression and scaling wipe noise out, in pasted areas and "
-    "all others alike; then this says nothing.",
+    what_it_cannot="Content that is out of focus, in motion, or treated by a phone's own noise reduction has "
+    "less noise than the rest without any forgery. Compression and scaling erase noise everywhere, in pasted "
+    "regions and all others alike; this measurement then says nothing.",
 )
 NOTABLE_AT = 30.0
-"""Deviation of an area in standard errors from which evidence is notable."""
+"""Deviation of a region, in standard errors, from which evidence is notable."""
 
 _BLOCK = 16
-"""Side in pixels of the squares whose noise is estimated; a multiple of JPEG's 8."""
+"""Side, in pixels, of the squares whose noise is estimated: a multiple of JPEG's 8."""
 _FEWEST_BLOCKS = 100
 _LEAST_NOISE = 0.35
 """Standard deviation, of 255 levels, below which rounding and compression have replaced the noise."""
 _DARKEST, _BRIGHTEST = 12.0, 243.0
 """Mean levels beyond which noise is clipped."""
 _DEVIATING = 2.0
-"""Standard deviations from which a block counts as part of a deviating area."""
+"""Standard deviations from which a block counts as part of a deviating region."""
 _LARGEST_SHARE = 0.5
-"""Of the blocks: what is more common than this is the rule, not the exception."""
+"""Share of the blocks above which a deviation is the rule, not the exception."""
 
 
 class _Blocks(NamedTuple):
-    """What is known of each block, all (blocks down, blocks across)."""
+    """Statistics of each block, all (blocks down, blocks across)."""
 
     noise: NDArray[np.float32]
-    """Standard deviation."""
+    """Standard deviation, of 255 levels."""
     brightness: NDArray[np.float32]
+    """Mean level, 0 to 255."""
     texture: NDArray[np.float32]
-    """Standard deviation of what is coarser than noise and finer than a block."""
+    """Standard deviation of structure that is coarser than noise and finer than a block."""
 
 
 def measure(image: Image) -> Evidence:
-    """Look for areas with more or less noise than the rest; the map is their deviation."""
+    """Return whether a region has more or less noise than the rest.
+
+    The map is (height, width) float32, 0 to 1: how far each block deviates.
+    """
     if (image.height // _BLOCK) * (image.width // _BLOCK) < _FEWEST_BLOCKS:
-        return _not_applicable("The picture is too small to compare the noise of its areas.")
+        return _not_applicable("The picture is too small to compare the noise of its regions.")
     blocks = _estimate(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32))
     usable = (
         (blocks.noise > _LEAST_NOISE / 4) & (blocks.brightness > _DARKEST) & (blocks.brightness < _BRIGHTEST)
@@ -66,15 +70,17 @@ def measure(image: Image) -> Evidence:
     if usable.sum() < _FEWEST_BLOCKS or np.median(blocks.noise[usable]) < _LEAST_NOISE:
         return _not_applicable("Compression or smoothing has left no noise to compare.")
     deviation = _deviation(blocks, usable)
-    area, significance = _heaviest_area(deviation, usable)
+    region, significance = _heaviest_region(deviation, usable)
     found = strength(significance, NOTABLE_AT)
     level = float(np.median(blocks.noise[usable]))
     finding = f"The picture's noise has a standard deviation of about {level:.1f} of 255 levels; "
     if found >= NOTABLE:
-        kind = "more" if deviation[area].mean() > 0 else "less"
-        finding += f"{area.mean():.1%} of it has clearly {kind} than its brightness and texture explain."
+        kind = "more" if deviation[region].mean() > 0 else "less"
+        finding += (
+            f"{region.mean():.1%} of the picture has clearly {kind} than its brightness and texture explain."
+        )
     else:
-        finding += "no area departs from it by more than authentic photos do."
+        finding += "no region departs from it by more than regions of authentic photos do."
     return Evidence(NAME, EXPLANATION, finding, found, _pixel_map(deviation, image))
 
 
@@ -94,7 +100,7 @@ def _estimate(luminance: NDArray[np.float32]) -> _Blocks:
 
 
 def _quietest(energy: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return of each block the mean of its two quieter quarters, without the borders of JPEG's blocks."""
+    """Return for each block the mean of its two quieter quarters, without the borders of JPEG's blocks."""
     down, across = (side // _BLOCK for side in energy.shape)
     whole = energy[: down * _BLOCK, : across * _BLOCK].reshape(2 * down, _BLOCK // 2, 2 * across, _BLOCK // 2)
     quarters = whole[:, 1:-1, :, 1:-1].mean(axis=(1, 3)).reshape(down, 2, across, 2)
@@ -111,8 +117,8 @@ def _block_means(plane: NDArray[np.float32]) -> NDArray[np.float32]:
 def _deviation(blocks: _Blocks, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return each block's log noise beyond what brightness and texture explain, in standard deviations.
 
-    The regression is robust: weights fall off with the deviation (Huber), so that an area that is different
-    hardly bends the picture's own curve.
+    The regression is robust: weights fall off with the deviation (Huber), so a region that differs hardly
+    bends the curve of the image.
     """
     level = blocks.brightness / 255
     texture = np.log(blocks.texture + 0.3)
@@ -131,10 +137,10 @@ def _deviation(blocks: _Blocks, usable: NDArray[np.bool_]) -> NDArray[np.float32
     return deviation
 
 
-def _heaviest_area(
+def _heaviest_region(
     deviation: NDArray[np.float32], usable: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], float]:
-    """Return the connected area that departs most, and by how many standard errors of its mean."""
+    """Return the connected region that departs most, and by how many standard errors of its mean."""
     smooth = cv2.blur(deviation, (3, 3)) / np.maximum(cv2.blur(usable.astype(np.float32), (3, 3)), 1 / 9)
     best, heaviest = np.zeros(deviation.shape, bool), 0.0
     for sign in (1, -1):

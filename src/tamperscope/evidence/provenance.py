@@ -1,9 +1,9 @@
-"""Content Credentials (C2PA specification 2): who signed the file, what they declare, whether it still fits.
+"""Content Credentials (C2PA specification 2): the signer, the declarations, and whether they still hold.
 
     evidence = provenance.measure(image)
     evidence.details["state"], evidence.details["signer"], evidence.details["actions"]
 
-Read and validated by the official library, offline, in a process of its own (`_c2pa_reader`).
+The official library reads and validates them, offline and in a separate process (`_c2pa_reader`).
 """
 
 from __future__ import annotations
@@ -27,64 +27,64 @@ from tamperscope.report import Evidence, Explanation
 NAME = "provenance"
 EXPLANATION = Explanation(
     what_you_see="The file's Content Credentials: a signed record of who made or edited it, and how, and "
-    "whether the signature still fits the picture.",
-    what_it_can_mean="A signature that fits proves that nothing changed since the signing. One that does not "
-    "fit shows that the picture or the record was changed afterwards. The record may itself declare a "
+    "whether the signature still matches the picture.",
+    what_it_can_mean="A signature that matches proves that nothing changed since the signing. One that does "
+    "not match shows that the picture or the record was changed afterwards. The record itself may declare a "
     "generator or edits.",
-    what_it_cannot="Anybody can sign, and say anything: how far to believe a signer is for you to judge, as "
-    "no list of trusted signers is consulted. Nearly all pictures have no record, and removing one is easy: "
-    "its absence means nothing.",
+    what_it_cannot="Anyone can sign, and declare anything. No list of trusted signers is consulted, so it is "
+    "for you to judge how far to believe a signer. Nearly all pictures have no record, and removing one is "
+    "easy: its absence means nothing.",
 )
 
 
 class State(enum.StrEnum):
-    """How the record and the picture relate."""
+    """How the record and the image relate."""
 
     TRUSTED = "trusted"
-    """Signed, unchanged, by somebody on the library's list of trusted signers."""
+    """Signed and unchanged; the signer is on the library's list of trusted signers."""
     UNVOUCHED = "unvouched"
-    """Signed, unchanged; nobody vouches for who the signer is."""
+    """Signed and unchanged; no one vouches for the signer's identity."""
     ALTERED = "altered"
-    """The record is intact, but the picture is not the one that was signed."""
+    """The record is intact, but the image is not the one that was signed."""
     BROKEN = "broken"
     """The record itself was changed, or was never validly signed."""
     UNREADABLE = "unreadable"
     ELSEWHERE = "elsewhere"
-    """The file only refers to a record in some other place, which is not asked."""
+    """The file only refers to a record at another address, which is not fetched."""
 
 
 @dataclass(frozen=True)
 class Action:
-    """Something that was done to the picture, as its record declares."""
+    """Something that was done to the image, as its record declares."""
 
     action: str
-    """Such as `created` or `color_adjustments`: C2PA's name without its prefix."""
+    """C2PA's name without its prefix, such as `created` or `color_adjustments`."""
     program: str
     when: str
     source: str
-    """How the pixels came about: a term of IPTC's digital source types, such as `trainedAlgorithmicMedia`."""
+    """How the pixels were made: a term of IPTC's digital source types, such as `trainedAlgorithmicMedia`."""
     ingredient: bool
-    """Whether this was done to something that became part of the picture, not to the picture itself."""
+    """Whether this was done to something that became part of the image, not to the image itself."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a file's Content Credentials say, as text from a stranger: printable and of bounded length."""
+    """What a file's Content Credentials state: untrusted text, made printable and bounded in length."""
 
     state: State
     signer: str = ""
-    """Name in the certificate, and its organisation."""
+    """Name and organisation in the certificate."""
     signed_at: str = ""
     """ISO 8601, from a time stamp; empty without one."""
     program: str = ""
-    """What wrote the record."""
+    """The program that wrote the record."""
     actions: tuple[Action, ...] = ()
     ingredients: tuple[str, ...] = ()
-    """Titles of what the picture was made from."""
+    """Titles of what the image was made from."""
     problems: tuple[str, ...] = ()
-    """Failure codes of the C2PA specification, each once."""
+    """Failure codes of the C2PA specification, without duplicates."""
     place: str = ""
-    """Host that keeps a record which is `ELSEWHERE`."""
+    """Host of a record that is `ELSEWHERE`."""
 
 
 _STRENGTHS = {
@@ -95,18 +95,18 @@ _STRENGTHS = {
     State.UNREADABLE: 0.4,
 }
 _GENERATED, _EDITED = 0.95, 0.3
-"""Strengths of what is declared. Most edits are honest, so edits alone are not notable."""
+"""Strengths of declarations. Most edits are honest, so edits alone are not notable."""
 
 
 def measure(image: Image) -> Evidence:
-    """Say what the Content Credentials declare and whether they hold; there is no map.
+    """Return what the Content Credentials declare and whether they are valid; there is no map.
 
-    The details are those of `Credentials`; none where the file has no credentials.
+    The details are the fields of `Credentials`; there are none if the file has no credentials.
     """
     found = read(image)
     if found is None:
         reason = (
-            "The file carries no Content Credentials, like nearly all pictures; that says nothing about it."
+            "The file carries no Content Credentials, like nearly all pictures. Their absence means nothing."
         )
         return Evidence(NAME, EXPLANATION, reason, None)
     strength = None
@@ -118,11 +118,11 @@ def measure(image: Image) -> Evidence:
     return Evidence(NAME, EXPLANATION, " ".join(_sentences(found)), strength, details=asdict(found))
 
 
-# The record
+# Reading the record
 
 
 _STORE = b"c2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
-"""The UUID that each manifest store begins with, whatever the image format."""
+"""The UUID that begins each manifest store, whatever the image format."""
 _REFERENCE = re.compile(rb"dcterms:provenance\s*(?:=\s*[\"']|>)\s*(https?://[^\"'<>\s]{1,1000})")
 _MIME_TYPES = {
     "JPEG": "image/jpeg",
@@ -134,22 +134,22 @@ _MIME_TYPES = {
     "AVIF": "image/avif",
 }
 _SECONDS = 20
-"""How long the reader may take, on a machine that is busy with other things."""
+"""Time limit of the reader, long enough for a busy machine."""
 _KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
-"""The reader has no business with keys and tokens in the environment."""
+"""The reader must not receive the keys and tokens in the environment."""
 _MOST = 50
-"""Actions and ingredients that are told."""
+"""Most actions, ingredients and problems that are reported."""
 
 
 def read(image: Image) -> Credentials | None:
-    """Return the Content Credentials of a file; None where it has none."""
+    """Return the Content Credentials of a file; None if it has none."""
     if image.format not in _MIME_TYPES:
         return None
     if _STORE in image.data:
         store = _manifest_store(image.data, _MIME_TYPES[image.format])
         try:
             return Credentials(State.UNREADABLE) if store is None else _credentials(store)
-        except (AttributeError, KeyError, TypeError):  # strangers decide what the JSON holds
+        except (AttributeError, KeyError, TypeError):  # the JSON comes from an untrusted file
             return Credentials(State.UNREADABLE)
     if reference := _REFERENCE.search(image.data):
         return Credentials(State.ELSEWHERE, place=_host(reference[1]))
@@ -157,7 +157,7 @@ def read(image: Image) -> Credentials | None:
 
 
 def _manifest_store(data: bytes, mime_type: str) -> dict[str, Any] | None:
-    """Return what the official library says; None where it cannot read the record, or fails."""
+    """Return the manifest store as read by the official library; None if it cannot read it, or fails."""
     command = [sys.executable, "-P", str(Path(__file__).with_name("_c2pa_reader.py")), mime_type]
     environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     try:
@@ -201,7 +201,7 @@ def _credentials(store: Mapping[str, Any]) -> Credentials:
 
 
 def _failures(store: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield what failed on validation, of the picture's own manifest and of what it says of ingredients."""
+    """Yield the validation failures of the image's own manifest, and of what it states about ingredients."""
     results = store.get("validation_results") or {}
     yield from (results.get("activeManifest") or {}).get("failure") or ()
     for ingredient in results.get("ingredientDeltas") or ():
@@ -248,7 +248,7 @@ def _host(address: bytes) -> str:
         return ""
 
 
-# In words
+# Wording
 
 
 _GENERATORS = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
@@ -256,21 +256,21 @@ _SOURCES = {
     "trainedAlgorithmicMedia": "made by a generator (AI)",
     "compositeWithTrainedAlgorithmicMedia": "partly made by a generator (AI)",
     "algorithmicMedia": "drawn by a program",
-    "compositeSynthetic": "put together with artificial parts",
-    "composite": "put together from several pictures",
-    "compositeCapture": "put together from several photographs",
+    "compositeSynthetic": "composed with artificial parts",
+    "composite": "composed of several pictures",
+    "compositeCapture": "composed of several photographs",
     "algorithmicallyEnhanced": "enhanced by a program",
     "digitalCapture": "taken with a camera",
-    "computationalCapture": "taken with a camera and computed",
+    "computationalCapture": "taken with a camera and processed by a program",
     "digitalCreation": "drawn by a person",
     "digitalArt": "drawn by a person",
     "humanEdits": "edited by a person",
     "minorHumanEdits": "slightly edited by a person",
-    "screenCapture": "taken from a screen",
+    "screenCapture": "captured from a screen",
     "virtualRecording": "recorded from a virtual scene",
 }
 _NO_EDITS = ("created", "opened", "published", "converted", "repackaged", "transcoded", "translated")
-"""Actions that leave a picture showing what it showed."""
+"""Actions that do not change what a picture shows."""
 
 
 def _generated(action: Action) -> bool:
@@ -278,7 +278,7 @@ def _generated(action: Action) -> bool:
 
 
 def _edits(actions: Sequence[Action]) -> list[str]:
-    """Return what was done to the picture itself, in words, each once."""
+    """Return what was done to the image itself, in words, without duplicates."""
     return list(
         dict.fromkeys(
             action.action.replace("_", " ")
@@ -296,7 +296,7 @@ def _sentences(found: Credentials) -> Iterator[str]:
             place = f" at {found.place}" if found.place else ""
             yield f"The file refers to Content Credentials that are kept{place}; they were not fetched."
         case State.UNREADABLE:
-            yield "The file carries Content Credentials that cannot be read: they are damaged."
+            yield "The file carries Content Credentials that cannot be read; they may be damaged."
         case State.BROKEN:
             yield f"The Content Credentials, signed{signer}{when}, are not valid: changed or damaged."
         case State.ALTERED:
@@ -304,7 +304,7 @@ def _sentences(found: Credentials) -> Iterator[str]:
         case State.TRUSTED:
             yield f"Signed{signer}{when}, and unchanged since."
         case State.UNVOUCHED:
-            yield f"Signed{signer}{when}, and unchanged since; who the signer is, nobody vouches for here."
+            yield f"Signed{signer}{when}, and unchanged since; the signer's identity is not verified."
     for source in dict.fromkeys((action.source, action.ingredient) for action in found.actions):
         if words := _SOURCES.get(source[0]):
             programs = ", ".join(

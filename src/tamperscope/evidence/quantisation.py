@@ -1,4 +1,4 @@
-"""What the quantisation tables of a JPEG tell: its quality, and which kind of software chose them.
+"""What the quantisation tables of a JPEG reveal: its quality, and the kind of software that chose them.
 
 Programs have their own tables (Kornblum, "Using JPEG quantization tables to identify imagery processed by
 software", Digital Investigation 5, 2008). Most scale the example tables of ITU-T T.81, Annex K, as libjpeg
@@ -23,29 +23,29 @@ from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "quantisation"
 EXPLANATION = Explanation(
-    what_you_see="The JPEG quality of the file, and the kind of software whose quantisation tables it has.",
+    what_you_see="The JPEG quality of the file, and the kind of software whose quantisation tables it uses.",
     what_it_can_mean="Tables of an image editor show that the file does not come straight from a camera. A "
-    "low quality has erased most other traces, so that their absence means little.",
-    what_it_cannot="Saving is not manipulating: editors crop and convert honest pictures, and websites and "
-    "messengers save everything anew with the tables that most programs share.",
+    "low quality has erased most other traces, so their absence means little.",
+    what_it_cannot="Saving is not manipulating. Editors crop and convert honest pictures. Websites and "
+    "messengers save every picture again, with the tables that most programs share.",
 )
 
 
 class Origin(NamedTuple):
-    """Where quantisation tables come from, as far as they tell."""
+    """The likely origin of quantisation tables."""
 
     quality: int
     """1 to 100, on the scale of libjpeg."""
     exact: bool
-    """Whether some program is known to write just these tables; otherwise the quality is the nearest one."""
+    """Whether a known program writes exactly these tables. Otherwise the quality is the nearest one."""
     software: str
-    """What writes such tables, in words."""
+    """The software that writes such tables, in words."""
     editor: bool = False
-    """Whether image editors alone are known to write them."""
+    """Whether only image editors are known to write them."""
 
 
 def measure(image: Image) -> Evidence:
-    """Read quality and kind of software from the tables; there is no map."""
+    """Return the quality and the kind of software that the tables reveal; there is no map."""
     if image.jpeg is None:
         return Evidence(NAME, EXPLANATION, "Only JPEG files have quantisation tables.", None)
     found = origin(image.jpeg.quantisation_tables)
@@ -55,24 +55,24 @@ def measure(image: Image) -> Evidence:
 
 
 def origin(tables: tuple[NDArray[np.uint16], ...]) -> Origin:
-    """Recognise the quantisation tables (8, 8) of a JPEG's components."""
+    """Return the origin of a JPEG's quantisation tables: (8, 8) for each component."""
     luminance = tables[0].astype(float)
     distances = [np.abs(standard[0] - luminance).sum() for standard in _libjpeg_tables()]
     nearest = int(np.argmin(distances)) + 1
     for quality in (nearest, *range(1, 101)):
         if _same(tables, _libjpeg_tables()[quality - 1]):
-            return Origin(quality, True, "libjpeg, shared by most programs, websites and some cameras")
+            return Origin(quality, True, "libjpeg, which most programs, most websites and some cameras use")
         if _same(tables, _mozjpeg_tables(quality)):
             return Origin(quality, True, "mozjpeg, which some websites and converters use")
     for preset in presets.values():
         if _same(tables, tuple(_square(table) for table in cast(list[list[int]], preset["quantization"]))):
             return Origin(nearest, False, "Adobe Photoshop", editor=True)
-    return Origin(nearest, False, "no program known here, as many cameras and some editors have")
+    return Origin(nearest, False, "an unknown program; many cameras and some editors have their own")
 
 
 @functools.cache
 def _libjpeg_tables() -> tuple[tuple[NDArray[np.uint16], ...], ...]:
-    """Return luminance and chrominance table of each quality, as Pillow saves them through libjpeg."""
+    """Return the luminance and chrominance tables of qualities 1 to 100, as Pillow saves them."""
     return tuple(_tables_saved_at(quality) for quality in range(1, 101))
 
 
@@ -95,7 +95,7 @@ _MOZJPEG = np.array(
         [85, 75, 135, 156, 189, 238, 311, 418],
     ]
 )
-"""By N. Robidoux, for luminance and chrominance alike: what mozjpeg scales by default."""
+"""The table by N. Robidoux that mozjpeg scales by default, for luminance and chrominance alike."""
 
 
 def _mozjpeg_tables(quality: int) -> tuple[NDArray[np.uint16], ...]:
@@ -109,5 +109,5 @@ def _square(table: Sequence[int]) -> NDArray[np.uint16]:
 
 
 def _same(tables: tuple[NDArray[np.uint16], ...], known: tuple[NDArray[np.uint16], ...]) -> bool:
-    """Compare as many components as the file has; the second chrominance table repeats the first."""
+    """Return whether all components have equal tables; the second chrominance table repeats the first."""
     return all(np.array_equal(table, known[min(index, 1)]) for index, table in enumerate(tables))

@@ -1,11 +1,11 @@
-"""Resampling: areas that were scaled on their own, from the period that interpolation leaves.
+"""Resampling: regions that were scaled on their own, detected by the period that interpolation leaves.
 
-Interpolated pixels are linear combinations of their neighbours at regular places. What a fixed linear
-predictor gets wrong (Kirchner, "Fast and reliable resampling detection by spectral analysis of fixed linear
-predictor residue", ACM MM&Sec 2008, after Popescu and Farid 2005) is therefore periodic along rows and
-columns, which averaging over a window brings out (Gallagher, "Detection of linear and cubic interpolation in
-JPEG compressed images", CRV 2005). A picture that was scaled as a whole has the same period everywhere: only
-a period that other windows lack counts.
+Interpolated pixels are linear combinations of their neighbours at regular positions. The residue of a fixed
+linear predictor is therefore periodic along rows and columns (Kirchner, "Fast and reliable resampling
+detection by spectral analysis of fixed linear predictor residue", ACM MM&Sec 2008, after Popescu and Farid
+2005). Averaging over a window brings the period out (Gallagher, "Detection of linear and cubic interpolation
+in JPEG compressed images", CRV 2005). An image that was scaled as a whole has the same period everywhere, so
+only a period that other windows lack counts.
 """
 
 from __future__ import annotations
@@ -22,51 +22,56 @@ from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "resampling"
 EXPLANATION = Explanation(
-    what_you_see="Areas whose pixels were interpolated at a period that the rest of the picture lacks.",
-    what_it_can_mean="The area was scaled before it was put there.",
-    what_it_cannot="Scaling down by much, and compression after scaling, wipe the period out. Regular "
-    "textures, such as fabric, grilles and screens, have periods of their own. A picture that was scaled as "
-    "a whole shows the same period everywhere, which is no manipulation and is not marked.",
+    what_you_see="Regions whose pixels were interpolated with a period that the rest of the picture lacks.",
+    what_it_can_mean="The region was scaled before it was placed there.",
+    what_it_cannot="Strong downscaling, and compression after scaling, erase the period. Regular textures "
+    "such as fabric, grilles and screens have periods of their own. A picture that was scaled as a whole "
+    "shows the same period everywhere; this is not a manipulation and is not marked.",
 )
 NOTABLE_AT = 62.0
-"""Power of a window's period above what others have at that frequency, from which evidence is notable."""
+"""Power of a window's period, beyond that of other windows, from which evidence is notable."""
 
 _WINDOW = 128
-"""Side in pixels of the windows; a multiple of 8, so that JPEG's period is a whole number of frequencies."""
+"""Side of the windows in pixels: a multiple of 8, so that JPEG's frequencies are whole numbers."""
 _STEP = 32
 _FEWEST_WINDOWS = 9
 _LOWEST_FREQUENCY = 10
-"""Cycles per window below which the scene itself varies."""
+"""Cycles per window. Below it, the scene itself varies."""
 _NEIGHBOURHOOD = 11
-"""Frequencies on whose median a peak stands."""
+"""Number of frequencies whose median a peak is compared with."""
 _PERIODIC = 10.0
 """Power from which a window probably has a period."""
 _COMMON = 0.4
-"""Share of the windows with a period, from which it is the picture's own."""
+"""Share of the windows with the same period above which it is the period of the whole image."""
 _TIMES_USUAL = 8.0
-"""How much of the usual power at a frequency chance explains."""
+"""Multiple of the median power at a frequency that chance explains."""
 _LARGEST_STEP = 6
-"""Mean quantisation step of the lower frequencies, beyond which a JPEG shows no other period than its own."""
+"""Mean quantisation step of the lower frequencies above which a JPEG shows no period but its own."""
 
 
 class _Windows(NamedTuple):
-    """The overlapping windows of a picture."""
+    """The overlapping windows of an image."""
 
     corners: tuple[NDArray[np.intp], NDArray[np.intp]]
-    """Rows and columns where they begin."""
+    """Rows and columns at which they begin."""
     power: NDArray[np.float32]
-    """(down, across, 2, frequencies): along the rows, along the columns; 1 is the usual."""
+    """(down, across, 2, frequencies): along the rows, then along the columns; 1 is the usual power."""
 
 
 def measure(image: Image) -> Evidence:
-    """Look for windows with a period that the others lack; the map is how strong it is."""
+    """Return whether windows have a period that the others lack.
+
+    The map is (height, width) float32, 0 to 1: the strength of that period.
+    """
     if image.jpeg is not None and image.jpeg.quantisation_tables[0][:4, :4].mean() > _LARGEST_STEP:
-        return _not_applicable("The picture is compressed too strongly for the period of an interpolation.")
+        return _not_applicable(
+            "The picture is compressed too strongly to show the period of an interpolation."
+        )
     corners = tuple(np.arange(0, side - _WINDOW + 1, _STEP) for side in (image.height, image.width))
     if len(corners[0]) * len(corners[1]) < _FEWEST_WINDOWS:
-        return _not_applicable("The picture is too small to compare the periods of its areas.")
+        return _not_applicable("The picture is too small to compare the periods of its regions.")
     luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    windows = _Windows((corners[0], corners[1]), _power(_unpredicted(luminance), corners[0], corners[1]))
+    windows = _Windows((corners[0], corners[1]), _power(_p_map(luminance), corners[0], corners[1]))
     excess = _excess(windows.power)
     peak = excess.max(axis=2)
     found = strength(float(peak.max()), NOTABLE_AT)
@@ -77,7 +82,7 @@ def _not_applicable(reason: str) -> Evidence:
     return Evidence(NAME, EXPLANATION, reason, None)
 
 
-def _unpredicted(luminance: NDArray[np.float32]) -> NDArray[np.float32]:
+def _p_map(luminance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how well each pixel is predicted from its neighbours, 0 to 1 (Kirchner's p-map)."""
     predictor = np.array([[-0.25, 0.5, -0.25], [0.5, 0, 0.5], [-0.25, 0.5, -0.25]], np.float32)
     error = luminance - cv2.filter2D(luminance, -1, predictor)
@@ -87,7 +92,10 @@ def _unpredicted(luminance: NDArray[np.float32]) -> NDArray[np.float32]:
 def _power(
     plane: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Return the power of each window's mean row and mean column, relative to neighbouring frequencies."""
+    """Return the power of each window's mean row and mean column, relative to neighbouring frequencies.
+
+    The result is (down, across, 2, frequencies) float32.
+    """
     profiles = np.stack(
         [
             [
@@ -114,9 +122,10 @@ def _power(
 
 
 def _excess(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (down, across, frequencies): the power of each window beyond what the others have.
+    """Return (down, across, frequencies): the power of each window beyond that of the others.
 
-    A period that many windows have, and the frequencies beside it, are the picture's own.
+    A period that many windows share belongs to the whole image and counts as 0, with the frequencies next to
+    it.
     """
     common = (power > _PERIODIC).mean(axis=(0, 1)) > _COMMON
     common = cv2.dilate(common.astype(np.uint8), np.ones((1, 3), np.uint8)) > 0
@@ -126,21 +135,21 @@ def _excess(power: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _finding(found: float, excess: NDArray[np.float32]) -> str:
     if found < NOTABLE:
-        return "No area shows a period of interpolation that the rest of the picture lacks."
+        return "No region shows an interpolation period that the rest of the picture lacks."
     frequency = int(excess.max(axis=(0, 1)).argmax()) / _WINDOW
     share = (excess.max(axis=2) > NOTABLE_AT).mean()
     return (
-        f"{share:.1%} of the picture repeats with a period of {1 / frequency:.2f} pixels, as interpolation "
-        "leaves it, and the rest does not."
+        f"{share:.1%} of the picture repeats with a period of {1 / frequency:.2f} pixels, as "
+        "interpolated pixels do; the rest does not."
     )
 
 
 def _pixel_map(peak: NDArray[np.float32], windows: _Windows, image: Image) -> NDArray[np.float32]:
-    """Return of each pixel the mean strength of the windows that it lies in."""
+    """Return for each pixel the mean strength of the windows that contain it."""
     total, count = (np.zeros((image.height, image.width), np.float32) for _ in range(2))
     for row, line in zip(windows.corners[0], peak, strict=True):
         for column, value in zip(windows.corners[1], line, strict=True):
-            area = np.s_[row : row + _WINDOW, column : column + _WINDOW]
-            total[area] += strength(float(value), NOTABLE_AT)
-            count[area] += 1
+            window = np.s_[row : row + _WINDOW, column : column + _WINDOW]
+            total[window] += strength(float(value), NOTABLE_AT)
+            count[window] += 1
     return np.asarray(total / np.maximum(count, 1), np.float32)

@@ -1,13 +1,12 @@
-"""Bytes to `Image`: checked before decoding, upright, 8-bit RGB, with the file's own evidence beside it.
+"""Reading of files into `Image`: checked before decoding, upright, 8-bit RGB, with the file's own evidence.
 
     image = read_image("photo.jpg")
     image.pixels    # (height, width, 3) uint8
-    image.jpeg      # quantisation tables and DCT coefficients, None where there are none
+    image.jpeg      # quantisation tables and DCT coefficients; None if there are none
 
-Pixels reach the analysis as they were stored: an embedded colour profile is not applied, because it would
-alter the very values that forensics measures. Where a conversion cannot be avoided (orientation,
-palette, transparency, CMYK, more than 8 bits) it is a fixed, simple one, and a note says so where it loses
-something.
+Pixels are analysed as they were stored. An embedded colour profile is not applied, because it would alter the
+very values that forensics measures. Where a conversion cannot be avoided (orientation, palette, transparency,
+CMYK, more than 8 bits), it is fixed and simple. If it loses something, a note in the report states so.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ from tamperscope.report import ImageFacts
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif")
 )
-"""How the names of image files end, in lower case, when a folder is searched for them."""
+"""Suffixes, in lower case, by which a search of a folder recognises image files."""
 
 ImageSource = (
     bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | PIL.Image.Image | NDArray[np.uint8]
@@ -62,10 +61,16 @@ _Sample = TypeVar("_Sample", np.uint8, np.float32)
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What is refused before any pixel is decoded."""
+    """Limits that `read_image` checks before it decodes any pixel.
+
+    Example:
+        >>> import numpy as np >>> read_image(np.zeros((48, 64, 3), np.uint8), ImageLimits(pixels=1000))
+        Traceback (most recent call last): tamperscope.errors.ImageTooLargeError: The image has 64 x 48
+        pixels; at most 0.001 million are accepted.
+    """
 
     bytes: int = 50 * 2**20
-    """Largest file."""
+    """Largest file size in bytes."""
     pixels: int = 100_000_000
     """Most pixels, width times height. Above 178 million, Pillow's own guard against bombs still applies."""
     min_side: int = 32
@@ -74,18 +79,18 @@ class ImageLimits:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """One image, ready to be analysed."""
+    """One image, ready to be analysed; `read_image` returns it."""
 
     pixels: NDArray[np.uint8]
-    """(height, width, 3): RGB, 0 to 255, upright, C-contiguous, read-only."""
+    """(height, width, 3) uint8: RGB, 0 to 255, upright, C-contiguous, read-only."""
     data: bytes
-    """The original file, untouched; the bytes of `pixels` for an array or a Pillow image, which have none."""
+    """The original file, unchanged. For an array or a Pillow image, which has none, the bytes of `pixels`."""
     format: str
     """JPEG, PNG, WEBP, TIFF, BMP, GIF, HEIF or AVIF, by content; ARRAY for an array or a Pillow image."""
     notes: tuple[str, ...] = ()
     """What was done on reading that the reader of a report should know, in plain words."""
     orientation: int = 1
-    """The EXIF orientation, 1 to 8, that `pixels` were turned by; 1 where they lie as they are stored."""
+    """The EXIF orientation, 1 to 8, by which `pixels` were turned; 1 if they lie as they are stored."""
 
     @property
     def width(self) -> int:
@@ -99,28 +104,28 @@ class Image:
 
     @cached_property
     def jpeg(self) -> JpegStructure | None:
-        """How the JPEG was encoded; None for other formats and where no coefficients can be read."""
+        """How the JPEG was encoded; None for other formats, and if no coefficients can be read."""
         return _read_jpeg_structure(self.data) if self.format == "JPEG" else None
 
     @cached_property
     def drawn(self) -> bool:
-        """Whether it was drawn, as screenshots are, or cut out, rather than photographed."""
-        # Only an analysis needs OpenCV; the command line's help reads this module as well.
+        """Whether the image was drawn, like a screenshot, or cut out, rather than photographed."""
+        # Only an analysis needs OpenCV; the command line's help also imports this module.
         from tamperscope.images.drawings import is_drawn
 
         return is_drawn(self.pixels)
 
     def upright(self, stored: NDArray[_Sample]) -> NDArray[_Sample]:
-        """Turn a plane (rows, columns) that lies as the file is stored, as `jpeg` does, like the pixels."""
+        """Turn a plane (rows, columns) from the file's orientation, as in `jpeg`, to that of the pixels."""
         return _transposed(stored, _UPRIGHT.get(self.orientation))
 
     def stored(self, upright: NDArray[_Sample]) -> NDArray[_Sample]:
-        """Turn a plane (rows, columns) that lies like the pixels as the file is stored."""
+        """Turn a plane (rows, columns) from the orientation of the pixels to that of the file."""
         back = {6: PIL.Image.Transpose.ROTATE_90, 8: PIL.Image.Transpose.ROTATE_270}
         return _transposed(upright, back.get(self.orientation, _UPRIGHT.get(self.orientation)))
 
     def facts(self) -> ImageFacts:
-        """Return what a report says about the file."""
+        """Return what a report states about the file."""
         return ImageFacts(
             width=self.width,
             height=self.height,
@@ -135,8 +140,8 @@ class Image:
 class JpegStructure:
     """How a JPEG was encoded (ITU-T T.81), per component: Y, Cb, Cr, or whatever the file holds (grey, CMYK).
 
-    All of it in stored orientation: where a note says that the image was turned upright, the rows and columns
-    of blocks here are those before turning.
+    Everything is in stored orientation: if a note states that the image was turned upright, the rows and
+    columns of blocks here are those before turning.
     """
 
     quantisation_tables: tuple[NDArray[np.uint16], ...]
@@ -154,14 +159,29 @@ _DEFAULT_LIMITS = ImageLimits()
 def read_image(source: ImageSource, limits: ImageLimits = _DEFAULT_LIMITS) -> Image:
     """Read an image from bytes, a path, a binary file object, a Pillow image or an array.
 
-    Arrays are uint8 of shape (height, width), (height, width, 3) in RGB or (height, width, 4) in RGBA.
+    Args:
+        source: Arrays are uint8 of shape (height, width), (height, width, 3) in RGB or (height, width, 4) in
+        RGBA. limits: Limits on the file size, the number of pixels and the sides, checked before decoding.
+
+    Returns:
+        The image: upright, with read-only pixels (height, width, 3) uint8 in RGB, 0 to 255.
 
     Raises:
         EmptyImageError: there are no bytes.
-        ImageTooLargeError, ImageTooSmallError: the limits are not met.
-        UnsupportedImageError: the content, whatever its name, is in none of the formats that are read.
+        ImageTooLargeError: the file or the image exceeds the limits.
+        ImageTooSmallError: a side is shorter than the limits allow.
+        UnsupportedImageError: the content, whatever its name, is not in a format that can be read.
         DamagedImageError: the format is known, but decoding fails; also for truncated files.
         OSError: the path cannot be opened.
+        TypeError: the source is not of a type that can be read.
+
+    Example:
+        >>> import numpy as np
+        >>> image = read_image(np.full((48, 64), 128, np.uint8))
+        >>> image.pixels.shape
+        (48, 64, 3)
+        >>> image.format
+        'ARRAY'
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, limits)
@@ -171,10 +191,10 @@ def read_image(source: ImageSource, limits: ImageLimits = _DEFAULT_LIMITS) -> Im
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Return the (width, height) that `read_image` gives, in pixels, from the header alone.
+    """Return the (width, height) in pixels of the image that `read_image` returns, from the header alone.
 
     Raises:
-        DamagedImageError: it is not an image.
+        DamagedImageError: the file is not an image.
         OSError: the path cannot be opened.
     """
     _ignore_metadata_warnings()
@@ -202,7 +222,9 @@ def _read_bytes(
     if length == 0:
         raise EmptyImageError("The image is empty: it has no bytes.")
     if length > limit:
-        raise ImageTooLargeError(f"The file is larger than the {limit / 2**20:.4g} MB that are accepted.")
+        raise ImageTooLargeError(
+            f"The file is larger than {limit / 2**20:.4g} MB, the most that is accepted."
+        )
     return data
 
 
@@ -234,7 +256,7 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         picture.load()
         orientation = _exif_orientation(picture)
         pixels = _upright_rgb(picture, orientation, notes)
-    # A crop that the file asks for may leave less than its header announces.
+    # A crop that the file requests may leave less than its header announces.
     _check_size((pixels.shape[1], pixels.shape[0]), limits)
     return Image(pixels, data, image_format, tuple(notes), orientation)
 
@@ -281,7 +303,7 @@ _BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
 def _sniff(data: bytes) -> str | None:
-    """Return Pillow's name of the format that the first bytes announce, None where it is not one we read."""
+    """Return Pillow's name of the format that the first bytes announce; None if it is not supported."""
     for magic, image_format in _MAGIC.items():
         if data.startswith(magic):
             return image_format
@@ -293,7 +315,7 @@ def _sniff(data: bytes) -> str | None:
         if brands & _AVIF_BRANDS:
             return "AVIF"
         return "HEIF" if brands & _HEIF_BRANDS else None
-    # Two letters begin many a text, so a bitmap must also have a known header.
+    # Many texts begin with these two letters, so a bitmap must also have a known header.
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
         return "BMP"
     return None
@@ -304,7 +326,7 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
     if min(size) < limits.min_side:
         raise ImageTooSmallError(
             f"The image has {size[0]} x {size[1]} pixels; "
-            f"at least {limits.min_side} x {limits.min_side} are needed to say anything."
+            f"at least {limits.min_side} x {limits.min_side} are needed for an analysis."
         )
 
 
@@ -321,9 +343,9 @@ _SPATIAL_EXTENTS = re.compile(rb"ispe\0{4}(.{8})", re.DOTALL)
 
 
 def _check_coded_sizes(data: bytes, limits: ImageLimits) -> None:
-    """Check every size a HEIF or AVIF file declares (ISO/IEC 23008-12, 6.5.3).
+    """Check every size that a HEIF or AVIF file declares (ISO/IEC 23008-12, 6.5.3).
 
-    The size that decoders report is the one after cropping, and a small crop can hide a huge picture.
+    Decoders report the size after cropping, and a small crop can hide a huge image.
     """
     for extents in _SPATIAL_EXTENTS.finditer(data):
         width, height = struct.unpack(">LL", extents[1])
@@ -331,7 +353,7 @@ def _check_coded_sizes(data: bytes, limits: ImageLimits) -> None:
 
 
 def _check_complete(picture: PIL.ImageFile.ImageFile, image_format: str, data: bytes) -> None:
-    """Refuse truncated files that Pillow takes: a PNG cut after its last row, a TIFF that lacks strips."""
+    """Refuse truncated files that Pillow accepts: a PNG cut after its last row, a TIFF that lacks strips."""
     if image_format == "PNG" and b"IEND" not in data:
         raise DamagedImageError("The PNG file is incomplete: its end is missing.")
     if isinstance(picture, TiffImageFile):
@@ -344,8 +366,9 @@ def _check_complete(picture: PIL.ImageFile.ImageFile, image_format: str, data: b
 def _check_jpeg_effort(data: bytes) -> None:
     """Refuse a JPEG that would keep a processor busy for minutes, whatever its size.
 
-    Every scan passes over the whole image, and Pillow handles every segment and every stray byte between
-    segments in Python. Encoders write about ten scans, up to some hundred segments, and hardly a stray byte.
+    Every scan passes over the whole image. Pillow handles every segment, and every stray byte between
+    segments, in Python. Encoders write about ten scans, up to some hundred segments, and hardly any stray
+    bytes.
     """
     scans = stray = exif = 0
     position = 2
@@ -353,7 +376,7 @@ def _check_jpeg_effort(data: bytes) -> None:
         scans += marker == _SOS
         stray += start - position
         position = end
-        # Pillow joins EXIF segments one by one, at a cost that grows with their square.
+        # Pillow joins EXIF segments one by one, at a cost that is quadratic in their number.
         exif += data.startswith(b"Exif", start + 4)
         if scans > 100 or segments > 5000 or stray > 2**20 or exif > 50:
             raise DamagedImageError(
@@ -364,7 +387,7 @@ def _check_jpeg_effort(data: bytes) -> None:
 
 
 def _check_png_effort(data: bytes) -> None:
-    """Refuse a PNG of more chunks than any encoder writes, each of which Pillow handles in Python."""
+    """Refuse a PNG with more chunks than any encoder writes: Pillow handles each of them in Python."""
     position = 8
     for _ in range(100_000):
         position += 12 + int.from_bytes(data[position : position + 4])
@@ -377,7 +400,7 @@ _MOST_GIF_BLOCKS = 1_000_000
 
 
 def _check_gif_effort(data: bytes) -> None:
-    """Refuse a GIF of more data blocks than any encoder writes, each of which Pillow keeps as an object."""
+    """Refuse a GIF with more data blocks than any encoder writes: Pillow keeps each one as an object."""
     position = 13 + _gif_table_size(data, 10)
     blocks = 0
     while position < len(data) and blocks < _MOST_GIF_BLOCKS:
@@ -399,13 +422,13 @@ def _check_gif_effort(data: bytes) -> None:
 
 
 _TIFF_PIECES = frozenset((273, 279, 324, 325))
-"""Tags that hold a number for each strip or tile: where they begin, and how long they are."""
+"""Tags that hold a number for each strip or tile: its offset or its length."""
 _MOST_TIFF_PIECES = 2**16
 _MOST_TIFF_TAGS = 5000
 
 
 def _check_tiff_effort(data: bytes) -> None:
-    """Refuse a TIFF of more tags, strips or tiles than any encoder writes: Pillow decodes each by itself."""
+    """Refuse a TIFF with more tags, strips or tiles than any encoder writes: Pillow decodes each of them."""
     order, _, entry_format, _ = _tiff_formats(data)
     entry = struct.Struct(order + entry_format)
     for entries in itertools.islice(_tiff_directories(data), 1):
@@ -417,7 +440,7 @@ def _check_tiff_effort(data: bytes) -> None:
 
 
 def _tiff_directories(data: bytes) -> Iterator[memoryview]:
-    """Yield the entries of one directory after the other, as far as their chain goes (TIFF 6.0)."""
+    """Yield the entries of each directory in turn, to the end of their chain (TIFF 6.0)."""
     order, count_format, entry_format, next_format = _tiff_formats(data)
     seen: set[int] = set()
     try:
@@ -446,7 +469,7 @@ def _gif_table_size(data: bytes, flags_at: int) -> int:
 
 @contextmanager
 def _explained_failures(subject: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into one of our errors; on hostile bytes it can be anything."""
+    """Turn any exception of a decoder into one of our errors; hostile bytes can raise anything."""
     try:
         yield
     except ImageError:
@@ -456,7 +479,7 @@ def _explained_failures(subject: str) -> Iterator[None]:
             f"{subject} has more pixels than can be decoded; scale it down and send it again."
         ) from error
     except MemoryError as error:
-        raise ImageTooLargeError(f"{subject} needs more memory to decode than there is.") from error
+        raise ImageTooLargeError(f"{subject} needs more memory to decode than is available.") from error
     except Exception as error:
         raise DamagedImageError(
             f"{subject} is damaged, incomplete, or of a variant that cannot be read; "
@@ -464,35 +487,35 @@ def _explained_failures(subject: str) -> Iterator[None]:
         ) from error
 
 
-# Pillow decodes HEIC through this plugin; registering is idempotent and adds the one format.
+# Pillow decodes HEIC through this plugin. Registering it is idempotent and adds only that format.
 pillow_heif.register_heif_opener()
 
 _METADATA_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
 def _ignore_metadata_warnings() -> None:
-    """Keep Pillow's warnings about odd metadata, and about sizes we check ourselves, out of logs.
+    """Keep Pillow's warnings about odd metadata, and about sizes that we check ourselves, out of logs.
 
-    `warnings.catch_warnings` swaps the filters of the whole process and is not safe in threads; adding one
-    filter that stays, for Pillow's own modules only, is. It is looked for on each call because the host may
+    `warnings.catch_warnings` swaps the filters of the whole process and is not thread-safe. Adding one
+    permanent filter, for Pillow's own modules only, is. Each call checks for the filter, because the host may
     have reset the filters since, as test runners do.
     """
     if _METADATA_WARNINGS not in warnings.filters:
         warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-# What is told about the content
+# Notes on the content
 
 
 def _notes_on_content(picture: PIL.ImageFile.ImageFile, image_format: str, data: bytes) -> list[str]:
-    """Say what will be left out of the decoded picture; called before decoding, which closes the file."""
+    """Return what the decoded picture leaves out. Call it before decoding, which closes the file."""
     notes = []
     if isinstance(picture, TiffImageFile):
         pages = _count_tiff_pages(data)
         if pages > 1:
             notes.append(f"first of {pages} pages" if pages < _MOST_PAGES else "first of very many pages")
         if picture.tag_v2.get(PIL.ExifTags.Base.Orientation, 1) in _UPRIGHT:
-            # Pillow turns a TIFF on decoding, and only there.
+            # Pillow turns a TIFF while decoding it, and no other format.
             notes.append(_TURNED)
     elif image_format in ("JPEG", "HEIF"):
         pictures = getattr(picture, "n_frames", 1)
@@ -521,15 +544,15 @@ _MOST_PAGES = 1000
 def _count_tiff_pages(data: bytes) -> int:
     """Return the number of pages, at most `_MOST_PAGES`.
 
-    Pillow would parse every tag of every page, and a small file can chain a great many pages of many tags.
+    Pillow would parse every tag of every page, and a small file can chain a great many pages with many tags.
     """
     return sum(1 for _ in itertools.islice(_tiff_directories(data), _MOST_PAGES))
 
 
-# Any decoded picture to upright RGB
+# Conversion of any decoded picture to upright RGB
 
 
-_TURNED = "turned upright as its EXIF orientation says"
+_TURNED = "turned upright according to its EXIF orientation"
 _UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
     3: PIL.Image.Transpose.ROTATE_180,
@@ -558,15 +581,15 @@ def _transposed(plane: NDArray[_Sample], method: PIL.Image.Transpose | None) -> 
 def _exif_orientation(picture: PIL.Image.Image) -> int:
     """Return the EXIF orientation that is still to be applied, 1 to 8.
 
-    Only EXIF is asked, as browsers do, and not XMP, which `Image.getexif` also reads: the mask must lie over
-    the picture that its owner sees. HEIF and TIFF are already upright here: libheif and Pillow turn them, and
-    the orientation they leave is 1. AVIF's own rotation arrives as EXIF.
+    Only EXIF counts, as in browsers, and not XMP, which `Image.getexif` also reads: the mask must lie over
+    the picture that its owner sees. HEIF and TIFF are already upright here, because libheif and Pillow turn
+    them and leave an orientation of 1. AVIF's own rotation arrives as EXIF.
     """
     exif = PIL.Image.Exif()
     try:
         exif.load(picture.info.get("exif", b""))
         return int(exif.get(PIL.ExifTags.Base.Orientation, 1))
-    except Exception:  # unreadable EXIF is common, and no reason to refuse the picture
+    except Exception:  # unreadable EXIF is common, and not a reason to refuse the image
         return 1
 
 
@@ -576,7 +599,7 @@ def _rgb(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
     if picture.mode == "CMYK":
         notes.append("CMYK converted to RGB without its colour profile")
         if picture.format == "JPEG" and "adobe" not in picture.info:
-            # Pillow inverts every CMYK JPEG, as Adobe stores them; without Adobe's marker ink is ink.
+            # Pillow inverts every CMYK JPEG, because Adobe stores them inverted. Others are not.
             picture = PIL.ImageChops.invert(picture)
     if picture.has_transparency_data:
         picture = _on_white(picture, notes)
@@ -584,10 +607,10 @@ def _rgb(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
 
 
 def _eight_bit_grey(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
-    """Scale deep grey samples to 0..255, which Pillow's own conversion would clip at 255."""
+    """Scale deep grey samples to 0..255. Pillow's own conversion would clip them at 255."""
     samples = np.asarray(picture)
     if picture.mode.startswith("I;16"):
-        # Pillow keeps the 12-bit samples of a TIFF in this mode as well.
+        # Pillow also uses this mode for the 12-bit samples of a TIFF.
         tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
         bits = tags.get(PIL.ExifTags.Base.BitsPerSample, (16,))[0]
         return PIL.Image.fromarray((samples >> (bits - 8)).astype(np.uint8))
@@ -597,14 +620,14 @@ def _eight_bit_grey(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Ima
     if low >= 0 and high <= white:
         low, high = 0.0, white
     else:
-        notes.append(f"sample values from {low:.6g} to {high:.6g} spread over 0 to 255")
+        notes.append(f"sample values from {low:.6g} to {high:.6g} were scaled to 0 to 255")
     scaled -= low
     scaled *= 255.0 / ((high - low) or 1.0)
     return PIL.Image.fromarray(np.rint(scaled, out=scaled).astype(np.uint8))
 
 
 def _on_white(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
-    """Show transparent areas as a viewer does: the colours below them are arbitrary and were never seen."""
+    """Put transparent areas on white, as viewers do: the colours below them are arbitrary and never shown."""
     if picture.mode == "La":
         picture = picture.convert("LA")
     picture = picture.convert("RGBA")
@@ -628,11 +651,11 @@ _jpeglib_lock = threading.Lock()
 
 
 def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
-    """Read tables and coefficients with jpeglib, from a JPEG that Pillow has decoded to its end.
+    """Return tables and coefficients, read with jpeglib from a JPEG that Pillow has decoded to its end.
 
-    jpeglib keeps the comment and application segments it meets in global arrays of fixed length: two threads
-    crash the process, and the fifty-first segment fails. So it is given a copy of the file with nothing but
-    tables and scans, by one thread at a time. It reads from a path, hence the temporary file.
+    jpeglib keeps comment and application segments in global arrays of fixed length: two threads crash the
+    process, and the fifty-first segment fails. It therefore receives a copy of the file that holds only
+    tables and scans, from one thread at a time. It reads from a path, hence the temporary file.
     """
     kept = {_SOS, _DHT, _DQT, _DRI, _DAC} | _FRAMES
     segments = [data[start:end] for marker, start, end in _jpeg_segments(data) if marker in kept]
@@ -647,7 +670,7 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
             except OSError:
                 return None
     if max(jpeg.quant_tbl_no) >= len(jpeg.qt):
-        # A channel that no scan holds may name a table that is not there.
+        # A channel without a scan may refer to a table that does not exist.
         return None
     return JpegStructure(
         quantisation_tables=tuple(jpeg.qt[number] for number in jpeg.quant_tbl_no),
@@ -658,7 +681,7 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of each segment before EOI; a scan ends with its coded data (T.81, B.1)."""
+    """Yield marker, start and end of each segment before EOI. A scan ends with its coded data (T.81, B.1)."""
     position = 2
     while match := _MARKER.search(data, position):
         marker, position = match[1][0], match.end()

@@ -1,4 +1,4 @@
-"""From a mask to the polygon that a front end draws."""
+"""Conversion between masks and the polygons that a front end draws."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Polygon = tuple[tuple[int, int], ...]
 
 
 def polygon(mask: NDArray[np.bool_], offset: tuple[int, int] = (0, 0)) -> Polygon:
-    """Return the outer contour of the largest connected area of a mask (height, width); empty without one.
+    """Return the outer contour of the largest connected region of a mask (height, width); empty without one.
 
-    `offset` is added to each (x, y): where the mask's corner lies in the image.
+    `offset` is added to each (x, y). It is the position of the mask's corner in the image.
     """
     contours, _ = cv2.findContours(
         mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=offset
@@ -26,7 +26,7 @@ def polygon(mask: NDArray[np.bool_], offset: tuple[int, int] = (0, 0)) -> Polygo
 
 
 def filled(outline: Polygon, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the mask (height, width) of what a polygon encloses, its own points included."""
+    """Return the mask, (height, width) bool, of what a polygon encloses, its own points included."""
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.array(outline, np.int32).reshape(-1, 1, 2)], 1)
     return np.asarray(mask > 0)

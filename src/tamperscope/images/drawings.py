@@ -1,9 +1,9 @@
-"""Whether a picture was drawn, as screenshots and diagrams are, rather than photographed.
+"""Whether an image was drawn, like screenshots and diagrams, rather than photographed.
 
-What is known of photographs, such as that noise never repeats, says nothing about what a program has drawn.
-A drawing shows by its plain colours: much of it is filled with a few of them, and what is not lies close by,
-as writing and symbols do. A photograph has noise nearly everywhere; where that is clipped or lost to
-compression, in a sky or a dark room, the rest stands apart.
+What is known about photos, such as that noise never repeats, does not hold for what a program has drawn.
+Plain colours reveal a drawing: a few of them fill much of it, and the rest, such as writing and symbols, lies
+close to them. A photo has noise nearly everywhere. Where noise is clipped or lost to compression, in a sky or
+a dark room, the rest lies further away.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILLED = 1 / 3
-"""Share of a picture from which it is filled with plain colours."""
+"""Share of plain colours from which an image is filled with them."""
 COLOURS = 4
-"""How many of the commonest count."""
+"""How many of the most common plain colours count."""
 CLOSE_BY = 0.4
-"""Share of the rest that lies within `_REACH` pixels of them in a drawing."""
+"""Least share of the rest that lies within `_REACH` pixels of them in a drawing."""
 _REACH = 7
 
 
 def is_drawn(pixels: NDArray[np.uint8]) -> bool:
-    """Return whether an RGB image, (height, width, 3), is a drawing, or was cut out along plain colour."""
+    """Return whether an RGB image, (height, width, 3) uint8, is a drawing or a cut-out on plain colour."""
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     flat = plain(gray)
     levels = np.bincount(gray[flat], minlength=256)
@@ -38,6 +38,9 @@ def is_drawn(pixels: NDArray[np.uint8]) -> bool:
 
 
 def plain(gray: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where a pixel of (height, width), 0 to 255, differs from no neighbour by more than one level."""
+    """Return where an image is plain: levels in the 3 x 3 pixels around differ by at most one.
+
+    `gray` is (height, width), 0 to 255. The result is (height, width) bool.
+    """
     square = np.ones((3, 3), np.uint8)
     return np.asarray(cv2.subtract(cv2.dilate(gray, square), cv2.erode(gray, square)) <= 1)

@@ -1,6 +1,6 @@
-"""What a person looks at: mask, overlay, masked image and heatmap, and their PNG encoding.
+"""Pictures of a result: mask, overlay, masked image and heatmap, and their PNG encoding.
 
-Everything has the size of the upright image; colour arrays are RGB.
+All of them have the size of the upright image; colour arrays are RGB.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-# Of ISA-L's deflate: files as large as those of zlib's fastest level, in a sixth of its time.
+# Level of ISA-L's deflate: files as large as at zlib's fastest level, in a sixth of the time.
 _PNG_LEVEL = 2
 _PNG_UP = 2
 _PNG_COLOUR = {1: 0, 3: 2}
 
 
 def overlay(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the image with the mask highlighted in green, and untouched outside of it.
+    """Return the image with the mask highlighted in green, and unchanged outside it.
 
     `pixels` is (height, width, 3) uint8 RGB, `mask` (height, width) bool. Under the mask every pixel
     moves halfway towards (0, 255, 0).
@@ -42,20 +42,20 @@ def mask_image(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def heatmap(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return (height, width) probabilities in 0..1 as RGB in the colours of `coloured`."""
+    """Return probabilities, (height, width) in 0..1, as RGB in the colours of `coloured`."""
     return coloured(levels(probabilities))
 
 
 def levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return (height, width) values in 0..1 as uint8: 255 for 1."""
+    """Return values, (height, width) in 0..1, as uint8 levels: 255 for 1."""
     scaled: NDArray[np.uint8] = np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
     return scaled
 
 
 def coloured(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return (height, width) levels as RGB in the Inferno colour map, (height, width, 3) uint8.
+    """Return levels, (height, width) uint8, in the Inferno colour map: (height, width, 3) uint8 RGB.
 
-    Inferno's lightness grows evenly with the value, so the order survives printing in grey and colour
+    Inferno's lightness grows evenly with the value, so the order survives greyscale printing and colour
     blindness.
     """
     colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
@@ -73,7 +73,7 @@ def scaled_down(values: NDArray[np.float32], longest_side: int) -> NDArray[np.fl
 
 
 def decode_grey_png(data: bytes) -> NDArray[np.uint8]:
-    """Return the (height, width) uint8 of a grey file that `encode_png` made; never of anybody else's."""
+    """Return the pixels, (height, width) uint8, of a grey PNG from `encode_png`. Not for untrusted files."""
     return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
@@ -82,7 +82,7 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     height, width = picture.shape[:2]
     channels = picture.size // (height * width)
     samples = picture.reshape(height, width * channels)
-    # Each row as its difference from the one above, behind the number of that filter (PNG, clause 9).
+    # Each row is the number of the filter, then the difference from the row above (PNG, clause 9).
     rows = np.empty((height, 1 + width * channels), np.uint8)
     rows[:, 0] = _PNG_UP
     rows[0, 1:] = samples[0]

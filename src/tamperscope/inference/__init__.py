@@ -1,1 +1,1 @@
-"""Inference with a bundle: tiling, runtime, calibration. Knows nothing of training."""
+"""Inference with a bundle: tiling, runtime and regions. Independent of training."""

@@ -1,12 +1,12 @@
-"""Compiled models on disk, so that only the first start of a machine pays for compiling.
+"""Compiled models on disk, so that only the first start on a machine pays for compiling.
 
     cache = CompiledModels(folder)
     blob = cache.read(key)
     cache.write(key, blob)
 
-A file is the SHA-256 of what follows, then OpenVINO's blob. Files are written aside and renamed, so
-concurrent starts see a whole one or none. A cache only ever costs time: whatever is wrong with it is logged,
-never raised.
+A file holds the SHA-256 of OpenVINO's blob, then the blob. Files are written under a temporary name and
+renamed, so concurrent starts see a complete file or none. A failing cache costs only time: every problem with
+it is logged and never raised.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _log = logging.getLogger(__name__)
 
 
 class CompiledModels:
-    """The compiled models in one folder, which is made when missing; the latest few are kept."""
+    """The compiled models in one folder, which is created if missing. Only the last few used are kept."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @staticmethod
     def key(**what_it_depends_on: Any) -> str:
-        """Return the name of a compiled model: equal for equal arguments, which JSON can hold."""
+        """Return the name of a compiled model, the same for equal arguments, which must be JSON values."""
         text = json.dumps(what_it_depends_on, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def read(self, key: str) -> bytes | None:
-        """Return what was written under `key`, None when that is nothing or was damaged since."""
+        """Return the blob that was written under `key`; None if nothing was, or if it was damaged."""
         path = self._path(key)
         try:
             with path.open("rb") as file:
                 digest, blob = file.read(_DIGEST_BYTES), file.read()
-            # The files that are used least recently are dropped first.
+            # The least recently used files are deleted first.
             os.utime(path)
         except FileNotFoundError:
             return None
@@ -51,12 +51,12 @@ class CompiledModels:
             self._warn("read", error)
             return None
         if hashlib.sha256(blob).digest() != digest:
-            _log.warning("A compiled model in %s was damaged; it is compiled anew.", self._folder)
+            _log.warning("A compiled model in %s was damaged; it is compiled again.", self._folder)
             return None
         return blob
 
     def write(self, key: str, blob: bytes) -> None:
-        """Keep `blob` under `key`, in the place of what was there."""
+        """Store `blob` under `key`, replacing an earlier one."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
@@ -84,7 +84,7 @@ class CompiledModels:
 
     def _warn(self, verb: str, error: OSError) -> None:
         _log.warning(
-            "The cache of compiled models %s cannot be %s: %s. Every start compiles the model anew.",
+            "The cache of compiled models %s cannot be %s: %s. Every start compiles the model again.",
             self._folder,
             verb,
             (error.strerror or "unknown reason").lower(),

@@ -1,4 +1,4 @@
-"""From a heatmap to a mask and its regions."""
+"""Conversion of a heatmap to a mask and its regions."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from tamperscope.report import Box, Region
 
 MOST_REGIONS = 100
 REFERENCE_PIXELS = 512 * 512
-"""Most pixels that an area's share refers to: traces need pixels, not shares, so an area that is large enough
-in a small picture is large enough in a large one.
+"""Most pixels that the share of a region refers to. Traces need pixels, not shares, so a region that is large
+enough in a small image is large enough in a large one.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedRegions:
-    """The manipulated areas of an image."""
+    """The manipulated regions of an image."""
 
     mask: NDArray[np.bool_]
     """(height, width): True where manipulated."""
     regions: tuple[Region, ...]
-    """The connected areas of the mask, largest first, `MOST_REGIONS` at most."""
+    """The connected regions of the mask, largest first, at most `MOST_REGIONS`."""
     region_count: int
-    """How many connected areas the mask has."""
+    """How many connected regions the mask has."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The connected areas of a heatmap above a threshold, and how much each of them weighs."""
+    """The connected regions of a heatmap at or above a threshold, and the weight of each."""
 
     labels: NDArray[np.int32]
-    """(height, width): the number of the area, 0 below the threshold."""
+    """(height, width): the number of the region, 0 below the threshold."""
     statistics: NDArray[np.int32]
-    """(areas + 1, 5): box and size of each, as OpenCV has them."""
+    """(regions + 1, 5): box and area of each, as OpenCV returns them."""
     weights: NDArray[np.float64]
-    """(areas + 1,): share of `REFERENCE_PIXELS`, or of a smaller image, that an area of probability 1 with as
-    much above the threshold would have; infinite for what is certain, and below 0 for the rest of the image.
+    """(regions + 1,): share of `REFERENCE_PIXELS`, or of a smaller image, that a region of probability 1 with
+    the same sum above the threshold would have. Infinite for certain regions, negative for the rest of the
+    image.
     """
 
     def mask(self, smallest_region: float) -> NDArray[np.bool_]:
-        """Return (height, width): True in the areas that weigh at least `smallest_region`."""
+        """Return (height, width) bool: True in the regions that weigh at least `smallest_region`."""
         kept: NDArray[np.bool_] = (self.weights >= smallest_region)[self.labels]
         return kept
 
@@ -52,9 +53,9 @@ class Candidates:
 def candidates(
     heatmap: NDArray[np.float32], threshold: float, certain: NDArray[np.bool_] | None = None
 ) -> Candidates:
-    """Return the areas of a heatmap (height, width; 0 to 1) from `threshold` on, connected by 8 neighbours.
+    """Return the regions of a heatmap (height, width; 0 to 1) from `threshold` on, connected by 8 neighbours.
 
-    An area that holds a pixel of `certain` (height, width) is not in doubt, whatever its size.
+    A region that contains a pixel of `certain`, (height, width) bool, is certain whatever its size.
     """
     above = heatmap >= threshold
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(above.view(np.uint8), connectivity=8)
@@ -72,11 +73,11 @@ def outline(
     smallest_region: float,
     certain: NDArray[np.bool_] | None = None,
 ) -> MaskedRegions:
-    """Cut a heatmap (height, width; 0 to 1) at `threshold` and drop what is too small to mean anything.
+    """Cut a heatmap (height, width; 0 to 1) at `threshold` and drop regions too small to be meaningful.
 
-    `smallest_region` is the share of the image's pixels, or of `REFERENCE_PIXELS` where it has more, 0 to 1,
-    that a connected area needs where its probability is 1; one whose mean is half way down to the threshold
-    needs twice as many. `certain` is as for `candidates`.
+    `smallest_region` is a share, 0 to 1, of the image's pixels, or of `REFERENCE_PIXELS` if it has more. A
+    connected region of probability 1 needs that share. A region whose mean is halfway down to the threshold
+    needs twice as much. `certain` is as for `candidates`.
     """
     found = candidates(heatmap, threshold, certain)
     areas = found.statistics[:, cv2.CC_STAT_AREA]

@@ -20,34 +20,36 @@ from tamperscope.method import Precision
 
 _log = logging.getLogger(__name__)
 
-# One for as long as the process lives. OpenVINO gives the thread that first compiles a stack for signals, and
-# takes it away with the core, from whatever thread that happens in: the next signal then ends the process.
+# One core for the lifetime of the process. OpenVINO gives the thread that first compiles a signal stack, and
+# removes it with the core, from whichever thread destroys the core. The next signal then ends the process.
 _core = openvino.Core()
 
 _KEPT_KERNELS = 1000
-"""What OpenVINO keeps for sizes it has seen: about a dozen of them. Preparing one takes a fifth of a tile's
-time, keeping it 5 MB, and by default it keeps some sixty of them.
+"""Kernels that OpenVINO keeps, enough for about a dozen tile sizes. Preparing a size takes a fifth of a
+tile's time, and keeping it 5 MB. By default OpenVINO keeps some sixty sizes.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class TileOutputs:
-    """What a bundle's networks say about one tile; None where no network of the bundle has that output."""
+    """The outputs of a bundle's networks for one tile; None for outputs that no network of the bundle has."""
 
     mask: NDArray[np.float32] | None
-    """(height, width), 0 to 1: probability that a pixel was manipulated."""
+    """(height, width) float32, 0 to 1: probability that a pixel was manipulated."""
     type: NDArray[np.float32] | None
-    """(4,), summing to 1: probability of each manipulation type, given a manipulation."""
+    """(4,) float32, summing to 1: probability of each manipulation type, given a manipulation."""
     score: float | None
     """Uncalibrated probability, 0 to 1, that anything was manipulated at all."""
 
 
 class Runtime:
-    """Compiled networks that any number of threads may share; equal tiles give equal bytes.
+    """Compiled networks that any number of threads can share. Equal tiles have equal outputs, byte for byte.
 
-    `threads` is how many CPU threads one call uses; None leaves it to OpenVINO. Calls from several threads
-    wait for each other: one call already uses all those threads. With `cache`, a folder, models compiled
-    there before are taken from it. Raises `BundleError` when OpenVINO cannot use a graph.
+    `threads` is the number of CPU threads that one call uses; None leaves it to OpenVINO. Calls from several
+    threads wait for each other, because one call already uses all those threads. `cache` is a folder: models
+    that were compiled there before are reused. With `precision` "auto", a network that has a quantised graph
+    runs that one; with "f32" and "bf16" all run in floating point. Raises `BundleError` when OpenVINO cannot
+    use a graph.
     """
 
     def __init__(
@@ -60,15 +62,15 @@ class Runtime:
     ) -> None:
         self._multiple = int(np.lcm(STEP, bundle.preprocessing.multiple))
         settings: dict[str, str | int] = {
-            # Full precision also for what an integer graph leaves in floating point, unless somebody asks:
-            # reduced ones differ between processors, and a report must not.
+            # Full precision unless the caller asks for less, also for the floating-point parts of an integer
+            # graph: reduced precision differs between processors, and a report must not.
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-            # OpenVINO ties its threads to the first cores, in each process to the same ones.
+            # OpenVINO pins its threads to the first cores, the same ones in every process.
             settings["ENABLE_CPU_PINNING"] = False
         compiled = CompiledModels(cache) if cache else None
         self._requests = {
@@ -80,7 +82,7 @@ class Runtime:
         self._lock = threading.Lock()
 
     def run(self, tile: NDArray[np.uint8]) -> TileOutputs:
-        """Return what the networks say about a tile (height, width, 3), RGB, of any size."""
+        """Return the networks' outputs for a tile (height, width, 3) uint8 RGB of any size."""
         height, width = tile.shape[:2]
         padded = _padded(tile, self._multiple)[np.newaxis]
         outputs: dict[str, NDArray[np.float32]] = {}
@@ -98,7 +100,7 @@ class Runtime:
 
 
 def _padded(tile: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    """Reflect below and to the right, which adds no edge; `symmetric` has no limit on how far."""
+    """Pad below and to the right by reflection, which adds no edge. `symmetric` allows any padding."""
     missing = [-size % multiple for size in tile.shape[:2]]
     return np.pad(tile, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
 
@@ -127,7 +129,7 @@ def _compiled(
         try:
             return _core.import_model(blob, "CPU", settings)
         except RuntimeError:
-            _log.warning("OpenVINO refuses the compiled model in the cache; it is compiled anew.")
+            _log.warning("OpenVINO refuses the compiled model in the cache; it is compiled again.")
     model = _compile(bundle, graph_file, settings)
     cache.write(key, _exported(model))
     return model
@@ -138,7 +140,7 @@ def _compile(bundle: Bundle, graph_file: str, settings: dict[str, str | int]) ->
         model = _core.read_model(bundle.path / graph_file)
         return _core.compile_model(_taking_pixels(model, bundle.preprocessing), "CPU", settings)
     except RuntimeError:
-        raise BundleError(f"{bundle.path / graph_file} is not a graph OpenVINO can run.") from None
+        raise BundleError(f"{bundle.path / graph_file} is not a graph that OpenVINO can run.") from None
 
 
 def _exported(model: openvino.CompiledModel) -> bytes:
@@ -148,12 +150,12 @@ def _exported(model: openvino.CompiledModel) -> bytes:
 
 
 def _taking_pixels(model: openvino.Model, preprocessing: Preprocessing) -> openvino.Model:
-    """Put conversion from (N, H, W, 3) uint8 and normalisation in front of the graph."""
+    """Return the graph with conversion from (N, H, W, 3) uint8 and normalisation in front of it."""
     steps = openvino.preprocess.PrePostProcessor(model)
     image = steps.input()
     image.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
     image.model().set_layout(openvino.Layout("NCHW"))
-    # Turned first, for the sake of speed: three channels side by side fill no vector.
+    # The layout is converted first, for speed: three interleaved channels do not fill a vector.
     (
         image.preprocess()
         .convert_layout(openvino.Layout("NCHW"))

@@ -1,8 +1,9 @@
-"""Which of two areas that repeat one another was pasted: what a paste adds, held against the other place.
+"""Which of two regions that repeat one another was pasted, from the traces that pasting leaves.
 
-Both places hold the same piece, so they differ in two things alone. How it sits in its surroundings: a
-paste breaks colour and texture off at its outline, along which there is an edge, where the scene that the
-piece came from goes on. And whether the piece was interpolated on its way: then the copy is the smoother.
+Both regions hold the same content, so they differ in only two ways. The first is how the content sits in its
+surroundings: a paste interrupts colour and texture at its outline and has an edge along it, while the scene
+that the content came from continues. The second is whether the content was interpolated when it was copied:
+then the copy is smoother.
 """
 
 from __future__ import annotations
@@ -18,39 +19,42 @@ from tamperscope.evidence.clones.verification import Mask, dilated, eroded, high
 Colours = NDArray[np.float32]
 
 _MARGIN = 20
-"""Pixels around an area that are looked at."""
+"""Pixels around a region that are examined."""
 _WINDOW = 17
-"""Side in pixels of the square in which inside and outside are compared, at each place of the outline."""
+"""Side, in pixels, of the square in which inside and outside are compared along the outline."""
 _FEWEST_PIXELS = 20
 
 
 @dataclass(frozen=True)
 class Traces:
-    """What speaks for the target being the copy, where positive, and for the source, where negative."""
+    """Traces of pasting: positive values suggest that the target is the copy, negative ones the source."""
 
     edge: float
-    """Gradient across the outline, in units of that along it: log ratio of target to source."""
+    """Gradient across the outline relative to that along it: log ratio of target to source."""
     colour: float
-    """Difference of colour between inside and outside, likewise."""
+    """Difference of colour between inside and outside: log ratio of target to source."""
     texture: float
     """Difference of the log of fine detail between inside and outside, target minus source."""
     interpolation: float
-    """Log energy of fine detail that interpolation took from the target and not from the source."""
+    """Log energy of fine detail that interpolation removed from the target and not from the source."""
 
 
 def pasted_log_odds(traces: Traces) -> float:
-    """Return the log odds that the target is the copy, and not the source.
+    """Return the log odds that the target is the copy and not the source.
 
-    A logistic regression of the pairs that are found in synthesised copy-moves, as `benchmarks/fit_clones.py`
-    fits it. There is no intercept: the two areas are alike but for their names.
+    A logistic regression on the pairs found in synthesised copy-moves, fitted by `benchmarks/fit_clones.py`.
+    It has no intercept, because the two regions differ only in name.
     """
     return 5.93 * traces.edge + 0.80 * traces.colour + 2.95 * traces.texture + 1.45 * traces.interpolation
 
 
 def compare(pixels: NDArray[np.uint8], source: Mask, target: Mask, transform: NDArray[np.float64]) -> Traces:
-    """Compare two areas, (height, width), of an image (height, width, 3); `transform` leads to the target."""
-    there, here, area, inside = _side_by_side(pixels, target, transform, _MARGIN)
-    first, second = (_fit_of(patch, area, inside) for patch in (there, here))
+    """Compare two regions, (height, width) bool, of an image (height, width, 3) RGB.
+
+    `transform` is (2, 3) affine and maps the source onto the target.
+    """
+    there, here, region, inside = _side_by_side(pixels, target, transform, _MARGIN)
+    first, second = (_fit_of(patch, region, inside) for patch in (there, here))
     edge, colour, texture = np.subtract(second, first) if first and second else np.zeros(3)
     interpolated = bool((transform % 1 != 0).any())
     return Traces(
@@ -64,20 +68,20 @@ def compare(pixels: NDArray[np.uint8], source: Mask, target: Mask, transform: ND
 def _side_by_side(
     pixels: NDArray[np.uint8], target: Mask, transform: NDArray[np.float64], margin: int
 ) -> tuple[Colours, Colours, Mask, Mask]:
-    """Return what `transform` brings to the target, what is there, the target, and where both are known."""
+    """Return the warped source, the pixels at the target, the target, and where both are known."""
     left, top, width, height = cv2.boundingRect(target.astype(np.uint8))
     rows = slice(max(top - margin, 0), top + height + margin)
     columns = slice(max(left - margin, 0), left + width + margin)
-    area, here = target[rows, columns], pixels[rows, columns].astype(np.float32)
-    there, inside = warped(pixels, transform, (columns.start, rows.start), area.shape)
-    return there.astype(np.float32), here, area, inside
+    region, here = target[rows, columns], pixels[rows, columns].astype(np.float32)
+    there, inside = warped(pixels, transform, (columns.start, rows.start), region.shape)
+    return there.astype(np.float32), here, region, inside
 
 
-def _fit_of(patch: Colours, area: Mask, known: Mask) -> tuple[float, float, float] | None:
-    """Return how much an area breaks off at its outline: by edge, colour and texture; None if too narrow."""
-    outside = dilated(area, 15) & ~dilated(area, 3) & known
-    inside = eroded(area, 3) & ~eroded(area, 11) & known
-    outline = dilated(area, 5) & ~eroded(area, 5) & known
+def _fit_of(patch: Colours, region: Mask, known: Mask) -> tuple[float, float, float] | None:
+    """Return how abruptly a region ends: by edge, colour and texture; None if it is too narrow."""
+    outside = dilated(region, 15) & ~dilated(region, 3) & known
+    inside = eroded(region, 3) & ~eroded(region, 11) & known
+    outline = dilated(region, 5) & ~eroded(region, 5) & known
     if min(np.count_nonzero(ring) for ring in (outside, inside, outline)) < _FEWEST_PIXELS:
         return None
     gray = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY)
@@ -87,16 +91,16 @@ def _fit_of(patch: Colours, area: Mask, known: Mask) -> tuple[float, float, floa
     if not both.any():
         return None
     return (
-        _edge(gray, area, outline),
+        _edge(gray, region, outline),
         float(np.log(np.abs(colours[0] - colours[1]).sum(2)[both].mean() + 3)),
         float(np.abs(detail[0] - detail[1])[both].mean()),
     )
 
 
-def _edge(gray: NDArray[np.float32], area: Mask, outline: Mask) -> float:
-    """Return the log of the gradient across the outline in units of that along it."""
+def _edge(gray: NDArray[np.float32], region: Mask, outline: Mask) -> float:
+    """Return the log of the gradient across the outline relative to that along it."""
     x, y = _gradient(gray)
-    across = _gradient(cv2.GaussianBlur(_signed_distance(area), (0, 0), 2))
+    across = _gradient(cv2.GaussianBlur(_signed_distance(region), (0, 0), 2))
     length = np.hypot(*across) + 1e-6
     normal, tangential = (
         np.abs(part)[outline] / length[outline]
@@ -112,8 +116,8 @@ def _gradient(plane: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
     )
 
 
-def _signed_distance(area: Mask) -> NDArray[np.float32]:
-    inside = area.astype(np.uint8)
+def _signed_distance(region: Mask) -> NDArray[np.float32]:
+    inside = region.astype(np.uint8)
     return np.asarray(
         cv2.distanceTransform(inside, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5),
         np.float32,
@@ -121,7 +125,7 @@ def _signed_distance(area: Mask) -> NDArray[np.float32]:
 
 
 def _mean_over(plane: NDArray[np.float32], ring: Mask) -> NDArray[np.float32]:
-    """Return around each pixel the mean of `plane` over the pixels of `ring`."""
+    """Return the mean of `plane` over the pixels of `ring` around each pixel."""
     weight = ring.astype(np.float32)
     total = cv2.blur(plane * (weight[..., None] if plane.ndim == 3 else weight), (_WINDOW, _WINDOW))
     count = np.maximum(cv2.blur(weight, (_WINDOW, _WINDOW)), 1e-3)
@@ -133,13 +137,14 @@ def _near(ring: Mask) -> Mask:
 
 
 def _smoothed(pixels: NDArray[np.uint8], source: Mask, target: Mask, transform: NDArray[np.float64]) -> float:
-    """Return the log energy of fine detail that each area has beyond the other, brought to its place.
+    """Return the log energy of fine detail that the source has beyond the target, minus the reverse.
 
-    A copy has what interpolating its source leaves; its source has more than what comes back from the copy.
+    Each region is compared with the other warped onto it. A copy has the detail that interpolating its source
+    leaves. Its source has more detail than the copy warped back.
     """
     lost = []
-    for area, way in ((source, cv2.invertAffineTransform(transform)), (target, transform)):
-        there, here, window, known = _side_by_side(pixels, area, way, 8)
+    for region, way in ((source, cv2.invertAffineTransform(transform)), (target, transform)):
+        there, here, window, known = _side_by_side(pixels, region, way, 8)
         inner = eroded(window, 5) & known
         if not inner.any():
             return 0.0

@@ -1,9 +1,10 @@
-"""Which parts of an image another part repeats bit by bit: equal windows, found by sorting their hashes.
+"""Parts of an image that repeat bit by bit: equal windows, found by sorting their hashes.
 
 The exact match of Fridrich, Soukal and Lukas ("Detection of copy-move forgery in digital images", DFRWS
-2003), by hashes that roll over the image (Karp and Rabin 1987, "Efficient randomized pattern-matching
-algorithms"). Noise never repeats bit by bit, so a few dozen windows are proof where hundreds of similar ones
-are none: it finds small and smooth copies in what was saved without loss, and nothing in a JPEG made after.
+2003), with rolling hashes (Karp and Rabin 1987, "Efficient randomized pattern-matching algorithms"). Noise
+never repeats bit by bit, so a few dozen equal windows are proof, while hundreds of similar ones are not. The
+search finds small and smooth copies in losslessly saved images. It finds nothing if the image was saved as a
+JPEG afterwards.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from numpy.typing import NDArray
 from tamperscope.evidence.clones.keypoints import NEAREST_COPY, Repetition
 
 FEWEST_WINDOWS = 32
-"""Equal windows, at every pixel, by the same shift."""
+"""Fewest equal windows with the same shift; windows begin at every pixel."""
 MOST_ALIKE = 4
-"""Windows that equal one another; more of them are a pattern that was drawn, not photographed."""
+"""Most windows that may equal one another. More of them are a drawn pattern, not a photographed one."""
 _SIDE = 8
-"""Of a window, in pixels."""
+"""Side of a window in pixels."""
 _LEAST_DETAIL = 0.75
-"""Share of a window that is not what its neighbours continue, as noise is, and writing is not."""
+"""Least share of a window that does not continue its neighbours. Noise reaches it, writing does not."""
 _PLACE_BITS = 24
-"""Of a 64-bit number, for the place; the others are the hash. 2^24 windows are more than are looked at."""
+"""Bits of a 64-bit key for the place; the others are the hash. No image has as many as 2^24 windows."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ACROSS = np.uint64(0xD6E8FEB86659FD93)
 _DOWN = np.uint64(0xBF58476D1CE4E5B9)
 
 
 def find_copies(pixels: NDArray[np.uint8]) -> Iterator[Repetition]:
-    """Yield the shifts by which much of an RGB image, (height, width, 3), equals itself, the most first.
+    """Yield the shifts by which much of an RGB image, (height, width, 3), equals itself, largest part first.
 
     Raises `ValueError` for an image of more than 2^24 pixels.
     """
     if pixels[..., 0].size > 1 << _PLACE_BITS:
-        raise ValueError("exact copies are looked for in images of up to 2^24 pixels")
+        raise ValueError("exact copies are searched for in images of up to 2^24 pixels")
     first, second = _equal_windows(pixels)
     width = pixels.shape[1] - _SIDE + 1
     source, target = (np.stack([place % width, place // width], 1) for place in (first, second))
@@ -60,9 +61,9 @@ def find_copies(pixels: NDArray[np.uint8]) -> Iterator[Repetition]:
 
 
 def _equal_windows(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the pairs of detailed windows that are equal: the places of the one and of the other.
+    """Return the pairs of equal, detailed windows: the places of the first and of the second of each pair.
 
-    A place counts the windows from left to right and from top to bottom, and the one is before the other.
+    A place counts the windows from left to right and from top to bottom. The first comes before the second.
     """
     place_mask = np.uint64((1 << _PLACE_BITS) - 1)
     places = np.flatnonzero(_detailed(pixels))
@@ -82,7 +83,7 @@ def _equal_windows(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray
 
 
 def _hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return a hash of each window, (height - 7, width - 7), the higher bits the better."""
+    """Return a hash of each window, (height - 7, width - 7). Higher bits are better mixed."""
     red, green, blue = (pixels[..., channel].astype(np.uint64) for channel in range(3))
     values = ((red << np.uint64(16)) + (green << np.uint64(8)) + blue + np.uint64(1)) * _MIX
     values ^= values >> np.uint64(32)

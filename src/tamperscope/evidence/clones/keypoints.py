@@ -1,9 +1,10 @@
-"""Which parts of an image look like other parts of it, by an affine transform: keypoints matched within it.
+"""Parts of an image that look like other parts after an affine transform: keypoints matched within the image.
 
 After Pan and Lyu 2010, "Region duplication detection using image feature matching", and Amerini et al. 2011,
 "A SIFT-based forensic method for copy-move attack detection and transformation recovery", with two changes.
-Keypoints are taken from the locally normalised image, because forgers copy smooth areas too, to hide things.
-And each match has to repeat the fine detail around it: that tells a copy from a window like its neighbour.
+Keypoints are detected in the locally normalised image, because forgers also copy smooth regions, to hide
+things. Each match must also repeat the fine detail around it, which tells a copy from a window that resembles
+its neighbour.
 """
 
 from __future__ import annotations
@@ -21,47 +22,47 @@ Points = NDArray[np.float32]
 Transforms = NDArray[np.float64]
 
 QUANTISATION_VARIANCE = 1 / 12
-"""Of a value rounded to a whole number: what every 8-bit image has at least."""
+"""Variance of rounding to a whole number, the least that every 8-bit image has."""
 
 MOST_KEYPOINTS = 8000
 MOST_MATCHES = 2500
 MOST_HYPOTHESES = 60
 NEAREST_COPY = 16
-"""Pixels; what is closer resembles itself because images are smooth."""
+"""Pixels. Closer places resemble each other because images are smooth."""
 NEIGHBOURS = 3
-"""How many copies of one keypoint are looked for."""
+"""How many copies of one keypoint are searched for."""
 DISTINCT = 0.9
-"""How near a neighbour's descriptor has to be, in distances of the first that is no copy."""
+"""Largest distance of a neighbour's descriptor, relative to that of the first that is not a copy."""
 LARGEST_DISTANCE = 250
-"""Between two descriptors, whose length is 512."""
+"""Of two descriptors, whose length is 512."""
 ALIKE = 0.6
-"""Correlation of the fine detail around a match from which it counts, at its own keypoints' pose."""
+"""Correlation of the fine detail above which a match counts, at the pose of its own keypoints."""
 CERTAINLY_ALIKE = 0.7
 """The same, at the pose that all matches of a group agree on."""
 FEWEST_MATCHES = 3
 _QUERIES_AT_ONCE = 256
-"""Few enough for their distances to stay in the processor's cache."""
+"""Keypoints matched at a time: few enough for their distances to stay in the processor's cache."""
 _MOST_NEAR = 64
-"""How many near descriptors of one keypoint are looked at, on average."""
+"""How many near descriptors of one keypoint are examined, on average."""
 LARGEST_SCALE = 3.0
 LARGEST_SKEW = 1.6
-"""Ratio of the largest to the smallest scale that a transform may have."""
+"""Largest ratio of the largest to the smallest scale of a transform."""
 
 
 @dataclass(frozen=True, eq=False)
 class Repetition:
-    """Two parts of an image that look alike in many places; either may be a copy of the other."""
+    """Two parts of an image that look alike in many places. Either may be a copy of the other."""
 
     transform: NDArray[np.float64]
-    """(2, 3) affine: takes (x, y, 1) of the one part to (x, y) of the other."""
+    """(2, 3) affine: maps (x, y, 1) in one part to (x, y) in the other."""
     source: Points
-    """(matches, 2): x and y of the places in the one part."""
+    """(matches, 2): x and y of the places in one part."""
     target: Points
     """(matches, 2): x and y of the places in the other part."""
     likeness: float
     """Median correlation, up to 1, of the fine detail around the matches."""
     by_keypoints: bool = True
-    """Whether the places are keypoints, which few things have many of, or stand in line, as many as fit."""
+    """Whether the places are keypoints, of which most content has few, rather than a dense grid."""
 
     @property
     def matches(self) -> int:
@@ -70,22 +71,22 @@ class Repetition:
 
     @property
     def weight(self) -> float:
-        """How much speaks for it: Fisher's z-transform of the likeness, in standard errors."""
+        """Weight of the evidence for it: Fisher's z-transform of the likeness, in standard errors."""
         return fisher_z(self.likeness) * float(np.sqrt(self.matches))
 
     @property
     def whole_pixels(self) -> bool:
-        """Whether pixels are moved as they are: shifted, mirrored, turned by quarters, not interpolated."""
+        """Whether pixels are only shifted, mirrored or rotated by quarter turns, without interpolation."""
         return bool((self.transform % 1 == 0).all())
 
 
 def fisher_z(correlation: float) -> float:
-    """Return a correlation on a scale on which its error is even (Fisher 1915), 0 to 2.3."""
+    """Return a correlation on a scale with a uniform error (Fisher 1915), 0 to 2.3."""
     return float(np.arctanh(np.clip(correlation, 0, 0.98)))
 
 
 def find_repetitions(gray: Gray) -> list[Repetition]:
-    """Return what is repeated in `gray` (height, width; 0 to 255), the most certain first."""
+    """Return the repetitions in `gray` (height, width; 0 to 255), most certain first."""
     keypoints = _detect(gray)
     if len(keypoints.positions) <= NEIGHBOURS:
         return []
@@ -103,18 +104,18 @@ def find_repetitions(gray: Gray) -> list[Repetition]:
 
 @dataclass(frozen=True, eq=False)
 class _Keypoints:
-    """SIFT keypoints (Lowe 2004) from top to bottom."""
+    """SIFT keypoints (Lowe 2004), sorted from top to bottom."""
 
     positions: Points
     sizes: NDArray[np.float32]
     angles: NDArray[np.float32]
-    """Radians, clockwise as seen."""
+    """Radians, clockwise as displayed."""
     descriptors: NDArray[np.float32]
-    """(keypoints, 128): whole numbers below 256, so products of them are exact in any order."""
+    """(keypoints, 128): whole numbers below 256, so sums of their products are exact in any order."""
 
 
 def _detect(gray: Gray) -> _Keypoints:
-    # With the contrast threshold at 0 the strongest are kept, wherever the image is smooth or rich.
+    # A contrast threshold of 0 keeps the strongest keypoints, in smooth and in rich regions.
     sift = cv2.SIFT.create(nfeatures=MOST_KEYPOINTS, contrastThreshold=0, edgeThreshold=20)
     found, descriptors = sift.detectAndCompute(_locally_normalised(gray), None)
     table = np.array([(*point.pt, point.size, np.deg2rad(point.angle)) for point in found], np.float32)
@@ -133,7 +134,7 @@ def _locally_normalised(gray: Gray) -> NDArray[np.uint8]:
 
 
 def _reflected(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the descriptors of the mirrored image: the rows of cells and the directions turned round."""
+    """Return the descriptors of the mirrored image: with the rows of cells and the directions reversed."""
     cells = descriptors.reshape(-1, 4, 4, 8)[:, ::-1][..., -np.arange(8) % 8]
     return np.ascontiguousarray(cells.reshape(-1, 128))
 
@@ -143,7 +144,7 @@ def _reflected(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class _Matches:
-    """Pairs of keypoints that look alike, with the transform that each pair alone suggests."""
+    """Pairs of keypoints that look alike, each with the transform that it suggests on its own."""
 
     source: Points
     target: Points
@@ -163,7 +164,7 @@ class _Matches:
 
 def _match(keypoints: _Keypoints, detail: _Detail, mirrored: bool) -> _Matches:
     pairs = _nearest(keypoints, mirrored)
-    # A copy is scaled down for comparison, never up: detail that was lost cannot be compared.
+    # A copy is scaled down for comparison, never up: lost detail cannot be compared.
     pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
     source, target = pairs.T
     scale = keypoints.sizes[target] / keypoints.sizes[source]
@@ -177,10 +178,11 @@ def _match(keypoints: _Keypoints, detail: _Detail, mirrored: bool) -> _Matches:
 
 
 def _nearest(keypoints: _Keypoints, mirrored: bool) -> NDArray[np.intp]:
-    """Return (pairs, 2) indices of keypoints and their nearest neighbours by descriptor, some way off.
+    """Return (pairs, 2): indices of keypoints and of their nearest neighbours by descriptor.
 
-    Several neighbours of one keypoint may be copies of it, so each is held against the first that is none
-    (the generalised two-nearest-neighbours test of Amerini et al. 2011, with a fixed number).
+    Neighbours closer than `NEAREST_COPY` pixels are left out. Several neighbours of one keypoint may be
+    copies of it, so each is compared with the first that is not a copy (the generalised
+    two-nearest-neighbours test of Amerini et al. 2011, with a fixed number).
     """
     query, neighbour, distance = (
         np.concatenate(part) for part in zip(*_near(keypoints, mirrored), strict=True)
@@ -199,24 +201,24 @@ def _nearest(keypoints: _Keypoints, mirrored: bool) -> NDArray[np.intp]:
 def _near(
     keypoints: _Keypoints, mirrored: bool
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
-    """Yield keypoints, others with descriptors near theirs, and the squared distances, for some at a time.
+    """Yield keypoints, others with descriptors near theirs, and the squared distances, in batches.
 
-    What is further off than the farthest match divided by `DISTINCT` makes no difference to any test.
+    Descriptors further apart than the farthest match divided by `DISTINCT` cannot change any test.
     """
     candidates = _reflected(keypoints.descriptors) if mirrored else keypoints.descriptors
     norms = (candidates * candidates).sum(1)
-    # One product gives squared distances but for the query's own norm.
+    # One product yields the squared distances without the query's own norm.
     queries = np.column_stack([-2 * keypoints.descriptors, np.ones_like(norms)])
     candidates = np.ascontiguousarray(np.column_stack([candidates, norms]).T)
     limit = (LARGEST_DISTANCE / DISTINCT) ** 2
     for start in range(0, len(queries), _QUERIES_AT_ONCE):
-        # Distances are mutual, to mirrored descriptors as well: half of them will do.
+        # Distances are symmetric, also to mirrored descriptors, so half of them suffice.
         stop = start + _QUERIES_AT_ONCE
         distances = queries[start:stop] @ candidates[:, start:]
         distances += norms[start:stop, None]
         near = np.flatnonzero(distances < limit)
         if len(near) > _MOST_NEAR * len(distances):
-            # Patterns that repeat everywhere: the nearest of each will do.
+            # Patterns that repeat everywhere: the nearest of each suffice.
             count = min(_MOST_NEAR, distances.shape[1] - 1)
             furthest = np.partition(distances, count, axis=1)[:, count, None]
             near = np.flatnonzero(distances < np.minimum(furthest, limit))
@@ -230,7 +232,7 @@ def _near(
 def _similarities(
     keypoints: _Keypoints, source: NDArray[np.intp], target: NDArray[np.intp], mirrored: bool
 ) -> Transforms:
-    """Return (pairs, 2, 3): turn, scale and shift that take each source keypoint onto its target."""
+    """Return (pairs, 2, 3): the rotation, scale and shift that map each source keypoint onto its target."""
     handedness = -1.0 if mirrored else 1.0
     turn = keypoints.angles[target] - handedness * keypoints.angles[source]
     scale = keypoints.sizes[target] / keypoints.sizes[source]
@@ -241,7 +243,7 @@ def _similarities(
 
 
 def _snapped(transforms: Transforms, source: Points, target: Points, tolerance: float) -> Transforms:
-    """Take nearly plain shifts, upright or turned over, for ones by whole pixels: forgeries mostly are."""
+    """Snap near shifts, upright or turned over, to shifts by whole pixels: most forgeries are such shifts."""
     whole = np.rint(transforms[:, :, :2])
     plain = np.abs(transforms[:, :, :2] - whole).max((1, 2)) < tolerance
     shift = np.rint(target - np.einsum("nij,nj->ni", whole, source))
@@ -249,16 +251,16 @@ def _snapped(transforms: Transforms, source: Points, target: Points, tolerance: 
 
 
 class _Detail:
-    """The fine detail of an image, for comparing places in it at any scale."""
+    """The fine detail of an image, for comparing its places at any scale."""
 
     def __init__(self, gray: Gray) -> None:
         self._gray = gray
         self._levels: dict[int, Gray] = {}
 
     def likeness(self, transforms: Transforms, target: Points) -> NDArray[np.float32]:
-        """Return (points,): correlation around each target point with what `transforms` bring there.
+        """Return (points,): the correlation around each target point with what `transforms` map there.
 
-        `transforms` is (points, 2, 3), source to target, none of them enlarging by much.
+        `transforms` is (points, 2, 3), from source to target. None of them may enlarge by much.
         """
         linear = np.linalg.inv(transforms[:, :, :2])
         source = np.einsum("nij,nj->ni", linear, target - transforms[:, :, 2])
@@ -273,7 +275,7 @@ class _Detail:
         return likeness
 
     def _level(self, level: int) -> Gray:
-        """Return the high-pass filtered image as it is before shrinking by 2 to the power of `level` / 2."""
+        """Return the high-pass filtered image, smoothed for shrinking by 2 to the power of `level` / 2."""
         if level not in self._levels:
             shrinking = 2 ** (level / 2)
             fine, coarse = 0.5 * np.sqrt(shrinking**2 - 1), 1.5 * shrinking
@@ -286,9 +288,9 @@ _PATCH = np.mgrid[-7:8, -7:8].reshape(2, -1)[::-1].astype(np.float64)
 
 
 def _sample(image: Gray, centres: NDArray[np.floating[Any]], linear: NDArray[np.float64]) -> Gray:
-    """Return (points, pixels): the patch around each centre, as `linear` (points, 2, 2) lays it down."""
+    """Return (points, pixels): the patch around each centre, transformed by `linear`, (points, 2, 2)."""
     places = (centres[:, :, None] + linear @ _PATCH).astype(np.float32)
-    # OpenCV takes no more than 32767 rows.
+    # OpenCV accepts at most 32767 rows.
     parts = [
         cv2.remap(image, part[:, 0], part[:, 1], cv2.INTER_LINEAR)
         for part in np.array_split(places, len(places) // 30_000 + 1)
@@ -309,8 +311,8 @@ def _correlation(first: Gray, second: Gray) -> NDArray[np.float32]:
 def _group(matches: _Matches, detail: _Detail) -> Iterator[Repetition]:
     """Yield affine transforms that several matches agree on.
 
-    Each match alone suggests a transform (Lowe 2004, section 7.3); the suggestion with most support is fitted
-    to its supporters, which then leave, and so on.
+    Each match on its own suggests a transform (Lowe 2004, section 7.3). The suggestion with the most support
+    is fitted to its supporters. These are then removed, and the procedure is repeated.
     """
     source, target = matches.source, matches.target
     support, supporters = _support(matches)
@@ -337,9 +339,9 @@ def _group(matches: _Matches, detail: _Detail) -> Iterator[Repetition]:
 
 
 def _support(matches: _Matches) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Return what fits each match's suggestion, itself included: its weight, (matches,), and its number.
+    """Return the weight and the number of the matches that fit each match's suggestion, both (matches,).
 
-    A match weighs the more, the more than just alike it is.
+    Each match supports its own suggestion. A match is weighted by how far its correlation exceeds `ALIKE`.
     """
     weights = ((matches.likeness - ALIKE) / (1 - ALIKE)) ** 2
     support = np.empty(len(weights), np.float32)
@@ -351,7 +353,7 @@ def _support(matches: _Matches) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         x, y = (transforms[:, axis, :2] @ source + transforms[:, axis, 2:] - target[axis] for axis in (0, 1))
         right, down = (source[axis, block, None] - source[axis] for axis in (0, 1))
         distance = np.sqrt(right * right + down * down)
-        # A keypoint's angle and size are off by some percent, which grows with the distance.
+        # A keypoint's angle and size are off by some percent, so the error grows with the distance.
         tolerance = 3 + 0.1 * distance
         miss = x * x + y * y
         support[block] = ((miss < tolerance * tolerance) & (distance < 200)) @ weights
@@ -362,7 +364,7 @@ def _support(matches: _Matches) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
 def _fit(
     transform: NDArray[np.float64], source: Points, target: Points, mirrored: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Fit an affine transform to the matches that agree with it more and more closely."""
+    """Fit an affine transform to the matches that agree with it, with ever tighter tolerances."""
     for tolerance in (8, 5, 3, 3):
         agreeing = _error(transform, source, target) < tolerance
         places = source[agreeing]
@@ -382,7 +384,7 @@ def _fit_affine(source: Points, target: Points) -> NDArray[np.float64]:
 
 
 def _fit_similarity(source: Points, target: Points, mirrored: bool) -> NDArray[np.float64]:
-    """Fit turn, scale and shift alone, as complex numbers: target = factor * source + shift."""
+    """Fit only rotation, scale and shift, as complex numbers: target = factor * source + shift."""
     z, w = (points.astype(np.float64) @ [1, 1j] for points in (source, target))
     z = z.conj() if mirrored else z
     centred = z - z.mean()
@@ -398,7 +400,7 @@ def _fit_similarity(source: Points, target: Points, mirrored: bool) -> NDArray[n
 
 
 def _one_per_place(points: Points) -> NDArray[np.intp]:
-    """Return indices of points of which no two share a pixel."""
+    """Return indices of points, no two of which share a pixel."""
     x, y = points.round().astype(np.int64).T
     return np.unique((x << 32) + y, return_index=True)[1]
 
@@ -412,7 +414,7 @@ def _spread(points: Points) -> float:
 
 
 def _error(transform: NDArray[np.float64], source: Points, target: Points) -> NDArray[np.float64]:
-    """Return (points,): by how many pixels `transform` misses the target."""
+    """Return (points,): the distance in pixels by which `transform` misses the target."""
     return np.asarray(np.linalg.norm(source @ transform[:, :2].T + transform[:, 2] - target, axis=1))
 
 
@@ -424,13 +426,13 @@ def _plausible(transform: NDArray[np.float64]) -> bool:
 
 
 def _periodic(source: Points, target: Points) -> bool:
-    """Return whether one part lies on the other, as in fences, tiles and symmetric things, not in copies."""
+    """Return whether the parts overlap, as in fences, tiles and symmetric things but not in copies."""
     inside = (target > source.min(0)) & (target < source.max(0))
     return bool(inside.all(1).mean() > 0.3)
 
 
 def _settle(transform: NDArray[np.float64], source: Points, target: Points, detail: _Detail) -> Repetition:
-    """Choose between the fitted transform and the shift by whole pixels next to it."""
+    """Choose between the fitted transform and the nearest shift by whole pixels, by likeness."""
     options = [transform]
     whole = np.rint(transform[:, :2])
     if np.abs(transform[:, :2] - whole).max() < 0.06:

@@ -1,14 +1,9 @@
-"""Clones: areas of an image that are copies of one another (copy-move).
+"""The clones of an image: proposed, verified, told apart from lookalikes, and each given a direction.
 
-    evidence = clones.measure(image)
-    evidence.clones[0].source_mask, evidence.clones[0].target_mask, evidence.clones[0].transform
-
-Keypoints are matched within the image (`_self_matching`), peaks of its autocorrelation show plain shifts
-(`_plain_shifts`), and equal windows what was copied bit by bit (`_exact_copies`); what they suggest is
-verified pixel by pixel (`_repeated_areas`). What merely looks alike, such as windows and fences, is told from
-copies by how well fine detail and noise repeat, by how many places agree, and by its outline. Which of the
-two areas is the copy is weighed by how each sits in its surroundings, and by traces of interpolation
-(`_direction`).
+`keypoints`, `shifts` and `exact` propose repetitions, and `verification` verifies them pixel by pixel.
+Lookalikes such as windows and fences differ from copies in how well fine detail and noise repeat, in how many
+places agree, and in their outline. `direction` weighs which of the two regions is the copy, by how each sits
+in its surroundings and by traces of interpolation.
 """
 
 from __future__ import annotations
@@ -33,58 +28,58 @@ from tamperscope.report import NOTABLE, Box, Evidence, Explanation
 NAME = "clones"
 
 MOST_PIXELS = 2_000_000
-"""Larger images are scaled down to this, which bounds time and memory."""
+"""Larger images are scaled down to this, to bound time and memory."""
 SMALLEST_SIDE = 64
-"""Pixels; below it, too few keypoints are found to say anything."""
+"""Pixels. Below it, too few keypoints are found to conclude anything."""
 MOST_VERIFIED = 8
 """How many of the most certain repetitions of each kind are verified pixel by pixel."""
 LEAST_LIKE = 0.7
-"""How alike a pair must be, by Fisher's z, in units of the image's best: the rest is the pattern's own."""
+"""Least Fisher's z of a pair's likeness, as a share of the image's best. The rest belongs to a pattern."""
 MOST_PLAIN = 0.28
-"""Share of plain pixels that a copy of something photographed may have; pairs of writing have more
+"""Largest share of plain pixels in a copy of photographed content. Pairs of writing have more
 (docs/measurements/experiments.md, 30)."""
 DECIDED = 0.7
-"""Probability from which the likelier copy alone is marked. Below it, marking both areas costs less: of two
-equally large areas, both have an F1 of 2/3 whichever is the copy."""
+"""Probability from which only the likelier copy is marked. Below it, marking both regions costs less: if they
+are equally large, both have an F1 of 2/3, whichever is the copy."""
 
-# What the strength of a pair is weighed from, see `_strength`.
+# The terms of the strength of a pair, see `_strength`.
 STRENGTH_TERMS = ("likeness", "log matches", "whole pixels", "no keypoints", "solidity", "log length")
 _WEIGHTS = (1.22, 2.03, 0.56, -3.27, -3.15, -3.73)
 _INTERCEPT = 2.32
 
 EXPLANATION = Explanation(
     what_you_see=(
-        "Pairs of areas that repeat one another down to the fine detail. In each pair, one is marked as the "
-        "source and one as the copy."
+        "Pairs of regions that repeat one another down to the fine detail. In each pair, one is marked as "
+        "the source and one as the copy."
     ),
     what_it_can_mean=(
-        "A part of the picture was copied to another place in it, to add something or to cover something. "
+        "A part of the picture was copied to another place in it, to add something or to cover something up. "
         "Two things that merely look alike differ in their detail and noise."
     ),
     what_it_cannot=(
-        "Which of the two areas is the copy is a guess; where it is not certain enough, both are marked. "
+        "Which of the two regions is the copy is an estimate. Where it is too uncertain, both are marked. "
         "Prints, logos and machine-made patterns can repeat by themselves. Copies of small or featureless "
-        "areas, and copies that were distorted or strongly compressed, are missed."
+        "regions, and copies that were distorted or strongly compressed, are missed."
     ),
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Clone:
-    """Two areas of an image of which one is a copy of the other."""
+    """Two regions of an image, one of which is a copy of the other."""
 
     source_mask: Mask
-    """(height, width): the area that was copied, probably."""
+    """(height, width) bool: the region that was probably copied."""
     target_mask: Mask
-    """(height, width): the copy, probably; it may be the other way round."""
+    """(height, width) bool: the probable copy. It may be the other way round."""
     transform: NDArray[np.float64]
-    """(2, 3) affine: takes (x, y, 1) in the source to (x, y) in the target, in pixels of the image."""
+    """(2, 3) affine: maps (x, y, 1) in the source to (x, y) in the target, in pixels of the image."""
     matches: int
     """How many places agree on the transform."""
     strength: float
     """`NOTABLE` to 1, as in `Evidence`."""
     certainty: float
-    """Probability, 0.5 to 1, that the target is the copy, and not the source."""
+    """Probability, 0.5 to 1, that the target is the copy and not the source."""
 
     @property
     def decided(self) -> bool:
@@ -93,11 +88,11 @@ class Clone:
 
     @property
     def marked(self) -> Mask:
-        """(height, width): the copy, or both areas where it is not certain enough which one it is."""
+        """(height, width) bool: the copy, or both regions if it is too uncertain which one is the copy."""
         return self.target_mask if self.decided else self.source_mask | self.target_mask
 
     def to_json(self) -> dict[str, Any]:
-        """Return the clone with outlines in place of its masks, in types that `json.dumps` takes."""
+        """Return the clone with outlines in place of its masks, in types that `json.dumps` accepts."""
         return {
             "source": _outlined(self.source_mask),
             "target": _outlined(self.target_mask),
@@ -111,25 +106,25 @@ class Clone:
 
 @dataclass(frozen=True, eq=False)
 class CloneEvidence(Evidence):
-    """The copies within an image, the strongest first; the map marks both areas of each, as strongly.
+    """The copies within an image, strongest first. The map marks both regions of each with its strength.
 
-    The details are `{"clones": [...]}`, as `Clone.to_json` gives them.
+    The details are `{"clones": [...]}`, with the results of `Clone.to_json`.
     """
 
     clones: tuple[Clone, ...] = ()
 
 
 def measure(image: Image) -> CloneEvidence:
-    """Find the areas of an image that are copies of one another."""
+    """Return the regions of an image that are copies of one another."""
     if min(image.height, image.width) < SMALLEST_SIDE:
         return _evidence(
-            f"The image is too small to look for copies: that takes {SMALLEST_SIDE} pixels each way.",
+            f"The picture is too small to search for copies: its sides need at least {SMALLEST_SIDE} pixels.",
             strength=None,
         )
     if image.drawn:
         return _evidence(
             "The picture is filled with plain colours, as screenshots and drawings are. Writing and symbols "
-            "repeat by themselves, so copies cannot be told from them.",
+            "repeat by themselves, so copies cannot be told apart from them.",
             strength=None,
         )
     gray, scale = _within_budget(image.pixels)
@@ -148,10 +143,10 @@ def measure(image: Image) -> CloneEvidence:
 
 
 def repetitions(gray: Gray, pixels: NDArray[np.uint8] | None = None) -> list[Repetition]:
-    """Return what may be repeated in `gray` (height, width; 0 to 255), not verified yet.
+    """Return the parts of `gray` (height, width; 0 to 255) that may be repeated, not yet verified.
 
-    `pixels` are the same in RGB where nothing was lost since it was edited: what they repeat bit by bit
-    is among it.
+    `pixels` is the same image in RGB, (height, width, 3), given only if nothing was lost since it was edited.
+    Parts that it repeats bit by bit are then included.
     """
     exact = [] if pixels is None else list(find_copies(pixels))[:MOST_VERIFIED]
     shifts = sorted(find_shifts(gray), key=lambda repetition: -repetition.weight)
@@ -170,18 +165,18 @@ def _evidence(
 
 def _finding(clones: tuple[Clone, ...]) -> str:
     if not clones:
-        return "No area of the image is a copy of another, as far as can be seen."
+        return "No copied region was found in the picture."
     if len(clones) == 1:
-        return f"An area was probably copied to another place in the image, {_manner(clones[0])}."
+        return f"A region was probably copied to another place in the picture, {_manner(clones[0])}."
     manners = "; ".join(dict.fromkeys(_manner(clone) for clone in clones))
-    return f"{len(clones)} areas were probably copied to other places in the image: {manners}."
+    return f"{len(clones)} regions were probably copied to other places in the picture: {manners}."
 
 
 def _manner(clone: Clone) -> str:
-    """Say how the copy differs: `unchanged`, or `mirrored, turned by 30 degrees, scaled to 120 %`."""
+    """Return how the copy differs: `unchanged`, or `mirrored, turned by 30 degrees, scaled to 120 %`."""
     (a, b), (c, d) = clone.transform[:, :2]
     mirrored = a * d < b * c
-    if mirrored:  # left to right; the rest is turning and scaling
+    if mirrored:  # left to right; what remains is rotation and scale
         a, c = -a, -c
     degrees = round(float(np.degrees(np.arctan2(c, a))))
     scale = float(np.sqrt(abs(a * d - b * c)))
@@ -202,22 +197,22 @@ def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
 
 
 def _drawn(areas: RepeatedAreas, gray: Gray) -> bool:
-    """Return whether a pair is writing or symbols within a photograph or beside one."""
+    """Return whether a pair is writing or symbols, within a photo or next to one."""
     return float(plain(gray)[areas.target].mean()) > MOST_PLAIN
 
 
 def _strength(areas: RepeatedAreas) -> float:
-    """Return 0 to 1, `NOTABLE` where authentic photos hardly ever get.
+    """Return the strength of a pair, 0 to 1; pairs in authentic photos hardly ever reach `NOTABLE`.
 
-    A logistic regression of copies against lookalikes, both in synthesised images, as
-    `benchmarks/fit_clones.py` fits it; its intercept is lowered so that 2 % of authentic photos are notable.
+    A logistic regression of copies against lookalikes, both in synthesised images, fitted by
+    `benchmarks/fit_clones.py`. Its intercept is lowered so that 2 % of authentic photos are notable.
     """
     score = float(np.dot(_WEIGHTS, strength_terms(areas))) + _INTERCEPT
     return float(1 / (1 + np.exp(-score)))
 
 
 def strength_terms(areas: RepeatedAreas) -> tuple[float, ...]:
-    """Return what the strength of a pair is weighed from, as `STRENGTH_TERMS` names it."""
+    """Return the terms of the strength of a pair, in the order of `STRENGTH_TERMS`."""
     repetition, outline = areas.repetition, areas.outline
     return (
         fisher_z(repetition.likeness),
@@ -230,13 +225,13 @@ def strength_terms(areas: RepeatedAreas) -> tuple[float, ...]:
 
 
 def _unlike_patterns(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
-    """Drop the areas that are alike as the image's pattern is, where another pair is more alike than that."""
+    """Drop the pairs that are only as alike as the image's own pattern, if another pair is more alike."""
     likeness = [fisher_z(areas.repetition.likeness) for areas in repeated]
     return [areas for areas, z in zip(repeated, likeness, strict=True) if z >= LEAST_LIKE * max(likeness)]
 
 
 def _distinct(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
-    """Drop areas that are mostly the same pair as a stronger one before them, in whichever direction."""
+    """Drop pairs that are mostly the same as a stronger one before them, in either direction."""
     distinct: list[RepeatedAreas] = []
     for areas in repeated:
         if not any(_same(areas, other) for other in distinct):
@@ -250,13 +245,13 @@ def _same(areas: RepeatedAreas, other: RepeatedAreas) -> bool:
     return max(min(straight), min(crossed)) > 0.5
 
 
-def _shared(area: Mask, other: Mask) -> float:
-    return float((area & other).sum() / area.sum())
+def _shared(region: Mask, other: Mask) -> float:
+    return float((region & other).sum() / region.sum())
 
 
 def _clone(areas: RepeatedAreas, pixels: NDArray[np.uint8], scale: float) -> Clone:
-    """Put the pair into the image's own resolution, the likelier copy as its target."""
-    source, target = (_resized(area, pixels.shape) for area in (areas.source, areas.target))
+    """Return the pair at the image's own resolution, with the likelier copy as its target."""
+    source, target = (_resized(region, pixels.shape) for region in (areas.source, areas.target))
     transform = areas.repetition.transform
     transform = np.column_stack([transform[:, :2], transform[:, 2] / scale])
     log_odds = pasted_log_odds(compare(pixels, source, target, transform))

@@ -1,9 +1,10 @@
-"""Which shifts an image repeats itself by, pixel for pixel: peaks of its whitened autocorrelation.
+"""Shifts by which an image repeats itself pixel for pixel: peaks of its whitened autocorrelation.
 
-Copies that were neither turned nor scaled are found by the autocorrelation of what a high-pass filter leaves,
+Copies that were neither rotated nor scaled are found by the autocorrelation of the high-pass filtered image,
 as Fridrich, Soukal and Lukas proposed ("Detection of copy-move forgery in digital images", DFRWS 2003). The
 spectrum is divided by its own neighbourhood, so that neither the scene's typical spectrum nor a fence drowns
-a copy. It sees what has no keypoints, and costs two Fourier transforms. The same with the mirrored image.
+a copy. The search also finds copies without keypoints, and costs two Fourier transforms. It is repeated for
+the mirrored image.
 """
 
 from __future__ import annotations
@@ -17,22 +18,25 @@ import numpy as np
 from tamperscope.evidence.clones.keypoints import ALIKE, NEAREST_COPY, QUANTISATION_VARIANCE, Gray, Repetition
 
 MOST_PEAKS = 12
-"""Highest peaks that are looked at, with the mirrored image and without."""
+"""Highest peaks that are examined, for the plain and for the mirrored image."""
 LOWEST_PEAK = 4.5
-"""Standard deviations of the autocorrelation."""
+"""In standard deviations of the autocorrelation."""
 FEWEST_PLACES = 6
 _STEP = 8
-"""Pixels between the places where a shifted image is compared with itself."""
+"""Spacing, in pixels, of the places where a shifted image is compared with itself."""
 _WINDOW = 15
 _SPECTRUM_WINDOW = 31
 _AXIS = 3
-"""How many of the lowest frequencies, across and down, count for nothing."""
+"""How many of the lowest frequencies, across and down, are ignored."""
 _HIGHEST_LINE = 3.0
-"""What a frequency may be stronger by than its neighbourhood."""
+"""Largest ratio of a frequency to its neighbourhood; stronger ones are capped."""
 
 
 def find_shifts(gray: Gray) -> Iterator[Repetition]:
-    """Yield shifts by whole pixels, plain or mirrored left to right, with the places that repeat by them."""
+    """Yield shifts by whole pixels, plain or mirrored left to right, with the places that repeat.
+
+    `gray` is (height, width) float32, 0 to 255.
+    """
     detail = gray - cv2.GaussianBlur(gray, (0, 0), 1.5)
     whitened = _whitened(detail)
     plane = _Plane(detail, _mean(detail * detail) + QUANTISATION_VARIANCE)
@@ -43,7 +47,7 @@ def find_shifts(gray: Gray) -> Iterator[Repetition]:
 
 
 class _Plane(NamedTuple):
-    """An image's fine detail, and its mean square in the window around each pixel."""
+    """The fine detail of an image, and its mean square in the window around each pixel."""
 
     detail: Gray
     power: Gray
@@ -57,13 +61,13 @@ def _mean(plane: Gray) -> Gray:
 
 
 def _whitened(detail: Gray) -> Gray:
-    """Even out contrast, so that smooth areas count as well, but never their rounding errors."""
+    """Even out the contrast, so that smooth regions count as well, but not their rounding errors."""
     deviation = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 6)) + 1
     return np.asarray(detail / deviation, np.float32)
 
 
 def _autocorrelation(detail: Gray, mirrored: bool) -> Gray:
-    """Return the circular correlation of an image with itself, or its mirror image, shift 0 at [0, 0].
+    """Return the circular correlation of an image with itself or its mirror image, with shift 0 at [0, 0].
 
     The spectrum is divided by the mean of its neighbourhood.
     """
@@ -89,10 +93,10 @@ def _autocorrelation(detail: Gray, mirrored: bool) -> Gray:
 
 
 def _peaks(correlation: Gray, mirrored: bool) -> Iterator[tuple[int, int]]:
-    """Yield the shifts, down and right, at the highest peaks; each stands for itself modulo the size."""
+    """Yield the shifts (down, right) at the highest peaks, each in all variants modulo the image size."""
     height, width = correlation.shape
     if not mirrored:
-        # A shift and its opposite are the same pair of areas.
+        # A shift and its opposite are the same pair of regions.
         correlation[height // 2 + 1 :] = 0
         rows, columns = (np.minimum(np.arange(side), side - np.arange(side)) for side in (height, width))
         correlation[rows[:, None] ** 2 + columns**2 < NEAREST_COPY**2] = 0
@@ -107,7 +111,7 @@ def _peaks(correlation: Gray, mirrored: bool) -> Iterator[tuple[int, int]]:
 
 
 def _places(plane: _Plane, other: _Plane, shift: tuple[int, int], mirrored: bool) -> Iterator[Repetition]:
-    """Yield the connected areas in which `plane` is `other`, the same image or its mirror image, shifted."""
+    """Yield the connected regions in which `plane` equals `other`, the same or the mirror image, shifted."""
     (top, left), (height, width) = np.maximum(shift, 0), plane.detail.shape
     bottom, right = height + min(shift[0], 0), width + min(shift[1], 0)
     if bottom - top < _WINDOW or right - left < _WINDOW:

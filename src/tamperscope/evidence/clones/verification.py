@@ -1,8 +1,8 @@
-"""Where exactly one part of an image repeats another: keypoint matches verified pixel by pixel.
+"""Where exactly one part of an image repeats another: proposed repetitions verified pixel by pixel.
 
-The image is warped by the transform that the matches agree on; where it then correlates with itself, it is
-repeated (the correlation map of Pan and Lyu 2010, "Region duplication detection using image feature
-matching").
+The image is warped by the transform that the matches agree on. Where the warped image correlates with the
+original, it is repeated (the correlation map of Pan and Lyu 2010, "Region duplication detection using image
+feature matching").
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ Mask = NDArray[np.bool_]
 CORRELATED = 0.8
 """Correlation from which two windows count as the same."""
 LOOSELY_CORRELATED = 0.7
-"""The same for what hangs together with such windows."""
+"""The same for pixels connected to such windows."""
 SMALLEST_AREA = 50
 """Pixels."""
 LARGEST_OVERLAP = 0.1
-"""Share of the target that may lie in the source: what lies on itself is a pattern."""
+"""Largest share of the target that may lie in the source: what overlaps itself is a pattern."""
 _WINDOW = 9
 
 
 @dataclass(frozen=True)
 class ShapeStatistics:
-    """The shape of the largest part of an area: people cut along simple lines, lookalikes fray."""
+    """The shape of the largest part of a region. People cut along simple lines; lookalikes fray."""
 
     solidity: float
-    """Share of the convex hull that it fills, 0 to 1."""
+    """Share of its convex hull that it fills, 0 to 1."""
     length: float
-    """Its outline's, in units of the square root of its area: 3.5 for a disc, 4 for a square."""
+    """Length of its outline in units of the square root of its area: 3.5 for a disc, 4 for a square."""
 
 
 @dataclass(frozen=True, eq=False)
 class RepeatedAreas:
-    """Two areas that repeat one another pixel by pixel."""
+    """Two regions that repeat one another pixel by pixel."""
 
     source: Mask
-    """(height, width)"""
+    """(height, width) bool."""
     target: Mask
-    """(height, width)"""
+    """(height, width) bool."""
     repetition: Repetition
-    """What maps the source onto the target."""
+    """The repetition that maps the source onto the target."""
 
     @property
     def outline(self) -> ShapeStatistics:
@@ -63,7 +63,10 @@ class RepeatedAreas:
 
 
 def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
-    """Return the areas around the matches that repeat one another pixel by pixel; None if there are none."""
+    """Return the regions around the matches that repeat one another pixel by pixel; None if there are none.
+
+    `gray` is (height, width) float32, 0 to 255.
+    """
     height, width = gray.shape
     transform = repetition.transform
     low, high = repetition.target.min(0), repetition.target.max(0)
@@ -75,14 +78,14 @@ def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
     correlation = _correlation(copy, original)
     seeds = np.rint(repetition.target - (left, top)).astype(int)
     certain = _connected_to(_closed(_opened((correlation > CORRELATED) & inside, 3), 7) & inside, seeds)
-    # What a strong compression spoilt here and there is the copy's as well, if it hangs together.
-    area = _closed(_opened((correlation > LOOSELY_CORRELATED) & inside, 5) | certain, 7) & inside
-    area = _connected_to(area, np.argwhere(certain)[:, ::-1])
-    if area.sum() < SMALLEST_AREA:
+    # Parts that strong compression spoilt also belong to the copy, if they are connected to it.
+    region = _closed(_opened((correlation > LOOSELY_CORRELATED) & inside, 5) | certain, 7) & inside
+    region = _connected_to(region, np.argwhere(certain)[:, ::-1])
+    if region.sum() < SMALLEST_AREA:
         return None
-    area = _grown(area, copy, original) & inside
+    region = _grown(region, copy, original) & inside
     target = np.zeros(gray.shape, bool)
-    target[top:bottom, left:right] = _without_specks(area)
+    target[top:bottom, left:right] = _without_specks(region)
     inverse = cv2.invertAffineTransform(transform)
     source = _without_specks(
         cv2.warpAffine(target.astype(np.uint8), inverse, (width, height), flags=cv2.INTER_NEAREST) > 0
@@ -97,9 +100,10 @@ def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
 def warped(
     image: NDArray[Any], transform: NDArray[np.float64], corner: tuple[int, int], shape: tuple[int, ...]
 ) -> tuple[NDArray[Any], Mask]:
-    """Return what `transform` brings into the window at `corner`, x and y, and where that lies inside.
+    """Return what `transform` maps into the window at `corner`, (x, y), and where the image covers it.
 
-    `image` is (height, width) or (height, width, channels), and the result of the same type.
+    `image` is (height, width) or (height, width, channels). The result has its dtype and the window's
+    `shape`.
     """
     linear = transform[:, :2]
     shrinking = float(1 / np.sqrt(abs(np.linalg.det(linear))))
@@ -113,19 +117,19 @@ def warped(
 
 
 def high_pass(image: Gray) -> Gray:
-    """Return the fine detail of an image: what a Gaussian of one pixel takes away."""
+    """Return the fine detail of an image: what a Gaussian blur with a sigma of one pixel removes."""
     return np.asarray(image - cv2.GaussianBlur(image, (0, 0), 1), np.float32)
 
 
-def dilated(area: Mask, diameter: int) -> Mask:
-    """Return the area and what lies within a disc of `diameter` pixels, odd, around each of its pixels."""
-    return np.asarray(cv2.dilate(area.astype(np.uint8), _disc(diameter)) > 0)
+def dilated(region: Mask, diameter: int) -> Mask:
+    """Return a region dilated by a disc of `diameter` pixels, which must be odd."""
+    return np.asarray(cv2.dilate(region.astype(np.uint8), _disc(diameter)) > 0)
 
 
-def eroded(area: Mask, diameter: int) -> Mask:
-    """Return the pixels whose disc of `diameter` pixels, odd, lies in the area; all of a very thin area."""
-    inner = cv2.erode(area.astype(np.uint8), _disc(diameter)) > 0
-    return np.asarray(inner) if inner.any() else area
+def eroded(region: Mask, diameter: int) -> Mask:
+    """Return a region eroded by a disc of `diameter` pixels, odd; unchanged if nothing would remain."""
+    inner = cv2.erode(region.astype(np.uint8), _disc(diameter)) > 0
+    return np.asarray(inner) if inner.any() else region
 
 
 def _correlation(first: Gray, second: Gray) -> Gray:
@@ -143,40 +147,40 @@ def _mean(image: Gray) -> Gray:
     return np.asarray(cv2.boxFilter(image, -1, (_WINDOW, _WINDOW)), np.float32)
 
 
-def _connected_to(area: Mask, seeds: NDArray[np.int_]) -> Mask:
-    """Keep the connected parts of `area` that hold one of `seeds`, (seeds, 2) x and y."""
-    _, labels = cv2.connectedComponents(area.astype(np.uint8))
-    x, y = np.clip(seeds, 0, (area.shape[1] - 1, area.shape[0] - 1)).T
-    return np.asarray(area & np.isin(labels, labels[y, x]))
+def _connected_to(region: Mask, seeds: NDArray[np.int_]) -> Mask:
+    """Keep the connected parts of a region that contain one of `seeds`, (seeds, 2): x and y."""
+    _, labels = cv2.connectedComponents(region.astype(np.uint8))
+    x, y = np.clip(seeds, 0, (region.shape[1] - 1, region.shape[0] - 1)).T
+    return np.asarray(region & np.isin(labels, labels[y, x]))
 
 
-def _without_specks(area: Mask) -> Mask:
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(area.astype(np.uint8))
+def _without_specks(region: Mask) -> Mask:
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8))
     large = statistics[:, cv2.CC_STAT_AREA] >= SMALLEST_AREA
     large[0] = False
     return np.asarray(large[labels])
 
 
-def _grown(area: Mask, copy: Gray, original: Gray) -> Mask:
-    """Take in the border, where the window of the correlation reaches beyond the copy: equal pixels count."""
+def _grown(region: Mask, copy: Gray, original: Gray) -> Mask:
+    """Add equal pixels at the border, where the correlation window reaches beyond the copy."""
     difference = cv2.blur(np.abs(copy - original), (3, 3))
-    typical = float(difference[area].mean())
-    border = dilated(area, _WINDOW + 4) & (difference < typical + 1)
-    return _filled(_opened(area | border, 3))
+    typical = float(difference[region].mean())
+    border = dilated(region, _WINDOW + 4) & (difference < typical + 1)
+    return _filled(_opened(region | border, 3))
 
 
-def _filled(area: Mask) -> Mask:
-    contours, _ = cv2.findContours(area.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = cv2.drawContours(np.zeros(area.shape, np.uint8), contours, -1, 1, cv2.FILLED)
+def _filled(region: Mask) -> Mask:
+    contours, _ = cv2.findContours(region.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros(region.shape, np.uint8), contours, -1, 1, cv2.FILLED)
     return np.asarray(filled > 0)
 
 
-def _opened(area: Mask, diameter: int) -> Mask:
-    return np.asarray(cv2.morphologyEx(area.astype(np.uint8), cv2.MORPH_OPEN, _disc(diameter)) > 0)
+def _opened(region: Mask, diameter: int) -> Mask:
+    return np.asarray(cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, _disc(diameter)) > 0)
 
 
-def _closed(area: Mask, diameter: int) -> Mask:
-    return np.asarray(cv2.morphologyEx(area.astype(np.uint8), cv2.MORPH_CLOSE, _disc(diameter)) > 0)
+def _closed(region: Mask, diameter: int) -> Mask:
+    return np.asarray(cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_CLOSE, _disc(diameter)) > 0)
 
 
 def _disc(diameter: int) -> NDArray[np.uint8]:
