@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tamperscope.commands.options import fail_on_option, model_option
 from tamperscope.commands.output import FINDING, UNREADABLE, complain, table
 from tamperscope.errors import ImageError
 from tamperscope.report import Report, Verdict, printed_score
@@ -41,13 +42,8 @@ if TYPE_CHECKING:
     help="Write a report to share, with all evidence. For one image: a file that ends in .html or .pdf. "
     "Otherwise: a folder that gets both files for each image.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: the default model]")
-@click.option(
-    "--fail-on",
-    multiple=True,
-    type=click.Choice([verdict.value for verdict in Verdict]),
-    help="Exit with 1 when an image gets this verdict. May be repeated.",
-)
+@model_option
+@fail_on_option
 @click.pass_context
 def analyze(
     ctx: click.Context,

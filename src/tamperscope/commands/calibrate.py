@@ -7,21 +7,18 @@ from pathlib import Path
 
 import click
 
+from tamperscope.commands.options import FOLDER, held_out_images_options
 from tamperscope.commands.output import table
-
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("bundle", type=_FOLDER)
-@click.option("--photos", type=_FOLDER, required=True, help="Authentic photos, including sub-folders.")
-@click.option("--object-masks", type=_FOLDER, help="Masks of objects in the photos.")
+@click.argument("bundle", type=FOLDER)
+@click.option("--photos", type=FOLDER, required=True, help="Authentic photos, including sub-folders.")
+@click.option("--object-masks", type=FOLDER, help="Masks of objects in the photos.")
 @click.option("--held-out", is_flag=True, help="Use only photos that training on this folder holds out.")
 @click.option("--quantize", is_flag=True, help="First add 8-bit integer graphs, which are faster.")
 @click.option("--version", help="New version of the bundle.")
-@click.option("--count", default=1000, show_default=True, type=click.IntRange(20), help="Images to make.")
-@click.option("--seed", default=2, show_default=True, help="Seed of the images made.")
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as one JSON object.")
+@held_out_images_options
 def calibrate(
     bundle: Path,
     photos: Path,

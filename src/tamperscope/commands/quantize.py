@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
+from tamperscope.commands.options import FOLDER
 from tamperscope.commands.output import complain
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _MOST_PHOTOS = 100
 
 
 @click.command()
-@click.argument("bundle", type=_FOLDER)
-@click.option("--photos", required=True, type=_FOLDER, help="Authentic photos, including sub-folders.")
+@click.argument("bundle", type=FOLDER)
+@click.option("--photos", required=True, type=FOLDER, help="Authentic photos, including sub-folders.")
 def quantize(bundle: Path, photos: Path) -> None:
     """Add 8-bit integer graphs to BUNDLE, which make its analyses faster.
 

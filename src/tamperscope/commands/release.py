@@ -7,22 +7,19 @@ from pathlib import Path
 
 import click
 
+from tamperscope.commands.options import FOLDER, held_out_images_options
 from tamperscope.commands.output import table
-
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("run", type=_FOLDER)
+@click.argument("run", type=FOLDER)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle."
 )
-@click.option("--photos", type=_FOLDER, help="The photos used in training. [default: as in the run's config]")
-@click.option("--object-masks", type=_FOLDER, help="The object masks. [default: as in the run's config]")
+@click.option("--photos", type=FOLDER, help="The photos used in training. [default: as in the run's config]")
+@click.option("--object-masks", type=FOLDER, help="The object masks. [default: as in the run's config]")
 @click.option("--version", default="1.0.0", show_default=True, help="Version of the bundle.")
-@click.option("--count", default=1000, show_default=True, type=click.IntRange(20), help="Images to make.")
-@click.option("--seed", default=2, show_default=True, help="Seed of the images made.")
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as one JSON object.")
+@held_out_images_options
 def release(
     run: Path,
     out: Path,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from tamperscope.commands.options import settings_options
+from tamperscope.commands.options import fail_on_option, model_option, settings_options
 from tamperscope.commands.output import FINDING, INTERRUPTED, UNREADABLE, complain, table
 from tamperscope.errors import ScanError
 from tamperscope.report import Verdict, printed_score
@@ -62,7 +62,7 @@ _SHOWN = 10
 @click.option(
     "-0", "--null", is_flag=True, help="Names on stdin end with a null byte, as written by find -print0."
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Bundle folder. [default: the default model]")
+@model_option
 @settings_options({"max_bytes", "max_pixels", "pixel_budget", "precision", "evidence"})
 @click.option(
     "--all-evidence", is_flag=True, help="Make every measurement. Slower; the score stays the same."
@@ -75,12 +75,7 @@ _SHOWN = 10
     metavar="auto|ADDRESS",
     help="Analyse on a Ray cluster: the one this machine belongs to, or the one at HOST:PORT.",
 )
-@click.option(
-    "--fail-on",
-    multiple=True,
-    type=click.Choice([verdict.value for verdict in Verdict]),
-    help="Exit with 1 when an image gets this verdict. May be repeated.",
-)
+@fail_on_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
 def scan(

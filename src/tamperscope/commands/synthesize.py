@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tamperscope.commands.options import FOLDER
 from tamperscope.commands.output import complain
 from tamperscope.errors import MissingExtraError
 from tamperscope.report import ManipulationType
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 
     from tamperscope.synthesis.dataset import DatasetRecipe
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _PREVIEWED = 36
 
 
 @click.command()
-@click.argument("photos", type=_FOLDER)
+@click.argument("photos", type=FOLDER)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write to."
 )
@@ -39,7 +39,7 @@ _PREVIEWED = 36
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--object-masks",
-    type=_FOLDER,
+    type=FOLDER,
     help="Folder of object masks: the same subfolders, with <photo>.png or <photo>__*.png, white inside.",
 )
 @click.option(

@@ -19,7 +19,7 @@ from tamperscope.evidence.clones.direction import compare, pasted_log_odds
 from tamperscope.evidence.clones.exact import find_copies
 from tamperscope.evidence.clones.keypoints import Gray, Repetition, find_repetitions, fisher_z
 from tamperscope.evidence.clones.shifts import find_shifts
-from tamperscope.evidence.clones.verification import Mask, RepeatedAreas, verify
+from tamperscope.evidence.clones.verification import Mask, RepeatedRegions, verify
 from tamperscope.images import Image
 from tamperscope.images.contours import polygon
 from tamperscope.images.drawings import plain
@@ -196,12 +196,12 @@ def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
     return gray, scale
 
 
-def _drawn(areas: RepeatedAreas, gray: Gray) -> bool:
+def _drawn(areas: RepeatedRegions, gray: Gray) -> bool:
     """Return whether a pair is writing or symbols, within a photo or next to one."""
     return float(plain(gray)[areas.target].mean()) > MOST_PLAIN
 
 
-def _strength(areas: RepeatedAreas) -> float:
+def _strength(areas: RepeatedRegions) -> float:
     """Return the strength of a pair, 0 to 1; pairs in authentic photos hardly ever reach `NOTABLE`.
 
     A logistic regression of copies against lookalikes, both in synthesised images, fitted by
@@ -211,7 +211,7 @@ def _strength(areas: RepeatedAreas) -> float:
     return float(1 / (1 + np.exp(-score)))
 
 
-def strength_terms(areas: RepeatedAreas) -> tuple[float, ...]:
+def strength_terms(areas: RepeatedRegions) -> tuple[float, ...]:
     """Return the terms of the strength of a pair, in the order of `STRENGTH_TERMS`."""
     repetition, outline = areas.repetition, areas.outline
     return (
@@ -224,22 +224,22 @@ def strength_terms(areas: RepeatedAreas) -> tuple[float, ...]:
     )
 
 
-def _unlike_patterns(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
+def _unlike_patterns(repeated: list[RepeatedRegions]) -> list[RepeatedRegions]:
     """Drop the pairs that are only as alike as the image's own pattern, if another pair is more alike."""
     likeness = [fisher_z(areas.repetition.likeness) for areas in repeated]
     return [areas for areas, z in zip(repeated, likeness, strict=True) if z >= LEAST_LIKE * max(likeness)]
 
 
-def _distinct(repeated: list[RepeatedAreas]) -> list[RepeatedAreas]:
+def _distinct(repeated: list[RepeatedRegions]) -> list[RepeatedRegions]:
     """Drop pairs that are mostly the same as a stronger one before them, in either direction."""
-    distinct: list[RepeatedAreas] = []
+    distinct: list[RepeatedRegions] = []
     for areas in repeated:
         if not any(_same(areas, other) for other in distinct):
             distinct.append(areas)
     return distinct
 
 
-def _same(areas: RepeatedAreas, other: RepeatedAreas) -> bool:
+def _same(areas: RepeatedRegions, other: RepeatedRegions) -> bool:
     straight = _shared(areas.source, other.source), _shared(areas.target, other.target)
     crossed = _shared(areas.source, other.target), _shared(areas.target, other.source)
     return max(min(straight), min(crossed)) > 0.5
@@ -249,7 +249,7 @@ def _shared(region: Mask, other: Mask) -> float:
     return float((region & other).sum() / region.sum())
 
 
-def _clone(areas: RepeatedAreas, pixels: NDArray[np.uint8], scale: float) -> Clone:
+def _clone(areas: RepeatedRegions, pixels: NDArray[np.uint8], scale: float) -> Clone:
     """Return the pair at the image's own resolution, with the likelier copy as its target."""
     source, target = (_resized(region, pixels.shape) for region in (areas.source, areas.target))
     transform = areas.repetition.transform

@@ -40,7 +40,7 @@ class ShapeStatistics:
 
 
 @dataclass(frozen=True, eq=False)
-class RepeatedAreas:
+class RepeatedRegions:
     """Two regions that repeat one another pixel by pixel."""
 
     source: Mask
@@ -62,7 +62,7 @@ class RepeatedAreas:
         )
 
 
-def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
+def verify(gray: Gray, repetition: Repetition) -> RepeatedRegions | None:
     """Return the regions around the matches that repeat one another pixel by pixel; None if there are none.
 
     `gray` is (height, width) float32, 0 to 255.
@@ -94,7 +94,7 @@ def verify(gray: Gray, repetition: Repetition) -> RepeatedAreas | None:
         return None
     if (source & target).sum() > LARGEST_OVERLAP * target.sum():
         return None
-    return RepeatedAreas(source, target, repetition)
+    return RepeatedRegions(source, target, repetition)
 
 
 def warped(
