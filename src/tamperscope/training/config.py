@@ -1,4 +1,4 @@
-"""The configuration of a training: a small YAML file, with `key=value` overrides.
+"""The configuration of a training run: a small YAML file, with `key=value` overrides.
 
     config = read_config("synthetic-joint", ["synthetic.photos=photos", "budget.minutes=60"])
 
@@ -172,7 +172,7 @@ class Machines(_Section):
 
 
 class Config(_Section):
-    """The configuration of a training."""
+    """The configuration of a training run."""
 
     dataset: Dataset | None = None
     synthetic: Synthetic | None = None

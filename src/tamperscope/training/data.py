@@ -59,7 +59,7 @@ class Example(NamedTuple):
 def read_parts(dataset: Dataset, seed: int) -> tuple[Reading, dict[str, tuple[Sample, ...]]]:
     """Read a dataset and divide it by source photo; return the reading and the samples of each part.
 
-    The parts depend on the dataset and the seed only, so trainings for different tasks share them.
+    The parts depend on the dataset and the seed only, so runs for different tasks share them.
 
     Raises `DatasetError` when the folder contains nothing in the dataset's layout.
     """

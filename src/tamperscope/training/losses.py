@@ -1,4 +1,4 @@
-"""The loss of a training, one function per term."""
+"""The training loss, one function per term."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Training(lightning.LightningModule):
     ) -> None:
         """Train `network`, which returns a logit tensor for each name in `outputs`.
 
-        `steps` limits the training, in addition to the config's minutes. `started` names the parameters that
+        `steps` limits training, in addition to the config's minutes. `started` names the parameters that
         do not start from random values. `type_weights` weights the manipulation types in the loss.
         """
         super().__init__()
@@ -155,7 +155,7 @@ class Training(lightning.LightningModule):
             group["lr"] = group["peak"] * rise
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """End the training when the budget is spent."""
+        """End training when the budget is spent."""
         if self.progress >= 1:
             self.trainer.should_stop = True
 

@@ -124,7 +124,7 @@ def release(
     """Write the bundle `out` from the joint network in `weights`, and calibrate it.
 
     Args:
-        weights: Checkpoint of a joint network, written by a training.
+        weights: Checkpoint of a joint network, written by a training run.
         held_out: Photos that training did not see.
         out: Folder of the bundle. A README.md in it, the model card, is kept and becomes part of the bundle.
         version: Version of the bundle.
@@ -136,7 +136,7 @@ def release(
         The bundle's metrics on these images.
 
     Raises:
-        CheckpointError: `weights` is not a joint network written by a training.
+        CheckpointError: `weights` is not a joint network written by a training run.
     """
     found = read_weights(weights)
     if found.architecture is None or found.architecture.name != "joint":

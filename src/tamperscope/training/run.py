@@ -1,4 +1,4 @@
-"""Run a training from a config, and write the best weights, curves and pictures into a folder.
+"""Train a network from a config, and write the best weights, curves and pictures into a folder.
 
     train("joint", read_config("synthetic-joint", ["budget.minutes=60"]), Path("runs/joint"))
 
@@ -55,7 +55,7 @@ def train(
 
     Args:
         task: What the network predicts, a key of `FAMILIES`.
-        config: The configuration of the training.
+        config: The configuration of the run.
         out: Folder of the run.
         resume: Whether to continue from the last checkpoint in `out`, if there is one.
         console: Where progress is shown; stderr by default.
