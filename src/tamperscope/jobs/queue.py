@@ -387,7 +387,7 @@ def _check_number(session: Session, owner: str, most: int | None) -> None:
     unfinished = _count(session, JobRow, JobRow.owner == owner, JobRow.finished.is_(None))
     if most is not None and unfinished > most:
         raise TooManyJobsError(
-            f"{most} jobs are already waiting or running; send the next one when one of them has ended."
+            f"The limit of {most} unfinished jobs is reached; send the next one when one of them has ended."
         )
 
 
