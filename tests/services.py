@@ -60,7 +60,7 @@ def redis() -> Iterator[str]:
             [program, *options, "--loglevel", "notice"], stdout=subprocess.PIPE, cwd=folder, text=True
         ) as server:
             assert server.stdout is not None
-            # This line tells that it can be reached.
+            # Redis prints this line when it can be reached.
             assert any("ready to accept connections" in line.lower() for line in server.stdout), "Redis ended"
             try:
                 yield f"unix://{socket}"

@@ -184,8 +184,8 @@ def test_any_cut_or_wrong_byte_raises_only_our_own_errors(rng):
     sound = zipped(("a", b"first " * 50), ("b", b"second " * 50))
     for _ in range(300):
         damaged = bytearray(sound[: rng.integers(1, len(sound) + 1)])
-        for place in rng.integers(0, len(damaged), rng.integers(0, 4)):
-            damaged[place] = rng.integers(256)
+        for offset in rng.integers(0, len(damaged), rng.integers(0, 4)):
+            damaged[offset] = rng.integers(256)
         with suppress(ArchiveError, EmptyJobError, JobTooLargeError):
             archive(bytes(damaged))
 

@@ -174,32 +174,32 @@ _BOUNDARY = re.compile(rb"\xff[\xc0-\xfe]|IHDR|IDAT|IEND|VP8[ LX]|meta|iloc|ispe
 
 
 def cut_at_a_marker(data: bytes, rng: np.random.Generator) -> bytes:
-    places = [match.start() for match in _BOUNDARY.finditer(data)] or [len(data) // 2]
-    return data[: places[rng.integers(len(places))] + rng.integers(5)]
+    offsets = [match.start() for match in _BOUNDARY.finditer(data)] or [len(data) // 2]
+    return data[: offsets[rng.integers(len(offsets))] + rng.integers(5)]
 
 
 def wrong_length(data: bytes, rng: np.random.Generator) -> bytes:
     """Write an extreme number where a length, offset or size may be; most of these are near the beginning."""
     value = int(rng.choice([0, 1, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFF]))
     width = 4 if value > 0xFFFF else int(rng.choice([2, 4]))
-    place = int(len(data) * rng.random() ** 4)
+    offset = int(len(data) * rng.random() ** 4)
     order = "big" if rng.random() < 0.5 else "little"
-    return data[:place] + value.to_bytes(width, order) + data[place + width :]
+    return data[:offset] + value.to_bytes(width, order) + data[offset + width :]
 
 
 def repeat_a_part(data: bytes, rng: np.random.Generator) -> bytes:
-    start, end = sorted(int(place) for place in rng.integers(len(data), size=2))
+    start, end = sorted(int(offset) for offset in rng.integers(len(data), size=2))
     return data[:end] + int(rng.integers(1, 50)) * data[start : min(end, start + 2000)] + data[end:]
 
 
 def leave_out_a_part(data: bytes, rng: np.random.Generator) -> bytes:
-    start, end = sorted(int(place) for place in rng.integers(len(data), size=2))
+    start, end = sorted(int(offset) for offset in rng.integers(len(data), size=2))
     return data[:start] + data[end:]
 
 
 def insert_noise(data: bytes, rng: np.random.Generator) -> bytes:
-    place = int(rng.integers(len(data)))
-    return data[:place] + rng.bytes(int(rng.integers(1, 5000))) + data[place:]
+    offset = int(rng.integers(len(data)))
+    return data[:offset] + rng.bytes(int(rng.integers(1, 5000))) + data[offset:]
 
 
 def body_of_another(data: bytes, rng: np.random.Generator) -> bytes:

@@ -107,7 +107,7 @@ def holding_server(request):
 
 
 def release(server) -> None:
-    server.stdin.write("go on\n")
+    server.stdin.write("continue\n")
     server.stdin.flush()
 
 

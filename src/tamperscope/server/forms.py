@@ -144,8 +144,8 @@ def flag(name: str, *places: str | None) -> bool:
 
 def client_disconnected(request: Request) -> Callable[[], bool]:
     """Return a function that tells whether the client of a request has disconnected."""
-    told: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-    return told
+    disconnected: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return disconnected
 
 
 def page_size(text: str | None) -> int:

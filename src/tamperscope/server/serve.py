@@ -88,7 +88,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
         raise
     url = _url(settings.host, listener.getsockname()[1])
     retention = threading.Thread(
-        target=_expire_now_and_then,
+        target=_expire_regularly,
         args=(parts, loop),
         name="tamperscope-retention",
         daemon=True,
@@ -153,7 +153,7 @@ class RunningServer:
         self._parts.stop()
 
 
-def _expire_now_and_then(parts: Assembly, loop: _Loop) -> None:
+def _expire_regularly(parts: Assembly, loop: _Loop) -> None:
     days = parts.settings.retention
     if days is None:
         return

@@ -138,7 +138,7 @@ class TestSubmitting:
         assert "1.jpg" not in caplog.text
 
     @pytest.mark.parametrize(
-        ("data", "status", "says"),
+        ("data", "status", "sentence"),
         [
             ({}, 400, "no images"),
             ({"image": "text"}, 400, "no images"),
@@ -151,12 +151,12 @@ class TestSubmitting:
         ],
         ids=["nothing", "text", "no image", "keep", "both", "no zip", "too many", "too much"],
     )
-    def test_what_is_refused(self, data, status, says):
+    def test_invalid_submissions_are_refused(self, data, status, sentence):
         client = fake_app(Settings(max_bytes=1024, job_images=3, job_bytes=2000)).test_client()
 
         refused = client.post(PATH, data=data, content_type="multipart/form-data")
 
-        assert says in problem(refused, status)
+        assert sentence in problem(refused, status)
         assert client.get(PATH).get_json()["jobs"] == []
 
     def test_a_job_request_may_be_larger_than_an_analysis_request(self):
@@ -338,7 +338,7 @@ class TestWebhooks:
         }
 
     @pytest.mark.parametrize(
-        ("fields", "says"),
+        ("fields", "sentence"),
         [
             ({"webhook": "https://news.example/"}, "secret"),
             ({"webhook_secret": SECRET}, "needs a URL"),
@@ -346,8 +346,8 @@ class TestWebhooks:
             ({"webhook": "ftp://news.example/", "webhook_secret": SECRET}, "needs a URL"),
         ],
     )
-    def test_what_is_refused(self, client, photos, fields, says):
-        assert says in problem(client.post(PATH, data=form(photos[0], **fields)), 400)
+    def test_invalid_webhooks_are_refused(self, client, photos, fields, sentence):
+        assert sentence in problem(client.post(PATH, data=form(photos[0], **fields)), 400)
 
     def test_a_server_may_disable_webhooks(self, photos):
         client = fake_app(Settings(webhooks="none")).test_client()

@@ -53,7 +53,7 @@ _FILE_HEAD_BYTES = 1024
 _FORM_BYTES = 64 * 1024
 _FORM_FIELDS = 16
 # Storing many images occupies a thread for seconds; the other threads stay free for interactive requests.
-_TAKEN_AT_ONCE = 2
+_RECEIVED_AT_ONCE = 2
 _RESULT_STATES = (ImageState.DONE, ImageState.FAILED)
 
 _ID = Parameter("id", "Id of the job.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
@@ -68,7 +68,7 @@ _JOB_STATE = Parameter("state", "Only jobs in this state.", {"type": "string", "
 _RESULT_STATE = Parameter(
     "state", "Only results in this state.", {"type": "string", "enum": list(_RESULT_STATES)}
 )
-_AFTER_PLACE = Parameter(
+_AFTER_RESULT = Parameter(
     "after",
     "Number of results to skip, in the order in which they were finished.",
     {"type": "integer", "minimum": 0},
@@ -86,7 +86,7 @@ def request_limit(settings: Settings) -> int:
 def blueprint(jobs: JobQueue, runner: JobRunner, settings: Settings) -> Blueprint:
     """Return the endpoints for jobs; `runner` is told about each new one."""
     views = Blueprint("jobs", __name__)
-    taking = threading.BoundedSemaphore(_TAKEN_AT_ONCE)
+    receiving = threading.BoundedSemaphore(_RECEIVED_AT_ONCE)
 
     @views.post(PATH)
     @operation(
@@ -100,12 +100,12 @@ def blueprint(jobs: JobQueue, runner: JobRunner, settings: Settings) -> Blueprin
         """Submit many images for analysis (202), or return the existing job of an `Idempotency-Key` (200)."""
         request.max_content_length = request_limit(settings)
         request.max_form_parts = settings.job_images + _FORM_FIELDS
-        if not taking.acquire(blocking=False):
+        if not receiving.acquire(blocking=False):
             raise BusyError("The server is receiving as many jobs as it can; try again in a few seconds.")
         try:
             job, new = _submit(jobs, settings)
         finally:
-            taking.release()
+            receiving.release()
         if new:
             runner.nudge()
         response = respond(_answer(job), 202 if new else 200)
@@ -131,12 +131,12 @@ def blueprint(jobs: JobQueue, runner: JobRunner, settings: Settings) -> Blueprin
 
     @views.get(f"{PATH}/<id>/results")
     @operation(
-        ImageResultsAnswer, problems=(400, *_STORED), parameters=(_ID, LIMIT, _AFTER_PLACE, _RESULT_STATE)
+        ImageResultsAnswer, problems=(400, *_STORED), parameters=(_ID, LIMIT, _AFTER_RESULT, _RESULT_STATE)
     )
     def job_results(id: str) -> Response:
         """Return the results so far, in the order they were finished; `next` leads to later ones."""
         limit, state = page_size(request.args.get("limit")), _state(_RESULT_STATES)
-        after = _place(request.args.get("after"))
+        after = _position(request.args.get("after"))
         # The job is read before its results: if it has ended by then, all its results are there.
         job = or_404(jobs.get(id, owner=owner()), "job")
         found = jobs.results(id, limit=limit + 1, after=after, state=state)
@@ -222,7 +222,7 @@ def _state(allowed: Sequence[_State]) -> _State | None:
     return found
 
 
-def _place(text: str | None) -> int:
+def _position(text: str | None) -> int:
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) < 8):
