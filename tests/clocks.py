@@ -1,4 +1,4 @@
-"""Time that a test decides about."""
+"""A clock that a test controls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Says the same time until it is told another."""
+    """Returns the same time until the test sets another."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -17,7 +17,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session", autouse=True)
 def _home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Servers that a test starts without naming a database never touch the user's own."""
+    """Keep servers that a test starts without a database setting away from the user's own database."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
@@ -30,13 +30,13 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def joint_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """One tiny network with all three outputs, not calibrated."""
+    """A bundle of one tiny network with all three outputs, not calibrated."""
     return tiny_bundle(tmp_path_factory.mktemp("bundles") / "joint", "joint")
 
 
 @pytest.fixture(scope="session")
 def pair_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Two tiny networks, as imported checkpoints become; the mask has two channels in PyTorch."""
+    """A bundle of two tiny networks, like imported checkpoints; the mask has two channels in PyTorch."""
     return tiny_bundle(
         tmp_path_factory.mktemp("bundles") / "pair", "segmentation", "classification", classes=2
     )
@@ -44,7 +44,7 @@ def pair_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """The address of a running PostgreSQL, with a place for the database's name."""
+    """The address of a running PostgreSQL, with a placeholder for the name of the database."""
     with services.postgresql() as address:
         yield address
 
@@ -62,7 +62,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'analyses.db'}"
     address: str = request.getfixturevalue("postgresql").format(database="postgres")
-    # A schema of its own for each test: making and removing a whole database takes longer than most tests.
+    # A separate schema for each test: creating and dropping a whole database takes longer than most tests.
     name = f"test_{next(_numbers)}"
     engine = sqlalchemy.create_engine(address.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:

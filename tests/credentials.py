@@ -1,4 +1,4 @@
-"""Content Credentials made for tests, with a certificate that nobody vouches for."""
+"""Content Credentials for tests, signed with a certificate that no authority vouches for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CROPPED = {"action": "c2pa.cropped", "when": "2026-01-01T12:00:00Z"}
 
 
 def signed(data: bytes, mime_type: str, actions: Sequence[dict[str, Any]] = (TAKEN,)) -> bytes:
-    """The file with a signed record of these actions."""
+    """Return the file with a signed record of `actions`."""
     manifest = {
         "claim_generator_info": [{"name": "tamperscope tests", "version": "1"}],
         "format": mime_type,

@@ -1,4 +1,4 @@
-"""A detector without networks, for tests about what is built around it."""
+"""A detector without networks, for tests of the code around it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ IDENTITY = BundleIdentity(name="fake", version="1", sha256="0" * 64)
 
 
 class FakeDetector:
-    """Finds one rectangle in the upper left quarter of each image, and takes it for copy-move.
+    """Reports one copy-move rectangle in the upper left quarter of each image.
 
     Images without any red are authentic. With `holding`, each analysis waits until `release` is set.
     """
@@ -80,7 +80,7 @@ class FakeDetector:
 def fake_app(
     settings: Settings | None = None, detector: FakeDetector | None = None, store: AnalysisStore | None = None
 ) -> Flask:
-    """The server's application, ready, with a fake detector."""
+    """Return the server's application, ready, with a fake detector."""
     detector = detector or FakeDetector()
     detector.options = (settings or Settings()).detector_options
     app = unready_app(lambda: detector, settings, store)
@@ -91,7 +91,7 @@ def fake_app(
 def unready_app(
     load: Callable[[], FakeDetector], settings: Settings | None = None, store: AnalysisStore | None = None
 ) -> Flask:
-    """The server's application before its first load; `app.extensions[JOBS]` is its job runner."""
+    """Return the server's application before its first load; `app.extensions[JOBS]` is its job runner."""
     parts = assemble(settings or Settings(), load, store or fresh_store(), job_threads=0)
     app = create_app(parts)
     app.extensions[JOBS] = parts.runner
@@ -99,7 +99,7 @@ def unready_app(
 
 
 def fresh_store() -> AnalysisStore:
-    """A store of its own, in a file that goes when the tests end."""
+    """Return a new, empty store in a file that is deleted when the tests end."""
     file = _folder() / f"{next(_numbers)}.db"
     file.write_bytes(_empty_database())
     return AnalysisStore(Database(f"sqlite:///{file}"))
@@ -114,7 +114,7 @@ def _folder() -> Path:
 
 @functools.cache
 def _empty_database() -> bytes:
-    # Once for all: migrating takes longer than most tests.
+    # Once for all tests, because migrating takes longer than most of them.
     file = _folder() / "empty.db"
     Database(f"sqlite:///{file}").migrate()
     return file.read_bytes()

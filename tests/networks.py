@@ -1,4 +1,4 @@
-"""Networks with random weights for tests, and bundles of them."""
+"""Networks with random weights, and bundles of them, for tests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tamperscope.bundle import Architecture, Bundle, Preprocessing, write_manife
 from tamperscope.network.architectures import Family, build, register
 from tamperscope.network.export import write_network
 
-# The exporter traces megabytes into this logger, and pytest would keep every line.
+# The exporter writes megabytes of traces to this logger, and pytest would keep every line.
 logging.getLogger("torch.__trace").propagate = False
 
 
 class TinyNetwork(nn.Module):
-    """One strided convolution with batch norm, and the heads that `outputs` asks for."""
+    """One strided convolution with batch norm, and one head for each of `outputs`."""
 
     def __init__(self, outputs: tuple[str, ...], classes: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ _register_tiny("tiny-classification", "type")
 
 
 def random_network(architecture: Architecture, seed: int = 0) -> nn.Module:
-    """A network in evaluation mode whose batch norms do something and whose probabilities differ."""
+    """Return a network in evaluation mode with non-trivial batch norms and varied probabilities."""
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         network = build(architecture).eval()
@@ -59,7 +59,7 @@ def random_network(architecture: Architecture, seed: int = 0) -> nn.Module:
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 1.5)
                 module.num_batches_tracked.fill_(1000)
-        # Without training, logits lie together: the last layer is scaled until they spread by 0.5.
+        # Untrained logits lie close together, so the last layer is scaled until they spread by 0.5.
         logits = network(torch.randn(8, 3, 64, 64) * torch.linspace(0.2, 2, 8).view(8, 1, 1, 1))
         if isinstance(logits, Tensor):
             last = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)][-1]
@@ -70,7 +70,7 @@ def random_network(architecture: Architecture, seed: int = 0) -> nn.Module:
 
 
 def tiny_bundle(folder: Path, *names: str, classes: int = 1) -> Bundle:
-    """A bundle of the tiny networks called `names`: joint, segmentation, classification."""
+    """Return a bundle of the tiny networks `names`: joint, segmentation, classification."""
     folder.mkdir(parents=True)
     networks = []
     for seed, name in enumerate(names):

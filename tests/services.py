@@ -1,4 +1,4 @@
-"""Servers of other projects that tests talk to, started for the tests alone."""
+"""PostgreSQL and Redis servers, started only for the tests that need them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """Run a PostgreSQL cluster of its own; gives the address of its socket, without a database's name.
+    """Run a separate PostgreSQL cluster; yields its address, with a placeholder for the database's name.
 
-    It listens on a Unix socket only, so it needs no free port. Skips where PostgreSQL is not installed.
+    It listens only on a Unix socket, so it needs no free port. Skips the test if PostgreSQL is not installed.
     """
     newest = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None, key=_version)
     if newest is None:
@@ -29,7 +29,7 @@ def postgresql() -> Iterator[str]:
         shutil.chown(folder, user)
 
     def call(program: str, *arguments: str) -> None:
-        # Without pipes: the server inherits them, and a reader would wait for its end.
+        # Without pipes: the server would inherit them, and a reader would wait until the server ends.
         with (folder / "log").open("ab") as log:
             command = [str(newest.with_name(program)), "-D", str(folder / "data"), *arguments]
             done = subprocess.run(command, user=user, stdout=log, stderr=log, cwd=folder, timeout=60)
@@ -49,7 +49,7 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """Run a Redis of its own on a Unix socket; gives its address. Skips where Redis is not installed."""
+    """Run a separate Redis on a Unix socket; yields its address. Skips the test if it is not installed."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("Redis' server is not installed: apt-get install redis-server")
@@ -60,8 +60,8 @@ def redis() -> Iterator[str]:
             [program, *options, "--loglevel", "notice"], stdout=subprocess.PIPE, cwd=folder, text=True
         ) as server:
             assert server.stdout is not None
-            # It says so when it can be reached.
-            assert any("ready to accept connections" in line.lower() for line in server.stdout), "it ended"
+            # Redis prints this line when it can be reached.
+            assert any("ready to accept connections" in line.lower() for line in server.stdout), "Redis ended"
             try:
                 yield f"unix://{socket}"
             finally:
@@ -72,9 +72,10 @@ def _version(initdb: Path) -> int:
     return int(initdb.parts[-3])
 
 
-def _unprivileged() -> str | None:
-    """PostgreSQL refuses to run as root."""
+def _unprivileged() -> str | int | None:
+    """Return the account to run PostgreSQL as, because it refuses to run as root; None for this account."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in names else "nobody"
+    # On Debian, 65534 is the account without privileges.
+    return "postgres" if "postgres" in names else 65534

@@ -1,4 +1,4 @@
-"""The files that run the server elsewhere: none is run here, but what can be checked is."""
+"""The deployment files: they are not run here, but checked as far as possible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def containers() -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_every_setting_that_is_given_exists(file):
+def test_every_setting_used_exists(file):
     known = {variable for setting in TABLE for variable in setting.variables}
 
     given = set(re.findall(r"\bTAMPERSCOPE_[A-Z_]+", file.read_text()))
@@ -47,7 +47,7 @@ def test_every_setting_that_is_given_exists(file):
     assert given <= known
 
 
-def test_every_command_that_is_started_exists():
+def test_every_command_used_exists():
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     started = [services["worker"]["command"], *(container["args"] for container in containers())]
     for unit in UNITS:
@@ -63,8 +63,8 @@ def test_every_command_that_is_started_exists():
         assert not options
 
 
-def test_hadolint_finds_nothing():
-    # Beside the interpreter, whether or not its environment is on the path.
+def test_hadolint_finds_no_problem():
+    # Next to the interpreter, whether or not its environment is on the path.
     program = Path(sysconfig.get_path("scripts"), "hadolint")
     done = subprocess.run([program, DOCKERFILE], capture_output=True, text=True)
 
@@ -83,18 +83,18 @@ def test_compose_reads_its_file():
 
 
 @pytest.mark.parametrize("container", list(containers()), ids=lambda container: container["name"])
-def test_containers_of_kubernetes_can_write_nowhere_but_in_their_volumes(container):
+def test_kubernetes_containers_can_write_only_to_their_volumes(container):
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
     mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
-    # Where large uploads wait, and where compiled models are kept.
+    # Large uploads are buffered in the first, compiled models are kept in the second.
     assert {"/tmp", "/var/cache/tamperscope"} <= mounted
 
 
-def test_what_kubernetes_selects_is_there():
+def test_every_kubernetes_selector_matches_one_deployment():
     pods = [
         resource["spec"]["template"]["metadata"]["labels"].items()
         for resource in kubernetes()
@@ -109,7 +109,7 @@ def test_what_kubernetes_selects_is_there():
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_reads_its_units(unit, tmp_path):
-    # It wants the program to be there.
+    # systemd-analyze requires that the program exists.
     text = unit.read_text().replace("/opt/tamperscope/bin/tamperscope", shutil.which("true") or "/bin/true")
     copy = tmp_path / unit.name.replace("@", "@1")
     copy.write_text(text)

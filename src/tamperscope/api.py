@@ -1,6 +1,6 @@
-"""What the server answers, as types: the OpenAPI document is generated from them, the client returns them.
+"""The types of the server's answers. The OpenAPI document is generated from them; the client returns them.
 
-Keys may be added to an answer; those that are there keep their names and meanings.
+New keys may be added to an answer. Existing keys keep their names and meanings.
 """
 
 from __future__ import annotations
@@ -35,54 +35,54 @@ Png = Annotated[
 """A PNG file: bytes in Python, base64 in JSON."""
 
 Polygon = tuple[tuple[int, int], ...]
-"""Outer contour as (x, y) in pixels of the upright image."""
+"""Outer contour as (x, y) points, in pixels of the upright image."""
 
 
 PngIfAsked = Annotated[Png | None, Field(exclude_if=lambda png: png is None)]
-"""Left out where there is none."""
+"""Omitted from the answer when None."""
 
 
 class SegmentAnswer(Answer):
-    """Where the image was manipulated. The pictures have the upright image's size."""
+    """Where the image was manipulated. The pictures have the size of the upright image."""
 
     mask: PngIfAsked = None
-    """8-bit grey: 255 where manipulated, 0 elsewhere. Left out when `include` does not name it."""
+    """8-bit grey: 255 where manipulated, 0 elsewhere. Omitted if `include` does not name it."""
     overlay: PngIfAsked = None
-    """The image with the mask highlighted in green. Left out when `include` does not name it."""
+    """The image with the mask highlighted in green. Omitted if `include` does not name it."""
     masked_image: PngIfAsked = None
-    """The image inside the mask, black outside. Left out when `include` does not name it."""
+    """The image inside the mask, black outside. Omitted if `include` does not name it."""
     width: int
     height: int
     manipulation_score: Probability
-    """Calibrated probability that the image was manipulated at all."""
+    """Calibrated probability that the image was manipulated."""
     verdict: Verdict
     notes: tuple[str, ...]
-    """What limits this answer, in plain words."""
+    """The limits of this answer, in plain words."""
 
 
 class ClassifyAnswer(Answer):
-    """How the image was manipulated, if it was: `verdict` says that, the class does not."""
+    """How the image was manipulated, if it was. `verdict` tells whether it was; the class does not."""
 
     class_id: int
     class_name: ManipulationType
     confidence: Probability
     """Probability of the named class, given that the image was manipulated."""
     scores: dict[ManipulationType, Probability]
-    """The same for every class; they sum to 1."""
+    """That probability for every class; they sum to 1."""
     manipulation_score: Probability
-    """Calibrated probability that the image was manipulated at all."""
+    """Calibrated probability that the image was manipulated."""
     verdict: Verdict
     notes: tuple[str, ...]
-    """What limits this answer, in plain words."""
+    """The limits of this answer, in plain words."""
 
 
 class BundleFacts(Answer):
-    """Which bundle is behind every answer."""
+    """The bundle that produces the answers."""
 
     name: str
     version: str
     sha256: str
-    """Digest of the bundle's manifest, which itself holds the digests of its files."""
+    """Digest of the bundle's manifest, which contains the digests of the bundle's files."""
 
 
 class BoxAnswer(Answer):
@@ -95,17 +95,17 @@ class BoxAnswer(Answer):
 
 
 class SourceAnswer(Answer):
-    """The area that a copy was taken from."""
+    """The region that a copy was taken from."""
 
     polygon: Polygon
     certainty: Probability
-    """Probability that the region is the copy and this the source, and not the other way round."""
+    """Probability that the region is the copy and this is its source, not the other way round."""
     decided: bool
-    """Whether that is certain enough for only one of the two to be marked."""
+    """Whether `certainty` is high enough that only the copy is marked."""
 
 
 class RegionAnswer(Answer):
-    """One connected manipulated area of the mask."""
+    """One connected manipulated region of the mask."""
 
     box: BoxAnswer
     polygon: Polygon
@@ -114,15 +114,15 @@ class RegionAnswer(Answer):
     probability: Probability
     """Mean manipulation probability inside the region."""
     type: ManipulationType | None
-    """How this area was probably manipulated."""
+    """How this region was probably manipulated."""
     source: SourceAnswer | None
-    """Of one of two areas that repeat one another: the other one."""
+    """The other region, if this is one of two regions with the same content; else null."""
     place: str
-    """In which ninth of the image its middle lies, such as `upper left`."""
+    """The ninth of the image that contains its centre, such as `upper left`."""
 
 
 class ExplanationAnswer(Answer):
-    """What to know about a measurement before concluding anything."""
+    """What to know about a measurement before drawing conclusions."""
 
     what_you_see: str
     what_it_can_mean: str
@@ -141,28 +141,28 @@ class EvidenceAnswer(Answer):
 
     title: str
     rating: str | None
-    """The strength in words, such as `unusual`; null where the measurement does not apply."""
+    """The strength in words, such as `unusual`; null if the measurement does not apply."""
     finding: str
-    """What was found in this image; the reason, where the measurement does not apply."""
+    """What was found in this image, or why the measurement does not apply."""
     strength: Probability | None
-    """How unusual the image is to this measurement; null where it does not apply."""
+    """How unusual the image is by this measurement; null if the measurement does not apply."""
     notable: bool
-    """Whether a person should look at it; at most three of a hundred authentic photos are notable."""
+    """Whether a person should look at it; true for at most 3 % of authentic photos."""
     applicable: bool
     explanation: ExplanationAnswer
     details: dict[str, Any]
-    """What else this kind of measurement found."""
+    """Further results, specific to this measurement."""
     facts: tuple[FactAnswer, ...]
-    """The details as a table to read, in which nothing of foreign origin acts unseen."""
+    """The details as a table for display; control and invisible characters are spelled out."""
     map: str | None
-    """Address of the map, null where the measurement says nothing about places."""
+    """Address of the map; null if the measurement does not locate anything."""
 
 
 class ImageAnswer(Answer):
-    """What is known about the file itself."""
+    """Facts about the image file."""
 
     width: int
-    """Of the upright image."""
+    """Of the upright image, in pixels."""
     height: int
     format: str
     byte_count: int
@@ -173,19 +173,19 @@ class ImageAnswer(Answer):
 
 
 class LinksAnswer(Answer):
-    """Addresses of what belongs to an analysis."""
+    """Addresses of the parts of an analysis."""
 
     self: str
     mask: str
-    """8-bit grey, as large as the upright image: 255 where manipulated."""
+    """8-bit grey, at the size of the upright image: 255 where manipulated, 0 elsewhere."""
     heatmap: str
     overlay: str | None
-    """The image with the mask highlighted in green; null where the image was not kept."""
+    """The image with the mask highlighted in green; null if the image was not kept."""
     image: str | None
-    """The upright image; null where it was not kept."""
+    """The upright image; null if it was not kept."""
     report_json: str
     report_html: str
-    """A page to read and hand on, with nothing beside itself."""
+    """A self-contained page to read and share."""
     report_pdf: str
 
 
@@ -193,31 +193,31 @@ class ReasonAnswer(Answer):
     """How one measurement moved the score."""
 
     name: str
-    """`network_map` or the name of evidence."""
+    """`network_map` or the name of a measurement."""
     effect: float
-    """Change of the score's log-odds, compared with the average authentic image."""
+    """Change in the score's log-odds, relative to the average authentic image."""
     text: str
 
 
 @dataclass(frozen=True)
 class OperatingPointsAnswer(OperatingPoints):
-    """Between which scores nothing is concluded, and how often the model was wrong outside of them."""
+    """The scores between which the verdict is inconclusive, and the error rates outside them."""
 
 
 class TypeWordsAnswer(Answer):
-    """A manipulation type for a reader."""
+    """A manipulation type, described for a reader."""
 
     name: str
     meaning: str
 
 
 class WordsAnswer(Answer):
-    """What to tell a reader, as it stands in the HTML and PDF reports."""
+    """Text for a reader, the same as in the HTML and PDF reports."""
 
     headline: str
     """The verdict."""
     meaning: str
-    """What the verdict rests on, and how often it is wrong."""
+    """What the verdict is based on, and how often it is wrong."""
     types: dict[ManipulationType, TypeWordsAnswer]
     types_caveat: str
     strengths: str
@@ -227,16 +227,16 @@ class WordsAnswer(Answer):
 
 
 class AnalysisAnswer(Answer):
-    """Everything that was found out about one image."""
+    """The full report on one image."""
 
     id: str
     created: datetime
     words: WordsAnswer
     verdict: Verdict
     score: Probability
-    """Calibrated probability that the image was manipulated at all."""
+    """Calibrated probability that the image was manipulated."""
     operating_points: OperatingPointsAnswer | None
-    """What turned the score into the verdict; null where the bundle is not calibrated."""
+    """The thresholds that turn the score into the verdict; null if the bundle is not calibrated."""
     reasons: tuple[ReasonAnswer, ...]
     """What moved the score, strongest first."""
     type: ManipulationType
@@ -244,22 +244,22 @@ class AnalysisAnswer(Answer):
     type_scores: dict[ManipulationType, Probability]
     """Probability of each type, summing to 1, given that the image was manipulated."""
     threshold: Probability
-    """Heatmap value from which a pixel belongs to the mask."""
+    """Heatmap value at and above which a pixel belongs to the mask."""
     regions: tuple[RegionAnswer, ...]
-    """Connected areas of the mask, largest first."""
+    """Connected regions of the mask, largest first."""
     notes: tuple[str, ...]
-    """What limits this analysis, in plain words."""
+    """The limits of this analysis, in plain words."""
     image: ImageAnswer
     bundle: BundleFacts
     versions: dict[str, str]
-    """Of the software that made the analysis."""
+    """Versions of the software that made the analysis."""
     evidence: dict[str, EvidenceAnswer]
-    """The measurements by their names, in the order of a report."""
+    """The measurements by name, in the order of a report."""
     links: LinksAnswer
 
 
 class SummaryLinksAnswer(Answer):
-    """Where the rest of an analysis is."""
+    """The address of the full analysis."""
 
     self: str
 
@@ -283,11 +283,11 @@ class HistoryAnswer(Answer):
 
     analyses: tuple[SummaryAnswer, ...]
     next: str | None
-    """Address of the next page, null on the last one."""
+    """Address of the next page; null on the last page."""
 
 
 class JobImagesAnswer(Answer):
-    """How many images a job has, and how many of them are through."""
+    """How many images a job has, and how many are finished."""
 
     total: int
     done: int
@@ -295,7 +295,7 @@ class JobImagesAnswer(Answer):
 
 
 class WebhookAnswer(Answer):
-    """How the message about a job's end fares."""
+    """The delivery of the message that a job has ended."""
 
     url: str
     state: WebhookState
@@ -305,7 +305,7 @@ class WebhookAnswer(Answer):
 
 
 class JobLinksAnswer(Answer):
-    """Addresses of what belongs to a job."""
+    """Addresses of the parts of a job."""
 
     self: str
     results: str
@@ -314,13 +314,13 @@ class JobLinksAnswer(Answer):
 
 
 class JobAnswer(Answer):
-    """Many images that are analysed one after the other."""
+    """Many images that were submitted at once."""
 
     id: str
     created: datetime
     finished: datetime | None
     state: JobState
-    """`completed` as well when images failed: each says why."""
+    """Also `completed` when images failed; the results state why."""
     keep: bool
     """Whether the images are kept with their analyses."""
     images: JobImagesAnswer
@@ -333,53 +333,53 @@ class JobsAnswer(Answer):
 
     jobs: tuple[JobAnswer, ...]
     next: str | None
-    """Address of the next page, null on the last one."""
+    """Address of the next page; null on the last page."""
 
 
 class ImageProblem(Answer):
     """Why an image has no analysis."""
 
     type: str
-    """What went wrong, as a URI that stays the same."""
+    """The kind of problem, as a stable URI."""
     detail: str
-    """One or two sentences that say what to do about it."""
+    """One or two sentences: what is wrong and what to do about it."""
 
 
 class ImageResultAnswer(Answer):
-    """What became of one image of a job."""
+    """The result of one image of a job."""
 
     number: int
-    """Its place among the job's images, from 0."""
+    """Its position among the job's images, from 0."""
     name: str
-    """The file's name as it was sent, without what could do harm."""
+    """The name of the file as it was sent, without unsafe characters and parts."""
     analysis: SummaryAnswer | None
-    """Null where there is a problem, and where the analysis was deleted since."""
+    """Null if there is a problem, or if the analysis has been deleted since."""
     problem: ImageProblem | None
 
 
 class ImageResultsAnswer(Answer):
-    """Results of a job, in the order in which they came."""
+    """Results of a job, in the order in which they were finished."""
 
     results: tuple[ImageResultAnswer, ...]
     next: str | None
-    """Address of what comes after these, now or later; null when these are the last ones."""
+    """Address of the results after these, present or future; null when these are the last."""
 
 
 class Problem(Answer):
-    """What a client learns about a request that failed (RFC 9457)."""
+    """The problem details of a request that failed (RFC 9457)."""
 
     type: str
-    """What went wrong, as a URI that stays the same."""
+    """The kind of problem, as a stable URI."""
     title: str
     status: int
     detail: str
-    """One or two sentences that say what to do about it."""
+    """One or two sentences: what is wrong and what to do about it."""
     error: str
     """The same as `detail`: the front ends of the original project read this key."""
 
 
 class Alive(Answer):
-    """The process answers."""
+    """The process is running."""
 
     status: Literal["ok"] = "ok"
 
@@ -400,16 +400,16 @@ class Endpoint(Answer):
 
 
 class Index(Answer):
-    """What this server is and what it answers."""
+    """The server's version, limits and endpoints."""
 
     name: str
     version: str
     description: str
     keys: bool
-    """Whether it asks for a key."""
+    """Whether the server requires an API key."""
     max_bytes: int
-    """Of an image file."""
+    """Largest image file that the server accepts, in bytes."""
     max_pixels: int
     retention_days: int | None
-    """How long it keeps an analysis; null for ever."""
+    """Days for which the server keeps an analysis; null means forever."""
     endpoints: tuple[Endpoint, ...]

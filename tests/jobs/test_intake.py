@@ -1,4 +1,4 @@
-"""What comes in with a job, and what must not."""
+"""The images that a job accepts, and those that it must not."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_form_keeps_its_order_and_names():
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_an_archive_gives_its_files_without_what_programs_add(method):
+def test_an_archive_yields_its_files_without_those_that_programs_add(method):
     data = zipped(
         ("b.jpg", b"1"),
         ("folder/", b""),
@@ -78,11 +78,11 @@ def test_an_archive_gives_its_files_without_what_programs_add(method):
         ("..", ""),
     ],
 )
-def test_names_are_shown_without_what_could_do_harm(given, shown):
+def test_names_are_shown_without_harmful_parts(given, shown):
     assert form((given, b"1"))[0].name == shown
 
 
-def test_what_is_empty_or_too_large_fails_alone():
+def test_an_empty_or_too_large_image_fails_alone():
     for taken in (
         form(("a", b""), ("b", bytes(1001)), ("c", bytes(1000))),
         archive(zipped(("a", b""), ("b", bytes(1001)), ("c", bytes(1000)))),
@@ -95,14 +95,14 @@ def test_what_is_empty_or_too_large_fails_alone():
         assert [len(image.data) for image in taken] == [0, 0, 1000]
 
 
-def test_nothing_at_all_is_refused():
+def test_a_job_without_images_is_refused():
     with pytest.raises(EmptyJobError):
         form()
     with pytest.raises(EmptyJobError):
         archive(zipped(("folder/", b""), ("__MACOSX/a", b"x")))
 
 
-def test_too_many_or_too_much_is_refused():
+def test_too_many_images_or_bytes_are_refused():
     few, much = [(f"{n}", b"x") for n in range(6)], [(f"{n}", bytes(1000)) for n in range(5)]
 
     for taken in (lambda: form(*few), lambda: archive(zipped(*few))):
@@ -116,7 +116,7 @@ def test_too_many_or_too_much_is_refused():
 def test_a_bomb_is_unpacked_no_further_than_one_image():
     bomb = zipped(("bomb", bytes(50_000_000)))
     assert len(bomb) < 60_000
-    # Says that it is small; what it holds does not change.
+    # It declares a small size; its content does not change.
     lying = bytearray(bomb)
     directory = lying.index(b"PK\x01\x02")
     lying[directory + 24 : directory + 28] = struct.pack("<L", 10)
@@ -128,7 +128,7 @@ def test_a_bomb_is_unpacked_no_further_than_one_image():
 
 
 def test_members_that_overlap_count_each_time():
-    """Many entries that point to the same data are the other kind of bomb."""
+    """The other kind of bomb: many entries that point to the same data."""
     single = zipped(("a", bytes(1000)))
     start, end = single.index(b"PK\x01\x02"), single.index(b"PK\x05\x06")
     entry, tail = single[start:end], bytearray(single[end:])
@@ -139,11 +139,11 @@ def test_members_that_overlap_count_each_time():
         taken = archive(single[:start] + 5 * entry + bytes(tail))
     except JobTooLargeError:
         return
-    # Newer versions of Python notice the overlap, and read the data for the last of them alone.
+    # Newer versions of Python detect the overlap and read the data only for the last entry.
     assert sum(len(image.data) for image in taken) <= 1000
 
 
-def test_an_archive_that_lists_too_much_is_refused_before_its_list_is_read(monkeypatch):
+def test_an_archive_that_lists_too_many_files_is_refused_before_its_list_is_read(monkeypatch):
     data = zipped(*((f"{n:0200}", b"") for n in range(300)))
     monkeypatch.setattr(zipfile, "ZipFile", pytest.fail)
 
@@ -165,12 +165,12 @@ def test_a_zip64_directory_cannot_hide_behind_a_small_one():
     [b"", b"text", b"\xff\xd8\xff" * 100, b"PK\x05\x06", b"PK\x05\x06" + bytes(17), b"Rar!\x1a\x07\x00" * 9],
     ids=["empty", "text", "JPEG", "cut off", "one byte short", "RAR"],
 )
-def test_what_is_no_archive_is_refused(data):
-    with pytest.raises(ArchiveError, match="no zip archive"):
+def test_a_file_that_is_not_an_archive_is_refused(data):
+    with pytest.raises(ArchiveError, match="not a zip archive"):
         archive(data)
 
 
-def test_damage_costs_no_more_than_the_images_it_hits():
+def test_damage_costs_only_the_images_it_hits():
     sound = zipped(("a", b"first " * 50), ("b", b"second " * 50), method=zipfile.ZIP_STORED)
     hit = sound.replace(b"first first", b"first FIRST", 1)
 
@@ -180,17 +180,17 @@ def test_damage_costs_no_more_than_the_images_it_hits():
     assert second.data == b"second " * 50
 
 
-def test_any_cut_and_any_wrong_byte_is_an_error_of_ours(rng):
+def test_any_cut_or_wrong_byte_raises_only_our_own_errors(rng):
     sound = zipped(("a", b"first " * 50), ("b", b"second " * 50))
     for _ in range(300):
         damaged = bytearray(sound[: rng.integers(1, len(sound) + 1)])
-        for place in rng.integers(0, len(damaged), rng.integers(0, 4)):
-            damaged[place] = rng.integers(256)
+        for offset in rng.integers(0, len(damaged), rng.integers(0, 4)):
+            damaged[offset] = rng.integers(256)
         with suppress(ArchiveError, EmptyJobError, JobTooLargeError):
             archive(bytes(damaged))
 
 
-def test_members_that_are_not_read_here_fail_alone():
+def test_unsupported_members_fail_alone():
     data = bytearray(zipped(("a", b"1"), ("b", b"2")))
     first = data.index(b"PK\x01\x02")
     data[first + 8] |= 1
@@ -199,6 +199,6 @@ def test_members_that_are_not_read_here_fail_alone():
         "unsupported-image",
         None,
     ]
-    # Its own header would choose how much memory this method takes.
+    # With this method, the file's header chooses how much memory is used.
     [image] = archive(zipped(("a", b"1"), method=zipfile.ZIP_LZMA))
     assert image.failure.kind == "unsupported-image"

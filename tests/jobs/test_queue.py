@@ -1,4 +1,4 @@
-"""What happens to jobs, whoever works on them: the same on SQLite and on PostgreSQL."""
+"""The queue of jobs: it behaves the same on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tamperscope.jobs.queue import LEASE, MOST_ATTEMPTS, JobQueue
 from tamperscope.store import AnalysisStore, Database, Subject
 
 SUBMISSION = Submission(owner="")
-DIED = Failure("worker-died", "Each worker died.")
+DIED = Failure("worker-died", "Every worker died.")
 DAMAGED = Failure("damaged-image", "The image is damaged.")
 TARGET = WebhookTarget("https://news.example/hook", "whsec_c2VjcmV0")
 MOMENT = timedelta(seconds=1)
@@ -65,8 +65,8 @@ def claim(jobs: JobQueue) -> Claim:
     return claimed
 
 
-def work_off(jobs: JobQueue) -> list[Claim]:
-    """Finish all that can be claimed."""
+def process_all(jobs: JobQueue) -> list[Claim]:
+    """Claim and finish every image that is free; return the claims."""
     claims = []
     while claimed := jobs.claim():
         assert jobs.finish(claimed, f"{claimed.number:032x}")
@@ -89,15 +89,15 @@ class TestSubmitting:
         assert (job.total, job.done, job.failed, job.webhook) == (3, 0, 0, None)
         assert jobs.claimable() == 3
 
-    def test_an_image_that_failed_on_the_way_is_a_result_already(self, jobs):
+    def test_an_image_that_failed_before_submission_is_a_result_already(self, jobs):
         job, _ = jobs.submit(SUBMISSION, [SubmittedImage("a.txt", b"", DAMAGED), *images(1)])
 
         assert (job.total, job.failed, job.state) == (2, 1, JobState.QUEUED)
         [result] = jobs.results(job.id, limit=10)
         assert (result.number, result.name, result.failure) == (0, "a.txt", DAMAGED)
-        assert [claimed.number for claimed in work_off(jobs)] == [1]
+        assert [claimed.number for claimed in process_all(jobs)] == [1]
 
-    def test_a_job_without_a_sound_image_has_ended_at_once(self, jobs, clock, outbox):
+    def test_a_job_without_a_valid_image_ends_at_once(self, jobs, clock, outbox):
         job, _ = jobs.submit(
             Submission(owner="", webhook=TARGET), [SubmittedImage("a.txt", b"", DAMAGED)] * 2
         )
@@ -105,30 +105,30 @@ class TestSubmitting:
         assert (job.state, job.finished, job.failed) == (JobState.COMPLETED, clock.time, 2)
         assert outbox.next_delivery() is not None
 
-    def test_nothing_is_kept_of_a_submission_that_breaks_off(self, jobs):
-        def breaking_off():
+    def test_nothing_is_stored_of_a_submission_that_fails(self, jobs):
+        def failing():
             yield from images(2)
             raise ValueError("no more")
 
         with pytest.raises(ValueError, match="no more"):
-            jobs.submit(SUBMISSION, breaking_off())
+            jobs.submit(SUBMISSION, failing())
 
         assert jobs.list(owner="", limit=10) == []
         assert (jobs.claimable(), left_files(jobs)) == (0, 0)
 
-    def test_an_owner_has_so_many_at_most(self, jobs):
+    def test_an_owner_has_a_limit_of_unfinished_jobs(self, jobs):
         for _ in range(2):
             jobs.submit(SUBMISSION, images(1), most=2)
 
-        with pytest.raises(TooManyJobsError, match="2 jobs"):
+        with pytest.raises(TooManyJobsError, match="limit of 2 unfinished jobs"):
             jobs.submit(SUBMISSION, images(1), most=2)
         assert jobs.submit(Submission(owner="other"), images(1), most=2)[1]
-        work_off(jobs)
+        process_all(jobs)
         assert jobs.submit(SUBMISSION, images(1), most=2)[1]
 
 
 class TestIdempotency:
-    def test_the_same_key_is_the_same_job(self, jobs):
+    def test_the_same_key_returns_the_same_job(self, jobs):
         submission = Submission(owner="", idempotency_key="mine")
         first, _ = jobs.submit(submission, images(2), most=1)
 
@@ -138,8 +138,8 @@ class TestIdempotency:
         assert again.fingerprint == fingerprint(submission, images(2))
         assert jobs.claimable() == 2
 
-    def test_what_was_asked_for_can_be_told_apart(self, jobs):
-        asked = [
+    def test_different_submissions_have_different_fingerprints(self, jobs):
+        submissions = [
             (Submission(owner=""), images(2)),
             (Submission(owner="", keep=True), images(2)),
             (Submission(owner="", webhook=TARGET), images(2)),
@@ -148,8 +148,8 @@ class TestIdempotency:
             (Submission(owner=""), [images(1)[0], SubmittedImage("1.jpg", b"other")]),
         ]
 
-        assert len({fingerprint(submission, shown) for submission, shown in asked}) == len(asked)
-        for submission, shown in asked:
+        assert len({fingerprint(submission, shown) for submission, shown in submissions}) == len(submissions)
+        for submission, shown in submissions:
             assert jobs.submit(submission, shown)[0].fingerprint == fingerprint(submission, shown)
 
     def test_keys_of_other_owners_do_not_matter(self, jobs):
@@ -160,7 +160,7 @@ class TestIdempotency:
 
         assert len(ids) == 5
 
-    def test_many_at_once_agree_on_one_job(self, jobs):
+    def test_simultaneous_submissions_agree_on_one_job(self, jobs):
         submission = Submission(owner="", idempotency_key="mine")
         with ThreadPoolExecutor(4) as pool:
             outcomes = list(pool.map(lambda _: jobs.submit(submission, images(3)), range(8)))
@@ -170,7 +170,7 @@ class TestIdempotency:
 
 
 class TestWorking:
-    def test_images_come_in_their_order_with_all_that_is_needed(self, jobs):
+    def test_images_are_claimed_in_order_with_all_their_data(self, jobs):
         job = submit(jobs, 3, owner="newsroom", keep=True)
 
         claims = [claim(jobs) for _ in range(3)]
@@ -195,7 +195,7 @@ class TestWorking:
             order.append(claimed.job_id)
             clock.time += MOMENT
 
-        assert order == [large.id, small.id, large.id, small.id, large.id], "a turn each"
+        assert order == [large.id, small.id, large.id, small.id, large.id], "the jobs take turns"
 
     def test_a_job_ends_with_its_last_image(self, jobs, clock):
         job = submit(jobs, 2)
@@ -211,7 +211,7 @@ class TestWorking:
         assert (ended.done, ended.failed) == (1, 1)
         assert left_files(jobs) == 0
 
-    def test_two_that_finish_at_the_same_time_end_the_job(self, jobs):
+    def test_images_that_finish_at_the_same_time_end_the_job(self, jobs):
         for _ in range(5):
             job = submit(jobs, 4)
             claims = [claim(jobs) for _ in range(4)]
@@ -225,7 +225,7 @@ class TestWorking:
         ids = [submit(jobs, 12).id for _ in range(3)]
 
         with ThreadPoolExecutor(6) as pool:
-            done = list(itertools.chain(*pool.map(lambda _: work_off(jobs), range(6))))
+            done = list(itertools.chain(*pool.map(lambda _: process_all(jobs), range(6))))
 
         assert Counter((each.job_id, each.number) for each in done) == {
             (id, number): 1 for id in ids for number in range(12)
@@ -236,7 +236,7 @@ class TestWorking:
 
 
 class TestWorkersThatDie:
-    def test_another_one_takes_the_image_when_the_lease_is_over(self, jobs, clock):
+    def test_another_worker_takes_the_image_when_the_lease_has_expired(self, jobs, clock):
         job = submit(jobs, 1)
         lost = claim(jobs)
         clock.time += LEASE
@@ -254,7 +254,7 @@ class TestWorkersThatDie:
         assert not jobs.finish(again, "b" * 32)
         assert jobs.get(job.id, owner="").done == 1
 
-    def test_a_lease_that_is_renewed_is_not_over(self, jobs, clock):
+    def test_a_renewed_lease_does_not_expire(self, jobs, clock):
         submit(jobs, 1)
         held = claim(jobs)
         for _ in range(5):
@@ -264,13 +264,13 @@ class TestWorkersThatDie:
         assert (jobs.claim(), jobs.claimable()) == (None, 0)
         assert jobs.finish(held, "a" * 32)
 
-    def test_one_who_stops_gives_the_image_back_as_it_was(self, jobs):
+    def test_a_worker_that_stops_returns_the_image_unchanged(self, jobs):
         submit(jobs, 1)
 
         for _ in range(MOST_ATTEMPTS + 1):
-            given_back = claim(jobs)
-            assert given_back.attempt == 1
-            assert jobs.release(given_back)
+            returned = claim(jobs)
+            assert returned.attempt == 1
+            assert jobs.release(returned)
 
         assert jobs.give_up(DIED) == 0
 
@@ -292,7 +292,7 @@ class TestWorkersThatDie:
 
 
 class TestResults:
-    def test_they_come_in_the_order_in_which_they_were_found(self, jobs):
+    def test_they_are_listed_in_order_of_completion(self, jobs):
         job = submit(jobs, 5)
         claims = [claim(jobs) for _ in range(5)]
         for number in (3, 0, 4):
@@ -309,7 +309,7 @@ class TestResults:
         failed = jobs.results(job.id, limit=10, state=ImageState.FAILED)
         assert [(each.number, each.failure) for each in failed] == [(2, DAMAGED), (1, DAMAGED)]
 
-    def test_they_have_their_analysis_as_long_as_it_is_there(self, jobs, database, clock):
+    def test_they_have_their_analysis_until_it_is_deleted(self, jobs, database, clock):
         store = AnalysisStore(database, clock)
         stored, _ = store.add(Subject("", "a" * 64, "b" * 64, "tests"), reports.report().record, {})
         job = submit(jobs, 1)
@@ -327,7 +327,7 @@ class TestListing:
     def test_newest_first_in_pages(self, jobs, clock):
         ids = []
         for number in range(5):
-            # Two at the same moment: a page must not end between them and lose one.
+            # Two have the same time: a page that ends between them must not lose one.
             clock.time += timedelta(seconds=number % 2)
             ids.append(submit(jobs, 1).id)
         submit(jobs, 1, owner="other")
@@ -343,7 +343,7 @@ class TestListing:
 
     def test_by_state(self, jobs):
         ended = submit(jobs, 1)
-        work_off(jobs)
+        process_all(jobs)
         waiting = submit(jobs, 1)
 
         assert [job.id for job in jobs.list(owner="", limit=10, state=JobState.QUEUED)] == [waiting.id]
@@ -362,10 +362,10 @@ class TestListing:
 
 
 class TestEnding:
-    def test_a_cancelled_job_keeps_what_was_found_and_does_nothing_more(self, jobs, clock, outbox):
+    def test_a_cancelled_job_keeps_its_results_and_does_nothing_more(self, jobs, clock, outbox):
         job = submit(jobs, 4, webhook=TARGET)
         jobs.finish(claim(jobs), "a" * 32)
-        in_work = claim(jobs)
+        in_progress = claim(jobs)
         clock.time += MOMENT
 
         cancelled = jobs.cancel(job.id, owner="")
@@ -376,7 +376,7 @@ class TestEnding:
             1,
         )
         assert jobs.claim() is None
-        assert not jobs.finish(in_work, "b" * 32)
+        assert not jobs.finish(in_progress, "b" * 32)
         assert [each.number for each in jobs.results(job.id, limit=10)] == [0]
         assert left_files(jobs) == 0
         assert outbox.next_delivery().job == jobs.get(job.id, owner="")
@@ -385,22 +385,22 @@ class TestEnding:
 
     def test_a_job_that_has_ended_cannot_be_cancelled(self, jobs):
         job = submit(jobs, 1)
-        work_off(jobs)
+        process_all(jobs)
 
         assert jobs.cancel(job.id, owner="").state is JobState.COMPLETED
 
     def test_a_deleted_job_is_gone_with_everything(self, jobs):
         job = submit(jobs, 2, webhook=TARGET)
-        in_work = claim(jobs)
+        in_progress = claim(jobs)
 
         assert jobs.delete(job.id, owner="")
 
         assert not jobs.delete(job.id, owner="")
         assert jobs.get(job.id, owner="") is None
-        assert not jobs.finish(in_work, "a" * 32)
+        assert not jobs.finish(in_progress, "a" * 32)
         assert (jobs.claimable(), left_files(jobs)) == (0, 0)
 
-    def test_only_what_ended_long_ago_expires(self, jobs, clock):
+    def test_only_jobs_that_ended_long_ago_expire(self, jobs, clock):
         ended, waiting = submit(jobs, 1), submit(jobs, 1, owner="other")
         jobs.finish(claim(jobs), "a" * 32)
         clock.time += timedelta(days=30)
@@ -417,7 +417,7 @@ class TestWebhooks:
     def test_they_are_due_when_the_job_has_ended(self, jobs, outbox):
         job = submit(jobs, 1, webhook=TARGET)
         assert outbox.next_delivery() is None
-        work_off(jobs)
+        process_all(jobs)
 
         delivery = outbox.next_delivery()
 
@@ -428,9 +428,9 @@ class TestWebhooks:
         assert (webhook.state, webhook.attempts, webhook.error) == (WebhookState.DELIVERED, 1, None)
         assert outbox.next_delivery() is None
 
-    def test_they_are_tried_again_later_and_later_and_then_given_up(self, jobs, clock, outbox):
+    def test_they_are_retried_at_growing_intervals_and_then_given_up(self, jobs, clock, outbox):
         job = submit(jobs, 1, webhook=TARGET)
-        work_off(jobs)
+        process_all(jobs)
 
         for number, delay in enumerate(DELAYS, start=1):
             delivery = outbox.next_delivery()
@@ -448,9 +448,9 @@ class TestWebhooks:
         assert (webhook.state, webhook.error) == (WebhookState.FAILED, "status 404")
         assert webhook.attempts == len(DELAYS) + 1
 
-    def test_one_who_dies_while_delivering_loses_no_message(self, jobs, clock, outbox):
+    def test_a_process_that_dies_while_delivering_loses_no_message(self, jobs, clock, outbox):
         submit(jobs, 1, webhook=TARGET)
-        work_off(jobs)
+        process_all(jobs)
         outbox.next_delivery()
 
         clock.time += DELAYS[0]
@@ -459,7 +459,7 @@ class TestWebhooks:
 
     def test_several_processes_deliver_it_once(self, jobs, outbox):
         submit(jobs, 1, webhook=TARGET)
-        work_off(jobs)
+        process_all(jobs)
 
         with ThreadPoolExecutor(4) as pool:
             deliveries = list(pool.map(lambda _: outbox.next_delivery(), range(8)))
@@ -467,9 +467,9 @@ class TestWebhooks:
         assert sum(delivery is not None for delivery in deliveries) == 1
 
     @pytest.mark.parametrize("outcome", ["delivered", "given up"])
-    def test_no_secret_stays_when_nothing_is_left_to_sign(self, jobs, database, outcome, clock, outbox):
+    def test_the_secret_is_deleted_when_nothing_is_left_to_sign(self, jobs, database, outcome, clock, outbox):
         submit(jobs, 1, webhook=TARGET)
-        work_off(jobs)
+        process_all(jobs)
         if outcome == "delivered":
             outbox.delivered(outbox.next_delivery())
         else:
@@ -481,7 +481,7 @@ class TestWebhooks:
             assert session.connection().exec_driver_sql("SELECT secret FROM webhook").all() == [("",)]
 
 
-def test_the_load_is_that_of_all_owners(jobs, clock):
+def test_the_backlog_is_that_of_all_owners(jobs, clock):
     submit(jobs, 3, owner="newsroom")
     clock.time += MOMENT
     submit(jobs, 2)

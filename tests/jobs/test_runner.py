@@ -1,4 +1,4 @@
-"""One process that works on jobs."""
+"""The worker loop of one process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def job(jobs):
 
 @pytest.fixture
 def make(jobs, outbox):
-    """Makes a runner that is stopped at the end."""
+    """Return a function that makes a runner and stops it at the end of the test."""
     made = []
 
     def make(analyze, *, threads: int = 1, slot=nullcontext) -> JobRunner:
@@ -48,20 +48,20 @@ def analysis_id(claim) -> str:
     return f"{claim.number:032x}"
 
 
-def test_what_is_started_works_off_all_that_is_there_and_all_that_comes(jobs, job, make):
-    through = threading.Semaphore(0)
+def test_a_started_runner_processes_waiting_and_new_images(jobs, job, make):
+    analysed = threading.Semaphore(0)
 
     def analyze(claim):
-        through.release()
+        analysed.release()
         return analysis_id(claim)
 
     working = make(analyze, threads=2)
     working.start()
-    assert all(through.acquire(timeout=30) for _ in range(3))
+    assert all(analysed.acquire(timeout=30) for _ in range(3))
 
     jobs.submit(SUBMISSION, images(2))
     working.nudge()
-    assert all(through.acquire(timeout=30) for _ in range(2))
+    assert all(analysed.acquire(timeout=30) for _ in range(2))
 
 
 def test_an_image_that_cannot_be_analysed_fails_alone(jobs, job, make):
@@ -76,8 +76,8 @@ def test_an_image_that_cannot_be_analysed_fails_alone(jobs, job, make):
     assert [each.failure for each in jobs.results(job.id, limit=10)] == [None, damaged, None]
 
 
-def test_a_database_that_is_away_costs_the_image_no_attempt(jobs, job, make):
-    problems = [StoreError("It is away.")] * (MOST_ATTEMPTS + 2)
+def test_a_database_that_is_down_costs_the_image_no_attempt(jobs, job, make):
+    problems = [StoreError("The database is down.")] * (MOST_ATTEMPTS + 2)
 
     def analyze(claim):
         assert claim.attempt == 1
@@ -95,7 +95,7 @@ def test_a_database_that_is_away_costs_the_image_no_attempt(jobs, job, make):
     assert jobs.get(job.id, owner="").done == 3
 
 
-def test_a_lease_is_renewed_while_the_image_is_in_work(jobs, job, make, monkeypatch):
+def test_a_lease_is_renewed_while_the_image_is_in_progress(jobs, job, make, monkeypatch):
     monkeypatch.setattr(jobs, "lease", timedelta(seconds=0.03))
     renewed = threading.Event()
     renew = jobs.renew
@@ -115,7 +115,7 @@ def test_a_lease_is_renewed_while_the_image_is_in_work(jobs, job, make, monkeypa
     assert jobs.get(job.id, owner="").done == 1
 
 
-def test_one_that_hangs_lets_go_of_its_image(jobs, job, make, monkeypatch, clock):
+def test_a_worker_that_hangs_loses_its_image(jobs, job, make, monkeypatch, clock):
     monkeypatch.setattr(runner, "LONGEST_ANALYSIS_SECONDS", 0.0)
     monkeypatch.setattr(jobs, "lease", timedelta(seconds=0.03))
     monkeypatch.setattr(jobs, "renew", pytest.fail)
@@ -146,7 +146,7 @@ def test_it_gives_up_on_images_that_workers_die_with(jobs, job, make, clock, cap
     assert "gave up on 1 image" in caplog.text
 
 
-def test_a_stop_waits_for_the_image_in_work_and_takes_no_other(jobs, job, make):
+def test_a_stop_waits_for_the_image_in_progress_and_takes_no_other(jobs, job, make):
     entered, release = threading.Event(), threading.Event()
 
     def analyze(claim):

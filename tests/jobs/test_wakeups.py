@@ -1,4 +1,4 @@
-"""Workers are woken for each image, within a process and through Redis."""
+"""Wake-ups of workers for each image, within a process and through Redis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tamperscope.jobs.wakeups import Wakeups
 
 
 class Work:
-    """Counts how often it is called."""
+    """A function that counts its calls."""
 
     def __init__(self) -> None:
         self.calls = threading.Semaphore(0)
@@ -31,7 +31,7 @@ def address(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture
 def make() -> Iterator[Callable[[str | None], Wakeups]]:
-    """Makes some that are stopped at the end."""
+    """Return a function that makes wake-ups and stops them at the end of the test."""
     made: list[Wakeups] = []
 
     def make(address: str | None) -> Wakeups:
@@ -57,7 +57,7 @@ def test_one_call_for_each_image(wakeups):
     assert work.was_called(3)
 
 
-def test_what_is_on_its_way_is_not_sent_again(wakeups):
+def test_pending_messages_are_not_sent_again(wakeups):
     wakeups.top_up(3)
     wakeups.top_up(3)
     wakeups.top_up(2)
@@ -94,7 +94,7 @@ def test_several_processes_share_the_work(make, redis):
     assert work.was_called(2), "one process alone would wait at the barrier"
 
 
-def test_redis_is_told_no_code(make, redis):
+def test_messages_in_redis_contain_no_code(make, redis):
     wakeups = make(redis)
     wakeups.top_up(1)
 
@@ -103,8 +103,8 @@ def test_redis_is_told_no_code(make, redis):
     assert b"take_image" in message
 
 
-def test_a_redis_that_is_away_is_a_warning(make, tmp_path, caplog):
-    wakeups = make(f"unix://{tmp_path / 'nobody'}")
+def test_an_unavailable_redis_is_a_warning(make, tmp_path, caplog):
+    wakeups = make(f"unix://{tmp_path / 'missing'}")
 
     wakeups.top_up(3)
 
@@ -112,7 +112,7 @@ def test_a_redis_that_is_away_is_a_warning(make, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("url", ["redis.example:6379", "http://:hunter2@redis.example", ":hunter2@"])
-def test_what_is_no_address_is_said_without_its_password(url):
+def test_an_invalid_address_is_reported_without_its_password(url):
     with pytest.raises(SettingsError, match="redis://host:6379/0") as refusal:
         Wakeups(url)
 

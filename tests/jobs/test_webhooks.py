@@ -1,4 +1,4 @@
-"""Messages about jobs that have ended: that they arrive, can be trusted, and go nowhere they must not."""
+"""Webhooks: they arrive, can be verified, and are never sent to forbidden addresses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PUBLIC = "93.184.216.34"
 
 
 class Receiver(HTTPServer):
-    """Remembers what it is sent, and answers with these statuses, 200 in the end."""
+    """A server that records what it receives and answers with `statuses` in turn, then with 200."""
 
     def __init__(self, *statuses: int, context: ssl.SSLContext | None = None) -> None:
         self.statuses = list(statuses)
@@ -43,7 +43,7 @@ class Receiver(HTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing about a client that went away."""
+        """Ignore a client that has disconnected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -93,7 +93,7 @@ def address(receiver: Receiver, path: str = "/hook?a=b") -> str:
     return f"http://127.0.0.1:{receiver.server_port}{path}"
 
 
-def test_a_receiver_can_check_that_it_comes_from_here(jobs, receiver, outbox):
+def test_a_receiver_can_verify_the_message(jobs, receiver, outbox):
     job = end_a_job(jobs, address(receiver))
 
     postman(outbox).deliver_all()
@@ -118,8 +118,8 @@ def test_a_receiver_can_check_that_it_comes_from_here(jobs, receiver, outbox):
     assert webhook(jobs, job).state is WebhookState.DELIVERED
 
 
-def test_the_signature_is_the_one_of_the_standard():
-    # The example that the specification of Standard Webhooks gives.
+def test_the_signature_follows_the_standard():
+    # The example in the specification of Standard Webhooks.
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     body = b'{"test": 2432232314}'
 
@@ -128,7 +128,7 @@ def test_the_signature_is_the_one_of_the_standard():
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_it_is_tried_again_until_it_arrives_under_the_same_id(jobs, clock, receiver, outbox):
+def test_it_is_retried_under_the_same_id_until_it_arrives(jobs, clock, receiver, outbox):
     receiver.statuses[:] = [500, 404]
     job = end_a_job(jobs, address(receiver))
 
@@ -143,7 +143,7 @@ def test_it_is_tried_again_until_it_arrives_under_the_same_id(jobs, clock, recei
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_nobody_is_sent_elsewhere(jobs, receiver, status, outbox):
+def test_redirects_are_not_followed(jobs, receiver, status, outbox):
     receiver.statuses[:] = [status]
     job = end_a_job(jobs, address(receiver))
 
@@ -153,7 +153,7 @@ def test_nobody_is_sent_elsewhere(jobs, receiver, status, outbox):
     assert webhook(jobs, job).error == f"The address answered with status {status}."
 
 
-def test_one_address_that_fails_does_not_keep_the_others_waiting(jobs, receiver, outbox):
+def test_one_address_that_fails_does_not_delay_the_others(jobs, receiver, outbox):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     lost = end_a_job(jobs, f"http://127.0.0.1:{port}/")
@@ -165,7 +165,7 @@ def test_one_address_that_fails_does_not_keep_the_others_waiting(jobs, receiver,
     assert webhook(jobs, lost).error == "The address cannot be reached."
 
 
-def test_one_who_answers_byte_by_byte_is_cut_off(jobs, monkeypatch, outbox):
+def test_a_server_that_answers_byte_by_byte_is_cut_off(jobs, monkeypatch, outbox):
     monkeypatch.setattr(webhooks, "_WHOLE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         job = end_a_job(jobs, f"http://127.0.0.1:{server.getsockname()[1]}/")
@@ -219,7 +219,7 @@ class TestPrivateAddresses:
             "2001::1",
         ],
     )
-    def test_no_connection_is_made_to_one(self, jobs, monkeypatch, found, outbox):
+    def test_no_connection_is_made_to_a_private_address(self, jobs, monkeypatch, found, outbox):
         resolves_to(monkeypatch, [found])
         monkeypatch.setattr(socket, "create_connection", pytest.fail)
         job = end_a_job(jobs, "https://news.example/")
@@ -228,7 +228,7 @@ class TestPrivateAddresses:
 
         assert webhook(jobs, job).error == "The address cannot be reached."
 
-    def test_one_among_public_ones_is_enough(self, jobs, monkeypatch, outbox):
+    def test_one_private_address_among_public_ones_is_refused(self, jobs, monkeypatch, outbox):
         resolves_to(monkeypatch, [PUBLIC, "10.0.0.1"])
         monkeypatch.setattr(socket, "create_connection", pytest.fail)
         end_a_job(jobs, "https://news.example/")
@@ -237,12 +237,12 @@ class TestPrivateAddresses:
 
     @pytest.mark.parametrize("found", [PUBLIC, "2606:2800:220:1::1", "::ffff:93.184.216.34"])
     def test_the_address_that_was_checked_is_the_one_that_is_called(self, jobs, monkeypatch, found, outbox):
-        """A name may have another address the second time it is asked for."""
+        """A name may resolve to another address the second time."""
         resolves_to(monkeypatch, [found], ["127.0.0.1"])
         called = []
 
-        def connect(place, timeout):
-            called.append(place)
+        def connect(address, timeout):
+            called.append(address)
             raise ConnectionRefusedError
 
         monkeypatch.setattr(socket, "create_connection", connect)
@@ -254,7 +254,7 @@ class TestPrivateAddresses:
 
 
 def resolves_to(monkeypatch, *answers: list[str]) -> None:
-    """The name has the first addresses when it is asked for first, and so on."""
+    """Resolve every name to each of `answers` in turn."""
     remaining = list(answers)
 
     def resolve(host, port, **options):
@@ -267,7 +267,7 @@ def resolves_to(monkeypatch, *answers: list[str]) -> None:
 class TestTls:
     @pytest.fixture
     def certificate(self, tmp_path):
-        """A certificate for localhost, signed by itself."""
+        """A self-signed certificate for localhost."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
         now = datetime.now(UTC)
@@ -301,7 +301,7 @@ class TestTls:
         receiver.shutdown()
         receiver.server_close()
 
-    def test_a_certificate_that_is_trusted_and_has_the_name(
+    def test_a_trusted_certificate_with_the_right_name_is_accepted(
         self, jobs, secure, certificate, monkeypatch, outbox
     ):
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -313,7 +313,7 @@ class TestTls:
         assert webhook(jobs, job).state is WebhookState.DELIVERED
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["another name", "not trusted"])
-    def test_any_other_certificate_gets_no_message(
+    def test_any_other_certificate_receives_no_message(
         self, jobs, secure, certificate, monkeypatch, host, outbox
     ):
         if host == "127.0.0.1":
@@ -336,7 +336,7 @@ class TestTargets:
             "https://[2606:2800:220:1::1]/",
         ],
     )
-    def test_what_may_be_called(self, url):
+    def test_addresses_that_are_allowed(self, url):
         check_target(WebhookTarget(url, SECRET))
 
     @pytest.mark.parametrize(
@@ -359,8 +359,8 @@ class TestTargets:
             "https://news.example/" + "a" * 2000,
         ],
     )
-    def test_what_is_no_address(self, url):
-        with pytest.raises(WebhookError, match="is a URL such as"):
+    def test_addresses_that_are_invalid(self, url):
+        with pytest.raises(WebhookError, match="needs a URL such as"):
             check_target(WebhookTarget(url, SECRET), private=True)
 
     @pytest.mark.parametrize(
@@ -374,6 +374,6 @@ class TestTargets:
     @pytest.mark.parametrize(
         "secret", ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 200, "whsec_ä"]
     )
-    def test_a_secret_that_does_not_do(self, secret):
+    def test_an_invalid_secret(self, secret):
         with pytest.raises(WebhookError, match="24 to 64 random bytes"):
             check_target(WebhookTarget("https://news.example/", secret))

@@ -1,4 +1,4 @@
-"""A coverage-guided fuzz target (libFuzzer by atheris): whatever the bytes, an image or an `ImageError`.
+"""A coverage-guided fuzz target (libFuzzer through atheris): any bytes give an image or an `ImageError`.
 
 python tests/robustness/fuzz_images.py -max_total_time=120
 """
@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["tamperscope.images", "PIL"]):
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import samples
 
-# Small pictures find as much as large ones, and sooner.
+# Small images find as many faults as large ones, and sooner.
 LIMITS = ImageLimits(bytes=2**20, pixels=2**20)
 
 

@@ -2,8 +2,8 @@
 
     python tests/robustness/hostile.py --files 5000 --seed 0
 
-starts a server with the default bundle and sends it every file. No answer may be a 500 or take longer than
-the limit, and the server's memory must not grow.
+This starts a server with the default model and sends it every file. No answer may be a 500 or take longer
+than the limit, and the server's memory must not grow.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ import PIL.Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import samples
 
-# The last one makes every measurement, and reads the metadata.
+# The last one runs every measurement and reads the metadata.
 PATHS = ("/classify", "/segment?include=mask", "/v1/analyses")
 EXPECTED = {200, 201, 400, 413, 415, 422}
 LIMIT_SECONDS = 20.0
 GROWTH = 1.15
-"""Memory after all files, relative to what it was after the first fifth of them."""
+"""Allowed memory after all files, relative to the memory after the first fifth of them."""
 
 
 @dataclass(frozen=True)
 class HostileFile:
-    """One file; the same corpus and number give the same bytes."""
+    """One file of the corpus; the same seed and number give the same bytes."""
 
     name: str
     data: bytes
 
 
 def damaged(count: int, seed: int) -> Iterator[HostileFile]:
-    """Yield `count` broken files, of every format and every kind of damage in turn."""
+    """Yield `count` broken files, cycling through every format and every kind of damage."""
     kinds = [(name, kind) for kind in DAMAGES for name in sound_files()]
     for number in range(count):
         name, kind = kinds[number % len(kinds)]
@@ -58,7 +58,7 @@ def damaged(count: int, seed: int) -> Iterator[HostileFile]:
 
 
 def made_by_hand() -> list[HostileFile]:
-    """Bombs, polyglots, endless lists and wrong extensions."""
+    """Return bombs, polyglots, endless lists and wrong extensions."""
     sound = sound_files()
     jpeg = sound["JPEG"]
     files = {
@@ -107,7 +107,7 @@ def made_by_hand() -> list[HostileFile]:
 
 
 def nested_metadata(jpeg: bytes) -> dict[str, bytes]:
-    """A sound JPEG or PNG with notes that refer to themselves, nest deeply, or lie about their length."""
+    """Return JPEGs and PNGs whose metadata refers to itself, nests deeply, or lies about its length."""
     itself = struct.pack(">2sHLH", b"MM", 42, 8, 2) + 2 * struct.pack(">HHLL", 0x8769, 4, 1, 8) + bytes(4)
     xmp = b"<x:xmpmeta>" + 60_000 // 3 * b"<a>"
     boxes = b"".join(struct.pack(">L4s", 8 * (4000 - depth), b"jumb") for depth in range(4000))
@@ -133,7 +133,7 @@ def with_segment(jpeg: bytes, marker: int, content: bytes) -> bytes:
 
 
 def many_pictures(count: int = 4000) -> bytes:
-    """The index of a multi-picture file (CIPA DC-007) whose pictures all lie at the same place."""
+    """Return the index of a multi-picture file (CIPA DC-007) whose pictures all lie at the same offset."""
     tags = struct.pack(">HHLL", 0xB001, 4, 1, count) + struct.pack(">HHLL", 0xB002, 7, 16 * count, 38)
     return (
         struct.pack(">2sHLH", b"MM", 42, 8, 2)
@@ -156,7 +156,7 @@ def pixels() -> bytes:
     return zlib.compress(bytes(48 * (1 + 3 * 64)))
 
 
-# Damages: each takes a sound file and gives a broken one.
+# Kinds of damage: each takes an intact file and returns a broken one.
 
 
 def flip_bits(data: bytes, rng: np.random.Generator) -> bytes:
@@ -174,32 +174,32 @@ _BOUNDARY = re.compile(rb"\xff[\xc0-\xfe]|IHDR|IDAT|IEND|VP8[ LX]|meta|iloc|ispe
 
 
 def cut_at_a_marker(data: bytes, rng: np.random.Generator) -> bytes:
-    places = [match.start() for match in _BOUNDARY.finditer(data)] or [len(data) // 2]
-    return data[: places[rng.integers(len(places))] + rng.integers(5)]
+    offsets = [match.start() for match in _BOUNDARY.finditer(data)] or [len(data) // 2]
+    return data[: offsets[rng.integers(len(offsets))] + rng.integers(5)]
 
 
 def wrong_length(data: bytes, rng: np.random.Generator) -> bytes:
-    """Write an extreme number where a length, an offset or a size may be: most are near the beginning."""
+    """Write an extreme number where a length, offset or size may be; most of these are near the beginning."""
     value = int(rng.choice([0, 1, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFF]))
     width = 4 if value > 0xFFFF else int(rng.choice([2, 4]))
-    place = int(len(data) * rng.random() ** 4)
+    offset = int(len(data) * rng.random() ** 4)
     order = "big" if rng.random() < 0.5 else "little"
-    return data[:place] + value.to_bytes(width, order) + data[place + width :]
+    return data[:offset] + value.to_bytes(width, order) + data[offset + width :]
 
 
 def repeat_a_part(data: bytes, rng: np.random.Generator) -> bytes:
-    start, end = sorted(int(place) for place in rng.integers(len(data), size=2))
+    start, end = sorted(int(offset) for offset in rng.integers(len(data), size=2))
     return data[:end] + int(rng.integers(1, 50)) * data[start : min(end, start + 2000)] + data[end:]
 
 
 def leave_out_a_part(data: bytes, rng: np.random.Generator) -> bytes:
-    start, end = sorted(int(place) for place in rng.integers(len(data), size=2))
+    start, end = sorted(int(offset) for offset in rng.integers(len(data), size=2))
     return data[:start] + data[end:]
 
 
 def insert_noise(data: bytes, rng: np.random.Generator) -> bytes:
-    place = int(rng.integers(len(data)))
-    return data[:place] + rng.bytes(int(rng.integers(1, 5000))) + data[place:]
+    offset = int(rng.integers(len(data)))
+    return data[:offset] + rng.bytes(int(rng.integers(1, 5000))) + data[offset:]
 
 
 def body_of_another(data: bytes, rng: np.random.Generator) -> bytes:
@@ -222,7 +222,7 @@ DAMAGES: dict[str, Callable[[bytes, np.random.Generator], bytes]] = {
 
 @dataclass
 class Outcome:
-    """What a server made of a corpus."""
+    """How a server answered a corpus."""
 
     statuses: Counter[int]
     slowest: float
@@ -230,7 +230,7 @@ class Outcome:
 
 
 def send_all(url: str, files: Iterable[HostileFile], paths: Sequence[str] = PATHS) -> Outcome:
-    """Send every file to a server; an unexpected status, no answer and a late one are failures."""
+    """Send every file to a server; an unexpected status, a missing answer or a late one is a failure."""
     outcome = Outcome(Counter(), 0.0, [])
     for path, file in zip(itertools.cycle(paths), files):
         begun = time.monotonic()
@@ -266,7 +266,7 @@ def post(url: str, path: str, data: bytes) -> int:
 @click.option("--files", default=5000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def main(files: int, seed: int) -> None:
-    """Send a corpus through a server with the default bundle; exit with 1 on a failure."""
+    """Send a corpus to a server with the default model; exit with status 1 on a failure."""
     command = [sys.executable, "-m", "tamperscope", "serve", "--port", "0", "--log-level", "warning"]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -289,7 +289,7 @@ def main(files: int, seed: int) -> None:
         server.terminate()
     statuses = sum((outcome.statuses for outcome in outcomes), Counter())
     click.echo(
-        f"{statuses.total()} files, {len(by_hand)} of them by hand, in {time.monotonic() - begun:.0f} s: "
+        f"{statuses.total()} files, {len(by_hand)} made by hand, in {time.monotonic() - begun:.0f} s: "
         f"{dict(sorted(statuses.items()))}"
     )
     slowest = max(outcome.slowest for outcome in outcomes)
@@ -303,7 +303,7 @@ def main(files: int, seed: int) -> None:
 
 
 def memory(process: int) -> int:
-    """Resident megabytes of a process, as Linux tells them."""
+    """Return the resident memory of a process in megabytes, as reported by Linux."""
     text = Path(f"/proc/{process}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) // 1024
 

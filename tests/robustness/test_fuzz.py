@@ -1,4 +1,4 @@
-"""A short round of what `make fuzz` does at length."""
+"""A short run of `make fuzz`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("atheris", reason="atheris has no build for this platform")
 
 
-def test_no_bytes_make_the_decoder_raise_anything_else_than_its_own_errors():
+def test_the_decoder_raises_only_its_own_errors_for_any_bytes():
     target = Path(__file__).with_name("fuzz_images.py")
 
     done = subprocess.run(

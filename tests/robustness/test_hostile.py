@@ -1,4 +1,4 @@
-"""A short round of what `make hostile` does at length."""
+"""A short run of `make hostile`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def url(monkeypatch):
     running.stop()
 
 
-def test_no_damage_brings_the_server_down_or_holds_it_up(url):
+def test_no_damage_crashes_or_blocks_the_server(url):
     outcome = send_all(url, damaged(ROUND, seed=0))
 
     assert outcome.failures == []
@@ -39,7 +39,7 @@ def test_no_damage_brings_the_server_down_or_holds_it_up(url):
     assert outcome.statuses[200] > 5
 
 
-def test_the_corpus_is_the_same_every_time_and_has_every_damage_of_every_format():
+def test_the_corpus_is_reproducible_and_has_every_damage_of_every_format():
     first, again = ({file.name: file.data for file in damaged(ROUND, seed=1)} for _ in range(2))
 
     assert first == again
@@ -50,7 +50,7 @@ def test_the_corpus_is_the_same_every_time_and_has_every_damage_of_every_format(
 
 
 @pytest.mark.parametrize("name", nested_metadata(b""))
-def test_notes_that_nest_or_lie_are_read_or_left(name):
+def test_metadata_that_nests_or_lies_is_read_or_ignored(name):
     data = nested_metadata(samples.encode(samples.photo()))[name]
     try:
         image = read_image(data)

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer has the right status and one clear sentence, and the server lives on."""
+"""For any input, the answer has the right status and one clear sentence, and the server keeps running."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def test_truncated_files_are_damaged(post, data, share):
     assert_problem(post("/segment", data[: int(len(data) * share)]), 422)
 
 
-def test_no_field_at_all(client):
+def test_a_form_without_fields(client):
     detail = assert_problem(client.post("/segment", data={}, content_type="multipart/form-data"), 400)
 
     assert "'image'" in detail
 
 
-def test_wrong_field_is_named(client, photo_png):
+def test_a_wrong_field_is_named(client, photo_png):
     detail = assert_problem(client.post("/segment", data={"photo": (BytesIO(photo_png), "a.png")}), 400)
 
     assert "'image'" in detail
@@ -83,7 +83,7 @@ def test_text_instead_of_a_file(client):
     ],
     ids=["json", "bare image", "no type", "urlencoded"],
 )
-def test_a_body_that_is_no_multipart_form(client, request_kwargs):
+def test_a_body_that_is_not_a_multipart_form(client, request_kwargs):
     assert "multipart/form-data" in assert_problem(client.post("/classify", **request_kwargs), 400)
 
 
@@ -92,7 +92,7 @@ def test_a_form_without_boundary(client, content_type):
     assert_problem(client.post("/segment", data=b"--x\r\n\r\n", content_type=content_type), 400)
 
 
-def test_a_form_of_nameless_fields(client):
+def test_a_form_with_nameless_fields(client):
     body = b"--x\r\nContent-Disposition: form-data\r\n\r\ntext\r\n--x--\r\n"
 
     response = client.post("/segment", data=body, content_type="multipart/form-data; boundary=x")
@@ -100,8 +100,8 @@ def test_a_form_of_nameless_fields(client):
     assert "no file in the field 'image'" in assert_problem(response, 400)
 
 
-# Werkzeug leaves the half file to the garbage collector, which complains; it is run here, lest it complain
-# in another test.
+# Werkzeug leaves the incomplete file to the garbage collector, which warns about it. It runs here so that the
+# warning does not appear in another test.
 @pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
 def test_a_form_cut_off_in_the_middle(client, photo_png):
     head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
@@ -115,7 +115,7 @@ def test_a_form_cut_off_in_the_middle(client, photo_png):
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "C:\\secret\\a.png", "a\x00b.png", "x" * 5000])
-def test_the_file_name_neither_matters_nor_comes_back(post, photo_png, name, caplog):
+def test_the_file_name_is_ignored_and_never_returned(post, photo_png, name, caplog):
     caplog.set_level("DEBUG")
 
     assert post("/classify", photo_png, filename=name).status_code == 200
@@ -145,14 +145,14 @@ def test_unknown_address(client):
     assert_problem(client.get("/segments"), 404)
 
 
-def test_wrong_method_says_which_is_right(client):
+def test_a_wrong_method_is_answered_with_the_right_one(client):
     response = client.get("/segment")
 
     assert_problem(response, 405)
     assert "POST" in response.headers["Allow"]
 
 
-def test_a_bug_shows_nothing_of_the_inside(photo_png, caplog):
+def test_a_bug_reveals_no_internals(photo_png, caplog):
     class Broken(FakeDetector):
         def analyze(self, source, **_):
             raise RuntimeError("secret inside /src/tamperscope")
@@ -168,7 +168,7 @@ def test_a_bug_shows_nothing_of_the_inside(photo_png, caplog):
 
 @pytest.fixture
 def stored(database_url):
-    """Clients of a server whose analyses and jobs are in a database of each kind."""
+    """A client of a server whose analyses and jobs are in a database of each kind."""
     database = Database(database_url)
     database.migrate()
     store = AnalysisStore(database)
@@ -193,11 +193,11 @@ def stored(database_url):
         ("GET", "/page/a%00b", 404),
     ],
 )
-def test_a_nul_character_is_said_to_be_nowhere(stored, method, path, status):
+def test_a_nul_character_in_an_address_is_refused(stored, method, path, status):
     assert "NUL" in assert_problem(stored.open(path, method=method), status)
 
 
-def test_a_nul_character_in_a_name_does_no_harm(stored):
+def test_a_nul_character_in_a_file_name_is_harmless(stored):
     sent = {"image": (BytesIO(samples.encode(samples.photo())), "a\0b.jpg")}
     job = stored.post("/v1/jobs", data=sent)
     assert job.status_code == 202

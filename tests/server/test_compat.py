@@ -1,4 +1,4 @@
-"""What the original project offered to start the server still does."""
+"""The original project's ways to start the server still work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCRIPT = ROOT / "deeplearningmodelrunsetup.py"
 
 @pytest.fixture
 def imports(monkeypatch):
-    """Records what is imported, and makes an empty folder of each."""
+    """Record what is imported, and create an empty folder for each import."""
     calls = []
 
     def import_checkpoints(segmentation, classification, out, overwrite=False):
@@ -47,7 +47,7 @@ def checkpoints(tmp_path):
     return pair
 
 
-def test_the_notebook_ends_with_an_answer_of_the_server_it_started(tmp_path, joint_bundle, monkeypatch):
+def test_the_notebook_ends_with_an_answer_from_the_server_it_started(tmp_path, joint_bundle, monkeypatch):
     for variable in ("DEEP_LAB_CHECKPOINT", "CLASSIF_CHECKPOINT", "NGROK_TOKEN", "NGROK_AUTHTOKEN"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(tamperscope.__file__).parents[1]))
@@ -76,7 +76,7 @@ def test_the_notebook_is_committed_without_outputs():
         assert f'{variable} = ""' in code[0].source
 
 
-def test_the_script_says_in_one_sentence_what_is_missing(checkpoints):
+def test_the_script_states_in_one_sentence_what_is_missing(checkpoints):
     done = subprocess.run(
         [sys.executable, SCRIPT],
         env={**os.environ, "DEEP_LAB_CHECKPOINT": str(checkpoints[0]), "CLASSIF_CHECKPOINT": ""},
@@ -89,7 +89,7 @@ def test_the_script_says_in_one_sentence_what_is_missing(checkpoints):
     assert "Traceback" not in done.stderr
 
 
-def test_without_checkpoints_and_token_it_is_the_ordinary_server(tmp_path):
+def test_without_checkpoints_and_token_the_settings_are_the_defaults(tmp_path):
     assert compat.settings_for("", "", "", tmp_path, {}) == Settings()
 
 
@@ -107,7 +107,7 @@ def test_two_checkpoints_are_imported_and_served(tmp_path, imports, checkpoints,
     assert settings.model.is_dir()
 
 
-def test_checkpoints_of_the_original_names_are_found(tmp_path, imports):
+def test_checkpoints_with_the_original_names_are_found(tmp_path, imports):
     for name in ("best_deeplabv3_defacto_last.pth", "best_resnet50_defacto.pth"):
         (tmp_path / name).write_bytes(name.encode())
 
@@ -115,7 +115,7 @@ def test_checkpoints_of_the_original_names_are_found(tmp_path, imports):
     assert imports == [("best_deeplabv3_defacto_last.pth", "best_resnet50_defacto.pth")]
 
 
-def test_the_same_checkpoints_are_imported_once_and_others_anew(tmp_path, imports, checkpoints):
+def test_unchanged_checkpoints_are_imported_once_and_changed_ones_again(tmp_path, imports, checkpoints):
     paths = [str(path) for path in checkpoints]
 
     first, again = (compat.settings_for(*paths, "", tmp_path, {}).model for _ in range(2))
@@ -135,7 +135,7 @@ def test_one_checkpoint_alone_is_refused(tmp_path, checkpoints, missing):
         compat.settings_for("", "", "", tmp_path, given)
 
 
-def test_a_checkpoint_that_is_not_there_is_named(tmp_path, checkpoints):
+def test_a_missing_checkpoint_is_named(tmp_path, checkpoints):
     missing = tmp_path / "missing.pth"
 
     with pytest.raises(SettingsError, match=r"missing\.pth cannot be read: no such file"):

@@ -51,7 +51,7 @@ def test_only_the_configured_pages_may_call():
         assert "Access-Control-Allow-Origin" not in preflight(client, "/segment", stranger).headers
 
 
-def test_stored_analyses_are_open_to_the_configured_pages_alone():
+def test_stored_analyses_are_open_only_to_the_configured_pages():
     client = client_for(PAGE)
 
     for origin, allowed in ((PAGE, PAGE), ("https://evil.example", None)):
@@ -60,5 +60,5 @@ def test_stored_analyses_are_open_to_the_configured_pages_alone():
     assert "DELETE" in preflight(client, f"/v1/analyses/{'0' * 32}").headers["Access-Control-Allow-Methods"]
 
 
-def test_no_page_may_call_when_origins_are_none():
+def test_no_page_may_call_without_configured_origins():
     assert "Access-Control-Allow-Origin" not in preflight(client_for(), "/segment").headers

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-# Eight threads allocate, all of them alive, then the C library is asked for its heaps.
+# Eight live threads allocate, then the C library reports its heaps.
 ALLOCATING = """
 import ctypes, threading
 from tamperscope.server import lifecycle
@@ -30,7 +30,7 @@ libc.fclose(out)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="asks glibc for its heaps")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc reports its heaps")
 def test_threads_share_heaps() -> None:
     found = subprocess.run([sys.executable, "-c", ALLOCATING], capture_output=True, text=True, check=True)
     assert 1 <= found.stdout.count("<heap nr=") <= 2

@@ -1,4 +1,4 @@
-"""The description of the API says what the API does."""
+"""The OpenAPI document agrees with the API."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ def check(described, model: str, answer: object) -> None:
 
 
 def test_the_copy_in_the_repository_is_up_to_date(client):
-    assert json.loads(COPY.read_text()) == document(client.application), (
-        "write it anew: python -m tamperscope.server.openapi > docs/openapi.json"
-    )
+    assert json.loads(COPY.read_text()) == document(client.application), "generate it again with: make docs"
 
 
 def test_it_describes_what_the_index_lists(client, described):
@@ -40,7 +38,7 @@ def test_it_describes_what_the_index_lists(client, described):
     assert {(method, path) for path, item in described["paths"].items() for method in item} == listed
 
 
-def test_the_answers_are_as_described(described, post, photo_png):
+def test_the_answers_match_the_document(described, post, photo_png):
     for path, model in (("/segment", "SegmentAnswer"), ("/classify", "ClassifyAnswer")):
         schema = described["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": f"#/components/schemas/{model}"}
@@ -48,7 +46,7 @@ def test_the_answers_are_as_described(described, post, photo_png):
 
 
 @pytest.mark.parametrize("path", ["/segment", "/classify"])
-def test_the_problems_are_as_described(described, client, path):
+def test_the_problems_match_the_document(described, client, path):
     for body in (b"", b"text", b"\x89PNG"):
         response = client.post(path, data={"image": (BytesIO(body), "a.png")})
         problems = described["paths"][path]["post"]["responses"]
@@ -63,7 +61,7 @@ def test_a_wrong_answer_would_be_noticed(described, post, photo_png):
         check(described, "ClassifyAnswer", answer)
 
 
-def test_the_page_takes_nothing_from_elsewhere(client):
+def test_the_page_loads_nothing_from_other_servers(client):
     page = client.get("/docs")
     parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
 

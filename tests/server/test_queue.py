@@ -1,4 +1,4 @@
-"""Many requests at once."""
+"""Many requests at the same time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def send(app, data: bytes):
     return app.test_client().post("/classify", data={"image": (BytesIO(data), "a.png")})
 
 
-def test_whoever_comes_when_the_queue_is_full_hears_it_at_once(detector, photo_png):
+def test_a_request_is_rejected_at_once_when_the_queue_is_full(detector, photo_png):
     app = fake_app(Settings(workers=1, queue=0), detector)
     with ThreadPoolExecutor() as threads:
         first = threads.submit(send, app, photo_png)
@@ -42,24 +42,26 @@ def test_whoever_comes_when_the_queue_is_full_hears_it_at_once(detector, photo_p
     assert send(app, photo_png).status_code == 200
 
 
-def test_whoever_waits_in_the_queue_is_answered(detector, photo_png):
+def test_a_queued_request_is_answered(detector, photo_png):
     app = fake_app(Settings(workers=1, queue=3), detector)
     with ThreadPoolExecutor() as threads:
         waiting = [threads.submit(send, app, photo_png) for _ in range(4)]
         assert detector.entered.acquire(timeout=30)
-        assert not detector.entered.acquire(timeout=0.05), "a second one was let in beside the only worker"
+        assert not detector.entered.acquire(timeout=0.05), (
+            "a second image was admitted although there is only one worker"
+        )
         detector.release.set()
 
         assert [each.result().status_code for each in waiting] == [200] * 4
 
 
-def test_a_refused_image_gives_its_place_back(photo_png):
+def test_a_refused_image_releases_its_slot(photo_png):
     app = fake_app(Settings(workers=1, queue=0))
 
     assert [send(app, data).status_code for data in (b"text", b"text", photo_png)] == [415, 415, 200]
 
 
-def test_whoever_waits_too_long_is_turned_away_and_the_queue_moves_on():
+def test_a_caller_that_waits_too_long_is_rejected_and_the_queue_moves_on():
     gate = Gate(workers=1, queue=1, timeout=0.01)
     with gate.enter():
         with pytest.raises(BusyError, match=r"within 0\.01 seconds"), gate.enter():
@@ -70,27 +72,27 @@ def test_whoever_waits_too_long_is_turned_away_and_the_queue_moves_on():
     assert (gate.inside, gate.waiting) == (0, 0)
 
 
-class TestThePatient:
-    def test_they_get_in_when_nobody_else_waits(self):
+class TestLowPriority:
+    def test_it_is_admitted_only_when_no_one_else_waits(self):
         gate = Gate(workers=1, queue=2, timeout=30)
         order, moment = [], threading.Event()
 
-        def enter(name: str, patient: bool) -> None:
-            with gate.enter(patient=patient):
+        def enter(name: str, low_priority: bool) -> None:
+            with gate.enter(low_priority=low_priority):
                 order.append(name)
 
         with ThreadPoolExecutor(3) as pool:
             with gate.enter():
-                waiting = [pool.submit(enter, "patient", True)]
+                waiting = [pool.submit(enter, "low", True)]
                 waiting += [pool.submit(enter, name, False) for name in ("first", "second")]
                 while gate.waiting < 2:
                     moment.wait(0.001)
             for each in waiting:
                 each.result(timeout=30)
 
-        assert order[-1] == "patient"
+        assert order[-1] == "low"
 
-    def test_they_take_no_place_in_the_queue(self):
+    def test_it_does_not_count_towards_the_queue(self):
         gate = Gate(workers=1, queue=0, timeout=30)
         entered = threading.Event()
 
@@ -99,30 +101,32 @@ class TestThePatient:
                 entered.set()
 
         with ThreadPoolExecutor(1) as pool:
-            with gate.enter(patient=True):
+            with gate.enter(low_priority=True):
                 waiting = pool.submit(person)
             waiting.result(timeout=30)
         assert entered.is_set()
 
-    def test_whoever_is_inside_patiently_enters_again_at_once(self):
+    def test_a_thread_inside_enters_again_at_once(self):
         gate = Gate(workers=1, queue=0, timeout=0.01)
 
-        with gate.enter(patient=True):
+        with gate.enter(low_priority=True):
             with gate.enter() as waited:
                 assert (waited, gate.inside) == (0.0, 1)
-            with gate.enter(patient=True):
+            with gate.enter(low_priority=True):
                 assert gate.inside == 1
         assert gate.inside == 0
 
 
-def test_an_image_whose_sender_is_gone_is_not_analysed(photo_png):
+def test_an_image_whose_client_has_disconnected_is_not_analysed(photo_png):
     detector = FakeDetector()
     client = fake_app(detector=detector).test_client()
 
-    for gone in (True, False):
+    for disconnected in (True, False):
         client.post(
             "/classify",
             data={"image": (BytesIO(photo_png), "a.png")},
-            environ_overrides={"waitress.client_disconnected": lambda gone=gone: gone},
+            environ_overrides={
+                "waitress.client_disconnected": lambda disconnected=disconnected: disconnected
+            },
         )
-        assert detector.entered.acquire(blocking=False) is not gone
+        assert detector.entered.acquire(blocking=False) is not disconnected

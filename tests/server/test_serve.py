@@ -1,4 +1,4 @@
-"""The server as a process: real sockets, real signals."""
+"""The server as a process, with real sockets and signals."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def holding_server(request):
 
 
 def release(server) -> None:
-    server.stdin.write("go on\n")
+    server.stdin.write("continue\n")
     server.stdin.flush()
 
 
@@ -130,7 +130,7 @@ def test_a_signal_lets_the_running_request_finish(photo_png, holding_server, sto
 
 @pytest.mark.parametrize("holding_server", [1], indirect=True)
 @pytest.mark.parametrize("given", [{}, {"X-Request-Id": "mine"}])
-def test_a_request_that_the_stop_cannot_wait_for_hears_503(photo_png, holding_server, given):
+def test_a_request_that_exceeds_the_drain_time_receives_503(photo_png, holding_server, given):
     address = urlsplit(holding_server.stdout.readline().split()[-1])
     connection = HTTPConnection(address.hostname, address.port, timeout=60)
     headers = {"Content-Type": "multipart/form-data; boundary=x", **given}
@@ -151,7 +151,7 @@ def test_a_request_that_the_stop_cannot_wait_for_hears_503(photo_png, holding_se
     assert holding_server.wait(timeout=60) == 0
 
 
-def test_a_hangup_swaps_the_bundle_without_dropping_the_running_request(photo_png, holding_server):
+def test_a_hangup_reloads_the_bundle_without_dropping_the_running_request(photo_png, holding_server):
     url = holding_server.stdout.readline().split()[-1]
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(post, f"{url}/classify", photo_png)
@@ -168,7 +168,7 @@ def test_a_hangup_swaps_the_bundle_without_dropping_the_running_request(photo_pn
 
 
 @pytest.mark.parametrize(("retention", "left"), [(30, ["young"]), (None, ["young", "old"])])
-def test_what_is_too_old_goes_at_the_start(fake_model, tmp_path, retention, left):
+def test_expired_analyses_are_deleted_at_the_start(fake_model, tmp_path, retention, left):
     database = f"sqlite:///{tmp_path / 'analyses.db'}"
     Database(database).migrate()
     record = reports.report().record
@@ -189,7 +189,7 @@ def test_what_is_too_old_goes_at_the_start(fake_model, tmp_path, retention, left
 
 
 @pytest.mark.parametrize(("retention", "left"), [(30, 0), (None, 1)])
-def test_jobs_that_ended_long_ago_go_at_the_start(fake_model, tmp_path, retention, left):
+def test_expired_jobs_are_deleted_at_the_start(fake_model, tmp_path, retention, left):
     database = f"sqlite:///{tmp_path / 'analyses.db'}"
     Database(database).migrate()
     then = datetime.now(UTC) - timedelta(days=31)
@@ -202,7 +202,7 @@ def test_jobs_that_ended_long_ago_go_at_the_start(fake_model, tmp_path, retentio
     assert len(jobs.list(owner="", limit=10)) == left
 
 
-def test_a_job_goes_on_after_a_restart(fake_model, tmp_path, photo_png):
+def test_a_job_continues_after_a_restart(fake_model, tmp_path, photo_png):
     database = f"sqlite:///{tmp_path / 'analyses.db'}"
     Database(database).migrate()
     jobs = JobQueue(Database(database))
@@ -217,14 +217,14 @@ def test_a_job_goes_on_after_a_restart(fake_model, tmp_path, photo_png):
     assert results[1].analysis == results[2].analysis is not None
 
 
-def test_a_database_that_cannot_be_used_is_said_at_the_start(fake_model, tmp_path):
+def test_a_database_that_cannot_be_used_is_reported_at_the_start(fake_model, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff" * 1000)
 
     with pytest.raises(StoreError):
         serve.start(Settings(port=0, database=f"sqlite:///{tmp_path / 'photo.jpg'}"), pytest.fail)
 
 
-def test_signals_are_still_heard_after_swaps_of_real_networks(joint_bundle, tmp_path):
+def test_signals_are_still_handled_after_reloads_of_real_networks(joint_bundle, tmp_path):
     command = [
         sys.executable,
         "-m",
@@ -265,14 +265,14 @@ def test_a_hangup_with_a_broken_bundle_changes_nothing(running, monkeypatch, cap
         assert json.load(ready)["bundle"]["name"] == "fake"
 
 
-def test_ready_and_answering_once_the_address_is_said(running, said, photo_png):
+def test_the_server_is_ready_once_its_address_is_printed(running, said, photo_png):
     assert running.url in said[0]
     with urllib.request.urlopen(f"{running.url}/ready", timeout=60) as response:
         assert response.status == 200
     assert post(f"{running.url}/classify", photo_png)[0] == 200
 
 
-def test_nobody_answers_after_the_stop(running):
+def test_nothing_answers_after_the_stop(running):
     running.stop()
     running.stop()
 
@@ -334,7 +334,7 @@ def test_the_server_keeps_running_without_its_tunnel(fake_model, said, photo_png
     running.stop()
 
 
-def test_the_public_address_is_said_and_closed_at_the_end(fake_model, said, monkeypatch):
+def test_the_public_address_is_printed_and_closed_at_the_end(fake_model, said, monkeypatch):
     closed = []
     tunnel = SimpleNamespace(public_url="https://abc.ngrok.example", close=lambda: closed.append(True))
     monkeypatch.setattr(serve, "open_tunnel", lambda url, token: tunnel)
@@ -358,7 +358,7 @@ def raw_post(path: str, data: bytes) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def test_whoever_sends_slowly_or_vanishes_holds_nothing_up(running, photo_png):
+def test_a_client_that_sends_slowly_or_vanishes_blocks_nothing(running, photo_png):
     request = raw_post("/classify", photo_png)
     slow = [connect(running.url) for _ in range(30)]
     for number, connection in enumerate(slow):
@@ -370,7 +370,7 @@ def test_whoever_sends_slowly_or_vanishes_holds_nothing_up(running, photo_png):
     assert post(f"{running.url}/classify", photo_png)[0] == 200
 
 
-def test_whoever_never_finishes_sending_is_cut_off(fake_model, monkeypatch, photo_png):
+def test_a_client_that_never_finishes_sending_is_cut_off(fake_model, monkeypatch, photo_png):
     monkeypatch.setattr(serve, "_TRANSFER_SECONDS", 0.0)
     running = serve.start(Settings(port=0), print)
     with connect(running.url) as connection:
@@ -380,8 +380,8 @@ def test_whoever_never_finishes_sending_is_cut_off(fake_model, monkeypatch, phot
     running.stop()
 
 
-def test_whoever_never_reads_the_answer_holds_nothing_up(monkeypatch):
-    """Two requests on one connection: the second answer must not wait, with a thread, for the first."""
+def test_a_client_that_never_reads_the_answer_blocks_nothing(monkeypatch):
+    """Of two requests on one connection, the second must not occupy a thread until the first is read."""
     app = Flask("large")
     app.add_url_rule("/large", "large", view_func=lambda: bytes(40 * 2**20))
     app.add_url_rule("/small", "small", view_func=lambda: "small")
@@ -389,21 +389,21 @@ def test_whoever_never_reads_the_answer_holds_nothing_up(monkeypatch):
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     loop = serve._Loop(app, Settings(workers=1, queue=0), listener)
-    deaf = [connect(url) for _ in range(2)]
-    for connection in deaf:
+    silent = [connect(url) for _ in range(2)]
+    for connection in silent:
         connection.sendall(2 * b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(12) == b"HTTP/1.1 200"
 
     with urllib.request.urlopen(f"{url}/small", timeout=20) as response:
         assert response.read() == b"small"
-    for connection in deaf:
+    for connection in silent:
         connection.close()
     loop.stop()
 
 
 @contextmanager
 def stopped_while_connecting(sent: bytes) -> Iterator[socket.socket]:
-    """Give a connection that sent something, to a server that is being stopped before it accepted it."""
+    """Yield a connection that has sent data to a server that is stopped before accepting it."""
     app = Flask("small")
     app.add_url_rule("/", "small", view_func=lambda: "small")
     begin = threading.Event()
@@ -425,14 +425,14 @@ def stopped_while_connecting(sent: bytes) -> Iterator[socket.socket]:
         stopped.result(timeout=60)
 
 
-def test_a_stop_answers_whoever_has_connected_by_then():
+def test_a_stop_answers_every_client_that_has_connected():
     with stopped_while_connecting(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") as connection:
         assert connection.recv(12) == b"HTTP/1.1 200"
 
 
-def test_a_stop_waits_for_a_request_that_is_on_its_way():
+def test_a_stop_waits_for_an_incomplete_request():
     with stopped_while_connecting(b"GET / HTTP/1.1\r\n") as connection:
-        # Until it listens no longer.
+        # Until the server no longer listens.
         with suppress(ConnectionError):
             while True:
                 socket.create_connection(connection.getpeername(), timeout=60).close()

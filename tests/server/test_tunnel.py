@@ -15,7 +15,7 @@ TOKEN = "2secret"
 
 
 class Agent:
-    """What the ngrok package does, without a network."""
+    """A stand-in for the ngrok package, without a network."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure
@@ -63,7 +63,7 @@ def test_without_a_network():
         open_tunnel(LOCAL, TOKEN, agent=Agent(failure))
 
 
-def test_a_network_that_swallows_everything_does_not_hold_the_server_up():
+def test_a_network_that_drops_everything_does_not_block_the_server():
     never = threading.Event()
     agent = SimpleNamespace(forward=lambda addr, *, authtoken: never.wait())
 

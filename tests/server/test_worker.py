@@ -1,4 +1,4 @@
-"""Worker processes: real ones, real signals, a real Redis and a real PostgreSQL."""
+"""Worker processes, with real signals, a real Redis and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tamperscope.store import AnalysisStore, Database
 
 TESTS = Path(__file__).parents[1]
 
-# A process with a fake detector that ends the process at images without any red, as a broken decoder would,
-# and that says at which image it is. Those that are all white hold it up until it is killed.
+# A process with a fake detector that prints a line for each image. An image without any red kills the
+# process, as a broken decoder would. An image that is all white blocks it until it is killed.
 PROCESS = """
 import json, os, signal, sys, threading, types
 import tamperscope.detector
@@ -80,7 +80,7 @@ def until(running: subprocess.Popen[str], word: str) -> str:
 
 @contextmanager
 def supervised(settings: dict[str, object], exits: list[int]) -> Iterator[None]:
-    """A worker, and another one whenever it ends, as systemd and Kubernetes do; notes how each ended."""
+    """Run a worker and restart it whenever it ends, as systemd and Kubernetes do; record each exit status."""
     stopping = threading.Event()
     running: list[subprocess.Popen[str]] = []
 
@@ -113,9 +113,9 @@ def test_a_job_survives_a_worker_that_is_killed_and_an_image_that_kills_workers(
     exits: list[int] = []
 
     with process("serve", shared) as server:
-        client = Client(until(server, "answers").split()[-1])
+        client = Client(until(server, "is listening on").split()[-1])
         with process("worker", shared, holds=True) as first:
-            until(first, "works on jobs")
+            until(first, "is processing jobs")
             job = client.submit(images)
             until(first, "holding")
             first.kill()
@@ -138,19 +138,19 @@ def test_a_job_survives_a_worker_that_is_killed_and_an_image_that_kills_workers(
     store.close()
 
 
-def test_a_worker_finishes_the_image_in_work_and_shows_its_figures(redis, tmp_path):
+def test_a_worker_finishes_the_image_in_progress_and_serves_its_metrics(redis, tmp_path):
     database = f"sqlite:///{tmp_path / 'analyses.db'}"
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     shared = {"database": database, "redis": redis, "metrics_port": port}
     with process("worker", shared) as running:
-        until(running, "works on jobs")
+        until(running, "is processing jobs")
         jobs = JobQueue(Database(database))
         photo = samples.encode(samples.photo())
         job, _ = jobs.submit(Submission(owner=""), [SubmittedImage("a.jpg", photo)] * 2)
         until(running, "analysing")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as figures:
-            assert b"tamperscope_stage_seconds" in figures.read()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as metrics:
+            assert b"tamperscope_stage_seconds" in metrics.read()
 
         running.terminate()
 
@@ -159,7 +159,7 @@ def test_a_worker_finishes_the_image_in_work_and_shows_its_figures(redis, tmp_pa
     assert jobs.backlog().running == 0
 
 
-def test_without_redis_there_is_nothing_to_work_on():
+def test_a_worker_needs_redis():
     with pytest.raises(SettingsError, match="--redis"):
         worker.start(Settings(redis=None), pytest.fail)
 

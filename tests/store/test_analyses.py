@@ -1,4 +1,4 @@
-"""What is kept, for whom, and for how long: the same on SQLite and on PostgreSQL."""
+"""The store of analyses: it behaves the same on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def image(number: int, owner: str = "") -> Subject:
     return replace(SUBJECT, owner=owner, image_sha256=f"{number:064x}")
 
 
-def test_what_was_kept_is_found_again(store, clock):
+def test_a_stored_analysis_is_found_again(store, clock):
     added, new = store.add(SUBJECT, REPORT, {"mask": MASK})
 
     found = store.get(added.id, owner="")
@@ -65,7 +65,7 @@ def test_another_subject_has_another_analysis(store, difference):
     assert other.id != first.id
 
 
-def test_many_at_once_agree_on_one_analysis(store):
+def test_simultaneous_writers_agree_on_one_analysis(store):
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda _: store.add(SUBJECT, REPORT, {"mask": MASK}), range(16)))
 
@@ -87,7 +87,7 @@ def test_an_owner_sees_nothing_of_another(store):
 def test_the_history_is_newest_first_in_pages(store, clock):
     added = []
     for number in range(5):
-        # Two at the same moment: a page must not end between them and lose one.
+        # Two have the same time: a page that ends between them must not lose one.
         clock.time += timedelta(seconds=number % 2)
         added.append(store.add(image(number), REPORT, {})[0])
     store.add(image(9, owner="other"), REPORT, {})
@@ -104,7 +104,7 @@ def test_the_history_is_newest_first_in_pages(store, clock):
     assert [created[id] for id in listed] == sorted(created.values(), reverse=True)
 
 
-def test_the_history_says_what_was_found(store):
+def test_the_history_summarises_each_analysis(store):
     stored, _ = store.add(SUBJECT, REPORT, {IMAGE: PHOTO})
 
     [summary] = store.list(owner="", limit=10)
@@ -121,7 +121,7 @@ def test_nothing_follows_an_id_that_is_not_the_owners(store):
     assert store.list(owner="newsroom", limit=10, after=stored.id) == []
 
 
-def test_an_image_is_kept_once_it_is_asked_for(store):
+def test_an_image_can_be_added_once(store):
     stored, _ = store.add(SUBJECT, REPORT, {})
 
     store.keep(stored.id, PHOTO, replace(stored.report, notes=("more",)))
@@ -133,7 +133,7 @@ def test_an_image_is_kept_once_it_is_asked_for(store):
     assert store.picture(stored.id, IMAGE, owner="") == PHOTO
 
 
-def test_a_deleted_analysis_takes_its_pictures_along(store):
+def test_a_deleted_analysis_takes_its_pictures_with_it(store):
     stored, _ = store.add(SUBJECT, REPORT, {"mask": MASK})
     other, _ = store.add(image(2), REPORT, {"mask": MASK})
 
@@ -146,7 +146,7 @@ def test_a_deleted_analysis_takes_its_pictures_along(store):
     assert store.add(SUBJECT, REPORT, {})[1]
 
 
-def test_what_is_too_old_goes_whoever_owns_it(store, clock):
+def test_old_analyses_of_every_owner_expire(store, clock):
     old = [store.add(image(number, owner), REPORT, {})[0] for number, owner in ((1, ""), (2, "claims"))]
     clock.time += timedelta(days=10)
     young, _ = store.add(image(3), REPORT, {})

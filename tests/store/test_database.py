@@ -1,4 +1,4 @@
-"""How a database is opened, brought up to date and shared."""
+"""Opening, migrating and sharing a database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tamperscope.store.tables import Base
 
 SUBJECT = Subject(owner="", image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
 
-# Forks, because importing Alembic takes longer than all else here; nothing is open yet, and no thread runs.
+# Forks, because importing Alembic takes longer than everything else here. It is safe: no file is open and no
+# thread is running yet.
 MIGRATE_FOUR_TIMES = """
 import os, sys
 from tamperscope.store import Database
@@ -48,7 +49,7 @@ def connect(url: str) -> sqlalchemy.Engine:
     )
 
 
-def test_the_migrations_lead_to_the_tables(database, database_url):
+def test_the_migrations_create_the_tables(database, database_url):
     database.migrate()
 
     with connect(database_url).connect() as connection:
@@ -85,15 +86,15 @@ def test_a_newer_database_is_left_alone(database, database_url):
 @pytest.mark.parametrize(
     "url", ["", "analyses.db", "mysql://u:hunter2@host/db", "sqlite://", "sqlite:///:memory:", "://:hunter2@"]
 )
-def test_other_addresses_are_refused_with_what_is_allowed(url):
+def test_other_addresses_are_refused_with_the_allowed_forms(url):
     with pytest.raises(SettingsError, match=r"sqlite:////folder/file\.db") as refusal:
         Database(url)
 
     assert "hunter2" not in str(refusal.value)
 
 
-def test_a_server_that_is_not_there_is_said_without_its_password(caplog):
-    database = Database("postgresql://tests:hunter2@/nobody?host=/nowhere")
+def test_an_unreachable_server_is_reported_without_its_password(caplog):
+    database = Database("postgresql://tests:hunter2@/missing?host=/nowhere")
 
     with pytest.raises(StoreError, match="cannot be used at the moment"):
         database.migrate()
@@ -112,7 +113,7 @@ class TestSqlite:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
-    def test_a_folder_that_cannot_be_made_is_said(self, tmp_path):
+    def test_a_folder_that_cannot_be_created_is_reported(self, tmp_path):
         (tmp_path / "file").touch()
 
         with pytest.raises(StoreError, match="cannot be written"):
@@ -128,7 +129,7 @@ class TestSqlite:
         assert file.read_bytes() == b"\xff\xd8\xff" * 1000
         assert "not a database" in caplog.text
 
-    def test_readers_go_on_while_somebody_writes(self, tmp_path):
+    def test_readers_continue_during_a_write(self, tmp_path):
         file = tmp_path / "analyses.db"
         database = Database(f"sqlite:///{file}")
         database.migrate()

@@ -23,7 +23,7 @@ JOURNAL = "measurements.jsonl"
 
 
 @click.command()
-@click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder. [default: the bundled model]")
+@click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder. [default: the default model]")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

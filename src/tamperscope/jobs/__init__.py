@@ -1,8 +1,11 @@
-"""Jobs: many images that are analysed one after the other, by whichever worker is free.
+"""Jobs: many images that are submitted at once and analysed in turn by whichever worker is free.
 
-`model.py` says what a job is, `intake.py` reads the images of a new one, `queue.py` keeps jobs in the
-database and leases their images to workers, `runner.py` is such a worker, `wakeups.py` wakes idle ones, and
-`outbox.py` and `webhooks.py` tell the owner when a job has ended.
+- `model.py` defines a job.
+- `intake.py` reads the images of a new job.
+- `queue.py` stores jobs in the database and leases their images to workers.
+- `runner.py` is such a worker.
+- `wakeups.py` wakes idle workers.
+- `outbox.py` and `webhooks.py` notify the owner when a job has ended.
 
-The database is the truth. A lost wake-up costs seconds, never an image.
+The database is the single source of truth. A lost wake-up costs seconds, never an image.
 """

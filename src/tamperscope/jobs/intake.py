@@ -1,7 +1,7 @@
-"""The images of a new job, from a form or a zip archive, one in memory at a time.
+"""The images of a new job, read from a form or a zip archive, one in memory at a time.
 
-Nothing is unpacked to disk and no name is ever used as a path. What an archive says about sizes is not
-believed: reading stops at the limits.
+Nothing is unpacked to disk, and no name is ever used as a path. The sizes that an archive declares are not
+trusted: reading stops at the limits.
 """
 
 from __future__ import annotations
@@ -20,58 +20,58 @@ from tamperscope.jobs.model import Failure, SubmittedImage
 _LONGEST_NAME = 255
 _DEFLATED_OR_STORED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
-# What a member takes in an archive's directory: 46 bytes, its name and comment, and more for some programs.
+# Per member of an archive's directory: 46 bytes, its name and comment, and more from some programs.
 _DIRECTORY_BYTES = 1024
 _SMALLEST_DIRECTORY = 64 * 1024
 _END_BYTES = 22
 _LONGEST_COMMENT = 2**16
 
-_DAMAGED = Failure("damaged-image", "The archive is damaged where this image is.")
+_DAMAGED = Failure("damaged-image", "The archive is damaged at this image.")
 _UNREADABLE = Failure(
     "unsupported-image",
-    "This member of the archive is encrypted or compressed in a way that is not read here.",
+    "This member of the archive is encrypted, or compressed with an unsupported method.",
 )
 _EMPTY = Failure("no-image", "The file is empty.")
 
 
 @dataclass(frozen=True)
 class JobLimits:
-    """How large a job may be."""
+    """The size limits of a job."""
 
     images: int
     bytes: int
-    """Of all its images together, unpacked."""
+    """Of all images together, unpacked."""
     image_bytes: int
-    """Of one image; one with more fails alone."""
+    """Of one image; a larger image fails alone."""
 
 
 def images_in_form(files: Iterable[tuple[str, IO[bytes]]], limits: JobLimits) -> Iterator[SubmittedImage]:
-    """Give the images of files with their names.
+    """Yield the images of a form's files, given as pairs of name and file.
 
-    Raises `EmptyJobError` when there are none, and `JobTooLargeError`.
+    Raises `EmptyJobError` when there are none, and `JobTooLargeError` when a limit is exceeded.
     """
     return _limited(((name, _read(file, limits)) for name, file in files), limits)
 
 
 def images_in_archive(file: IO[bytes], limits: JobLimits) -> Iterator[SubmittedImage]:
-    """Give the images of a zip archive, in its order, without folders and what macOS adds.
+    """Yield the images of a zip archive in its order, without folders and the files that systems add.
 
     A member that cannot be read fails alone. Raises `ArchiveError` when the archive as a whole cannot be
-    read, `EmptyJobError` when it has no members, and `JobTooLargeError`.
+    read, `EmptyJobError` when it has no members, and `JobTooLargeError` when a limit is exceeded.
     """
     _check_directory(file, limits)
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error):
-        raise ArchiveError(_NO_ARCHIVE) from None
+        raise ArchiveError(_INVALID_ARCHIVE) from None
     with archive:
-        members = [member for member in archive.infolist() if not _is_by_the_way(member)]
+        members = [member for member in archive.infolist() if not _is_clutter(member)]
         yield from _limited(
             ((member.filename, _member(archive, member, limits)) for member in members), limits
         )
 
 
-_NO_ARCHIVE = "The file in the form field 'archive' is no zip archive, or a damaged one."
+_INVALID_ARCHIVE = "The file in the form field 'archive' is not a zip archive, or is damaged."
 
 
 def _limited(found: Iterable[tuple[str, bytes | Failure]], limits: JobLimits) -> Iterator[SubmittedImage]:
@@ -79,21 +79,22 @@ def _limited(found: Iterable[tuple[str, bytes | Failure]], limits: JobLimits) ->
     for name, content in found:
         count += 1
         if count > limits.images:
-            raise JobTooLargeError(f"A job may have {limits.images} images; send several jobs.")
+            raise JobTooLargeError(f"A job may have at most {limits.images} images; send several jobs.")
         if isinstance(content, Failure):
             yield SubmittedImage(_label(name), b"", content)
             continue
         total += len(content)
         if total > limits.bytes:
             raise JobTooLargeError(
-                f"The images of a job may have {limits.bytes} bytes together, unpacked; send several jobs."
+                f"The images of a job may have at most {limits.bytes} bytes in total, unpacked; "
+                "send several jobs."
             )
         if len(content) > limits.image_bytes:
             yield SubmittedImage(
                 _label(name),
                 b"",
                 Failure(
-                    "image-too-large", f"The image has more than the {limits.image_bytes} bytes allowed."
+                    "image-too-large", f"The image is larger than the {limits.image_bytes} bytes allowed."
                 ),
             )
         elif not content:
@@ -107,12 +108,12 @@ def _limited(found: Iterable[tuple[str, bytes | Failure]], limits: JobLimits) ->
 
 
 def _read(file: IO[bytes], limits: JobLimits) -> bytes:
-    # One byte more than allowed is enough to know.
+    # One byte more than allowed is enough to detect that a file is too large.
     return file.read(limits.image_bytes + 1)
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: JobLimits) -> bytes | Failure:
-    # Of the other methods, one would let the archive choose how much memory it takes.
+    # One of the other methods would let the archive choose how much memory it takes.
     if member.flag_bits & _ENCRYPTED or member.compress_type not in _DEFLATED_OR_STORED:
         return _UNREADABLE
     try:
@@ -122,29 +123,31 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: JobLimits
         return _DAMAGED
 
 
-def _is_by_the_way(member: zipfile.ZipInfo) -> bool:
+def _is_clutter(member: zipfile.ZipInfo) -> bool:
     parts = member.filename.split("/")
     return member.is_dir() or "__MACOSX" in parts or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def _label(name: str) -> str:
-    """Return a file's name with its folders, as harmless to show and to write as can be."""
+    """Return a file's name with its folders, made safe to show and to write."""
     printable = "".join(character for character in name if character.isprintable())
     parts = [part for part in re.split(r"[/\\]", printable) if part.strip(". ") and not part.endswith(":")]
     return "/".join(parts)[-_LONGEST_NAME:]
 
 
 def _check_directory(file: IO[bytes], limits: JobLimits) -> None:
-    """Refuse archives whose directory alone would fill the memory: a small file may list millions."""
+    """Reject archives whose directory alone would fill the memory: a small file can list millions."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _END_BYTES - _LONGEST_COMMENT - 20))
     tail = file.read()
-    # The last one, as zipfile takes it too.
+    # The last one, which zipfile uses too.
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) - end < _END_BYTES:
-        raise ArchiveError(_NO_ARCHIVE)
+        raise ArchiveError(_INVALID_ARCHIVE)
     if tail[max(0, end - 20) : end].startswith(b"PK\x06\x07"):
-        raise ArchiveError("The archive is in the Zip64 format, which a job does not need; send a plain zip.")
+        raise ArchiveError(
+            "The archive is in the Zip64 format, which a job does not need; send a plain zip archive."
+        )
     (directory,) = struct.unpack("<L", tail[end + 12 : end + 16])
     if directory > max(limits.images * _DIRECTORY_BYTES, _SMALLEST_DIRECTORY):
         raise JobTooLargeError(

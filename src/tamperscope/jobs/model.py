@@ -1,4 +1,4 @@
-"""What a job is: its states, its images, its results and its webhook, as plain frozen data."""
+"""The data of a job: its states, images, results and webhook, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class JobState(StrEnum):
-    """How far a job is."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -23,7 +23,7 @@ class JobState(StrEnum):
 
 
 class ImageState(StrEnum):
-    """How far one image of a job is."""
+    """The state of one image of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -33,7 +33,7 @@ class ImageState(StrEnum):
 
 
 class WebhookState(StrEnum):
-    """How far the message about a job's end is."""
+    """The state of the message that a job has ended."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -52,29 +52,29 @@ class Failure:
 
 @dataclass(frozen=True)
 class SubmittedImage:
-    """One image of a new job; one that failed already has no data."""
+    """One image of a new job; it has no data if it has failed already."""
 
     name: str
-    """What its owner calls it."""
+    """The owner's name for it."""
     data: bytes
     failure: Failure | None = None
 
 
 @dataclass(frozen=True)
 class WebhookTarget:
-    """Whom to tell when a job ends."""
+    """Where to send a message when a job ends."""
 
     url: str
     secret: str
-    """What the message is signed with."""
+    """The key that signs the message."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What a new job is to be, apart from its images."""
+    """The description of a new job, without its images."""
 
     owner: str
-    """Name of the API key it was asked for with, empty where the server has no keys."""
+    """Name of the API key that submitted it, empty if the server has no keys."""
     keep: bool = False
     idempotency_key: str | None = None
     webhook: WebhookTarget | None = None
@@ -82,7 +82,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Webhook:
-    """How the message about a job's end fares."""
+    """The state of delivery of the message that a job has ended."""
 
     url: str
     state: WebhookState
@@ -103,31 +103,31 @@ class Job:
     done: int
     failed: int
     fingerprint: str
-    """Digest of what was asked for."""
+    """Digest of the submission and its images."""
     webhook: Webhook | None
 
     @property
     def settled(self) -> int:
-        """How many images are through."""
+        """Number of finished images, successful or failed."""
         return self.done + self.failed
 
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What became of one image of a job."""
+    """The result of one image of a job."""
 
     settled: int
-    """Its place in the order in which images were through, from 1."""
+    """Its position in the order in which the images were finished, from 1."""
     number: int
     name: str
     analysis: Summary | None
-    """None where it failed, and where the analysis was deleted since."""
+    """None if the image failed or the analysis has been deleted since."""
     failure: Failure | None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An image that was taken to be analysed, and the right to say what became of it."""
+    """An image that a worker has taken, and the right to record its result."""
 
     job_id: str
     number: int
@@ -141,7 +141,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class WebhookDelivery:
-    """A message about a job's end that is due."""
+    """A message that a job has ended, due for delivery."""
 
     job: Job
     target: WebhookTarget
@@ -150,19 +150,19 @@ class WebhookDelivery:
 
 @dataclass(frozen=True)
 class Backlog:
-    """How much there is to do, over all owners."""
+    """The work that remains, over all owners."""
 
     jobs: Mapping[JobState, int]
     waiting: int
-    """Images that nobody has in work."""
+    """Images that no worker has taken."""
     running: int
-    """Images in work."""
+    """Images in progress."""
     oldest_seconds: float
-    """Age of the oldest job that still waits or runs, 0 for none."""
+    """Age of the oldest unfinished job, 0 without one."""
 
 
 class Fingerprint:
-    """The digest of what a submission asks for, taken image by image."""
+    """The digest of a submission, computed image by image."""
 
     def __init__(self, submission: Submission) -> None:
         url = submission.webhook.url if submission.webhook else ""
@@ -175,12 +175,12 @@ class Fingerprint:
 
     @property
     def value(self) -> str:
-        """The digest of the submission and the images added by now, 64 hexadecimal digits."""
+        """The digest of the submission and the images added so far, 64 hexadecimal digits."""
         return self._digest.hexdigest()
 
 
 def fingerprint(submission: Submission, images: Iterable[SubmittedImage]) -> str:
-    """Return the digest of what a submission asks for."""
+    """Return the digest of a submission and its images."""
     whole = Fingerprint(submission)
     for image in images:
         whole.add(image)

@@ -1,4 +1,4 @@
-"""The webhook messages that are due, and what became of each attempt to deliver one."""
+"""The webhook messages that are due, and the outcome of each attempt to deliver one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tamperscope.store.database import Database
 from tamperscope.store.tables import JobRow, WebhookRow
 
 DELAYS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 5 * 60, 30 * 60, 2 * 3600, 6 * 3600))
-"""How long to wait after each failed delivery; after the last one, the message is given up."""
+"""Wait after each failed delivery; when the delivery after the last wait fails, the message is given up."""
 
 
 def _now() -> datetime:
@@ -32,9 +32,9 @@ class Outbox:
         self._now = now
 
     def next_delivery(self) -> WebhookDelivery | None:
-        """Take a webhook's message that is due, None where there is none.
+        """Return a message that is due, or None, and schedule its next attempt.
 
-        The next attempt is planned at the same time, so one who dies while delivering loses no message.
+        Because both happen in one transaction, no message is lost if the process dies while delivering.
         """
         now = self._now()
         due = and_(WebhookRow.state == WebhookState.PENDING, WebhookRow.due <= now)
@@ -42,7 +42,7 @@ class Outbox:
         with self._database.transaction() as session:
             row = session.execute(
                 update(WebhookRow)
-                # `due` again: another one may have taken it while this one waited for the row.
+                # `due` again: another process may have taken it while this one waited for the row.
                 .where(WebhookRow.job_id == first, due)
                 .values(attempts=WebhookRow.attempts + 1, due=_next_due(now))
                 .returning(WebhookRow.job_id, WebhookRow.url, WebhookRow.secret, WebhookRow.attempts)
@@ -71,6 +71,6 @@ class Outbox:
 
 
 def _next_due(now: datetime) -> ColumnElement[datetime]:
-    # After the last attempt there is none; the time only matters if whoever makes that one dies.
+    # There is no attempt after the last one; the time matters only if the process dies during that attempt.
     times = {number: now + delay for number, delay in enumerate(DELAYS)}
     return case(times, value=WebhookRow.attempts, else_=now + DELAYS[-1])

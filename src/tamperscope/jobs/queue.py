@@ -1,13 +1,13 @@
-"""Jobs: many images that are analysed one after the other, by whoever is free.
+"""The queue of jobs, stored in the database.
 
-What happens to a job happens here, each step in one transaction, so that it has happened once or not at all:
+Every change to a job is made here. Each step is one transaction, so it happens once or not at all:
 
-    submit ──> claim ──> finish | fail ──> the next claim ──> ...      a worker's way through the images
-                 └─────> release                                       a worker that stops in between
-                 └─────> (the lease runs out) ──> claim ──> give_up    a worker that died in between
+    submit ──> claim ──> finish | fail ──> the next claim ──> ...    a worker processes the images
+                 └─────> release                                     a worker stops during an image
+                 └─────> (the lease expires) ──> claim ──> give_up   a worker dies during an image
 
-Whoever claims an image holds a lease that must be renewed. Only the holder of the latest lease can say what
-became of the image, so a worker that was thought dead and comes back changes nothing.
+A worker that claims an image holds a lease and must renew it. Only the holder of the latest lease can record
+the image's result. A worker that was presumed dead and comes back therefore changes nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from tamperscope.store.database import Database
 from tamperscope.store.tables import AnalysisRow, JobFileRow, JobImageRow, JobRow, WebhookRow
 
 MOST_ATTEMPTS = 3
-"""After so many workers that were never heard of again, an image is taken for the reason."""
+"""An image whose last three workers all disappeared is assumed to have killed them, and is marked failed."""
 LEASE = timedelta(seconds=60)
 
 
@@ -63,8 +63,8 @@ def _now() -> datetime:
 class JobQueue:
     """The jobs of one database, for any number of threads, processes and machines.
 
-    Machines that share a database need clocks that agree within seconds: leases are measured by them. Every
-    method raises `StoreError` when the database cannot be used.
+    Machines that share a database need clocks that agree within seconds, because leases are measured by them.
+    Every method raises `StoreError` when the database cannot be used.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class JobQueue:
     def submit(
         self, submission: Submission, images: Iterable[SubmittedImage], *, most: int | None = None
     ) -> tuple[Job, bool]:
-        """Keep a job with its images; return it and True, or the one of the same key and False.
+        """Store a job with its images and return it and True.
 
-        Raises `TooManyJobsError` when its owner would have more than `most` unfinished ones.
+        If the owner already has a job with the same idempotency key, return that job and False. It may come
+        from a different request: compare its `fingerprint` with `fingerprint(submission, images)`.
 
-        `images` is read while it is written, so no more than one is in memory. When reading raises, nothing
-        is kept. The job that is returned for a key may be one that other things were asked of: compare its
-        `fingerprint` with `fingerprint(submission, images)`.
+        Images are read as they are written, so at most one is in memory. If reading raises, nothing is
+        stored. Raises `TooManyJobsError` when the owner would have more than `most` unfinished jobs.
         """
         id, now = secrets.token_hex(16), self._now()
         try:
@@ -102,7 +102,7 @@ class JobQueue:
                     .where(JobRow.id == id)
                     .values(total=total, failed=failed, fingerprint=fingerprint.value)
                 )
-                _end_if_through(session, id, now)
+                _end_if_finished(session, id, now)
                 return get_job(session, JobRow.id == id), True
         except IntegrityError:
             with self._database.transaction() as session:
@@ -116,16 +116,16 @@ class JobQueue:
             return found, False
 
     def get(self, id: str, *, owner: str) -> Job | None:
-        """Return a job of an owner, None where there is none."""
+        """Return a job of an owner, or None if it does not exist."""
         with self._database.transaction() as session:
             return _found(session, JobRow.id == id, JobRow.owner == owner)
 
     def list(
         self, *, owner: str, limit: int, after: str | None = None, state: JobState | None = None
     ) -> Sequence[Job]:
-        """Return at most `limit` jobs of an owner, newest first, from the one after `after` on.
+        """Return at most `limit` jobs of an owner, newest first, starting after the job `after`.
 
-        Nothing follows an id that the owner has no job of.
+        Returns nothing if the owner has no job with that id.
         """
         query = (
             select(JobRow, WebhookRow)
@@ -147,7 +147,7 @@ class JobQueue:
     def results(
         self, id: str, *, limit: int, after: int = 0, state: ImageState | None = None
     ) -> Sequence[ImageResult]:
-        """Return at most `limit` results of a job, in the order in which they came, after place `after`."""
+        """Return at most `limit` results of a job, in order of completion, after position `after`."""
         image = JobImageRow
         query = (
             select(image)
@@ -173,10 +173,10 @@ class JobQueue:
             ]
 
     def cancel(self, id: str, *, owner: str) -> Job | None:
-        """Analyse no further image of an owner's job and forget their files; None where there is no job.
+        """Cancel an owner's job and delete its remaining files; return the job, or None if it does not exist.
 
-        What was found stays. The image in work, if any, is dropped when it is through. A job that has ended
-        stays as it is.
+        Results so far remain. The result of an image in progress is discarded. A job that has ended is not
+        changed.
         """
         with self._database.transaction() as session:
             if _lock(session, JobRow.id == id, JobRow.owner == owner, JobRow.finished.is_(None)):
@@ -190,17 +190,17 @@ class JobQueue:
             return _found(session, JobRow.id == id, JobRow.owner == owner)
 
     def delete(self, id: str, *, owner: str) -> bool:
-        """Delete an owner's job with everything but its analyses; return whether there was one."""
+        """Delete an owner's job with everything except its analyses; return whether there was one."""
         return delete_rows(self._database, JobRow, JobRow.id == id, JobRow.owner == owner) > 0
 
     def expire(self, age: timedelta) -> int:
-        """Delete the jobs of all owners that ended longer than `age` ago; return how many there were."""
+        """Delete the jobs of all owners that ended more than `age` ago; return how many there were."""
         return delete_rows(self._database, JobRow, JobRow.finished < self._now() - age)
 
     def claim(self) -> Claim | None:
-        """Take an image to be analysed, None where there is none.
+        """Claim the next image to analyse and return the claim, or None if no image is free.
 
-        Jobs take turns, and within one the images come in their order.
+        Jobs take turns. Within a job, the images are claimed in their order.
         """
         while True:
             now = self._now()
@@ -216,7 +216,7 @@ class JobQueue:
                     .limit(1)
                     .scalar_subquery()
                 )
-                # Workers that choose the same job wait here for each other, then look for its next image.
+                # Workers that choose the same job wait here for each other, then select its next image.
                 job = session.execute(
                     update(JobRow)
                     .where(JobRow.id == next_job, JobRow.finished.is_(None))
@@ -245,7 +245,7 @@ class JobQueue:
                     .returning(JobImageRow.number, JobImageRow.lease, JobImageRow.attempts)
                     .execution_options(synchronize_session=False)
                 ).one_or_none()
-                # None: others took the last ones meanwhile. Another job may have some.
+                # None if other workers took the last images meanwhile; another job may have more.
                 if image is not None:
                     data = session.scalars(
                         select(JobFileRow.data).where(
@@ -255,11 +255,11 @@ class JobQueue:
                     return Claim(job.id, image.number, image.lease, image.attempts, job.owner, job.keep, data)
 
     def renew(self, claim: Claim) -> bool:
-        """Hold an image for another lease; return whether it is still the claim's."""
+        """Extend the lease of an image; return whether the claim still holds it."""
         return self._change(claim, leased_until=self._now() + self.lease)
 
     def release(self, claim: Claim) -> bool:
-        """Give an image back, as if it had not been claimed; return whether it was still the claim's."""
+        """Return an image to the queue as if unclaimed; return whether the claim still held it."""
         return self._change(
             claim,
             state=ImageState.WAITING,
@@ -269,15 +269,15 @@ class JobQueue:
         )
 
     def finish(self, claim: Claim, analysis_id: str) -> bool:
-        """Say which analysis an image has; return whether it was still the claim's."""
+        """Record the analysis of an image; return whether the claim still held it."""
         return self._settle(claim, ImageState.DONE, analysis_id=analysis_id)
 
     def fail(self, claim: Claim, failure: Failure) -> bool:
-        """Say why an image has no analysis; return whether it was still the claim's."""
+        """Record why an image has no analysis; return whether the claim still held it."""
         return self._settle(claim, ImageState.FAILED, error_kind=failure.kind, error=failure.detail)
 
     def give_up(self, failure: Failure) -> int:
-        """Fail the images that as many workers as `MOST_ATTEMPTS` died with; return how many there were."""
+        """Mark as failed the images that `MOST_ATTEMPTS` workers died with; return how many there were."""
         image = JobImageRow
         with self._database.transaction() as session:
             dead = session.execute(
@@ -294,12 +294,12 @@ class JobQueue:
         return sum(self.fail(claim, failure) for claim in claims)
 
     def claimable(self) -> int:
-        """Return how many images could be claimed at this moment."""
+        """Return how many images could be claimed now."""
         with self._database.transaction() as session:
             return _count(session, JobImageRow, _free(self._now()))
 
     def backlog(self) -> Backlog:
-        """Return how much there is to do."""
+        """Return the work that remains."""
         with self._database.transaction() as session:
             jobs = session.execute(select(JobRow.state, func.count()).group_by(JobRow.state))
             oldest = session.scalar(select(func.min(JobRow.created)).where(JobRow.finished.is_(None)))
@@ -323,12 +323,12 @@ class JobQueue:
         with self._database.transaction() as session:
             if not _lock(session, JobRow.id == claim.job_id):
                 return False
-            place = select(JobRow.done + JobRow.failed + 1).where(JobRow.id == claim.job_id)
+            position = select(JobRow.done + JobRow.failed + 1).where(JobRow.id == claim.job_id)
             settled = session.execute(
                 update(JobImageRow)
                 .where(_held(claim))
                 .values(
-                    state=state, settled=place.scalar_subquery(), lease=None, leased_until=None, **values
+                    state=state, settled=position.scalar_subquery(), lease=None, leased_until=None, **values
                 ),
                 execution_options={"synchronize_session": False},
             )
@@ -344,12 +344,12 @@ class JobQueue:
             session.execute(
                 delete(JobFileRow).where(JobFileRow.job_id == claim.job_id, JobFileRow.number == claim.number)
             )
-            _end_if_through(session, claim.job_id, now)
+            _end_if_finished(session, claim.job_id, now)
             return True
 
 
 def get_job(session: Session, *conditions: ColumnElement[bool]) -> Job:
-    """Return the one job of these conditions, inside a transaction that knows that it is there."""
+    """Return the one job that meets the conditions; the caller's transaction must know that it exists."""
     job = _found(session, *conditions)
     assert job is not None
     return job
@@ -386,7 +386,9 @@ def _insert_job(session: Session, id: str, now: datetime, submission: Submission
 def _check_number(session: Session, owner: str, most: int | None) -> None:
     unfinished = _count(session, JobRow, JobRow.owner == owner, JobRow.finished.is_(None))
     if most is not None and unfinished > most:
-        raise TooManyJobsError(f"{most} jobs wait or run already; send the next when one of them has ended.")
+        raise TooManyJobsError(
+            f"The limit of {most} unfinished jobs is reached; send the next one when one of them has ended."
+        )
 
 
 def _insert_image(session: Session, id: str, number: int, image: SubmittedImage, failed: int) -> None:
@@ -408,7 +410,7 @@ def _insert_image(session: Session, id: str, number: int, image: SubmittedImage,
 
 
 def _free(now: datetime) -> ColumnElement[bool]:
-    """Images that can be claimed: nobody has them, or whoever had them is silent for too long."""
+    """Return the condition for images that can be claimed: not taken, or their lease has expired."""
     return or_(
         JobImageRow.state == ImageState.WAITING,
         and_(
@@ -428,10 +430,10 @@ def _held(claim: Claim) -> ColumnElement[bool]:
 
 
 def _lock(session: Session, *conditions: ColumnElement[bool]) -> bool:
-    """Let no other transaction change a job until this one ends; return whether there is such a job.
+    """Lock a job against other transactions until this one ends; return whether there is such a job.
 
-    By a write that changes nothing, because SQLite has no other lock, and cannot write after reading what
-    somebody else has changed meanwhile.
+    The lock is a write that changes nothing. SQLite has no other lock, and a transaction that has read cannot
+    write after another one has changed the data.
     """
     return _touched(
         session.execute(
@@ -441,7 +443,7 @@ def _lock(session: Session, *conditions: ColumnElement[bool]) -> bool:
     )
 
 
-def _end_if_through(session: Session, id: str, now: datetime) -> None:
+def _end_if_finished(session: Session, id: str, now: datetime) -> None:
     row = session.execute(select(JobRow.total, JobRow.done, JobRow.failed).where(JobRow.id == id)).one()
     if row.done + row.failed == row.total:
         _end(session, id, JobState.COMPLETED, now)

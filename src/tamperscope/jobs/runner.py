@@ -1,4 +1,4 @@
-"""Whoever works on jobs: claims an image, analyses it, says what became of it, and again."""
+"""The worker loop: claim an image, analyse it, record the result, repeat."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from tamperscope.jobs.wakeups import Wakeups
 from tamperscope.jobs.webhooks import Postman
 
 INTERVAL_SECONDS = 5.0
-"""How often at least a process looks whether leases ran out, messages are missing or webhooks are due."""
+"""Longest interval between checks for expired leases, missing wake-ups and due webhooks."""
 LONGEST_ANALYSIS_SECONDS = 600.0
-"""A worker that takes longer for one image hangs: it no longer holds the image."""
+"""A worker that takes longer for one image is considered hung and loses its lease."""
 
 _WORKER_DIED = Failure(
     "worker-died",
-    "Each worker that took this image ended or hung before it was through, so it was left out; please report "
-    "it together with the image.",
+    "Every worker that took this image died or hung before it had finished, so the image was skipped; please "
+    "report this, together with the image.",
 )
 
 _log = logging.getLogger(__name__)
 
 Analyze = Callable[[Claim], str | Failure]
-"""Returns the id of an image's stored analysis, or why there is none; raises `StoreError` alone."""
+"""Returns the id of an image's stored analysis, or why it has no analysis; raises only `StoreError`."""
 
 
 class JobRunner:
     """The part of a process that works on jobs.
 
-    With no threads it leaves the images to other processes and only does the rest: wakes workers, gives up on
-    images that workers die with, delivers webhooks. `slot` is held while an image is worked on.
+    Without threads, it leaves the images to other processes and does only the rest: it wakes workers, gives
+    up on images that workers die with, and delivers webhooks. `slot` is held while an image is analysed.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class JobRunner:
             each.start()
 
     def stop(self, seconds: float) -> None:
-        """Take no further image and return when those in work are through, or after so many seconds."""
+        """Take no more images; return when those in progress are finished, or after `seconds`."""
         self._stopping.set()
         for each in self._rounds:
             each.stop()
         self._wakeups.stop(seconds)
 
     def nudge(self) -> None:
-        """Say that there is a new job: do not wait for the next round."""
+        """Announce a new job, so that it does not wait for the next round."""
         self._rounds[0].nudge()
 
     def work(self) -> bool:
@@ -89,12 +89,12 @@ class JobRunner:
                 return False
             with self._held(claim):
                 self._settle(claim)
-        # It may have been the last one of its job.
+        # It may have been the last image of its job, so a webhook may be due.
         self._rounds[1].nudge()
         return True
 
     def look_after(self) -> None:
-        """Give up on images that workers died with, and wake a worker for each image that waits."""
+        """Give up on images that workers died with, and wake a worker for each waiting image."""
         if given_up := self._jobs.give_up(_WORKER_DIED):
             _log.error("jobs: gave up on %d images that workers died with", given_up)
             self._rounds[1].nudge()
@@ -102,7 +102,7 @@ class JobRunner:
 
     def _settle(self, claim: Claim) -> None:
         if claim.attempt > 1:
-            _log.warning("job %s: image %d is tried again", claim.job_id, claim.number)
+            _log.warning("job %s: image %d: trying again", claim.job_id, claim.number)
         try:
             outcome = self._analyze(claim)
             if isinstance(outcome, Failure):
@@ -110,35 +110,35 @@ class JobRunner:
             else:
                 self._jobs.finish(claim, outcome)
         except StoreError:
-            # It is not the image's fault.
+            # The database failed, not the image.
             self._jobs.release(claim)
             raise
 
     @contextmanager
     def _held(self, claim: Claim) -> Iterator[None]:
-        """Renew the lease of an image now and then."""
-        through = threading.Event()
+        """Renew the lease of an image in the background."""
+        finished = threading.Event()
         threading.Thread(
-            target=self._renew, args=(claim, through), name="tamperscope-lease", daemon=True
+            target=self._renew, args=(claim, finished), name="tamperscope-lease", daemon=True
         ).start()
         try:
             yield
         finally:
-            through.set()
+            finished.set()
 
-    def _renew(self, claim: Claim, through: threading.Event) -> None:
+    def _renew(self, claim: Claim, finished: threading.Event) -> None:
         deadline = time.monotonic() + LONGEST_ANALYSIS_SECONDS
-        while not through.wait(self._jobs.lease.total_seconds() / 3) and time.monotonic() < deadline:
+        while not finished.wait(self._jobs.lease.total_seconds() / 3) and time.monotonic() < deadline:
             try:
                 if not self._jobs.renew(claim):
                     return
             except StoreError:
-                # The log has the reason. The lease goes on for two more of these.
+                # The reason is in the log. The lease lasts for two more of these intervals.
                 continue
 
 
 class _Round:
-    """Does something every few seconds in a thread of its own, and when it is nudged."""
+    """Calls a function every few seconds in its own thread, and at once when nudged."""
 
     def __init__(self, name: str, do: Callable[[], None], interval: float) -> None:
         self._do = do
@@ -162,7 +162,7 @@ class _Round:
             try:
                 self._do()
             except StoreError:
-                # Said in the log where it happened; the next round may find the database again.
+                # Logged where it happened; the next round may reach the database again.
                 pass
             except Exception:
                 _log.exception("unexpected error in %s", self._thread.name)

@@ -1,8 +1,8 @@
-"""One message for each image that waits, so that workers sleep when there is none.
+"""Wake-up messages, one for each waiting image, so that idle workers can sleep.
 
-Messages say nothing but that there is an image to take; which one, the database tells. They travel within
-this process, or through Redis to any number of processes on any number of machines. A lost message delays an
-image until the next count, one too many costs a look into the database.
+A message states only that an image is waiting; the database decides which one. Messages stay within this
+process, or go through Redis to any number of processes on any number of machines. A lost message delays an
+image until the next count. A surplus message costs one database query.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from tamperscope.errors import MissingExtraError, SettingsError
 
 _QUEUE = "tamperscope"
 _REDIS_SECONDS = 10
-# How long a worker of this process's own queue may sleep; Redis wakes its workers itself, and they only
-# sleep when it does not answer.
+# Longest sleep of a worker on this process's own queue. Redis wakes its workers itself; they sleep only when
+# it does not answer.
 _LONGEST_SLEEP, _LONGEST_SLEEP_REDIS = 0.5, 10.0
 
 _log = logging.getLogger(__name__)
 
 
 class Wakeups:
-    """The messages of one process, or of all that use the same Redis database.
+    """The messages of one process, or of all processes that use the same Redis database.
 
-    `redis` is its address, such as redis://host:6379/0. Raises `SettingsError` when it is none and
-    `MissingExtraError` where the driver is not installed.
+    `redis` is its address, such as redis://host:6379/0. Raises `SettingsError` when the address is invalid,
+    and `MissingExtraError` when the driver is not installed.
     """
 
     def __init__(self, redis: str | None) -> None:
@@ -48,16 +48,16 @@ class Wakeups:
         self._consumer: _Consumer | None = None
 
     def top_up(self, wanted: int) -> None:
-        """Send as many messages as are missing to `wanted`; one that cannot be sent now is sent later."""
+        """Send messages until `wanted` are pending; one that cannot be sent now is sent later."""
         try:
             for _ in range(wanted - self._huey.pending_count()):
                 self._message()
         except Exception as error:
-            # Redis is not there: jobs wait in the database, and the next count comes in seconds.
+            # Redis is unavailable. The jobs wait in the database, and the next count follows within seconds.
             _log.warning("jobs: workers cannot be woken: %s", error)
 
     def start(self, work: Callable[[], object], threads: int) -> None:
-        """Call `work` for each message from now on, in as many threads."""
+        """Call `work` for each message from now on, in `threads` threads."""
         self._work = work
         self._consumer = _Consumer(
             self._huey,
@@ -69,7 +69,7 @@ class Wakeups:
         self._consumer.start()
 
     def stop(self, seconds: float) -> None:
-        """Take no further message, and return when those taken are worked off, or after so many seconds."""
+        """Take no more messages; return when those taken are processed, or after `seconds`."""
         if self._consumer:
             self._consumer.shutdown_timeout = seconds
             self._consumer.stop(graceful=True)
@@ -82,11 +82,11 @@ class Wakeups:
 
 class _Consumer(Consumer):
     def _set_signal_handlers(self) -> None:
-        """Leave the process's signals alone: it has its own handlers, and may not be in its main thread."""
+        """Install no signal handlers: the process has its own, and this may not be its main thread."""
 
 
 class _Json(Serializer):
-    """Messages as JSON: by pickles, whoever reaches Redis could run code in every worker."""
+    """Messages as JSON. With pickle, anyone with access to Redis could run code in every worker."""
 
     def _serialize(self, data: Any) -> bytes:
         return json.dumps(data).encode()
@@ -110,9 +110,9 @@ def _pool(url: str) -> Any:
             socket_timeout=_REDIS_SECONDS,
             socket_connect_timeout=_REDIS_SECONDS,
             health_check_interval=30,
-            # A connection may have been closed since its last use; a server that is away stays away.
+            # One retry, because a connection may have been closed since its last use. More would not help.
             retry=Retry(NoBackoff(), 1),
         )
     except ValueError:
-        # Its text may hold a password, so it is not repeated.
-        raise SettingsError("Redis' address is none; it must be redis://host:6379/0.") from None
+        # The address may contain a password, so it is not repeated.
+        raise SettingsError("The Redis address is invalid; it must look like redis://host:6379/0.") from None

@@ -1,8 +1,8 @@
-"""Telling somebody's server that a job has ended: signed, tried again, and never inside our own network.
+"""Webhooks: signed messages that a job has ended, with retries, and never to private networks by default.
 
-A message is what Standard Webhooks (https://www.standardwebhooks.com) describes: the headers `webhook-id`,
-`webhook-timestamp` and `webhook-signature`, the last being `v1,` and the base64 of the HMAC-SHA256 of
-`{id}.{timestamp}.{body}` with the bytes that the secret is the base64 of, after `whsec_`.
+Messages follow Standard Webhooks (https://www.standardwebhooks.com), with the headers `webhook-id`,
+`webhook-timestamp` and `webhook-signature`. The signature is `v1,` and the base64 of the HMAC-SHA256 of
+`{id}.{timestamp}.{body}`. Its key is the secret without `whsec_`, decoded from base64.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _log = logging.getLogger(__name__)
 def check_target(target: WebhookTarget, *, private: bool = False) -> None:
     """Raise `WebhookError` unless a message could be signed and sent to `target`.
 
-    A host's addresses are checked when there is something to send, because they may be others by then; one
-    that is an address itself is checked at once, unless `private` ones are allowed.
+    A host name is resolved and checked only when a message is sent, because its addresses may change. A host
+    that is an IP address is checked at once, unless `private` addresses are allowed.
     """
     url = _parsed(target.url)
     _key(target.secret)
@@ -55,10 +55,11 @@ def check_target(target: WebhookTarget, *, private: bool = False) -> None:
 
 
 class Postman:
-    """Delivers the messages about jobs that ended, with retries.
+    """Delivers the messages about jobs that have ended, with retries.
 
-    Addresses within private networks, of this machine and the like are refused unless `private`. Redirects
-    are not followed, because they could lead there, and proxies of the environment are not used.
+    Addresses that are not public, such as those of private networks and this machine, are refused unless
+    `private`. Redirects are not followed, because they could lead there. The environment's proxies are not
+    used.
     """
 
     def __init__(
@@ -69,23 +70,23 @@ class Postman:
         self._now = now
 
     def deliver_all(self) -> None:
-        """Deliver every message that is due, or plan the next attempt."""
+        """Deliver every message that is due, or schedule its next attempt."""
         while delivery := self._outbox.next_delivery():
             reason = self._deliver(delivery)
             if reason is None:
                 self._outbox.delivered(delivery)
             else:
-                # Without the address, which is the owner's.
+                # Without the address, which is private to the owner.
                 _log.warning("job %s: webhook, attempt %d: %s", delivery.job.id, delivery.attempt, reason)
                 self._outbox.not_delivered(delivery, reason)
 
     def _deliver(self, delivery: WebhookDelivery) -> str | None:
-        """Return None, or why the message did not arrive."""
+        """Deliver a message; return None, or why it did not arrive."""
         body = message(delivery.job)
         try:
             status = _post(_parsed(delivery.target.url), body, self._headers(delivery, body), self._private)
         except (OSError, HTTPException, ValueError, WebhookError):
-            # In detail this would tell a stranger what there is in our network.
+            # Details would reveal to a stranger what is in our network.
             return "The address cannot be reached."
         return None if 200 <= status < 300 else f"The address answered with status {status}."
 
@@ -129,7 +130,7 @@ def _key(secret: str) -> bytes:
         key = b""
     if len(key) not in _SECRET_BYTES:
         raise WebhookError(
-            "A webhook needs a secret to be signed with: whsec_ and the base64 of 24 to 64 random bytes."
+            "A webhook needs a secret for its signature: whsec_ and the base64 of 24 to 64 random bytes."
         )
     return key
 
@@ -139,7 +140,7 @@ def _parsed(text: str) -> SplitResult:
         url = urlsplit(text)
         port_is_valid = url.port != 0
     except ValueError:
-        raise WebhookError(_NO_URL) from None
+        raise WebhookError(_INVALID_URL) from None
     if (
         url.scheme not in ("http", "https")
         or not url.hostname
@@ -147,26 +148,26 @@ def _parsed(text: str) -> SplitResult:
         or url.fragment
         or not port_is_valid
         or len(text) > _LONGEST_URL
-        # Anything else could end the request line, or is no URL.
+        # Any other character could end the request line, or does not belong in a URL.
         or not re.fullmatch(r"[!-~]+", text)
     ):
-        raise WebhookError(_NO_URL)
+        raise WebhookError(_INVALID_URL)
     return url
 
 
-_NO_URL = "A webhook's address is a URL such as https://news.example/tamperscope, without a user or password."
+_INVALID_URL = "A webhook needs a URL such as https://news.example/tamperscope, without a user or password."
 
 
 def _post(url: SplitResult, body: bytes, headers: dict[str, str], private: bool) -> int:
-    """Send a message and return the status of the answer, whose body is not read."""
+    """Send a message and return the status of the answer without reading its body."""
     secure = url.scheme == "https"
     host = url.hostname or ""
     port = url.port or (443 if secure else 80)
     connection = HTTPConnection(host, port, timeout=_STEP_SECONDS)
-    # Connected here and not by the connection, to the very address that was checked: asked for a second
-    # time, the name's owner could answer with another one.
+    # Connected here, to the very address that was checked. `HTTPConnection` would resolve the name again, and
+    # the name's owner could then answer with another address.
     connection.sock = _connect(host, port, private)
-    # Each step has its time, but who answers byte by byte takes very many steps.
+    # Each step has its own time limit, but a server that answers byte by byte takes very many steps.
     alarm = threading.Timer(_WHOLE_SECONDS, _cut, (connection,))
     alarm.start()
     try:
@@ -186,9 +187,9 @@ def _post(url: SplitResult, body: bytes, headers: dict[str, str], private: bool)
 def _connect(host: str, port: int, private: bool) -> socket.socket:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(address[0]) for *_, address in found]
-    # One that is not public is enough: a name that has such an address is not meant for us.
+    # One address that is not public is enough to refuse: such a name is not meant for us.
     if not private and not all(_is_public(address) for address in addresses):
-        raise WebhookError("The address is not a public one.")
+        raise WebhookError("The address is not public.")
     return socket.create_connection((addresses[0], port), timeout=_STEP_SECONDS)
 
 
@@ -204,5 +205,5 @@ def _is_public(text: str) -> bool:
 
 def _cut(connection: HTTPConnection) -> None:
     with suppress(OSError):
-        # Of the connection below TLS, whose own shutdown is not for other threads.
+        # Shut down below TLS, because an SSL socket's own shutdown must not be called from another thread.
         socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)

@@ -24,11 +24,11 @@ _FORM_PARTS = 16
 
 
 def create_app(parts: Assembly) -> Flask:
-    """Return the WSGI application over the parts of a server.
+    """Return the WSGI application that serves `parts`.
 
-    `app.extensions[RELOAD]` is a function that reads the keys and the bundle. Until its first call every
-    answer is 503; later calls swap in what is there by then. It raises `SettingsError` or `BundleError`, and
-    then the server goes on with what it had.
+    `app.extensions[RELOAD]` is a function that loads the keys and the bundle. Until its first call, every
+    request receives 503. Later calls replace both with their current versions. When the function raises
+    `SettingsError` or `BundleError`, the server keeps the keys and the bundle that it had.
 
     Raises `SettingsError` when the keys file cannot be used.
     """
@@ -36,7 +36,7 @@ def create_app(parts: Assembly) -> Flask:
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
     app.config["MAX_FORM_PARTS"] = _FORM_PARTS
-    # The order of the types is the order in which a reader looks for things.
+    # The fields of the answer types are declared in reading order.
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
     access = Access(read_keys(settings), settings.rate_limit)
@@ -81,26 +81,26 @@ def _open_to_pages(settings: Settings) -> dict[str | Pattern[str], dict[str, Any
         path: {"methods": ["POST"]} for path in ("/segment", "/classify")
     }
     if settings.cors_origins == (ANY_ORIGIN,):
-        # Any page that a user visits could read the user's own history otherwise.
+        # Otherwise any page that a user visits could read that user's history.
         return contract
     return {**contract, "/v1/.*": {"methods": ["GET", "POST", "DELETE"]}}
 
 
 def request_limit(settings: Settings) -> int:
-    """Return the most bytes that the body of a request may have."""
+    """Return the largest allowed size of a request body, in bytes."""
     return settings.max_bytes + _FORM_BYTES
 
 
 def _refuse_nul() -> None:
-    """Say before any database is asked that nothing here has such a character: PostgreSQL takes none."""
+    """Reject NUL characters before they reach the database, because PostgreSQL does not accept them."""
     if "\0" in request.path:
-        raise NotFound("There is nothing here: no address of this server has a NUL character in it.")
+        raise NotFound("Not found: no address of this server contains a NUL character.")
     if any("\0" in value for value in request.args.values()):
-        raise BadRequest("No parameter may have a NUL character in it.")
+        raise BadRequest("A parameter must not contain a NUL character.")
 
 
 def _harden(response: Response) -> Response:
-    """Tell browsers to take an answer for what it says it is, and to keep no copy of it."""
+    """Tell browsers to trust the declared content type of an answer and not to cache it."""
     for name, value in (
         ("X-Content-Type-Options", "nosniff"),
         ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),

@@ -1,4 +1,4 @@
-"""Analyses that are stored: made once, then answered from the store."""
+"""Stored analyses: each is made once, then answered from the store."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tamperscope.server.detector_service import DetectorService
 from tamperscope.store import IMAGE, AnalysisStore, StoredAnalysis, StoredPicture, Subject
 
 MASK, HEATMAP, EVIDENCE = "mask", "heatmap", "evidence/"
-"""Names of the stored pictures; a measurement's map has its name after `EVIDENCE`."""
+"""Names of the stored pictures; a measurement's map is named `EVIDENCE` plus the measurement's name."""
 LONGEST_MAP_SIDE = 1024
-"""Pixels: heatmap and maps are scaled down to it. The mask is stored as it is: it compresses well."""
+"""Pixels. The heatmap and the maps are scaled down to it; the mask compresses well and keeps its size."""
 
 
 class AnalysisArchive:
-    """The stored analyses of a server, and how new ones come about; its threads share one of these."""
+    """The stored analyses of a server, and the way to add new ones; shared by its threads."""
 
     def __init__(self, service: DetectorService, store: AnalysisStore) -> None:
         self.store = store
@@ -38,10 +38,10 @@ class AnalysisArchive:
         keep: bool,
         client_disconnected: Callable[[], bool] = lambda: False,
     ) -> tuple[StoredAnalysis, bool]:
-        """Return the analysis of an image file, and whether it is a new one.
+        """Return the analysis of an image file, and whether it is new.
 
-        `owner` is the name of the API key that asks, empty for none: it has one analysis of each image by
-        each method. `keep` keeps the image as well, also of an earlier analysis. Raises as
+        `owner` is the name of the caller's API key, or empty without one. An owner has one analysis per image
+        and method. `keep` also stores the image, even if the analysis already exists. Raises as
         `DetectorService.analyze` does, and `StoreError`.
         """
         sha256 = hashlib.sha256(data).hexdigest()
@@ -66,7 +66,7 @@ class AnalysisArchive:
         if keep:
             pictures[IMAGE] = _image(data, report.image.format)
         record = report.record if keep else _without_preview(report.record)
-        # By the method that was used: the bundle may have been swapped in the meantime.
+        # The method that was used, because the bundle may have been replaced in the meantime.
         return self.store.add(_subject(owner, report.image.sha256, analysis.method), record, pictures)
 
 
@@ -82,7 +82,7 @@ def _pictures(report: Report) -> Iterator[tuple[str, StoredPicture]]:
 
 
 def _without_preview(record: ReportRecord) -> ReportRecord:
-    """Leave out the small picture that a file carries of itself: it shows what nobody asked to keep."""
+    """Leave out the file's embedded preview: it shows an image that the caller did not ask to keep."""
     return _previewing(record, None) if _preview(record) else record
 
 

@@ -1,4 +1,4 @@
-"""What a server and a worker process are made of, wired in one place."""
+"""The parts of a server and of a worker process, wired in one place."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Assembly:
 def assemble(
     settings: Settings, load: Callable[[], Detector], store: AnalysisStore, *, job_threads: int
 ) -> Assembly:
-    """Return the parts of a process under `settings`, which loads detectors with `load`.
+    """Return the parts of a process that runs under `settings` and loads its detectors with `load`.
 
-    `job_threads` is how many job images it analyses at the same time; 0 leaves them to worker processes.
+    The process analyses `job_threads` job images at the same time; 0 leaves them to worker processes.
 
     Raises `SettingsError` or `MissingExtraError` when Redis cannot be used.
     """
@@ -66,7 +66,7 @@ def assemble(
 
 
 def load_detector(settings: Settings) -> Detector:
-    """Return a detector under `settings`; raises `BundleError` as `Detector.load` does."""
+    """Return a detector configured by `settings`; raises `BundleError` as `Detector.load` does."""
     return detector.Detector.load(settings.model, settings.detector_options)
 
 
@@ -88,8 +88,10 @@ def _analyze(claim: Claim, service: DetectorService, archive: AnalysisArchive) -
     except ImageError as error:
         outcome: str | Failure = Failure(problems.slug_of(error), str(error))
     except Exception:
-        _log.exception("job %s: unexpected error at image %d", claim.job_id, claim.number)
-        outcome = Failure(problems.UNEXPECTED, "The server failed at this image; its log says why.")
+        _log.exception("job %s: unexpected error in image %d", claim.job_id, claim.number)
+        outcome = Failure(
+            problems.UNEXPECTED, "The server failed to analyse this image; see its log for the reason."
+        )
     else:
         outcome = stored.id
     service.metrics.job_image("failed" if isinstance(outcome, Failure) else "done")

@@ -31,13 +31,14 @@ def start(
     *,
     model_folder: Path = Path("model"),
 ) -> RunningServer:
-    """Return a server in the background, with the checkpoints if there are any, else the default bundle.
+    """Start a server in the background, with the two checkpoints or else with the default model.
 
-    What is left empty is taken from the environment's `DEEP_LAB_CHECKPOINT`, `CLASSIF_CHECKPOINT` and
-    `NGROK_TOKEN`, and checkpoints then from `model_folder`, where they have the original project's names.
-    With a token the server gets a public address.
+    Empty arguments are read from the environment variables `DEEP_LAB_CHECKPOINT`, `CLASSIF_CHECKPOINT` and
+    `NGROK_TOKEN`. Checkpoints that are still missing are looked up in `model_folder` under the original
+    project's file names. With a token, the server opens an ngrok tunnel and has a public address.
 
-    Raises `SettingsError` when only one checkpoint is there, and as `import_checkpoints` and `serve.start`.
+    Raises `SettingsError` when only one checkpoint is found. Raises as `import_checkpoints` and `serve.start`
+    do.
     """
     return serve.start(
         settings_for(deep_lab_checkpoint, classif_checkpoint, ngrok_token, model_folder, os.environ)
@@ -51,7 +52,7 @@ def run(
     *,
     model_folder: Path = Path("model"),
 ) -> None:
-    """Serve as `start` does until SIGINT or SIGTERM; exit with 2 and one sentence when that cannot be."""
+    """Serve as `start` does until SIGINT or SIGTERM; on an error, print it and exit with status 2."""
     try:
         serve.run(
             settings_for(deep_lab_checkpoint, classif_checkpoint, ngrok_token, model_folder, os.environ)
@@ -68,7 +69,7 @@ def settings_for(
     model_folder: Path,
     environment: Mapping[str, str],
 ) -> Settings:
-    """Return the settings that `start` serves with; imports the checkpoints if that was not done yet."""
+    """Return the settings for `start`, after importing the checkpoints if that has not been done yet."""
     settings = Settings.read(environment)
     if token := ngrok_token or settings.ngrok_token:
         settings = replace(settings, ngrok_token=token, tunnel="ngrok")
@@ -84,7 +85,7 @@ def settings_for(
         missing = "CLASSIF_CHECKPOINT" if segmentation else "DEEP_LAB_CHECKPOINT"
         raise SettingsError(
             f"{segmentation or classification} needs its counterpart: set {missing} as well, "
-            f"or neither to serve the bundle that comes along."
+            f"or neither to serve the default model."
         )
     return settings
 
@@ -96,12 +97,12 @@ def _checkpoint(given: str, usual: Path) -> Path | None:
 
 
 def _imported(segmentation: Path, classification: Path, folder: Path) -> Path:
-    # Named by content, so that a replaced checkpoint is imported anew and an unchanged one never again.
+    # Named by content, so that a replaced checkpoint is imported again and an unchanged one is not.
     digest = hashlib.sha256(_sha256(segmentation) + _sha256(classification)).hexdigest()[:16]
     bundle = folder / f"imported-{digest}"
     if bundle.is_dir():
         return bundle
-    # Only here, because it needs PyTorch, which serving a bundle does without.
+    # Imported here because it needs PyTorch, and serving a bundle does not.
     from tamperscope.network.checkpoints import import_checkpoints
 
     print(f"Importing {segmentation.name} and {classification.name} into {bundle}, once.", flush=True)

@@ -1,4 +1,4 @@
-"""What stands between a request and the detector: the queue, the limits, and the bundle that is swapped."""
+"""Access to the detector: the queue in front of it, the image limits, and reloads of the bundle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tamperscope.settings import Settings
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """An uploaded image together with what was found in it."""
+    """An uploaded image with its report."""
 
     image: Image
     report: Report
@@ -30,7 +30,7 @@ class Analysis:
 
 
 class DetectorService:
-    """The one detector of a server, shared by its threads, and replaced by `load` while they work."""
+    """The one detector of a server, shared by its threads; `load` replaces it while they work."""
 
     def __init__(self, settings: Settings, load: Callable[[], Detector]) -> None:
         self._limits = settings.limits
@@ -41,14 +41,14 @@ class DetectorService:
         self.metrics = Metrics(self._gate)
 
     def load(self) -> BundleIdentity:
-        """Load the bundle, run it once, then answer with it; return what it is.
+        """Load the bundle, run it once, then answer with it, and return its identity.
 
-        Until then the bundle before keeps answering, and running analyses end with the one they began with.
-        Raises `BundleError` when it cannot be used, and nothing has changed.
+        The previous bundle answers until then. A running analysis finishes with the bundle it started with.
+        Raises `BundleError` and changes nothing when the new bundle cannot be used.
         """
         with self._loading:
             detector = self._load()
-            # Compiling shows only now on some machines, and the first user must not wait for it.
+            # On some machines the first run compiles; the first user must not wait for that.
             detector.warm_up()
             self._detector = detector
             self.metrics.serving(detector.bundle.identity)
@@ -62,10 +62,10 @@ class DetectorService:
         *,
         all_evidence: bool = False,
     ) -> Iterator[Analysis]:
-        """Hold a worker's place while the analysis of an image file is made and used.
+        """Hold a slot while an image file is analysed and the analysis is used.
 
-        With `all_evidence`, every measurement is made. Raises as `decoded` does, and `NotReadyError` before
-        the first `load`.
+        `all_evidence` runs every measurement. Raises as `decoded` does, and `NotReadyError` before the first
+        `load`.
         """
         detector = self._ready()
         with self.decoded(data, client_disconnected) as image:
@@ -77,12 +77,13 @@ class DetectorService:
     def decoded(
         self, data: bytes, client_disconnected: Callable[[], bool] = lambda: False
     ) -> Iterator[Image]:
-        """Hold a worker's place while an image file is decoded and used.
+        """Hold a slot while an image file is decoded and used.
 
-        A large picture takes more memory in decoding and rendering than in the network, hence the place.
-        `client_disconnected` says whether nobody waits for the answer any more. Raises `ImageError` for the
-        image, `BusyError` for a full queue, and `ClientDisconnected` when the client went while its image
-        waited.
+        Decoding and rendering a large image take more memory than the network, so they need a slot as well.
+        `client_disconnected` returns whether the client has closed its connection.
+
+        Raises `ImageError` for an image that cannot be used, `BusyError` when the queue is full or the wait
+        is too long, and `ClientDisconnected` when the client disconnected while its image waited.
         """
         with self.slot(client_disconnected):
             with self.metrics.stage("decode"):
@@ -91,7 +92,7 @@ class DetectorService:
 
     @contextmanager
     def slot(self, client_disconnected: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Hold a worker's place for other work; raises as `decoded` does, but for the image."""
+        """Hold a slot for other work; raises as `decoded` does, except for `ImageError`."""
         with self._gate.enter() as waited:
             self.metrics.waited(waited)
             if client_disconnected():
@@ -99,15 +100,15 @@ class DetectorService:
             yield
 
     def low_priority_slot(self) -> AbstractContextManager[object]:
-        """Hold a worker's place that nobody else waits for; `analyze` and `decoded` inside take no other."""
-        return self._gate.enter(patient=True)
+        """Hold a slot that no one else waits for; `analyze` and `decoded` inside it take no second slot."""
+        return self._gate.enter(low_priority=True)
 
     @property
     def method(self) -> Method:
-        """What every answer depends on besides the image; raises `NotReadyError` before the first `load`."""
+        """What a report depends on besides the image; raises `NotReadyError` before the first `load`."""
         return self._ready().method
 
     def _ready(self) -> Detector:
         if self._detector is None:
-            raise NotReadyError("The model is still being loaded; try again in a few seconds.")
+            raise NotReadyError("The model is still loading; try again in a few seconds.")
         return self._detector

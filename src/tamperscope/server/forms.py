@@ -1,4 +1,4 @@
-"""What views share: reading a form, its flags and pages of a list, and writing an answer."""
+"""What the views share: reading forms, flags and page sizes, and writing answers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _USUALLY_LISTED = 20
 
 LIMIT = Parameter(
     "limit",
-    f"How many to list; {_USUALLY_LISTED} when left out.",
+    f"Maximum number of entries to list; the default is {_USUALLY_LISTED}.",
     {"type": "integer", "minimum": 1, "maximum": _MOST_LISTED},
 )
-AFTER = Parameter("after", "The id that the list goes on after.", {"type": "string"})
+AFTER = Parameter("after", "List only the entries after this id.", {"type": "string"})
 
 
 class ImageForm(BaseModel):
-    """The form that every analysis takes."""
+    """The form of every analysis."""
 
     image: Annotated[
         bytes,
@@ -49,7 +49,7 @@ class AnalysisForm(ImageForm):
 
     keep: Annotated[
         bool,
-        Field(description="Keep the image as well, for overlay and reports; may also stand in the query."),
+        Field(description="Keep the image too, for the overlay and the reports. Also accepted in the query."),
     ] = False
 
 
@@ -69,27 +69,31 @@ class JobForm(BaseModel):
     archive: Annotated[
         bytes | None,
         WithJsonSchema(
-            {"type": "string", "format": "binary", "description": "A zip archive of images instead."}
+            {
+                "type": "string",
+                "format": "binary",
+                "description": "A zip archive of images, in place of `image`.",
+            }
         ),
     ] = None
     keep: Annotated[
-        bool, Field(description="Keep the images with their analyses; may also stand in the query.")
+        bool, Field(description="Keep the images with their analyses. Also accepted in the query.")
     ] = False
     webhook: Annotated[
         str,
-        Field(description="A URL that is told when the job has ended, in the way of Standard Webhooks."),
+        Field(description="A URL that is notified when the job has ended, as a Standard Webhooks message."),
     ] = ""
     webhook_secret: Annotated[
         str,
-        Field(description="What the webhook is signed with: whsec_ and the base64 of 24 to 64 random bytes."),
+        Field(description="The key that signs the webhook: whsec_ and the base64 of 24 to 64 random bytes."),
     ] = ""
 
 
 def uploaded_image(request: Request) -> bytes:
-    """Return the bytes of the form field `image`; its file name and declared type are not looked at.
+    """Return the bytes of the form field `image`, ignoring its file name and declared type.
 
-    Raises `BadRequest` when the request has another shape, `EmptyImageError` when the field is empty and
-    `ImageTooLargeError` when the request is larger than the server takes.
+    Raises `BadRequest` when the request has a different form, `EmptyImageError` when the field is empty, and
+    `ImageTooLargeError` when the request exceeds the server's limit.
     """
     files, texts = form_of(request)
     if FIELD not in files:
@@ -106,10 +110,10 @@ def uploaded_image(request: Request) -> bytes:
 
 
 def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[str, str]]:
-    """Return the files and the texts of a form.
+    """Return the files and the text fields of a form.
 
-    Raises `BadRequest` when the request is none, and `ImageTooLargeError` when it is larger than the server
-    takes.
+    Raises `BadRequest` when the request is not a form, and `ImageTooLargeError` when it exceeds the server's
+    limit.
     """
     if request.mimetype != "multipart/form-data":
         found = repr(request.mimetype[:80]) if request.mimetype else "nothing"
@@ -124,45 +128,44 @@ def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[st
 
 
 FLAG = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
-"""What `flag` takes, as JSON Schema."""
+"""The values that `flag` accepts, as JSON Schema."""
 
 
 def flag(name: str, *places: str | None) -> bool:
-    """Return a yes or no that a client gave in the first of some places that holds one, no for nothing.
+    """Return the flag that a client set: the first value in `places` that is not None, else False.
 
-    Raises `BadRequest` for anything else in any of them.
+    Raises `BadRequest` when any of the values is not a flag.
     """
     given = [text for text in places if text is not None]
     if any(text not in ("true", "false", "1", "0") for text in given):
-        raise BadRequest(f"`{name}` is either true or false.")
+        raise BadRequest(f"`{name}` must be true or false.")
     return bool(given) and given[0] in ("true", "1")
 
 
 def client_disconnected(request: Request) -> Callable[[], bool]:
-    """Return a function that says whether nobody waits for the answer to a request any more."""
-    told: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-    return told
+    """Return a function that tells whether the client of a request has disconnected."""
+    disconnected: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return disconnected
 
 
 def page_size(text: str | None) -> int:
-    """Return the `limit` that a client gave; raises `BadRequest` for one that is out of range."""
+    """Return the `limit` that a client gave, or the default; raises `BadRequest` when it is out of range."""
     if text is None:
         return _USUALLY_LISTED
     if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= _MOST_LISTED):
-        raise BadRequest(f"`limit` is a whole number from 1 to {_MOST_LISTED}.")
+        raise BadRequest(f"`limit` must be a whole number from 1 to {_MOST_LISTED}.")
     return int(text)
 
 
 def respond(answer: Answer, status: int = 200, content_type: str = "application/json") -> Response:
-    """Return the JSON of an answer."""
+    """Return an answer as a JSON response."""
     return Response(answer.model_dump_json(), status, content_type=content_type)
 
 
 def or_404(found: _Found | None, kind: str) -> _Found:
-    """Return what was found; raises `NotFound` with the possible reasons where nothing was."""
+    """Return `found`; raises `NotFound`, with the possible reasons, when it is None."""
     if found is None:
         raise NotFound(
-            f"There is no such {kind} here: it was deleted, has expired, belongs to another key, or "
-            "never existed."
+            f"There is no such {kind}: it was deleted, has expired, belongs to another key, or never existed."
         )
     return found

@@ -11,68 +11,69 @@ from tamperscope.errors import BusyError
 
 
 class Gate:
-    """Lets `workers` threads in, makes `queue` more of them wait, and turns everybody else away.
+    """Admits `workers` threads, lets `queue` more wait, and rejects all others.
 
-    A refusal at once is kinder than a queue without end: a client that hears 503 can go elsewhere, and
-    memory stays bounded by `workers + queue` uploads. Whoever has waited `timeout` seconds is turned away as
-    well: behind most front ends nobody is there any more to hear the answer.
+    An immediate rejection is better than an unbounded queue: the client can try another server, and memory
+    stays bounded by `workers + queue` uploads. A thread that has waited `timeout` seconds is rejected as
+    well, because most front ends have given up by then.
 
-    Who is patient is never turned away, takes no place in the queue, and gets in only while nobody else
-    waits: nobody hears 503 because of them. A thread that is inside patiently may enter again, at once.
+    Low-priority callers are never rejected, do not count towards the queue, and are admitted only when no one
+    else is waiting. They therefore never cause a 503. A thread inside at low priority may enter again without
+    waiting.
     """
 
     def __init__(self, workers: int, queue: int, timeout: float) -> None:
         self._workers = workers
-        self._places = workers + queue
+        self._capacity = workers + queue
         self._timeout = timeout
         self._lock = threading.Lock()
         self._turn = threading.Condition(self._lock)
         self._quiet = threading.Condition(self._lock)
         self._waiting = 0
         self._inside = 0
-        self._patient_inside = 0
+        self._low_priority_inside = 0
         self._of_thread = threading.local()
 
     @contextmanager
-    def enter(self, *, patient: bool = False) -> Iterator[float]:
-        """Wait for a worker's place and hold it; gives the seconds that took.
+    def enter(self, *, low_priority: bool = False) -> Iterator[float]:
+        """Wait for a slot and hold it; yields the seconds spent waiting.
 
-        Raises `BusyError` for a full queue and for too long a wait, unless `patient`.
+        Raises `BusyError` when the queue is full or the wait is too long, unless `low_priority`.
         """
-        if getattr(self._of_thread, "patient", False):
+        if getattr(self._of_thread, "low_priority", False):
             yield 0.0
             return
         begun = time.monotonic()
         with self._lock:
-            if patient:
+            if low_priority:
                 self._quiet.wait_for(lambda: self._free() and not self._waiting)
             else:
                 self._queue_up()
             self._inside += 1
-            self._patient_inside += patient
-        self._of_thread.patient = patient
+            self._low_priority_inside += low_priority
+        self._of_thread.low_priority = low_priority
         try:
             yield time.monotonic() - begun
         finally:
-            self._of_thread.patient = False
+            self._of_thread.low_priority = False
             with self._lock:
                 self._inside -= 1
-                self._patient_inside -= patient
+                self._low_priority_inside -= low_priority
                 self._call_next()
 
     @property
     def waiting(self) -> int:
-        """How many wait for a worker's place, without the patient."""
+        """How many callers wait for a slot, not counting low-priority ones."""
         return self._waiting
 
     @property
     def inside(self) -> int:
-        """How many hold a worker's place."""
+        """How many callers hold a slot."""
         return self._inside
 
     def _queue_up(self) -> None:
-        if self._waiting + self._inside - self._patient_inside >= self._places:
-            raise BusyError("The server is working on as many images as it can; try again in a few seconds.")
+        if self._waiting + self._inside - self._low_priority_inside >= self._capacity:
+            raise BusyError("The server is at its limit of images; try again in a few seconds.")
         self._waiting += 1
         try:
             if not self._turn.wait_for(self._free, self._timeout):
@@ -81,7 +82,7 @@ class Gate:
                 )
         finally:
             self._waiting -= 1
-            # Whoever had to wait for quiet may find it now, in a place beside this one.
+            # No one is queued now, so a low-priority caller may take another free slot.
             if not self._waiting:
                 self._quiet.notify()
 

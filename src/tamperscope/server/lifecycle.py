@@ -1,4 +1,4 @@
-"""How a process that serves or works lives: started, told to reload by SIGHUP, ended by SIGINT or SIGTERM."""
+"""The lifecycle of a server or worker process: SIGHUP reloads it, SIGINT and SIGTERM stop it."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _log = logging.getLogger(__name__)
 
 
 class Running(Protocol):
-    """What works in the background until it is stopped."""
+    """A server or worker that runs in the background until it is stopped."""
 
     def reload(self) -> BundleIdentity:
-        """Read the bundle anew; raises `TamperscopeError` when it cannot be used, and nothing has changed."""
+        """Load the bundle again; raises `TamperscopeError` and changes nothing when it cannot be used."""
 
     def wait(self) -> None:
-        """Return when it has ended by itself, if ever."""
+        """Return when it has ended by itself, if it ever does."""
 
     def stop(self) -> None:
-        """Finish what is in work, and end."""
+        """Finish what is in progress, and end."""
 
 
 def share_heaps() -> None:
-    """Let all threads of this process use two heaps, where the C library is glibc.
+    """Make all threads of this process share two heaps, if the C library is glibc.
 
-    It gives each thread its own otherwise, and each keeps what the largest picture needed in it. To be called
-    before the threads that analyse begin.
+    Otherwise glibc gives each thread its own heap, and each heap keeps the memory that its largest image
+    needed. Call this before the threads that analyse start.
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
@@ -49,8 +49,8 @@ def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str)
 
     Raises what `start` raises.
     """
-    # Both end the wait below in the same way, even while the model is loading, and even where a shell
-    # started us with SIGINT ignored.
+    # Both signals end the wait below in the same way, even while the model is loading, and even if a shell
+    # started this process with SIGINT ignored.
     for number in _ENDING_SIGNALS:
         signal.signal(number, _end)
     hangup = threading.Event()
@@ -59,7 +59,7 @@ def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str)
     running = None
     try:
         running = start()
-        # Not in the signal's own frame: loading takes seconds, in which no other signal would be heard.
+        # Not inside the signal handler: loading takes seconds and would block every other signal.
         threading.Thread(
             target=_reload_on, args=(hangup, running), name="tamperscope-reload", daemon=True
         ).start()
@@ -72,8 +72,8 @@ def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str)
 
 
 def _end(*_: Any) -> None:
-    # Whoever stops `make serve` may signal make, which passes it on, and us as well: the second one must not
-    # cut off the answers that the first one waits for.
+    # Stopping `make serve` may signal both make, which passes the signal on, and this process. The second
+    # signal must not cut off the answers that the first one waits for.
     for number in _ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -85,6 +85,6 @@ def _reload_on(hangup: threading.Event, running: Running) -> None:
         try:
             identity = running.reload()
         except TamperscopeError as error:
-            _log.error("The reload failed, and everything stays as it was: %s", error)
+            _log.error("reload failed, nothing was changed: %s", error)
         else:
             _log.info("reloaded: bundle %s %s %s", identity.name, identity.version, identity.sha256)

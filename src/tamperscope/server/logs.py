@@ -1,4 +1,4 @@
-"""How the server logs: lines for people, or one JSON object per line for machines."""
+"""Logging: text lines for people, or one JSON object per line for programs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from flask import g, has_request_context
 
 
 def configure(level: str, log_format: str) -> None:
-    """Send everything from `level` up to stderr, as `text` or as `json`."""
+    """Log everything from `level` up to stderr, as `text` or as `json`."""
     logging.basicConfig(level=level.upper(), handlers=[handler(log_format, sys.stderr)])
-    # At level info, these tell of every client that closes its connection first, as curl does, of every
-    # message, and at each start which database need not be changed.
+    # At level info, waitress logs every client that closes its connection first, as curl does. huey logs
+    # every message. alembic logs at each start that the database needs no change.
     for library in ("waitress", "huey", "alembic"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
@@ -33,14 +33,14 @@ def handler(log_format: str, stream: TextIO) -> logging.Handler:
 
 
 def _with_request_id(record: logging.LogRecord) -> bool:
-    """Let a line that is written during a request say which one."""
+    """Add the request's id to a line that is logged during a request."""
     if has_request_context():
         record.request_id = g.get("request_id")
     return True
 
 
 class _JsonFormatter(logging.Formatter):
-    """One object per line: time, level, logger, message, and `request_id` and the line's fields if any."""
+    """One object per line: time, level, logger, message, and `request_id` and further fields if present."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.datetime.fromtimestamp(record.created, datetime.UTC)

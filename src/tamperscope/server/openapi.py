@@ -1,7 +1,7 @@
 """The OpenAPI document, generated from the routes and the types of their answers.
 
-A view says with `@operation` what its signature cannot; its docstring becomes the summary. `make docs` writes
-the repository's copy.
+`@operation` adds what a view's signature cannot express. A view's docstring becomes the summary. `make docs`
+writes the repository's copy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tamperscope._version import __version__
 from tamperscope.api import Answer, Problem
 from tamperscope.server.middleware.access import is_public
 
-# Bearer keys are optional: a server without a keys file asks for none.
+# Bearer keys are optional: a server without a keys file does not require one.
 _SECURITY: list[dict[str, list[str]]] = [{}, {"key": []}]
 _ACCESS_PROBLEMS = (401, 403, 429)
 _STYLES: dict[str, dict[str, Any]] = {
@@ -41,16 +41,16 @@ class Parameter:
     name: str
     description: str
     schema: Mapping[str, Any]
-    """JSON Schema; an array is given as values with commas between."""
+    """JSON Schema; an array is sent as comma-separated values."""
     place: Literal["query", "path", "header"] = "query"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What the document says about a view beyond its route and docstring."""
+    """The document's facts about a view beyond its route and docstring."""
 
     answers: Mapping[str, type[Answer] | None]
-    """Media type of the answer to its type; None where it is no JSON. Empty for an answer without a body."""
+    """Media type to the answer's type, None if the answer is not JSON. Empty for an answer without a body."""
     statuses: tuple[int, ...]
     problems: tuple[int, ...]
     form: type[BaseModel] | None
@@ -65,7 +65,7 @@ def operation(
     form: type[BaseModel] | None = None,
     parameters: Sequence[Parameter] = (),
 ) -> Callable[[_View], _View]:
-    """Describe a view: its answers, their statuses, those of its problems, its form, its parameters."""
+    """Describe a view: its answers and their statuses, the statuses of problems, its form and parameters."""
     described = Operation(
         {"application/json": answers} if isinstance(answers, type) else answers,
         tuple(statuses),
@@ -82,12 +82,12 @@ def operation(
 
 
 def operation_of(app: Flask, endpoint: str | None) -> Operation | None:
-    """Return what was said about the view behind an endpoint, None for one that is no part of the API."""
+    """Return the description of the view behind an endpoint, or None if it is not part of the API."""
     return getattr(app.view_functions.get(endpoint or ""), "operation", None)
 
 
 def path_of(rule: Rule) -> str:
-    """Return a route as the document writes it."""
+    """Return the path of a route in the document's syntax."""
     return re.sub(r"<(\w+)>", r"{\1}", rule.rule)
 
 

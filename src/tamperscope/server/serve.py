@@ -1,4 +1,4 @@
-"""The serving loop: bind, load, listen, warm up, and stop without dropping anybody's answer."""
+"""The serving loop: bind, load, listen, warm up, and stop without dropping an answer."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from tamperscope.server.tunnel import Tunnel, open_tunnel
 from tamperscope.server.views import jobs
 from tamperscope.settings import Settings
 
-# Threads beyond those that analyse or wait: they answer /health and say 503 while the queue is full.
+# Threads beyond those that analyse or wait: they answer /health, and 503 while the queue is full.
 _SPARE_THREADS = 4
 _FAREWELL_SECONDS = 2.0
-"""For answers that are on the way when the time of a stop is over."""
+"""Time to send the remaining answers after the drain period has passed."""
 _IDLE_SECONDS = 30
-# For a request or an answer; what a job sends gets more, at 3.5 Mbit/s.
+# For one request or answer. A large upload gets more time, calculated at 3.5 Mbit/s.
 _TRANSFER_SECONDS = 120.0
 _SLOWEST_BYTES_PER_SECOND = 437_500
 # Below the 1024 files that a process may usually have open.
 _MOST_CONNECTIONS = 500
 _EXPIRY_SECONDS = 3600.0
-# As waitress calls it.
+# Waitress's spelling of the header.
 _REQUEST_ID = request_log.HEADER.upper().replace("-", "_")
 _say = partial(print, flush=True)
 
@@ -53,21 +53,22 @@ _log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is running and return.
+    """Serve until SIGINT or SIGTERM, then finish the running requests and return.
 
-    SIGHUP reads bundle and keys anew, as `RunningServer.reload` does.
+    SIGHUP reloads the bundle and the keys, as `RunningServer.reload` does.
 
     Raises `SettingsError` when the address or the keys cannot be used, `StoreError` when the database
     cannot, and `BundleError` when the bundle cannot.
     """
     logs.configure(settings.log_level, settings.log_format)
-    lifecycle.run(lambda: start(settings, say), say, "Stopping when the running requests are answered.")
+    lifecycle.run(lambda: start(settings, say), say, "Stopping after the running requests are answered.")
 
 
 def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServer:
-    """Return once the server answers in the background; `say` hears its address and the tunnel's.
+    """Start a server in the background and return once it answers.
 
-    Raises as `run` does. A tunnel that cannot be opened is said, and the server keeps running without.
+    `say` receives its address and the tunnel's. Raises as `run` does. When the tunnel cannot be opened, `say`
+    receives the reason and the server keeps running without one.
     """
     listener = _bind(settings)
     leave_blas_one_thread()
@@ -77,7 +78,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
             settings,
             partial(assembly.load_detector, settings),
             assembly.open_store(settings),
-            # With Redis, the jobs are for worker processes.
+            # With Redis, worker processes do the jobs.
             job_threads=0 if settings.redis else settings.workers,
         )
         app = application.create_app(parts)
@@ -87,7 +88,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
         raise
     url = _url(settings.host, listener.getsockname()[1])
     retention = threading.Thread(
-        target=_expire_now_and_then,
+        target=_expire_regularly,
         args=(parts, loop),
         name="tamperscope-retention",
         daemon=True,
@@ -104,7 +105,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningServe
     try:
         running.reload()
         running.begin_jobs()
-        say(f"tamperscope answers on {running.url}")
+        say(f"tamperscope is listening on {running.url}")
         return _with_tunnel(running, settings, say)
     except BaseException:
         running.stop()
@@ -118,22 +119,22 @@ class RunningServer:
     url: str
     """Its address on this machine."""
     tunnel: Tunnel | None
-    """Its public address, if one was asked for and could be opened."""
+    """Its public address, if one was requested and could be opened."""
     _loop: _Loop
     _reload: Callable[[], BundleIdentity]
     _parts: Assembly
     _retention: threading.Thread
 
     def reload(self) -> BundleIdentity:
-        """Answer with the bundle and the keys that are there now, and return which bundle that is.
+        """Load the bundle and the keys again, answer with them, and return the bundle's identity.
 
-        Running requests end with what they began with. Raises `BundleError` or `SettingsError` when what is
-        there cannot be used; the server then goes on with what it had.
+        Running requests finish with the bundle and keys they started with. Raises `BundleError` or
+        `SettingsError` when the new ones cannot be used; the server then keeps the old ones.
         """
         return self._reload()
 
     def begin_jobs(self) -> None:
-        """Work on the jobs that are there, and on those that come, unless worker processes do."""
+        """Process waiting and future jobs in this process, unless worker processes do."""
         self._parts.runner.start()
 
     def wait(self) -> None:
@@ -141,9 +142,9 @@ class RunningServer:
         self._loop.wait()
 
     def stop(self) -> None:
-        """Take no further requests or images of jobs, finish those that are running, and end.
+        """Accept no more requests or job images, finish those in progress, and end.
 
-        A request that takes too long is answered 503. May be called twice.
+        A request that takes too long receives 503. May be called twice.
         """
         if self.tunnel:
             self.tunnel.close()
@@ -152,7 +153,7 @@ class RunningServer:
         self._parts.stop()
 
 
-def _expire_now_and_then(parts: Assembly, loop: _Loop) -> None:
+def _expire_regularly(parts: Assembly, loop: _Loop) -> None:
     days = parts.settings.retention
     if days is None:
         return
@@ -163,7 +164,9 @@ def _expire_now_and_then(parts: Assembly, loop: _Loop) -> None:
                 if expired := kept.expire(age):
                     _log.info("deleted %d %s older than %d days", expired, name, days)
         except StoreError:
-            _log.warning("what is older than %d days could not be deleted; trying again later", days)
+            _log.warning(
+                "analyses and jobs older than %d days could not be deleted; trying again later", days
+            )
         if loop.ends_within(_EXPIRY_SECONDS):
             return
 
@@ -174,14 +177,14 @@ def _with_tunnel(running: RunningServer, settings: Settings, say: Callable[[str]
     try:
         tunnel = open_tunnel(running.url, settings.ngrok_token)
     except TunnelError as error:
-        say(f"{error} The server keeps answering on {running.url}.")
+        say(f"{error} The server keeps listening on {running.url}.")
         return running
-    say(f"and to the whole internet on {tunnel.public_url}")
+    say(f"and is public on the internet at {tunnel.public_url}")
     return replace(running, tunnel=tunnel)
 
 
 def _bind(settings: Settings) -> socket.socket:
-    # Before the model is loaded, so that a port in use is said at once and not after seconds.
+    # Before the model is loaded, so that a port in use is reported at once and not after seconds.
     try:
         family, *_, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -201,9 +204,10 @@ def _url(host: str, port: int) -> str:
 
 
 class _Loop:
-    """Waitress in a thread of its own, with an end that waits for the running requests.
+    """Waitress in its own thread, with a shutdown that waits for the running requests.
 
-    Waitress itself stops by an exception inside its loop, which closes sockets whose answers are not sent.
+    Waitress itself stops through an exception inside its loop, which closes sockets before their answers are
+    sent.
     """
 
     def __init__(self, app: Flask, settings: Settings, listener: socket.socket) -> None:
@@ -216,9 +220,9 @@ class _Loop:
             max_request_body_size=_most_bytes(application.request_limit(settings)),
             connection_limit=_MOST_CONNECTIONS,
             channel_timeout=_IDLE_SECONDS,
-            # Reading on while a request waits shows whether its client is still there.
+            # Reading ahead while a request waits reveals whether its client is still connected.
             channel_request_lookahead=1,
-            # Above this many bytes a thread waits until its client has read some, and a client may never.
+            # Above this many bytes, a thread would wait for its client to read, which may never happen.
             outbuf_high_watermark=2**40,
             ident=None,
             **_trust(settings.trusted_proxy),
@@ -242,7 +246,7 @@ class _Loop:
     def stop(self) -> None:
         if not self._stopping.is_set():
             self._stopping.set()
-            # The loop may have seen it by itself and be over: then there is nothing left to wake.
+            # The loop may have noticed and ended already; then there is nothing left to wake.
             with suppress(OSError):
                 self._server.pull_trigger()
         self.wait()
@@ -261,7 +265,7 @@ class _Loop:
 
     def _drain(self) -> None:
         self._accept_all()
-        # Only the listening socket: the server's own close would also end what wakes this loop.
+        # Only the listening socket: the server's own close would also end the trigger that wakes this loop.
         wasyncore.dispatcher.close(self._server)
         self._answer_within(self._drain_seconds)
         for channel in tuple(self._server.active_channels.values()):
@@ -271,14 +275,14 @@ class _Loop:
         wasyncore.close_all(self._sockets)
 
     def _accept_all(self) -> None:
-        """Accept whoever has connected by now: closing the listening socket would cut them off."""
+        """Accept every client that has connected: closing the listening socket would cut it off."""
         before = -1
         while len(self._server.active_channels) != before:
             before = len(self._server.active_channels)
             self._step(0.0)
 
     def _answer_within(self, seconds: float) -> None:
-        """Close each connection that has nothing left to read, to do or to send."""
+        """Close each connection that has nothing left to read, process or send."""
         deadline = time.monotonic() + seconds
         while self._server.active_channels and time.monotonic() < deadline:
             self._step(0.1)
@@ -287,7 +291,7 @@ class _Loop:
                     channel.handle_close()
 
     def _close_slow(self, now: float) -> None:
-        """Close connections whose request or answer takes too long on the way; waitress closes idle ones."""
+        """Close connections whose request or answer transfers too slowly; waitress closes idle ones."""
         moving = {
             channel
             for channel in tuple(self._server.active_channels.values())
@@ -304,20 +308,20 @@ class _Loop:
 
 
 def _most_bytes(limit: int) -> int:
-    # Waitress refuses in plain text, the application in a problem; what is just over the limit is the case
-    # that deserves the better answer, a flood is not.
+    # Waitress answers a request that is too large in plain text, the application with a problem document. A
+    # request just over the limit deserves the better answer, a flood does not.
     return 2 * limit
 
 
 def _channel_class(most_job_bytes: int) -> type[HTTPChannel]:
-    """Return connections that take more bytes for a job than for anything else."""
+    """Return a connection class that accepts larger requests for jobs than for anything else."""
 
     class Parser(HTTPRequestParser):
         adj: Adjustments
 
         def parse_header(self, header_plus: bytes) -> None:
             super().parse_header(header_plus)
-            # Here, so that the loop knows it too: what is given up has one.
+            # Set here so that the loop knows it too, to answer and log a request that is given up.
             self.headers[_REQUEST_ID] = request_log.id_of(self.headers.get(_REQUEST_ID, ""))
             if self.path == jobs.PATH:
                 self.adj = copy(self.adj)
@@ -333,9 +337,9 @@ def _channel_class(most_job_bytes: int) -> type[HTTPChannel]:
             return written
 
         def give_up(self, seconds: float) -> None:
-            """Answer 503 in the place of a request that is still worked on, and say so in the log."""
+            """Answer 503 for a request that is still in progress, and log it."""
             with self.outbuf_lock:
-                # An answer that has begun would be broken by another one.
+                # A second answer would corrupt one that has begun.
                 if not self.requests or self.requests[0] is self._answering:
                     return
                 request = self.requests[0]
@@ -345,7 +349,7 @@ def _channel_class(most_job_bytes: int) -> type[HTTPChannel]:
                 self._flush_exception(self._flush_some, do_close=False)
                 self.handle_close()
             _log.warning(
-                "%s %s 503, not answered within the %g s of a stop %s",
+                "%s %s 503, not answered within the %g s allowed for shutdown %s",
                 request.command,
                 quote(request.path[:200]),
                 seconds,
@@ -356,8 +360,8 @@ def _channel_class(most_job_bytes: int) -> type[HTTPChannel]:
 
 
 def _cut_off(request_id: str) -> bytes:
-    """Return an answer without the application, whose threads are all busy."""
-    detail = "The server is being stopped, and there was no time left for this request; send it again."
+    """Return a 503 answer made without the application, whose threads are all busy."""
+    detail = "The server is shutting down and could not finish this request in time; send it again."
     body = Problem(
         type=problems.uri("stopping"), title="Stopping", status=503, detail=detail, error=detail
     ).model_dump_json()

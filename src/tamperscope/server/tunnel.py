@@ -1,4 +1,4 @@
-"""A public address for a local server, by the official ngrok package (extra `tunnel`)."""
+"""A public address for a local server, through the official ngrok package (extra `tunnel`)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 
 from tamperscope.errors import TunnelError
 
-# A firewall that drops packets would otherwise keep the ngrok package trying for minutes.
+# Otherwise, behind a firewall that drops packets, the ngrok package would keep trying for minutes.
 _OPENING_SECONDS = 15.0
 _CLOSING_SECONDS = 3.0
 
 
 class Agent(Protocol):
-    """The part of the `ngrok` module that is used."""
+    """The part of the `ngrok` module that this file uses."""
 
     def forward(self, addr: str, *, authtoken: str) -> Any:
-        """Open a tunnel to `addr`; what comes back has a `url()`."""
+        """Open a tunnel to `addr`; the returned listener has a `url()`."""
 
     def disconnect(self, url: str) -> Any:
         """Close the tunnel with that public address."""
@@ -36,7 +36,7 @@ class Tunnel:
     _agent: Agent
 
     def close(self) -> None:
-        """Close the tunnel; ngrok does so itself when the process ends."""
+        """Close the tunnel; ngrok also closes it when the process ends."""
         with suppress(Exception):
             _in_thread(lambda: self._agent.disconnect(self.public_url), _CLOSING_SECONDS)
 
@@ -44,10 +44,10 @@ class Tunnel:
 def open_tunnel(
     local_url: str, token: str | None, *, agent: Agent | None = None, timeout: float = _OPENING_SECONDS
 ) -> Tunnel:
-    """Return a tunnel that leads to `local_url`, opened by `agent`: the ngrok package if None.
+    """Return a tunnel to `local_url`, opened by `agent`, or by the ngrok package if that is None.
 
-    Raises `TunnelError`, without the token in its sentence, when there is no token, no package, no
-    network, no answer within `timeout` seconds, or when ngrok refuses.
+    Raises `TunnelError` when there is no token, no package, no network or no answer within `timeout` seconds,
+    or when ngrok refuses. Its message never contains the token.
     """
     if not token:
         raise TunnelError("No ngrok tunnel was opened because NGROK_TOKEN is not set.")
@@ -74,9 +74,9 @@ def _ngrok() -> Agent:
 def _in_thread(call: Callable[[], Any], timeout: float) -> Any:
     """Return what `call` returns, or raise what it raises or `TimeoutError`.
 
-    In a thread of its own, because the ngrok package cannot be told to give up, and because it answers
-    with coroutines where an event loop runs, as in a notebook. A daemon, so that it never holds up the end
-    of the process.
+    The ngrok package runs in its own thread for two reasons: it cannot be told to give up, and it returns
+    coroutines when an event loop is running, as in a notebook. The thread is a daemon, so it never delays the
+    end of the process.
     """
     outcome: Future[Any] = Future()
 
@@ -91,7 +91,7 @@ def _in_thread(call: Callable[[], Any], timeout: float) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    # ngrok's own text is not passed on: when it refuses a token, it quotes the token.
+    # ngrok's own message is not passed on, because it quotes a token that it refuses.
     if code := re.search(r"ERR_NGROK_\d+", str(error)):
         return f"ngrok refused with {code[0]}"
     return "ngrok did not answer in time" if isinstance(error, TimeoutError) else "ngrok cannot be reached"

@@ -1,4 +1,4 @@
-"""A process that works on jobs and answers nobody but Prometheus."""
+"""A process that analyses job images; its only endpoint is for Prometheus."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ _say = partial(print, flush=True)
 
 
 def run(settings: Settings, say: Callable[[str], None] = _say) -> None:
-    """Work on jobs until SIGINT or SIGTERM, then finish the images in work and return; SIGHUP reloads.
+    """Process jobs until SIGINT or SIGTERM, then finish the images in progress and return.
 
-    Raises `SettingsError` without Redis, else as `start` does.
+    SIGHUP reloads the bundle. Raises as `start` does.
     """
     logs.configure(settings.log_level, settings.log_format)
-    lifecycle.run(lambda: start(settings, say), say, "Stopping when the images in work are through.")
+    lifecycle.run(lambda: start(settings, say), say, "Stopping after the images in progress are finished.")
 
 
 def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorker:
-    """Return once images are worked on in the background.
+    """Start processing job images in the background, and return.
 
-    Raises `SettingsError`, `MissingExtraError`, `StoreError` or `BundleError` for what cannot be used.
+    Raises `SettingsError` without Redis. Raises `SettingsError`, `MissingExtraError`, `StoreError` or
+    `BundleError` when a setting, Redis, the database or the bundle cannot be used.
     """
     if settings.redis is None:
         raise SettingsError(
-            "A worker needs the Redis that its server uses; name it with --redis or TAMPERSCOPE_REDIS. "
-            "Without Redis the server works on its jobs itself."
+            "A worker needs the Redis that its server uses; set it with --redis or TAMPERSCOPE_REDIS. "
+            "Without Redis, the server processes its jobs itself."
         )
     leave_blas_one_thread()
     lifecycle.share_heaps()
@@ -50,7 +51,7 @@ def start(settings: Settings, say: Callable[[str], None] = _say) -> RunningWorke
     if settings.metrics_port is not None:
         _serve_metrics(parts)
     parts.runner.start()
-    say(f"tamperscope works on jobs with {identity.name} {identity.version}")
+    say(f"tamperscope is processing jobs with {identity.name} {identity.version}")
     return RunningWorker(parts)
 
 
@@ -62,17 +63,17 @@ class RunningWorker:
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def reload(self) -> BundleIdentity:
-        """Go on with the bundle that is there now, and return its identity; raises `BundleError`."""
+        """Load the bundle again, continue with it, and return its identity; raises `BundleError`."""
         return self._parts.service.load()
 
     def wait(self) -> None:
-        """Return when the worker was stopped."""
+        """Return when the worker has been stopped."""
         # In slices, because some platforms do not interrupt an endless wait for Ctrl-C.
         while not self._stopped.wait(1.0):
             pass
 
     def stop(self) -> None:
-        """Take no further image, finish those in progress, and end; the rest is left to other workers."""
+        """Take no more images, finish those in progress, and end; other workers take the rest."""
         self._stopped.set()
         self._parts.stop()
 

@@ -4,7 +4,7 @@
     stored, new = store.add(subject, report.record, pictures)
     store.get(stored.id, owner=subject.owner).report.verdict
 
-`tables.py` is the schema, `migrations/` how a database gets there, `database.py` the connection.
+`tables.py` defines the schema, `migrations/` brings a database up to it, `database.py` connects to it.
 """
 
 from tamperscope.store.analyses import IMAGE, AnalysisStore, StoredAnalysis, StoredPicture, Subject, Summary

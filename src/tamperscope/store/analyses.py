@@ -1,4 +1,4 @@
-"""Analyses, kept and found again."""
+"""The store of analyses: add, find, list and delete them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tamperscope.store.database import Database
 from tamperscope.store.tables import AnalysisRow, Base, PictureRow
 
 IMAGE = "image"
-"""Name of the picture that is the analysed file itself, there only if somebody asked to keep it."""
+"""Name of the picture that is the analysed file itself; present only if a caller asked to keep it."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What was analysed, by what, and for whom: each subject has one analysis."""
+    """What was analysed, by which method, and for whom; each subject has one analysis."""
 
     owner: str
-    """Name of the API key it was asked for with, empty where the server has no keys."""
+    """Name of the API key that requested it, empty if the server has no keys."""
     image_sha256: str
     bundle_sha256: str
     method: str
-    """`Method.key`: all that the result depends on besides the image."""
+    """`Method.key`: everything the result depends on besides the image."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class StoredAnalysis:
     created: datetime
     report: ReportRecord
     pictures: frozenset[str]
-    """Names of the pictures that are there."""
+    """Names of its stored pictures."""
 
     @property
     def kept(self) -> bool:
@@ -75,8 +75,8 @@ def _now() -> datetime:
 class AnalysisStore:
     """The analyses of one database, for any number of threads and processes.
 
-    Whoever names an `owner` sees that owner's analyses only. Every method raises `StoreError` when the
-    database cannot be used.
+    Methods with an `owner` see only that owner's analyses. Every method raises `StoreError` when the database
+    cannot be used.
     """
 
     def __init__(self, database: Database, now: Callable[[], datetime] = _now) -> None:
@@ -85,15 +85,15 @@ class AnalysisStore:
 
     @property
     def database(self) -> Database:
-        """Where the analyses are."""
+        """The database that holds the analyses."""
         return self._database
 
     def add(
         self, subject: Subject, report: ReportRecord, pictures: Mapping[str, StoredPicture]
     ) -> tuple[StoredAnalysis, bool]:
-        """Keep an analysis; return it and True, or the one that its subject already has and False."""
+        """Store an analysis; return it and True, or the one that its subject already has and False."""
         row = AnalysisRow(
-            # 128 random bits: an address that nobody guesses.
+            # 128 random bits, so that the address cannot be guessed.
             id=secrets.token_hex(16),
             created=self._now(),
             owner=subject.owner,
@@ -115,7 +115,7 @@ class AnalysisStore:
         return StoredAnalysis(row.id, row.created, report, frozenset(pictures)), True
 
     def find(self, subject: Subject) -> StoredAnalysis | None:
-        """Return the analysis of a subject, None where there is none."""
+        """Return the analysis of a subject, or None if it does not exist."""
         return self._one(
             select(AnalysisRow).where(
                 AnalysisRow.owner == subject.owner,
@@ -126,11 +126,11 @@ class AnalysisStore:
         )
 
     def get(self, id: str, *, owner: str) -> StoredAnalysis | None:
-        """Return an analysis of an owner, None where there is none."""
+        """Return an analysis of an owner, or None if it does not exist."""
         return self._one(select(AnalysisRow).where(AnalysisRow.id == id, AnalysisRow.owner == owner))
 
     def picture(self, id: str, name: str, *, owner: str) -> StoredPicture | None:
-        """Return one picture of an owner's analysis, None where there is none."""
+        """Return one picture of an owner's analysis, or None if it does not exist."""
         with self._database.transaction() as session:
             row = session.scalar(
                 select(PictureRow)
@@ -140,24 +140,24 @@ class AnalysisStore:
             return StoredPicture(row.media_type, row.data) if row else None
 
     def list(self, *, owner: str, limit: int, after: str | None = None) -> Sequence[Summary]:
-        """Return at most `limit` analyses of an owner, newest first, from the one after `after` on.
+        """Return at most `limit` analyses of an owner, newest first, starting after the analysis `after`.
 
-        Nothing follows an id that the owner has no analysis of.
+        Returns nothing if the owner has no analysis with that id.
         """
         with self._database.transaction() as session:
-            place = None
+            position = None
             if after is not None:
                 last = session.get(AnalysisRow, after)
                 if last is None or last.owner != owner:
                     return []
-                place = tuple_(AnalysisRow.created, AnalysisRow.id) < tuple_(last.created, last.id)
-            conditions = [AnalysisRow.owner == owner, *([] if place is None else [place])]
+                position = tuple_(AnalysisRow.created, AnalysisRow.id) < tuple_(last.created, last.id)
+            conditions = [AnalysisRow.owner == owner, *([] if position is None else [position])]
             return summaries(session, *conditions, limit=limit)
 
     def keep(self, id: str, image: StoredPicture, report: ReportRecord) -> None:
-        """Keep the image of an analysis as well, where it is not kept yet and the analysis still exists.
+        """Add the image to an analysis, if the analysis still exists and does not have it yet.
 
-        `report` is what the analysis says from now on.
+        `report` replaces the report of the analysis.
         """
         try:
             with self._database.transaction() as session:
@@ -190,7 +190,7 @@ class AnalysisStore:
 
 
 def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Summary]:
-    """Return the analyses of these conditions in short, newest first."""
+    """Return summaries of the analyses that meet the conditions, newest first."""
     document = AnalysisRow.document
     query = (
         select(
@@ -215,9 +215,9 @@ def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | N
 
 
 def delete_rows(database: Database, table: type[Base], *conditions: ColumnElement[bool]) -> int:
-    """Delete the rows of these conditions, and with them what belongs to them; return how many there were."""
+    """Delete the rows that meet the conditions, with their dependent rows; return how many matched."""
     with database.transaction() as session:
-        # The database deletes what belongs to them along with them.
+        # The database itself deletes the dependent rows (ON DELETE CASCADE).
         deleted = session.execute(
             delete(table).where(*conditions), execution_options={"synchronize_session": False}
         )

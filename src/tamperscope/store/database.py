@@ -1,4 +1,4 @@
-"""The connection to the database, and how its schema gets up to date."""
+"""The connection to the database, and the migration of its schema."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _DRIVERS = {
     "postgresql+psycopg": _POSTGRESQL,
 }
 _BUSY_SECONDS = 30
-"""How long one process waits for another's write to SQLite."""
+"""How long a process waits for another one's write to SQLite."""
 _CONNECT_SECONDS = 10
 _MIGRATION_LOCK = 0x74616D706572
-"""Any number that nothing else in a shared PostgreSQL database is likely to lock."""
+"""An arbitrary number that nothing else in a shared PostgreSQL database is likely to lock."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ class Database:
         """Prepare to connect; nothing is read or written yet.
 
         `url` is `sqlite:///relative/file.db`, `sqlite:////absolute/file.db` or
-        `postgresql://user:password@host/name`. Raises `SettingsError` for anything else and
-        `MissingExtraError` where the driver is not installed.
+        `postgresql://user:password@host/name`. Raises `SettingsError` for anything else, and
+        `MissingExtraError` when the driver is not installed.
         """
         self._url = _checked(url)
         self._engine = _engine(self._url)
@@ -50,25 +50,27 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """Open a session that is committed at the end, or rolled back by an exception.
+        """Open a session that is committed at the end, or rolled back on an exception.
 
-        Raises `StoreError` when the database cannot be reached, is full, or is in the way otherwise; an
-        `IntegrityError` is left to the caller, who knows what it means.
+        Raises `StoreError` when the database cannot be reached, is full, or fails in another way. An
+        `IntegrityError` is passed to the caller, who knows what it means.
         """
         with _explained(), self._sessions.begin() as session:
             yield session
 
     def migrate(self) -> None:
-        """Create the schema or bring it up to date; one process does it, others that start meanwhile wait.
+        """Create the schema or bring it up to date.
 
-        Raises `StoreError` when the database cannot be used or was written by a newer version of this
+        One process does it; others that start meanwhile wait.
+
+        Raises `StoreError` when the database cannot be used, or was written by a newer version of this
         package.
         """
         if self._url.drivername == _SQLITE:
             _prepare_file(self._url)
         with _explained(), self._engine.connect() as connection:
             if self._url.drivername == _SQLITE:
-                # Readers then never wait for a writer. The file remembers it.
+                # With it, readers never wait for a writer. The setting is stored in the file.
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
@@ -77,7 +79,7 @@ class Database:
             connection.commit()
 
     def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the connections that are not in use."""
         self._engine.dispose()
 
 
@@ -85,17 +87,17 @@ def _checked(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
-        # Its text may hold a password, so it is not repeated.
-        raise SettingsError("The database's address is none; " + _ALLOWED) from None
+        # The address may contain a password, so it is not repeated.
+        raise SettingsError("The database address is invalid; " + _ALLOWED) from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
-        raise SettingsError(f"{url.drivername!r} is not a database this version knows; " + _ALLOWED)
+        raise SettingsError(f"{url.drivername!r} is not a supported database; " + _ALLOWED)
     if driver == _SQLITE and url.database in (None, "", ":memory:"):
-        raise SettingsError("A database in memory cannot be shared by threads; " + _ALLOWED)
+        raise SettingsError("A database in memory cannot be shared between threads; " + _ALLOWED)
     return url.set(drivername=driver)
 
 
-_ALLOWED = "it must be sqlite:////folder/file.db or postgresql://user:password@host/name."
+_ALLOWED = "it must look like sqlite:////folder/file.db or postgresql://user:password@host/name."
 
 
 def _engine(url: URL) -> Engine:
@@ -119,14 +121,14 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
         "foreign_keys=ON",
         # With a write-ahead log, a power cut may lose the last transaction but never damages the file.
         "synchronous=NORMAL",
-        # What is deleted is overwritten: somebody's picture must not stay in free pages.
+        # Deleted data is overwritten, because a user's image must not remain in free pages.
         "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {setting}")
 
 
 def _prepare_file(url: URL) -> None:
-    """Make the file and its folder if need be, for this account only: it holds people's pictures."""
+    """Create the file and its folder if needed, for this account only: it holds users' images."""
     path = Path(url.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -154,7 +156,7 @@ def _upgrade(connection: Connection) -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn what only an operator can mend into an error of ours, whose reason is for the log alone."""
+    """Turn errors that only an operator can fix into a `StoreError`, with the reason in the log only."""
     try:
         yield
     except DBAPIError as error:
@@ -162,10 +164,10 @@ def _explained() -> Iterator[None]:
             raise
         _log.error("database: %s", str(error.orig).strip())
         raise StoreError(
-            "The database of analyses cannot be used at the moment; the server's log says why."
+            "The database of analyses cannot be used at the moment; see the server's log for the reason."
         ) from None
 
 
 def _sqlstate(error: DBAPIError) -> str:
-    """The SQLSTATE of PostgreSQL; class 23 is a violated constraint."""
+    """Return the SQLSTATE of PostgreSQL; class 23 is a violated constraint."""
     return getattr(error.orig, "sqlstate", None) or ""

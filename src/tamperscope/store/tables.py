@@ -1,4 +1,4 @@
-"""The tables, as the newest migration leaves them."""
+"""The tables of the schema after the newest migration."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """What every table of this package belongs to."""
+    """The base class of every table of this package."""
 
-    # Migrations drop a constraint by its name, so each needs one that does not depend on the database.
+    # Migrations drop a constraint by its name, so each needs a name that does not depend on the database.
     metadata = MetaData(
         naming_convention={
             "pk": "pk_%(table_name)s",
@@ -37,7 +37,7 @@ class Base(DeclarativeBase):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment with its time zone; SQLite keeps none, so there it is written and read as UTC."""
+    """A moment with its time zone. SQLite stores no time zone, so there it is written and read as UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -61,7 +61,7 @@ class AnalysisRow(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     owner: Mapped[str] = mapped_column(Text)
-    """Name of the API key it was asked for with, empty where the server has no keys: NULL is never unique."""
+    """Name of the API key that requested it; empty without keys, because NULL is never unique."""
     image_sha256: Mapped[str] = mapped_column(String(64))
     bundle_sha256: Mapped[str] = mapped_column(String(64))
     method: Mapped[str] = mapped_column(Text)
@@ -86,7 +86,7 @@ class PictureRow(Base):
 
 
 class JobRow(Base):
-    """Many images to be analysed, and how far that is."""
+    """A job: many images to analyse, and their progress."""
 
     __tablename__ = "job"
 
@@ -100,11 +100,11 @@ class JobRow(Base):
     done: Mapped[int]
     failed: Mapped[int]
     served: Mapped[datetime] = mapped_column(UtcDateTime)
-    """When an image of it was last taken: jobs take turns."""
+    """When one of its images was last claimed; jobs take turns by it."""
     finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
     idempotency_key: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(String(64))
-    """Digest of what was asked for."""
+    """Digest of the submission and its images."""
 
     __table_args__ = (
         UniqueConstraint(owner, idempotency_key),
@@ -113,24 +113,24 @@ class JobRow(Base):
 
 
 class JobImageRow(Base):
-    """One image of a job, and what became of it."""
+    """One image of a job, and its result."""
 
     __tablename__ = "job_image"
 
     job_id: Mapped[str] = mapped_column(ForeignKey(JobRow.id, ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """Its place among the job's images, from 0."""
+    """Its position among the job's images, from 0."""
     name: Mapped[str] = mapped_column(Text)
-    """What its owner calls it."""
+    """The owner's name for it."""
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int]
     lease: Mapped[str | None] = mapped_column(String(32))
-    """Whoever has it in work knows this; nobody else can say what became of it."""
+    """A token that only the worker on this image has; without it, no result can be recorded."""
     leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     settled: Mapped[int | None] = mapped_column()
-    """How many images of the job were through, this one included, when it was."""
+    """Its position in the order in which the job's images were finished, from 1; NULL until then."""
     analysis_id: Mapped[str | None] = mapped_column(String(32))
-    """Not a foreign key: an analysis may be deleted at any moment, and what names it then says so."""
+    """Not a foreign key: an analysis may be deleted at any time, and readers of this id handle that."""
     error_kind: Mapped[str | None] = mapped_column(String(64))
     error: Mapped[str | None] = mapped_column(Text)
 
@@ -141,7 +141,7 @@ class JobImageRow(Base):
 
 
 class JobFileRow(Base):
-    """The file of an image that is still to be analysed."""
+    """The file of an image that has not been analysed yet."""
 
     __tablename__ = "job_file"
 
@@ -155,14 +155,14 @@ class JobFileRow(Base):
 
 
 class WebhookRow(Base):
-    """An address that is told when a job ends."""
+    """The webhook of a job: the address that is notified when the job ends."""
 
     __tablename__ = "webhook"
 
     job_id: Mapped[str] = mapped_column(ForeignKey(JobRow.id, ondelete="CASCADE"), primary_key=True)
     url: Mapped[str] = mapped_column(Text)
     secret: Mapped[str] = mapped_column(Text)
-    """What its messages are signed with; empty once nothing is left to sign."""
+    """The key that signs its messages; empty once nothing is left to sign."""
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int]
     due: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)

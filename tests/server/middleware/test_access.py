@@ -1,4 +1,4 @@
-"""Keys, rate limits, and what an answer tells a browser."""
+"""Keys, rate limits, and the security headers of answers."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def bearer(key: str) -> dict[str, str]:
 
 
 class TestKeysFile:
-    def test_it_never_holds_a_key_and_only_its_owner_can_read_it(self, keys_file, key):
+    def test_it_never_contains_a_key_and_only_its_owner_can_read_it(self, keys_file, key):
         assert key not in keys_file.read_text()
         assert key.removeprefix("tsk_") not in keys_file.read_text()
         assert stat.S_IMODE(keys_file.stat().st_mode) == 0o600
 
-    def test_a_key_is_found_by_itself_alone(self, keys_file, key, admin_key):
+    def test_only_the_exact_key_is_found(self, keys_file, key, admin_key):
         ring = KeyRing.read(keys_file)
 
         assert (ring.find(key).name, ring.find(key).admin) == ("newsroom", False)
@@ -53,10 +53,10 @@ class TestKeysFile:
         for wrong in ("", "newsroom", key[:-1], key + "a", ring.find(key).sha256, "ä"):
             assert ring.find(wrong) is None
 
-    def test_a_name_is_given_once(self, keys_file, key):
+    def test_a_name_can_be_used_only_once(self, keys_file, key):
         before = keys_file.read_bytes()
 
-        with pytest.raises(SettingsError, match="'newsroom' already"):
+        with pytest.raises(SettingsError, match="already has a key named 'newsroom'"):
             create_key(keys_file, "newsroom", admin=False, today=TODAY)
         assert keys_file.read_bytes() == before
 
@@ -66,10 +66,10 @@ class TestKeysFile:
     def test_anything_else_is_refused_in_one_sentence(self, keys_file, content):
         keys_file.write_text(content)
 
-        with pytest.raises(SettingsError, match=r"keys\.json is no keys file: .*\.$"):
+        with pytest.raises(SettingsError, match=r"keys\.json is not a keys file: .*\.$"):
             KeyRing.read(keys_file)
 
-    def test_a_missing_file_says_how_to_make_one(self, keys_file):
+    def test_a_missing_file_is_answered_with_how_to_create_one(self, keys_file):
         with pytest.raises(SettingsError, match="tamperscope keys create"):
             unready_app(FakeDetector, Settings(keys=keys_file))
 
@@ -90,7 +90,7 @@ class TestWithKeys:
 
         return send
 
-    def test_the_right_key_opens(self, classify, key):
+    def test_the_right_key_is_accepted(self, classify, key):
         assert classify(bearer(key)).status_code == 200
 
     @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ class TestWithKeys:
         [{}, bearer("tsk_wrong"), {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}],
         ids=["none", "wrong", "basic", "empty"],
     )
-    def test_no_key_or_a_wrong_one_does_not(self, classify, headers):
+    def test_a_missing_or_wrong_key_is_refused(self, classify, headers):
         refused = classify(headers)
 
         assert (refused.status_code, refused.mimetype) == (401, "application/problem+json")
         assert refused.headers["WWW-Authenticate"].lower().startswith("bearer")
         assert "tsk_wrong" not in refused.text
 
-    def test_only_what_says_nothing_is_open(self, client):
+    def test_only_harmless_endpoints_are_public(self, client):
         described = client.get("/openapi.json").get_json()["paths"]
         assert {path: client.get(path).status_code for path in OPEN} == dict.fromkeys(OPEN, 200)
         closed = [(path, method) for path, item in described.items() for method in item if path not in OPEN]
@@ -113,7 +113,7 @@ class TestWithKeys:
         for path, method in closed:
             assert client.open(path, method=method).status_code == 401, path
 
-    def test_a_browser_may_ask_whether_its_page_may_ask(self, client):
+    def test_a_cors_preflight_needs_no_key(self, client):
         headers = {
             "Origin": "https://news.example",
             "Access-Control-Request-Method": "POST",
@@ -125,11 +125,11 @@ class TestWithKeys:
         assert response.status_code == 200
         assert "authorization" in response.headers["Access-Control-Allow-Headers"]
 
-    def test_only_an_administrator_reloads(self, client, key, admin_key):
+    def test_only_an_administrator_can_reload(self, client, key, admin_key):
         assert client.post("/admin/reload", headers=bearer(key)).status_code == 403
         assert client.post("/admin/reload", headers=bearer(admin_key)).status_code == 200
 
-    def test_a_withdrawn_key_is_refused_after_a_reload(self, client, classify, keys_file, key, admin_key):
+    def test_a_revoked_key_is_refused_after_a_reload(self, client, classify, keys_file, key, admin_key):
         left = json.loads(keys_file.read_text())
         left["keys"] = [entry for entry in left["keys"] if entry["name"] != "newsroom"]
         keys_file.write_text(json.dumps(left))
@@ -145,10 +145,10 @@ class TestWithKeys:
 
         assert refused.status_code == 409
         assert str(keys_file) not in refused.text
-        assert "is no keys file" in caplog.text
+        assert "is not a keys file" in caplog.text
         assert classify(bearer(key)).status_code == 200
 
-    def test_the_log_names_the_key_and_never_holds_it(self, classify, key, caplog):
+    def test_the_log_has_the_name_of_the_key_and_never_the_key(self, classify, key, caplog):
         caplog.set_level("DEBUG")
 
         classify(bearer(key))
@@ -157,11 +157,11 @@ class TestWithKeys:
         assert key not in caplog.text
 
 
-def test_nobody_is_an_administrator_without_keys(client):
+def test_no_one_is_an_administrator_without_keys(client):
     assert client.post("/admin/reload").status_code == 403
 
 
-def test_a_bundle_that_cannot_be_used_leaves_the_old_one(keys_file, admin_key, photo_png, caplog):
+def test_a_bundle_that_cannot_be_used_does_not_replace_the_old_one(keys_file, admin_key, photo_png, caplog):
     bundles = iter([FakeDetector()])
 
     def load():
@@ -191,7 +191,7 @@ class TestRateLimit:
         assert limiter.seconds_to_wait("a", 102.0) == 0
         assert limiter.seconds_to_wait("a", 102.0) == 2
 
-    def test_a_long_rest_earns_no_more_than_a_burst(self):
+    def test_a_long_pause_allows_no_more_than_a_burst(self):
         limiter = RateLimiter(per_minute=2)
 
         assert [limiter.seconds_to_wait("a", now) for now in (0.0, 9999.0, 9999.0, 9999.0)] == [0, 0, 0, 30]
@@ -210,7 +210,7 @@ class TestRateLimit:
         assert len(limiter._buckets) == 10_000
         assert limiter.seconds_to_wait("busy", 0.0) == 60
 
-    def test_the_server_says_when_to_come_back(self, photo_png):
+    def test_a_rejected_caller_is_told_when_to_try_again(self, photo_png):
         client = fake_app(Settings(rate_limit=1)).test_client()
         first, second = (
             client.post("/classify", data={"image": (BytesIO(photo_png), "a.png")}) for _ in range(2)
@@ -221,7 +221,7 @@ class TestRateLimit:
         assert 0 < int(second.headers["Retry-After"]) <= 60
         assert client.get("/health").status_code == 200
 
-    def test_keys_are_counted_apart_from_each_other(self, keys_file, key, admin_key):
+    def test_each_key_has_its_own_limit(self, keys_file, key, admin_key):
         client = fake_app(Settings(keys=keys_file, rate_limit=1)).test_client()
 
         statuses = [
@@ -232,7 +232,7 @@ class TestRateLimit:
 
 
 @pytest.mark.parametrize("path", ["/health", "/docs", "/nowhere"])
-def test_browsers_are_told_to_be_careful(client, path):
+def test_every_answer_has_the_security_headers(client, path):
     headers = client.get(path).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -9,7 +9,7 @@ from fakes import IDENTITY, fake_app
 from tamperscope.settings import Settings
 
 
-def figures(client) -> dict[tuple[str, frozenset], float]:
+def samples_of(client) -> dict[tuple[str, frozenset], float]:
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(client.get("/metrics").text)
@@ -18,7 +18,7 @@ def figures(client) -> dict[tuple[str, frozenset], float]:
 
 
 def value(client, name: str, /, **labels: str) -> float | None:
-    return figures(client).get((name, frozenset(labels.items())))
+    return samples_of(client).get((name, frozenset(labels.items())))
 
 
 def test_answers_are_counted_by_endpoint_and_status(client, post, photo_png):
@@ -46,7 +46,7 @@ def test_refusals_are_counted_by_reason(client, post):
 
     reasons = {
         dict(labels)["reason"]: count
-        for (name, labels), count in figures(client).items()
+        for (name, labels), count in samples_of(client).items()
         if name == "tamperscope_refusals_total"
     }
     assert reasons == {"unsupported-image": 1, "no-image": 1, "not-found": 1}
@@ -58,18 +58,18 @@ def test_the_bundle_and_an_empty_queue_are_shown(client):
     assert value(client, "tamperscope_analyses_running") == 0
 
 
-def test_a_client_cannot_make_up_series(client):
+def test_a_client_cannot_create_time_series(client):
     client.get("/metrics")
-    before = len(figures(client))
+    before = len(samples_of(client))
     for number in range(20):
         client.get(f"/{number}")
         client.open("/health", method=f"METHOD{number}")
-    after = len(figures(client))
+    after = len(samples_of(client))
 
     assert after - before < 40
 
 
-def test_two_servers_in_one_process_do_not_share(client, post, photo_png):
+def test_two_servers_in_one_process_have_separate_metrics(client, post, photo_png):
     post("/classify", photo_png)
 
     other = fake_app(Settings()).test_client()

@@ -1,4 +1,4 @@
-"""Stored analyses: what comes back, what is kept, and who sees it."""
+"""Stored analyses: the answers, what is kept, and who can see it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tamperscope.server.middleware.keys import create_key
 from tamperscope.settings import Settings
 
 PATH = "/v1/analyses"
-NOBODYS = f"{PATH}/{'0' * 32}"
+MISSING = f"{PATH}/{'0' * 32}"
 PICTURES = ("mask.png", "heatmap.png", "overlay.png", "image.png", "evidence/error_level.png")
 REPORTS = ("report.json", "report.html", "report.pdf")
 
@@ -60,7 +60,7 @@ def assert_problem(response: TestResponse, status: int) -> str:
 
 
 class TestTheAnswer:
-    def test_it_is_created_and_found_where_it_says(self, client, create, photo_png):
+    def test_it_is_created_and_found_at_its_location(self, client, create, photo_png):
         created = create(photo_png)
 
         assert created.status_code == 201
@@ -69,7 +69,7 @@ class TestTheAnswer:
         assert client.get(address).get_json() == created.get_json()
         assert created.get_json()["links"]["self"] == address
 
-    def test_it_holds_the_whole_report(self, analysis, photo_png):
+    def test_it_contains_the_full_report(self, analysis, photo_png):
         report = FakeDetector().analyze(photo_png, all_evidence=True).to_json()
 
         for name, found in report.pop("evidence").items():
@@ -87,7 +87,7 @@ class TestTheAnswer:
             "id", "created", "words", "regions", "image", "evidence", "links",
         }  # fmt: skip
 
-    def test_it_says_in_words_what_the_reports_say(self, analysis, photo_png):
+    def test_its_words_are_those_of_the_reports(self, analysis, photo_png):
         document = ReportDocument.of(FakeDetector().analyze(photo_png, all_evidence=True), made_at=NOON)
 
         words, evidence = analysis["words"], analysis["evidence"]
@@ -100,7 +100,7 @@ class TestTheAnswer:
             "JPEG grid": None,
         }
 
-    def test_it_is_as_described(self, client, analysis, kept):
+    def test_it_matches_the_openapi_document(self, client, analysis, kept):
         described = client.get("/openapi.json").get_json()
         operation = described["paths"][PATH]["post"]["responses"]
 
@@ -111,10 +111,10 @@ class TestTheAnswer:
                     answer
                 )
 
-    def test_what_was_not_kept_has_no_address(self, analysis):
+    def test_an_image_that_was_not_kept_has_no_address(self, analysis):
         assert (analysis["links"]["overlay"], analysis["links"]["image"]) == (None, None)
 
-    def test_as_a_file_it_says_the_same(self, client, analysis):
+    def test_the_file_has_the_same_content(self, client, analysis):
         file = client.get(analysis["links"]["report_json"])
 
         assert file.get_json() == analysis
@@ -122,7 +122,7 @@ class TestTheAnswer:
             f'attachment; filename="tamperscope-{analysis["id"]}.json"'
         )
 
-    def test_the_users_file_name_is_nowhere(self, client, analysis):
+    def test_the_users_file_name_appears_nowhere(self, client, analysis):
         assert "secret" not in json.dumps(analysis)
         assert "secret" not in client.get(PATH).text
 
@@ -146,7 +146,7 @@ class TestAnsweringAgain:
         assert detector.entered.acquire(blocking=False)
         assert not detector.entered.acquire(blocking=False)
 
-    def test_another_bundle_analyses_it_anew(self, photo_png, create):
+    def test_another_bundle_analyses_it_again(self, photo_png, create):
         detectors = [FakeDetector(), FakeDetector(sha256="1" * 64)]
         app = fake_app(detector=detectors[0])
         client = app.test_client()
@@ -163,7 +163,7 @@ class TestAnsweringAgain:
     @pytest.mark.parametrize(
         "settings", [{"evidence": "off"}, {"pixel_budget": 10_000}, {"precision": "f32"}], ids=str
     )
-    def test_other_settings_analyse_it_anew(self, store, photo_png, create, settings):
+    def test_other_settings_analyse_it_again(self, store, photo_png, create, settings):
         usual = fake_app(store=store).test_client()
         other = fake_app(Settings(**settings), store=store).test_client()
 
@@ -171,7 +171,7 @@ class TestAnsweringAgain:
 
         assert statuses == [201, 201, 200, 200]
 
-    def test_a_restart_forgets_nothing(self, store, photo_png, create):
+    def test_analyses_survive_a_restart(self, store, photo_png, create):
         first = create(photo_png, via=fake_app(store=store).test_client())
 
         again = fake_app(store=store).test_client().get(first.headers["Location"])
@@ -185,7 +185,7 @@ class TestThePictures:
 
         assert np.array_equal(pixels(client.get(analysis["links"]["mask"])), mask * np.uint8(255))
 
-    def test_the_heatmap_in_colours_and_as_values(self, client, analysis, photo_png):
+    def test_the_heatmap_is_available_in_colours_and_as_values(self, client, analysis, photo_png):
         heatmap = FakeDetector().analyze(photo_png).heatmap
         address = analysis["links"]["heatmap"]
 
@@ -200,7 +200,7 @@ class TestThePictures:
         assert pixels(client.get(address)).shape == (64, 96, 3)
 
     @pytest.mark.parametrize("name", ["metadata", "jpeg_grid", "nothing", "..%2Fmask"])
-    def test_a_map_that_there_is_not(self, client, analysis, name):
+    def test_a_map_that_does_not_exist(self, client, analysis, name):
         response = client.get(f"{PATH}/{analysis['id']}/evidence/{name}.png")
 
         assert response.status_code == 404
@@ -212,7 +212,7 @@ class TestThePictures:
         for address in (large["links"]["heatmap"], large["evidence"]["error_level"]["map"]):
             assert pixels(client.get(address)).shape == (256, 1024, 3)
 
-    def test_a_browser_asks_each_time_and_is_told_when_nothing_changed(self, client, kept):
+    def test_a_browser_revalidates_each_time_and_is_told_when_nothing_changed(self, client, kept):
         for picture in PICTURES:
             first = client.get(f"{PATH}/{kept['id']}/{picture}")
             again = client.get(
@@ -221,34 +221,34 @@ class TestThePictures:
             assert first.headers["Cache-Control"] == "private, no-cache"
             assert (again.status_code, again.data) == (304, b""), picture
 
-    def test_raw_is_yes_or_no(self, client, analysis):
+    def test_raw_must_be_true_or_false(self, client, analysis):
         assert "`raw`" in assert_problem(client.get(analysis["links"]["heatmap"] + "?raw=maybe"), 400)
 
 
 class TestTheReports:
-    def test_the_page_shows_the_image_where_it_was_kept(self, client, create, photo_png):
+    def test_the_page_shows_the_image_only_if_it_was_kept(self, client, create, photo_png):
         without = create(photo_png).get_json()
-        blind = client.get(without["links"]["report_html"])
+        before = client.get(without["links"]["report_html"])
         create(photo_png, keep="true")
-        seeing = client.get(without["links"]["report_html"])
+        after = client.get(without["links"]["report_html"])
 
-        for page in (blind, seeing):
+        for page in (before, after):
             assert (page.status_code, page.mimetype) == (200, "text/html")
             assert "<h1>Manipulated</h1>" in page.text
             assert without["image"]["sha256"] in page.text
-        assert "The picture itself was not kept." in blind.text
-        assert "As it was analysed, upright." not in blind.text
-        assert "The picture itself was not kept." not in seeing.text
-        assert "As it was analysed, upright." in seeing.text
+        assert "The picture itself was not kept." in before.text
+        assert "As it was analysed, upright." not in before.text
+        assert "The picture itself was not kept." not in after.text
+        assert "As it was analysed, upright." in after.text
 
-    def test_the_page_can_neither_run_nor_ask(self, client, analysis):
+    def test_the_page_can_neither_run_scripts_nor_make_requests(self, client, analysis):
         policy = client.get(analysis["links"]["report_html"]).headers["Content-Security-Policy"]
 
         assert {"default-src 'none'", "sandbox", "frame-ancestors 'none'"} <= set(policy.split("; "))
         assert "script" not in policy
 
     @pytest.mark.parametrize("keep", ["true", "false"])
-    def test_the_pdf_says_the_same(self, client, create, photo_png, keep):
+    def test_the_pdf_has_the_same_content(self, client, create, photo_png, keep):
         analysis = create(photo_png, keep=keep).get_json()
         response = client.get(analysis["links"]["report_pdf"])
         file = pypdf.PdfReader(BytesIO(response.data))
@@ -261,7 +261,7 @@ class TestTheReports:
         assert "Brighter to the right." in text
         assert ("The picture itself was not kept." in text) == (keep == "false")
 
-    def test_it_is_dated_by_the_analysis_and_stays_the_same(self, client, analysis):
+    def test_it_has_the_date_of_the_analysis_and_does_not_change(self, client, analysis):
         made = datetime.fromisoformat(analysis["created"])
 
         for link in ("report_html", "report_pdf"):
@@ -269,7 +269,7 @@ class TestTheReports:
             assert first == again
         assert f"{made:%Y-%m-%d %H:%M:%S} UTC" in client.get(analysis["links"]["report_html"]).text
 
-    def test_drawing_one_waits_for_a_place_as_analysing_does(self, store, create, photo_png):
+    def test_drawing_one_waits_for_a_slot_as_analysing_does(self, store, create, photo_png):
         detector = FakeDetector()
         client = fake_app(Settings(workers=1, queue=0), detector, store).test_client()
         analysis = create(photo_png, via=client).get_json()
@@ -288,7 +288,7 @@ class TestTheReports:
 
 
 class TestThePreviewInsideAFile:
-    """A file's metadata can carry a small picture of it, which is no less private than the picture."""
+    """A file's metadata can contain a preview, which is as private as the image."""
 
     @pytest.fixture
     def detector(self, joint_bundle):
@@ -306,14 +306,16 @@ class TestThePreviewInsideAFile:
     def preview(analysis):
         return analysis["evidence"]["metadata"]["details"]["preview"]
 
-    def test_it_is_kept_with_the_image_and_only_then(self, client, create, carrying):
+    def test_it_is_kept_only_with_the_image(self, client, create, carrying):
         first, kept = (create(carrying, via=client, keep=keep).get_json() for keep in ("false", "true"))
 
         assert self.preview(first) == {**self.preview(kept), "picture": None}
         assert self.preview(kept)["picture"].startswith("data:image/png;base64,")
         assert kept["image"]["kept"]
 
-    def test_kept_at_once_or_later_is_the_same(self, client, create, carrying, detector):
+    def test_keeping_the_image_at_once_or_later_gives_the_same_report(
+        self, client, create, carrying, detector
+    ):
         at_once = create(carrying, via=client, keep="true").get_json()
         other = fake_app(detector=detector).test_client()
         create(carrying, via=other)
@@ -327,7 +329,7 @@ class TestThePreviewInsideAFile:
 
 class TestKeepingTheImage:
     @pytest.mark.parametrize("how", [{"query": "?keep=true"}, {"keep": "true"}, {"keep": "1"}], ids=str)
-    def test_it_is_kept_when_asked(self, client, create, photo, photo_png, how):
+    def test_it_is_kept_on_request(self, client, create, photo, photo_png, how):
         kept = create(photo_png, **how).get_json()
 
         assert kept["image"]["kept"]
@@ -348,7 +350,7 @@ class TestKeepingTheImage:
             assert "was not kept" in sentence
         assert store.picture(analysis["id"], "image", owner="") is None
 
-    def test_it_can_be_kept_later_and_stays_kept(self, client, create, photo_png):
+    def test_it_can_be_kept_later_and_remains_kept(self, client, create, photo_png):
         answers = [create(photo_png, keep=keep) for keep in ("false", "true", "false")]
 
         assert [answer.status_code for answer in answers] == [201, 200, 200]
@@ -395,7 +397,7 @@ class TestHistory:
 
 
 class TestDeleting:
-    def test_everything_is_gone(self, client, kept, create, photo_png):
+    def test_everything_is_deleted(self, client, kept, create, photo_png):
         deleted = client.delete(kept["links"]["self"])
 
         assert (deleted.status_code, deleted.data) == (204, b"")
@@ -405,8 +407,8 @@ class TestDeleting:
         assert client.get(PATH).get_json()["analyses"] == []
         assert create(photo_png).status_code == 201
 
-    def test_what_never_was(self, client):
-        for address in (NOBODYS, f"{NOBODYS}/mask.png", f"{PATH}/x", f"{NOBODYS}/evidence/clones.png"):
+    def test_an_analysis_that_never_existed(self, client):
+        for address in (MISSING, f"{MISSING}/mask.png", f"{PATH}/x", f"{MISSING}/evidence/clones.png"):
             assert_problem(client.get(address), 404)
 
 
@@ -429,7 +431,7 @@ class TestKeys:
 
         return send
 
-    def test_an_analysis_is_its_keys_alone(self, ask, photo_png):
+    def test_only_its_own_key_can_use_an_analysis(self, ask, photo_png):
         mine = ask("newsroom", PATH, "POST", data={"image": (BytesIO(photo_png), "a"), "keep": "true"})
         address = mine.headers["Location"]
 
@@ -449,17 +451,17 @@ class TestKeys:
 
         assert ids["newsroom"] != ids["claims"]
 
-    def test_nothing_without_a_key(self, ask):
-        for path, method in ((PATH, "GET"), (PATH, "POST"), (NOBODYS, "GET"), (NOBODYS, "DELETE")):
+    def test_nothing_is_answered_without_a_key(self, ask):
+        for path, method in ((PATH, "GET"), (PATH, "POST"), (MISSING, "GET"), (MISSING, "DELETE")):
             assert ask("", path, method).status_code == 401
 
 
-def test_a_database_that_is_gone_is_said_and_all_else_goes_on(store, photo_png, create, caplog):
+def test_a_broken_database_is_reported_and_does_not_affect_other_endpoints(store, photo_png, create, caplog):
     client = fake_app(store=store).test_client()
     with store._database.transaction() as session:
         session.connection().exec_driver_sql("DROP TABLE picture")
 
-    for response in (create(photo_png, via=client), client.get(NOBODYS + "/mask.png")):
+    for response in (create(photo_png, via=client), client.get(MISSING + "/mask.png")):
         assert "database of analyses" in assert_problem(response, 503)
         assert int(response.headers["Retry-After"]) > 0
     assert "no such table" in caplog.text

@@ -25,7 +25,7 @@ def test_ready_only_once_the_model_is_loaded():
     assert (after.status_code, after.get_json()["bundle"]["name"]) == (200, IDENTITY.name)
 
 
-def test_the_index_lists_what_can_be_asked(client):
+def test_the_index_lists_the_endpoints(client):
     listed = {
         (entry["method"], entry["path"])
         for entry in client.get("/", headers={"Accept": "application/json"}).get_json()["endpoints"]
@@ -34,7 +34,7 @@ def test_the_index_lists_what_can_be_asked(client):
     assert listed >= {("POST", "/segment"), ("POST", "/classify"), ("GET", "/health"), ("GET", "/ready")}
 
 
-def test_each_request_has_an_id_of_its_own_and_one_log_line(client, caplog):
+def test_each_request_has_a_unique_id_and_one_log_line(client, caplog):
     caplog.set_level("INFO", logger="tamperscope")
 
     ids = [client.get("/health").headers["X-Request-Id"] for _ in range(2)]
@@ -52,13 +52,13 @@ def test_an_id_given_by_the_caller_is_kept(client):
 
 
 @pytest.mark.parametrize("given", ["two words", "x" * 65, "ä", "<script>"])
-def test_an_id_that_is_none_is_replaced(client, given):
+def test_an_invalid_id_is_replaced(client, given):
     response = client.get("/health", headers={"X-Request-Id": given.encode("latin-1").decode("latin-1")})
 
     assert response.headers["X-Request-Id"] != given
 
 
-def test_nobody_can_write_log_lines_of_their_own(client, caplog):
+def test_a_client_cannot_forge_log_lines(client, caplog):
     caplog.set_level("INFO", logger="tamperscope")
 
     client.get("/x%0A2026-01-01 ERROR forged")

@@ -1,4 +1,4 @@
-"""`/v1/jobs`, as a client sees it."""
+"""`/v1/jobs`, seen by a client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tamperscope.server.middleware.keys import create_key
 from tamperscope.settings import Settings
 
 PATH = "/v1/jobs"
-NOBODYS = f"{PATH}/{'0' * 32}"
+MISSING = f"{PATH}/{'0' * 32}"
 SECRET = "whsec_" + "c2VjcmV0" * 4
 
 
@@ -40,7 +40,7 @@ def archive(*images: bytes) -> dict[str, object]:
     return {"archive": (BytesIO(file.getvalue()), "images.zip")}
 
 
-def work_off(client: FlaskClient) -> None:
+def process_all(client: FlaskClient) -> None:
     while client.application.extensions[JOBS].work():
         pass
 
@@ -63,7 +63,7 @@ class TestSubmitting:
 
     def test_its_results_are_analyses(self, client, photos):
         job = client.post(PATH, data=form(*photos)).get_json()
-        work_off(client)
+        process_all(client)
 
         ended = client.get(job["links"]["self"]).get_json()
         assert (ended["state"], ended["images"]["done"]) == ("completed", 3)
@@ -80,18 +80,18 @@ class TestSubmitting:
             again = client.post("/v1/analyses", data={"image": (BytesIO(photo), "a.jpg")})
             assert (again.status_code, again.get_json()["id"]) == (200, analysis["id"])
 
-    def test_an_archive_does_as_well(self, client, photos):
+    def test_an_archive_is_accepted_too(self, client, photos):
         job = client.post(PATH, data=archive(*photos)).get_json()
-        work_off(client)
+        process_all(client)
 
         results = client.get(job["links"]["results"]).get_json()["results"]
         assert [each["name"] for each in results] == [f"folder/{number}.jpg" for number in range(3)]
         assert all(each["analysis"] for each in results)
 
-    def test_each_image_that_is_none_says_so_and_the_others_go_on(self, client, photos):
+    def test_each_invalid_image_has_a_problem_and_the_others_are_analysed(self, client, photos):
         sent = form(photos[0], b"text", b"", photos[1][:-200], photos[2])
         job = client.post(PATH, data=sent).get_json()
-        work_off(client)
+        process_all(client)
 
         results = client.get(job["links"]["results"]).get_json()["results"]
         problems = {each["number"]: each["problem"] and each["problem"]["type"] for each in results}
@@ -105,21 +105,21 @@ class TestSubmitting:
         assert client.get(job["links"]["self"]).get_json()["images"] == {"total": 5, "done": 2, "failed": 3}
 
     @pytest.mark.parametrize("keep", [True, False])
-    def test_the_images_are_kept_only_when_asked(self, client, photos, keep):
+    def test_the_images_are_kept_only_on_request(self, client, photos, keep):
         job = client.post(PATH, data=form(photos[0], keep=str(keep).lower())).get_json()
-        work_off(client)
+        process_all(client)
 
         [result] = client.get(job["links"]["results"]).get_json()["results"]
         assert (job["keep"], result["analysis"]["image"]["kept"]) == (keep, keep)
 
     def test_the_same_image_twice_is_one_analysis_and_two_results(self, client, photos):
         job = client.post(PATH, data=form(photos[0], photos[0])).get_json()
-        work_off(client)
+        process_all(client)
 
         first, second = client.get(job["links"]["results"]).get_json()["results"]
         assert first["analysis"]["id"] == second["analysis"]["id"]
 
-    def test_an_error_that_nobody_thought_of_fails_the_image_alone(self, photos, caplog):
+    def test_an_unexpected_error_fails_only_its_image(self, photos, caplog):
         class Failing(FakeDetector):
             def analyze(self, source, **options):
                 if self.entered.acquire(blocking=False):
@@ -128,7 +128,7 @@ class TestSubmitting:
 
         client = fake_app(detector=Failing()).test_client()
         job = client.post(PATH, data=form(*photos[:2])).get_json()
-        work_off(client)
+        process_all(client)
 
         first, second = client.get(job["links"]["results"]).get_json()["results"]
         assert first["analysis"]
@@ -138,28 +138,28 @@ class TestSubmitting:
         assert "1.jpg" not in caplog.text
 
     @pytest.mark.parametrize(
-        ("data", "status", "says"),
+        ("data", "status", "sentence"),
         [
             ({}, 400, "no images"),
             ({"image": "text"}, 400, "no images"),
             ({"keep": "true"}, 400, "no images"),
             (form(b"x", keep="maybe"), 400, "`keep`"),
             (form(b"x") | archive(b"x"), 400, "either"),
-            ({"archive": (BytesIO(b"text"), "a.zip")}, 415, "no zip archive"),
+            ({"archive": (BytesIO(b"text"), "a.zip")}, 415, "not a zip archive"),
             (form(*[b"x"] * 4), 413, "3 images"),
             (form(*[bytes(900)] * 3), 413, "2000 bytes"),
         ],
         ids=["nothing", "text", "no image", "keep", "both", "no zip", "too many", "too much"],
     )
-    def test_what_is_refused(self, data, status, says):
+    def test_invalid_submissions_are_refused(self, data, status, sentence):
         client = fake_app(Settings(max_bytes=1024, job_images=3, job_bytes=2000)).test_client()
 
         refused = client.post(PATH, data=data, content_type="multipart/form-data")
 
-        assert says in problem(refused, status)
+        assert sentence in problem(refused, status)
         assert client.get(PATH).get_json()["jobs"] == []
 
-    def test_a_request_may_be_larger_than_one_for_an_analysis(self):
+    def test_a_job_request_may_be_larger_than_an_analysis_request(self):
         client = fake_app(Settings(max_bytes=2**13, job_bytes=2**17, job_images=16)).test_client()
 
         accepted = client.post(PATH, data=form(*[bytes(2**13)] * 12))
@@ -169,27 +169,27 @@ class TestSubmitting:
         assert "larger than this server accepts" in problem(too_large, 413)
         assert client.post("/classify", data=form(bytes(12 * 2**13))).status_code == 413
 
-    def test_something_else_than_a_form(self, client):
+    def test_a_request_that_is_not_a_form(self, client):
         assert "multipart/form-data" in problem(client.post(PATH, json={"image": "a.jpg"}), 400)
 
-    def test_one_caller_has_so_many_unfinished_ones(self, photos):
+    def test_one_caller_has_a_limit_of_unfinished_jobs(self, photos):
         client = fake_app(Settings(jobs=1)).test_client()
         client.post(PATH, data=form(photos[0]))
 
         refused = client.post(PATH, data=form(photos[1]))
-        assert "1 jobs wait" in problem(refused, 429)
+        assert "limit of 1 unfinished jobs" in problem(refused, 429)
         assert int(refused.headers["Retry-After"]) > 0
-        work_off(client)
+        process_all(client)
         assert client.post(PATH, data=form(photos[1])).status_code == 202
 
-    def test_a_flood_of_jobs_leaves_threads_to_others(self, client, photos, monkeypatch):
+    def test_a_flood_of_jobs_leaves_threads_for_other_requests(self, client, photos, monkeypatch):
         refused = []
 
         def submit(*_, **__):
-            # Two are being taken at this moment when the third comes.
+            # Two are being received when the third arrives.
             response = client.application.test_client().post(PATH, data=form(photos[0]))
             refused.append(response)
-            raise StoreError("It is away.")
+            raise StoreError("The database is down.")
 
         monkeypatch.setattr(JobQueue, "submit", submit)
 
@@ -200,7 +200,7 @@ class TestSubmitting:
 
 
 class TestIdempotency:
-    def test_a_request_that_is_sent_again_is_the_same_job(self, client, photos):
+    def test_a_request_that_is_sent_again_returns_the_same_job(self, client, photos):
         answers = [
             client.post(PATH, data=form(*photos), headers={"Idempotency-Key": "mine"}) for _ in range(2)
         ]
@@ -220,22 +220,22 @@ class TestIdempotency:
     @pytest.mark.parametrize(
         "other", [lambda photos: form(*photos[:2]), lambda photos: form(*photos, keep="true")]
     )
-    def test_the_key_of_another_request_is_refused(self, client, photos, other):
+    def test_the_key_of_a_different_request_is_refused(self, client, photos, other):
         client.post(PATH, data=form(*photos), headers={"Idempotency-Key": "mine"})
 
         refused = client.post(PATH, data=other(photos), headers={"Idempotency-Key": "mine"})
 
-        assert "something else" in problem(refused, 422)
+        assert "a different request" in problem(refused, 422)
 
     @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "ключ".encode().decode("latin-1")])
-    def test_what_is_no_key(self, client, photos, key):
+    def test_an_invalid_key(self, client, photos, key):
         refused = client.post(PATH, data=form(*photos), headers={"Idempotency-Key": key})
 
         assert "Idempotency-Key" in problem(refused, 400)
 
 
 class TestResults:
-    def test_they_come_page_by_page_while_the_job_goes_on(self, client, photos):
+    def test_they_arrive_page_by_page_while_the_job_runs(self, client, photos):
         job = client.post(PATH, data=form(*photos)).get_json()
         runner = client.application.extensions[JOBS]
         address, seen = f"{job['links']['results']}?limit=2", []
@@ -247,9 +247,9 @@ class TestResults:
 
         assert seen == [0, 1, 2]
 
-    def test_only_those_that_failed(self, client, photos):
+    def test_only_the_failed_ones(self, client, photos):
         job = client.post(PATH, data=form(photos[0], b"text", photos[1], b"text")).get_json()
-        work_off(client)
+        process_all(client)
 
         first = client.get(f"{job['links']['results']}?state=failed&limit=1").get_json()
         second = client.get(first["next"]).get_json()
@@ -258,7 +258,7 @@ class TestResults:
 
     def test_an_analysis_that_was_deleted(self, client, photos):
         job = client.post(PATH, data=form(photos[0])).get_json()
-        work_off(client)
+        process_all(client)
         [result] = client.get(job["links"]["results"]).get_json()["results"]
         client.delete(result["analysis"]["links"]["self"])
 
@@ -266,7 +266,7 @@ class TestResults:
         assert (result["analysis"], result["problem"]) == (None, None)
 
     @pytest.mark.parametrize("query", ["limit=0", "limit=many", "after=-1", "after=x", "state=waiting"])
-    def test_what_is_no_page(self, client, photos, query):
+    def test_an_invalid_page(self, client, photos, query):
         job = client.post(PATH, data=form(photos[0])).get_json()
 
         problem(client.get(f"{job['links']['results']}?{query}"), 400)
@@ -295,7 +295,7 @@ class TestEnding:
         client.application.extensions[JOBS].work()
 
         cancelled = client.post(job["links"]["cancel"])
-        work_off(client)
+        process_all(client)
 
         assert cancelled.status_code == 200
         assert cancelled.get_json()["state"] == "cancelled"
@@ -304,9 +304,9 @@ class TestEnding:
         assert ([each["number"] for each in page["results"]], page["next"]) == ([0], None)
         assert client.post(job["links"]["cancel"]).get_json() == cancelled.get_json()
 
-    def test_a_deleted_job_is_gone_and_its_analyses_stay(self, client, photos):
+    def test_a_deleted_job_is_gone_and_its_analyses_remain(self, client, photos):
         job = client.post(PATH, data=form(photos[0])).get_json()
-        work_off(client)
+        process_all(client)
         [result] = client.get(job["links"]["results"]).get_json()["results"]
 
         assert client.delete(job["links"]["self"]).status_code == 204
@@ -315,18 +315,18 @@ class TestEnding:
             assert "no such job" in problem(client.get(address), 404)
         assert client.get(result["analysis"]["links"]["self"]).status_code == 200
 
-    def test_what_never_was(self, client):
+    def test_a_job_that_never_existed(self, client):
         for response in (
-            client.get(NOBODYS),
-            client.get(f"{NOBODYS}/results"),
-            client.post(f"{NOBODYS}/cancel"),
-            client.delete(NOBODYS),
+            client.get(MISSING),
+            client.get(f"{MISSING}/results"),
+            client.post(f"{MISSING}/cancel"),
+            client.delete(MISSING),
         ):
             problem(response, 404)
 
 
 class TestWebhooks:
-    def test_its_fate_is_told_without_its_secret(self, client, photos):
+    def test_its_state_is_shown_without_its_secret(self, client, photos):
         sent = form(photos[0], webhook="https://news.example/hook", webhook_secret=SECRET)
         job = client.post(PATH, data=sent).get_json()
 
@@ -338,18 +338,18 @@ class TestWebhooks:
         }
 
     @pytest.mark.parametrize(
-        ("fields", "says"),
+        ("fields", "sentence"),
         [
             ({"webhook": "https://news.example/"}, "secret"),
-            ({"webhook_secret": SECRET}, "is a URL"),
+            ({"webhook_secret": SECRET}, "needs a URL"),
             ({"webhook": "http://10.0.0.1/", "webhook_secret": SECRET}, "public addresses only"),
-            ({"webhook": "ftp://news.example/", "webhook_secret": SECRET}, "is a URL"),
+            ({"webhook": "ftp://news.example/", "webhook_secret": SECRET}, "needs a URL"),
         ],
     )
-    def test_what_is_refused(self, client, photos, fields, says):
-        assert says in problem(client.post(PATH, data=form(photos[0], **fields)), 400)
+    def test_invalid_webhooks_are_refused(self, client, photos, fields, sentence):
+        assert sentence in problem(client.post(PATH, data=form(photos[0], **fields)), 400)
 
-    def test_a_server_may_have_none(self, photos):
+    def test_a_server_may_disable_webhooks(self, photos):
         client = fake_app(Settings(webhooks="none")).test_client()
         sent = form(photos[0], webhook="https://news.example/", webhook_secret=SECRET)
 
@@ -369,7 +369,7 @@ class TestKeys:
 
         return send
 
-    def test_a_job_is_its_keys_alone(self, ask, photos):
+    def test_only_its_own_key_can_use_a_job(self, ask, photos):
         address = ask("a", PATH, "POST", data=form(photos[0])).headers["Location"]
 
         for path, method in (
@@ -385,11 +385,11 @@ class TestKeys:
         assert ask("a", address).get_json()["state"] == "queued"
 
 
-def test_what_there_is_to_do_is_shown_to_prometheus(client, photos):
+def test_the_backlog_is_shown_to_prometheus(client, photos):
     client.post(PATH, data=form(*photos, b"text"))
     client.application.extensions[JOBS].work()
 
-    figures = client.get("/metrics").text.splitlines()
+    metrics = client.get("/metrics").text.splitlines()
     for line in (
         'tamperscope_jobs{state="running"} 1.0',
         'tamperscope_jobs{state="completed"} 0.0',
@@ -397,23 +397,23 @@ def test_what_there_is_to_do_is_shown_to_prometheus(client, photos):
         "tamperscope_job_images_running 0.0",
         'tamperscope_job_images_total{outcome="done"} 1.0',
     ):
-        assert line in figures
+        assert line in metrics
 
 
-def test_people_are_answered_while_a_job_is_in_work(photos):
-    """The only worker is busy with a job's image, and there is no queue: nobody hears 503."""
+def test_interactive_requests_are_answered_while_a_job_is_in_progress(photos):
+    """The only worker is busy with a job image and there is no queue, but no request receives 503."""
     detector = FakeDetector(holding=True)
     client = fake_app(Settings(workers=1, queue=0), detector).test_client()
     client.post(PATH, data=form(photos[0]))
     with ThreadPoolExecutor(2) as threads:
         job = threads.submit(client.application.extensions[JOBS].work)
         assert detector.entered.acquire(timeout=30)
-        person = threads.submit(
+        interactive = threads.submit(
             client.application.test_client().post,
             "/classify",
             data={"image": (BytesIO(photos[1]), "a.jpg")},
         )
         detector.release.set()
 
-        assert person.result(timeout=30).status_code == 200
+        assert interactive.result(timeout=30).status_code == 200
         assert job.result(timeout=30)

@@ -1,4 +1,4 @@
-"""The page as files: who gets it, what it may do, and that it needs nothing from elsewhere."""
+"""The page's files: who receives them, their policy, and that they load nothing from other servers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ PARTS = sorted(file.name for file in WEB.iterdir())
 
 
 @pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*", None])
-def test_people_get_the_page(client, accept):
+def test_browsers_receive_the_page(client, accept):
     page = client.get("/", headers={"Accept": accept} if accept else {})
 
     assert (page.status_code, page.mimetype, page.headers["Vary"]) == (200, "text/html", "Accept")
 
 
-def test_programs_get_the_limits():
+def test_programs_receive_the_limits():
     settings = Settings(max_bytes=1000, max_pixels=2000, retention=None)
     client = fake_app(settings).test_client()
 
-    told = client.get("/", headers={"Accept": "application/json"}).get_json()
+    index = client.get("/", headers={"Accept": "application/json"}).get_json()
 
-    assert (told["max_bytes"], told["max_pixels"], told["retention_days"]) == (1000, 2000, None)
-    assert told["keys"] is False
+    assert (index["max_bytes"], index["max_pixels"], index["retention_days"]) == (1000, 2000, None)
+    assert index["keys"] is False
 
 
-def test_its_policy_allows_nothing_in_line_and_nobody_else(client):
+def test_its_policy_allows_no_inline_code_and_no_other_server(client):
     policy = client.get("/").headers["Content-Security-Policy"]
     directives = dict(part.split(" ", 1) for part in policy.split("; "))
 
@@ -45,13 +45,13 @@ def test_its_policy_allows_nothing_in_line_and_nobody_else(client):
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_its_parts_name_no_other_place(name):
+def test_its_files_name_no_other_server(name):
     if name.endswith((".html", ".css", ".js")):
         text = (WEB / name).read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?:|//[a-z]+\.|@import|innerHTML|eval\(", text)
 
 
-def test_what_it_asks_for_is_there_and_asked_for_again_only_when_changed(client):
+def test_the_files_it_loads_exist_and_are_sent_again_only_when_changed(client):
     sources = [
         (WEB / name).read_text(encoding="utf-8") for name in PARTS if name.endswith((".html", ".css", ".js"))
     ]

@@ -1,4 +1,4 @@
-"""What existing front ends rely on: these endpoints, this field, these keys, these pixels."""
+"""The contract with existing front ends: endpoints, form field, keys and pixels."""
 
 from __future__ import annotations
 
@@ -68,20 +68,20 @@ def test_classify_names_the_most_probable_type(post, photo_png):
 
 
 @pytest.mark.parametrize("path", ["/segment", "/classify"])
-def test_answers_are_json_and_say_what_limits_them(post, photo_png, path):
+def test_answers_are_json_and_state_their_limits(post, photo_png, path):
     response = post(path, photo_png)
 
     assert (response.status_code, response.mimetype) == (200, "application/json")
     assert response.get_json()["notes"] == ["found by a fake"]
 
 
-def test_other_form_fields_and_files_do_not_disturb(client, photo_png):
+def test_other_form_fields_and_files_are_ignored(client, photo_png):
     form = {"image": (BytesIO(photo_png), "a.png"), "extra": (BytesIO(b"x"), "b.txt"), "comment": "hello"}
 
     assert client.post("/classify", data=form).status_code == 200
 
 
-def test_files_larger_than_a_read_buffer_are_taken(post):
+def test_files_larger_than_a_read_buffer_are_accepted(post):
     noise = np.random.default_rng(5).integers(0, 256, (250, 300, 3), dtype=np.uint8)
     data = samples.encode(noise, "PNG", compress_level=0)
     assert len(data) > 3 * 64 * 1024
@@ -90,7 +90,7 @@ def test_files_larger_than_a_read_buffer_are_taken(post):
 
 
 @pytest.mark.parametrize("include", ["mask", "overlay,mask"])
-def test_only_the_pictures_asked_for_are_sent(client, photo_png, include):
+def test_only_the_requested_pictures_are_sent(client, photo_png, include):
     form = {"image": (BytesIO(photo_png), "a.png")}
 
     answer = client.post(f"/segment?include={include}", data=form).get_json()
@@ -100,7 +100,7 @@ def test_only_the_pictures_asked_for_are_sent(client, photo_png, include):
 
 
 @pytest.mark.parametrize("include", ["", "heatmap", "mask,,overlay"])
-def test_pictures_there_are_not_are_refused(client, photo_png, include):
+def test_unknown_pictures_are_refused(client, photo_png, include):
     response = client.post(f"/segment?include={include}", data={"image": (BytesIO(photo_png), "a.png")})
 
     assert response.status_code == 400

@@ -1,6 +1,6 @@
-"""Who may ask, and how often.
+"""Access control: API keys and the rate limit.
 
-Every view asks for a key where the server has keys, unless it is `@public`.
+If the server has keys, every view requires one unless it is `@public`.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 
 def public(view: _View) -> _View:
-    """Let everybody call a view, as often as they like."""
+    """Let everyone call a view, without a key and without a rate limit."""
     view.public = True  # type: ignore[attr-defined]
     return view
 
 
 def administrative(view: _View) -> _View:
-    """Let only an administrator's key call a view; nobody, where the server has no keys."""
+    """Let only an administrator's key call a view; if the server has no keys, no one can."""
     view.administrative = True  # type: ignore[attr-defined]
     return view
 
 
 def is_public(view: Callable[..., Any]) -> bool:
-    """Whether a view is `@public`."""
+    """Return whether a view is `@public`."""
     return getattr(view, "public", False)
 
 
 def owner() -> str:
-    """Return whose request this is: the key's name, empty where the server asks for no keys."""
+    """Return the name of the key that made this request, or an empty string if the server has no keys."""
     name: str = g.get("key", "")
     return name
 
 
 def read_keys(settings: Settings) -> KeyRing | None:
-    """Return the keys of a server, None when it asks for none; raises `SettingsError` for a broken file."""
+    """Return the keys of a server, or None if it has none; raises `SettingsError` for an invalid file."""
     return KeyRing.read(settings.keys) if settings.keys else None
 
 
 class Access:
-    """The keys and the rate limit (requests per minute and caller) of a server; None means none."""
+    """The keys and the rate limit (requests per minute and caller) of a server; None disables either."""
 
     def __init__(self, keys: KeyRing | None, rate_limit: int | None) -> None:
         self.keys = keys
@@ -57,12 +57,12 @@ class Access:
         self._limiter = RateLimiter(rate_limit) if rate_limit else None
 
     def register(self, app: Flask) -> None:
-        """Check every request of `app` before its view sees it."""
+        """Check every request of `app` before its view runs."""
 
         @app.before_request
         def check() -> None:
             view = app.view_functions.get(request.endpoint or "")
-            # What is asked for does not exist, or a browser asks whether its page may ask.
+            # The address does not exist, or the request is a browser's CORS preflight.
             if view is None or request.method == "OPTIONS" or is_public(view):
                 return
             key = self._authenticated(administrator=getattr(view, "administrative", False))
@@ -72,26 +72,26 @@ class Access:
         if self.keys is None:
             if administrator:
                 raise Forbidden(
-                    "This needs an administrator's key, and this server was started without keys."
+                    "This request needs an administrator's key, but the server was started without keys."
                 )
             return None
         given = request.authorization
         token = given.token if given and given.type == "bearer" else None
         if token is None:
-            raise _unauthorized("This server asks for a key: send the header 'Authorization: Bearer <key>'.")
+            raise _unauthorized("This server requires a key: send the header 'Authorization: Bearer <key>'.")
         key = self.keys.find(token)
         if key is None:
-            raise _unauthorized("This key is not valid here.")
+            raise _unauthorized("This key is not valid on this server.")
         if administrator and not key.admin:
-            raise Forbidden("This key is not an administrator's.")
+            raise Forbidden("This request needs an administrator's key.")
         g.key = key.name
         return key
 
     def _check_rate(self, caller: str) -> None:
         if self._limiter and (seconds := self._limiter.seconds_to_wait(caller, time.monotonic())):
             raise TooManyRequests(
-                f"This server takes {self._rate_limit} requests a minute from one caller; "
-                f"the next one in {seconds} s.",
+                f"This server accepts {self._rate_limit} requests per minute from one caller; "
+                f"try again in {seconds} s.",
                 retry_after=seconds,
             )
 

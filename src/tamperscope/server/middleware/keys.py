@@ -1,9 +1,9 @@
-"""API keys: made by `tamperscope keys create`, kept as digests in one JSON file.
+"""API keys: created by `tamperscope keys create`, stored as digests in one JSON file.
 
 {"keys": [{"name": "newsroom", "sha256": "...", "admin": false, "created": "2026-01-31"}]}
 
-A key is 256 random bits. Nobody can guess one from its digest, so a plain SHA-256 does where a password would
-need a slow hash. Deleting an entry withdraws the key.
+A key has 256 random bits. It cannot be guessed from its digest, so a plain SHA-256 is enough where a password
+would need a slow hash. Deleting an entry revokes the key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREFIX = "tsk_"
 
 
 class Key(BaseModel):
-    """What is known of one key."""
+    """One entry of the keys file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,11 +50,11 @@ class KeyRing:
 
     @classmethod
     def read(cls, path: Path) -> KeyRing:
-        """Read a keys file; raises `SettingsError` when it is missing or is none."""
+        """Read a keys file; raises `SettingsError` when it is missing or invalid."""
         return cls(_read(path).keys)
 
     def find(self, key: str) -> Key | None:
-        """Return what is known of a key, None for a wrong one; takes the same time for every wrong one."""
+        """Return the entry of a key, or None; takes the same time for every wrong key."""
         digest = _digest(key)
         found = None
         for known in self._keys:
@@ -64,13 +64,15 @@ class KeyRing:
 
 
 def create_key(path: Path, name: str, *, admin: bool, today: datetime.date) -> str:
-    """Add a key to a keys file, which is made when missing, and return the key: the only time it is seen.
+    """Add a key to a keys file, creating the file if it is missing, and return the key.
+
+    The key is not stored and cannot be shown again.
 
     Raises `SettingsError` when the name is taken or the file cannot be read or written.
     """
     file = _read(path) if path.exists() else _File()
     if any(known.name == name for known in file.keys):
-        raise SettingsError(f"{path} has a key named {name!r} already; choose another name.")
+        raise SettingsError(f"{path} already has a key named {name!r}; choose another name.")
     key = PREFIX + secrets.token_urlsafe(32)
     entry = Key(name=name, sha256=_digest(key), admin=admin, created=today)
     _write(path, _File(keys=(*file.keys, entry)))
@@ -87,16 +89,18 @@ def _read(path: Path) -> _File:
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise SettingsError(
-            f"The keys file {path} cannot be read: {reason}. Make one with: tamperscope keys create."
+            f"The keys file {path} cannot be read: {reason}. Create one with: tamperscope keys create."
         ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path} is no keys file: {place} {first['msg']}.".replace("  ", " ")) from None
+        raise SettingsError(
+            f"{path} is not a keys file: {place} {first['msg']}.".replace("  ", " ")
+        ) from None
 
 
 def _write(path: Path, file: _File) -> None:
-    # Replaced as a whole, so that a server that reads it meanwhile never sees half of it.
+    # Replaced as a whole, so that a server never reads a half-written file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

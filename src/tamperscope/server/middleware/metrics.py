@@ -1,4 +1,4 @@
-"""What operators watch, for Prometheus at `/metrics`."""
+"""Metrics for operators, served to Prometheus at `/metrics`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
 
 
 class Metrics:
-    """The figures of one server; each has a registry of its own, so that several may live in one process."""
+    """The metrics of one server, in their own registry, so that one process can run several servers."""
 
     def __init__(self, gate: Gate) -> None:
         self.registry = CollectorRegistry()
@@ -36,7 +36,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "tamperscope_request_seconds",
-            "Time from the whole request to the whole answer.",
+            "Time from the complete request to the complete answer.",
             ["endpoint"],
             buckets=_SECONDS,
             registry=self.registry,
@@ -53,29 +53,29 @@ class Metrics:
         )
         self._bundle = Gauge(
             "tamperscope_bundle_info",
-            "The bundle behind every answer; always 1.",
+            "The bundle that produces the answers; always 1.",
             ["name", "version", "sha256"],
             registry=self.registry,
         )
-        waiting = Gauge("tamperscope_queue_depth", "Images that wait for a worker.", registry=self.registry)
+        waiting = Gauge("tamperscope_queue_depth", "Images waiting for a worker.", registry=self.registry)
         waiting.set_function(lambda: gate.waiting)
         inside = Gauge("tamperscope_analyses_running", "Images being analysed.", registry=self.registry)
         inside.set_function(lambda: gate.inside)
 
         self._job_images = Counter(
             "tamperscope_job_images",
-            "Images of jobs that this process is through with, by outcome: done or failed.",
+            "Job images that this process has finished, by outcome: done or failed.",
             ["outcome"],
             registry=self.registry,
         )
 
     def job_image(self, outcome: str) -> None:
-        """Count an image of a job."""
+        """Count a finished job image."""
         self._job_images.labels(outcome).inc()
 
     def watch(self, jobs: JobQueue) -> None:
-        """Show how much there is to do in all jobs of the database, whoever does it."""
-        self.registry.register(_JobFigures(jobs))
+        """Show the backlog of all jobs in the database, whichever process works on them."""
+        self.registry.register(_JobMetrics(jobs))
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Measure the time inside a `with` as one step of an analysis."""
@@ -86,36 +86,36 @@ class Metrics:
         self._stages.labels("wait").observe(seconds)
 
     def serving(self, bundle: BundleIdentity) -> None:
-        """Say which bundle is behind every answer from now on."""
+        """Record which bundle produces every answer from now on."""
         self._bundle.clear()
         self._bundle.labels(bundle.name, bundle.version, bundle.sha256).set(1)
 
     def answered(self, method: str, endpoint: str, status: int, seconds: float, refusal: str | None) -> None:
-        """Count one answer; `refusal` is the reason of a problem."""
+        """Count one answer; `refusal` is the reason if it is a problem."""
         self._requests.labels(method, endpoint, status).inc()
         self._seconds.labels(endpoint).observe(seconds)
         if refusal:
             self._refusals.labels(refusal).inc()
 
 
-class _JobFigures(Collector):
+class _JobMetrics(Collector):
     def __init__(self, jobs: JobQueue) -> None:
         self._jobs = jobs
 
     def collect(self) -> Iterator[Metric]:
-        """Ask the database, at each scrape."""
+        """Read the backlog from the database at each scrape."""
         try:
             backlog = self._jobs.backlog()
         except StoreError:
-            # Prometheus sees that they are missing, and goes on watching the rest.
+            # Prometheus notices that these metrics are missing, and still receives the others.
             return
-        states = GaugeMetricFamily("tamperscope_jobs", "Jobs that are kept, by state.", labels=["state"])
+        states = GaugeMetricFamily("tamperscope_jobs", "Jobs in the database, by state.", labels=["state"])
         for state in JobState:
             states.add_metric([state], backlog.jobs.get(state, 0))
         yield states
         for name, help, value in (
-            ("waiting", "Images of jobs that wait for a worker.", backlog.waiting),
-            ("running", "Images of jobs that a worker has.", backlog.running),
+            ("waiting", "Job images waiting for a worker.", backlog.waiting),
+            ("running", "Job images that a worker is analysing.", backlog.running),
         ):
             yield GaugeMetricFamily(f"tamperscope_job_images_{name}", help, value)
         yield GaugeMetricFamily(
@@ -124,27 +124,27 @@ class _JobFigures(Collector):
 
 
 def register(app: Flask, metrics: Metrics) -> None:
-    """Count every request of `app`, and show the figures at `/metrics`."""
+    """Count every request of `app`, and serve the metrics at `/metrics`."""
 
     @app.after_request
     def count(response: Response) -> Response:
-        # Routes and known methods only: a client must not be able to make up labels.
+        # Only routes and known methods, so that a client cannot create labels.
         endpoint = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.url_rule else "any"
         seconds = time.perf_counter() - g.begun
         metrics.answered(method, endpoint, response.status_code, seconds, g.get("problem"))
         return response
 
-    app.register_blueprint(_blueprint(metrics))
+    app.register_blueprint(_blueprint(metrics.registry))
 
 
-def _blueprint(metrics: Metrics) -> Blueprint:
+def _blueprint(registry: CollectorRegistry) -> Blueprint:
     pages = Blueprint("metrics", __name__)
 
     @pages.get("/metrics")
     @operation({"text/plain": None})
     def figures() -> Response:
-        """Return requests, latencies, queue depth and refusals, for Prometheus."""
-        return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        """Return request counts, latencies, queue depth and refusals for Prometheus."""
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return pages

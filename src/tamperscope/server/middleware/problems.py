@@ -1,6 +1,6 @@
 """Every error answer of the server, as problem details (RFC 9457).
 
-`g.problem` then holds the reason in one word, for log and metrics.
+`g.problem` then holds the one-word reason for the log and the metrics.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ class _Kind:
     slug: str
 
 
-# The most special class of an exception that stands here decides.
+# The most specific class of an exception that is listed here decides.
 _KINDS: dict[type[BaseException], _Kind] = {
     errors.EmptyImageError: _Kind(400, "No image", "no-image"),
     errors.ImageTooLargeError: _Kind(413, "Image too large", "image-too-large"),
-    errors.UnsupportedImageError: _Kind(415, "Not an image we read", "unsupported-image"),
+    errors.UnsupportedImageError: _Kind(415, "Unsupported image", "unsupported-image"),
     errors.DamagedImageError: _Kind(422, "Damaged image", "damaged-image"),
     errors.ImageTooSmallError: _Kind(422, "Image too small", "image-too-small"),
     errors.ImageError: _Kind(422, "Image cannot be analysed", "image"),
     errors.BusyError: _Kind(503, "Too busy", "busy"),
     errors.NotReadyError: _Kind(503, "Not ready", "not-ready"),
-    errors.StoreError: _Kind(503, "No database", "store"),
+    errors.StoreError: _Kind(503, "Database unavailable", "store"),
     errors.EmptyJobError: _Kind(400, "No image", "no-image"),
     errors.JobTooLargeError: _Kind(413, "Job too large", "job-too-large"),
-    errors.ArchiveError: _Kind(415, "Not an archive we read", "unsupported-archive"),
+    errors.ArchiveError: _Kind(415, "Unsupported archive", "unsupported-archive"),
     errors.TooManyJobsError: _Kind(429, "Too many jobs", "too-many-jobs"),
     errors.ReusedKeyError: _Kind(422, "Idempotency key reused", "idempotency-key"),
     errors.WebhookError: _Kind(400, "Webhook refused", "webhook"),
@@ -50,19 +50,19 @@ _KINDS: dict[type[BaseException], _Kind] = {
 
 
 def register(app: Flask) -> None:
-    """Make every error of `app` a problem."""
+    """Answer every error of `app` with a problem document."""
     app.register_error_handler(errors.TamperscopeError, _from_ours)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(Exception, _from_unexpected)
 
 
 def uri(slug: str) -> str:
-    """Return the `type` of a problem."""
+    """Return the URI that is the `type` of a problem."""
     return f"urn:tamperscope:problem:{slug}"
 
 
 def slug_of(error: errors.TamperscopeError) -> str:
-    """Return the reason of a problem in one word."""
+    """Return the one-word reason of a problem."""
     kind = _kind(error)
     return kind.slug if kind else UNEXPECTED
 
@@ -86,7 +86,7 @@ def _from_http(error: HTTPException) -> Response:
     status = error.code or 500
     g.problem = error.name.lower().replace(" ", "-")
     response = _respond(status, error.name, error.description or error.name)
-    # Such as Allow, which a 405 must carry.
+    # For example Allow, which a 405 must have.
     for name, value in error.get_headers():
         if name.lower() != "content-type":
             response.headers[name] = value
@@ -96,7 +96,11 @@ def _from_http(error: HTTPException) -> Response:
 def _from_unexpected(error: Exception) -> Response:
     g.problem = UNEXPECTED
     _log.error("unexpected error", exc_info=error)
-    return _respond(500, InternalServerError().name, "The server failed at this request; its log says why.")
+    return _respond(
+        500,
+        InternalServerError().name,
+        "The server failed to process this request; see its log for the reason.",
+    )
 
 
 def _respond(status: int, title: str, detail: str, type: str = "about:blank") -> Response:

@@ -1,4 +1,4 @@
-"""So many requests per minute and caller."""
+"""A limit on the requests per minute and caller."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class _Bucket:
 
 
 class RateLimiter:
-    """A token bucket for each caller: bursts of up to a minute's requests, then an even rate.
+    """A token bucket for each caller: bursts of up to one minute's requests, then an even rate.
 
-    The callers that were quiet longest are forgotten beyond 10,000, so that memory stays bounded.
+    Beyond 10,000 callers, the least recently seen are forgotten, so that memory stays bounded.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -29,7 +29,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def seconds_to_wait(self, caller: str, now: float) -> int:
-        """Take one request from the caller's bucket and return 0, or the whole seconds until it has one.
+        """Take one token from the caller's bucket and return 0, or return the whole seconds until it has one.
 
         `now` is any clock in seconds that never runs backwards.
         """

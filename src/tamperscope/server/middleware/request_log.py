@@ -16,15 +16,15 @@ _log = logging.getLogger(__name__)
 
 
 def id_of(given: str) -> str:
-    """Return a caller's own id, which joins our log with theirs, or a new one for what is plainly none."""
+    """Return the caller's own id if it is valid, so that both logs can be joined, or else a new one."""
     return given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
 
 
 def register(app: Flask) -> None:
-    """Name and log every request of `app`.
+    """Give every request of `app` an id and log it.
 
-    The line has method, path, status, milliseconds and id; as JSON also the key's name and the reason of a
-    refusal. It has no file name, no form field and no query, because those belong to the user.
+    The line has the method, path, status, milliseconds and id; as JSON also the key's name and the reason of
+    a refusal. It has no file name, form field or query, because those belong to the user.
     """
 
     @app.before_request

@@ -1,1 +1,1 @@
-"""The endpoints, one blueprint a file, named by its subject."""
+"""The endpoints: one blueprint per file, each file named after its subject."""

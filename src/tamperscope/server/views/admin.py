@@ -1,4 +1,4 @@
-"""What an operator may do to a running server, with an administrator's key."""
+"""Operations on a running server, for callers with an administrator's key."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def blueprint(reload: Callable[[], BundleIdentity]) -> Blueprint:
     @operation(Ready, problems=[409])
     @administrative
     def reload_bundle() -> Response:
-        """Read the bundle and the keys anew, without dropping a request; needs an administrator's key."""
+        """Reload the bundle and the keys without dropping a request. Needs an administrator's key."""
         try:
             identity = reload()
         except TamperscopeError as error:
-            # Its sentence names folders of this machine, which only the log may.
-            _log.error("The reload failed, and everything stays as it was: %s", error)
+            # The message names folders of this machine, which may appear only in the log.
+            _log.error("reload failed, nothing was changed: %s", error)
             raise Conflict(
-                "What is there now cannot be used, and the server goes on with what it had; its log says why."
+                "The new bundle or keys cannot be used; see the server's log. It keeps the old ones."
             ) from None
         return respond(Ready(bundle=BundleFacts(**asdict(identity))))
 

@@ -1,6 +1,6 @@
-"""`/v1/analyses`: the whole report on an image, stored, with its pictures.
+"""`/v1/analyses`: the full report on an image, stored with its pictures.
 
-With API keys, an analysis belongs to the key that asked for it; for all others it does not exist.
+With API keys, an analysis belongs to the key that requested it; for all other keys it does not exist.
 """
 
 from __future__ import annotations
@@ -36,15 +36,17 @@ from tamperscope.store import IMAGE, StoredAnalysis, StoredPicture, Summary
 
 _PATH = "/v1/analyses"
 
-_ID = Parameter("id", "The analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
-_NAME = Parameter("name", "The measurement, such as `clones`.", {"type": "string"}, place="path")
+_ID = Parameter("id", "Id of the analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
+_NAME = Parameter("name", "Name of the measurement, such as `clones`.", {"type": "string"}, place="path")
 _KEEP = Parameter("keep", "The same as the form's `keep`.", FLAG)
-_RAW = Parameter("raw", "`true` for 8-bit grey, whose values divided by 255 are 0 to 1, not colours.", FLAG)
+_RAW = Parameter(
+    "raw", "`true` for 8-bit grey (values from 0 to 255 stand for 0 to 1) instead of colours.", FLAG
+)
 _PNG = {"image/png": None}
 _STORED = (404, 503)
-# The image is decoded for these.
+# For answers that need the image decoded.
 _RENDERED = (404, 413, 422, 503)
-# The report's page brings its styles and pictures with it; whatever stands in it can neither run nor ask.
+# The report contains its own styles and pictures. Nothing in it can run scripts or make requests.
 _REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 )
@@ -53,7 +55,7 @@ _Rendered = TypeVar("_Rendered")
 
 
 def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
-    """Return the endpoints over a service and the analyses it stores."""
+    """Return the endpoints that analyse with `service` and store analyses in `archive`."""
     views = Blueprint("analyses", __name__)
     store = archive.store
 
@@ -66,7 +68,7 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         parameters=(_KEEP,),
     )
     def create_analysis() -> Response:
-        """Analyse an image and store the result: 201; 200 where that was done before."""
+        """Analyse an image and store the result (201), or return the stored analysis of that image (200)."""
         data = uploaded_image(request)
         keep = flag("keep", request.form.get("keep"), request.args.get("keep"))
         analysis, new = archive.analyze(
@@ -110,7 +112,7 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
     @views.get(f"{_PATH}/<id>/report.html")
     @operation({"text/html": None}, problems=_RENDERED, parameters=(_ID,))
     def analysis_report_html(id: str) -> Response:
-        """Return a stored analysis as a page to read and hand on; it shows the image where that was kept."""
+        """Return a stored analysis as an HTML page to read and share, with the image if it was kept."""
         response = Response(rendered(id, render_html), content_type="text/html; charset=utf-8")
         response.headers["Content-Security-Policy"] = _REPORT_POLICY
         response.headers["Content-Disposition"] = f'inline; filename="tamperscope-{id}.html"'
@@ -119,7 +121,7 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
     @views.get(f"{_PATH}/<id>/report.pdf")
     @operation({"application/pdf": None}, problems=_RENDERED, parameters=(_ID,))
     def analysis_report_pdf(id: str) -> Response:
-        """Return a stored analysis as PDF, for A4; it shows the image where that was kept."""
+        """Return a stored analysis as an A4 PDF, with the image if it was kept."""
         response = Response(rendered(id, render_pdf), content_type="application/pdf")
         response.headers["Content-Disposition"] = f'attachment; filename="tamperscope-{id}.pdf"'
         return response
@@ -127,27 +129,27 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
     @views.get(f"{_PATH}/<id>/mask.png")
     @operation(_PNG, problems=_STORED, parameters=(_ID,))
     def analysis_mask(id: str) -> Response:
-        """Return the mask, as large as the upright image: 255 where manipulated, 0 elsewhere."""
+        """Return the mask at the size of the upright image: 255 where manipulated, 0 elsewhere."""
         return _png(picture(id, MASK).data)
 
     @views.get(f"{_PATH}/<id>/heatmap.png")
     @operation(_PNG, problems=(400, *_STORED), parameters=(_ID, _RAW))
     def analysis_heatmap(id: str) -> Response:
-        """Return the manipulation probability of each pixel, scaled down to 1024 pixels at most."""
+        """Return the manipulation probability per pixel, scaled down to at most 1024 pixels per side."""
         return _map(picture(id, HEATMAP))
 
     @views.get(f"{_PATH}/<id>/evidence/<name>.png")
     @operation(_PNG, problems=(400, *_STORED), parameters=(_ID, _NAME, _RAW))
     def analysis_evidence(id: str, name: str) -> Response:
-        """Return the map of a measurement, scaled down to 1024 pixels at most."""
+        """Return the map of a measurement, scaled down to at most 1024 pixels per side."""
         return _map(
-            picture(id, EVIDENCE + name, "There is no map of that name; `evidence` says which ones are.")
+            picture(id, EVIDENCE + name, "There is no map of that name; `evidence` lists those that exist.")
         )
 
     @views.get(f"{_PATH}/<id>/overlay.png")
     @operation(_PNG, problems=_RENDERED, parameters=(_ID,))
     def analysis_overlay(id: str) -> Response:
-        """Return the image with the mask highlighted in green, where the image was kept."""
+        """Return the image with the mask highlighted in green, if the image was kept."""
         mask = picture(id, MASK).data
         with service.decoded(kept_image(id), client_disconnected(request)) as image:
             marked = rendering.decode_grey_png(mask) > 0
@@ -156,7 +158,7 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
     @views.get(f"{_PATH}/<id>/image.png")
     @operation(_PNG, problems=_RENDERED, parameters=(_ID,))
     def analysis_image(id: str) -> Response:
-        """Return the upright image itself, where it was kept."""
+        """Return the upright image, if it was kept."""
         with service.decoded(kept_image(id), client_disconnected(request)) as image:
             return _png(rendering.encode_png(image.pixels))
 
@@ -171,7 +173,7 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         return found
 
     def rendered(id: str, render: Callable[[ReportDocument], _Rendered]) -> _Rendered:
-        """Return the report of a stored analysis; drawing it takes a worker's place, as analysing does."""
+        """Return the report of a stored analysis; drawing it holds a slot, as analysing does."""
         found = stored(id)
         files = {name: picture(id, name).data for name in found.pictures}
         kept = files.pop(IMAGE, None)
@@ -258,7 +260,7 @@ def _words(report: ReportRecord) -> dict[str, Any]:
 
 
 def summary_line(summary: Summary) -> SummaryAnswer:
-    """Return an analysis as one line of the history."""
+    """Return the summary of an analysis for one line of the history."""
     return SummaryAnswer.model_validate(
         {
             "id": summary.id,
@@ -281,7 +283,7 @@ def _map(picture: StoredPicture) -> Response:
 
 def _png(data: bytes) -> Response:
     response = Response(data, content_type="image/png")
-    # For this user's browser alone, which asks each time whether it may still show it.
+    # Only this user's browser may cache it, and must ask before each use whether it is still valid.
     response.headers["Cache-Control"] = "private, no-cache"
     response.add_etag()
     response.make_conditional(request)

@@ -1,4 +1,4 @@
-"""`/openapi.json` and `/docs`: the API's description, and a page to read and try it."""
+"""`/openapi.json` and `/docs`: the API's description, and a page to read it and try the API."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from werkzeug.exceptions import NotFound
 from tamperscope.server.middleware.access import public
 from tamperscope.server.openapi import document, operation
 
-# Swagger UI's files as a Python package brings them, and a start of our own, because that package's page has
-# scripts in line, which the policy below forbids.
+# Swagger UI's files from a Python package, started by our own script: that package's page has inline scripts,
+# which the policy below forbids.
 _SWAGGER_UI = {
     "swagger-ui.css": ("css", "text/css"),
     "swagger-ui-bundle.js": ("js", "text/javascript"),
 }
-# Swagger UI draws its icons from data: addresses and styles some elements in line.
+# Swagger UI loads its icons from data: URLs and styles some elements inline.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -35,21 +35,21 @@ _START = b'SwaggerUIBundle({url: "openapi.json", dom_id: "#api", validatorUrl: n
 
 
 def blueprint() -> Blueprint:
-    """Return `/openapi.json` and the page `/docs`, which takes nothing from the internet."""
+    """Return `/openapi.json` and the page `/docs`, which loads nothing from the internet."""
     pages = Blueprint("openapi", __name__)
 
     @pages.get("/openapi.json")
     @operation({"application/json": None})
     @public
     def openapi() -> Response:
-        """Return this API's description."""
+        """Return the OpenAPI description of this API."""
         return jsonify(document(current_app))
 
     @pages.get("/docs")
     @operation({"text/html": None})
     @public
     def docs() -> Response:
-        """Return a page to read about this API and to try it."""
+        """Return a page to read about this API and try it."""
         return _page_part(_PAGE, "text/html; charset=utf-8")
 
     @pages.get("/docs/<name>")

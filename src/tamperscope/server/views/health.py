@@ -1,4 +1,4 @@
-"""What operators ask a server: are you alive, are you ready."""
+"""Liveness and readiness probes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from tamperscope.server.openapi import operation
 
 
 def blueprint(service: DetectorService) -> Blueprint:
-    """Return the endpoints that tell about the server itself."""
+    """Return the endpoints that report the state of the server."""
     probes = Blueprint("probes", __name__)
 
     @probes.get("/health")
     @operation(Alive)
     @public
     def health() -> Response:
-        """Return 200 as long as the server answers at all."""
+        """Return 200 while the server is running (liveness probe)."""
         return respond(Alive())
 
     @probes.get("/ready")
     @operation(Ready, problems=[503])
     @public
     def ready() -> Response:
-        """Return 200 and the bundle's identity once the networks are loaded and warm, 503 before."""
+        """Return 200 and the bundle's identity once the networks are loaded and warm, 503 before that."""
         return respond(Ready(bundle=BundleFacts(**asdict(service.method.bundle))))
 
     return probes

@@ -1,6 +1,6 @@
-"""`/v1/jobs`: many images at once, analysed one after the other while nobody waits.
+"""`/v1/jobs`: many images at once, analysed in turn at low priority.
 
-With API keys, a job belongs to the key that asked for it; for all others it does not exist.
+With API keys, a job belongs to the key that submitted it; for all other keys it does not exist.
 """
 
 from __future__ import annotations
@@ -48,29 +48,29 @@ from tamperscope.settings import Settings
 
 PATH = "/v1/jobs"
 
-# What a form adds for each file: its headers and name. And beside the files.
+# What a form adds for each file (its headers and name), and for everything else.
 _FILE_HEAD_BYTES = 1024
 _FORM_BYTES = 64 * 1024
 _FORM_FIELDS = 16
-# Writing many images takes seconds and a thread; the others stay for people.
-_TAKEN_AT_ONCE = 2
+# Storing many images occupies a thread for seconds; the other threads stay free for interactive requests.
+_RECEIVED_AT_ONCE = 2
 _RESULT_STATES = (ImageState.DONE, ImageState.FAILED)
 
-_ID = Parameter("id", "The job.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
+_ID = Parameter("id", "Id of the job.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
 _KEEP = Parameter("keep", "The same as the form's `keep`.", FLAG)
 _KEY = Parameter(
     "Idempotency-Key",
-    "Any text of your own that no other job has: sent again with it, a job is not made twice.",
+    "Any text that is unique to this job. A repeated request with the same key creates no second job.",
     {"type": "string", "pattern": "^[!-~]{1,255}$"},
     place="header",
 )
-_JOB_STATE = Parameter("state", "Only jobs of this state.", {"type": "string", "enum": list(JobState)})
+_JOB_STATE = Parameter("state", "Only jobs in this state.", {"type": "string", "enum": list(JobState)})
 _RESULT_STATE = Parameter(
-    "state", "Only results of this kind.", {"type": "string", "enum": list(_RESULT_STATES)}
+    "state", "Only results in this state.", {"type": "string", "enum": list(_RESULT_STATES)}
 )
-_AFTER_PLACE = Parameter(
+_AFTER_RESULT = Parameter(
     "after",
-    "How many results to leave out, in the order in which they came.",
+    "Number of results to skip, in the order in which they were finished.",
     {"type": "integer", "minimum": 0},
 )
 _STORED = (404, 503)
@@ -79,14 +79,14 @@ _State = TypeVar("_State", bound=StrEnum)
 
 
 def request_limit(settings: Settings) -> int:
-    """Return the most bytes that the body of a request for a job may have."""
+    """Return the largest allowed size of the body of a job request, in bytes."""
     return settings.job_bytes + settings.job_images * _FILE_HEAD_BYTES + _FORM_BYTES
 
 
 def blueprint(jobs: JobQueue, runner: JobRunner, settings: Settings) -> Blueprint:
-    """Return the endpoints over the jobs that a runner works on, here or elsewhere."""
+    """Return the endpoints for jobs; `runner` is told about each new one."""
     views = Blueprint("jobs", __name__)
-    taking = threading.BoundedSemaphore(_TAKEN_AT_ONCE)
+    receiving = threading.BoundedSemaphore(_RECEIVED_AT_ONCE)
 
     @views.post(PATH)
     @operation(
@@ -97,15 +97,15 @@ def blueprint(jobs: JobQueue, runner: JobRunner, settings: Settings) -> Blueprin
         parameters=(_KEEP, _KEY),
     )
     def create_job() -> Response:
-        """Take many images to be analysed: 202; 200 for an `Idempotency-Key` that has its job already."""
+        """Submit many images for analysis (202), or return the existing job of an `Idempotency-Key` (200)."""
         request.max_content_length = request_limit(settings)
         request.max_form_parts = settings.job_images + _FORM_FIELDS
-        if not taking.acquire(blocking=False):
-            raise BusyError("The server is taking as many jobs as it can; try again in a few seconds.")
+        if not receiving.acquire(blocking=False):
+            raise BusyError("The server is receiving as many jobs as it can; try again in a few seconds.")
         try:
             job, new = _submit(jobs, settings)
         finally:
-            taking.release()
+            receiving.release()
         if new:
             runner.nudge()
         response = respond(_answer(job), 202 if new else 200)
@@ -126,18 +126,18 @@ def blueprint(jobs: JobQueue, runner: JobRunner, settings: Settings) -> Blueprin
     @views.get(f"{PATH}/<id>")
     @operation(JobAnswer, problems=_STORED, parameters=(_ID,))
     def get_job(id: str) -> Response:
-        """Return how far a job is."""
+        """Return the state and progress of a job."""
         return respond(_answer(or_404(jobs.get(id, owner=owner()), "job")))
 
     @views.get(f"{PATH}/<id>/results")
     @operation(
-        ImageResultsAnswer, problems=(400, *_STORED), parameters=(_ID, LIMIT, _AFTER_PLACE, _RESULT_STATE)
+        ImageResultsAnswer, problems=(400, *_STORED), parameters=(_ID, LIMIT, _AFTER_RESULT, _RESULT_STATE)
     )
     def job_results(id: str) -> Response:
-        """Return what was found so far, in the order in which it was; `next` goes on with what is new."""
+        """Return the results so far, in the order they were finished; `next` leads to later ones."""
         limit, state = page_size(request.args.get("limit")), _state(_RESULT_STATES)
-        after = _place(request.args.get("after"))
-        # In this order: what has ended when asked has all its results afterwards.
+        after = _position(request.args.get("after"))
+        # The job is read before its results: if it has ended by then, all its results are there.
         job = or_404(jobs.get(id, owner=owner()), "job")
         found = jobs.results(id, limit=limit + 1, after=after, state=state)
         listed = found[:limit]
@@ -153,13 +153,13 @@ def blueprint(jobs: JobQueue, runner: JobRunner, settings: Settings) -> Blueprin
     @views.post(f"{PATH}/<id>/cancel")
     @operation(JobAnswer, problems=_STORED, parameters=(_ID,))
     def cancel_job(id: str) -> Response:
-        """Analyse no further image of a job; what was found stays, and one that has ended stays as it is."""
+        """Stop a job. Its results so far remain; a job that has ended is not changed."""
         return respond(_answer(or_404(jobs.cancel(id, owner=owner()), "job")))
 
     @views.delete(f"{PATH}/<id>")
     @operation({}, statuses=(204,), problems=_STORED, parameters=(_ID,))
     def delete_job(id: str) -> Response:
-        """Cancel a job and forget it with its results; its analyses stay under their own addresses."""
+        """Cancel a job and delete it with its results. Its analyses remain at their own addresses."""
         or_404(jobs.delete(id, owner=owner()) or None, "job")
         return Response(status=204)
 
@@ -188,7 +188,7 @@ def _submit(jobs: JobQueue, settings: Settings) -> tuple[Job, bool]:
     job, new = jobs.submit(submission, read(), most=settings.jobs)
     if not new and job.fingerprint != fingerprint(submission, read()):
         raise ReusedKeyError(
-            "This `Idempotency-Key` belongs to a job that asked for something else; each job needs its own."
+            "This `Idempotency-Key` belongs to a job with a different request; each job needs its own key."
         )
     return job, new
 
@@ -200,7 +200,7 @@ def _limits(settings: Settings) -> JobLimits:
 def _idempotency_key() -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not re.fullmatch(r"[!-~]{1,255}", key):
-        raise BadRequest("An `Idempotency-Key` is 1 to 255 printable ASCII characters without spaces.")
+        raise BadRequest("An `Idempotency-Key` must be 1 to 255 printable ASCII characters without spaces.")
     return key
 
 
@@ -218,15 +218,15 @@ def _state(allowed: Sequence[_State]) -> _State | None:
     text = request.args.get("state")
     found = next((state for state in allowed if state == text), None)
     if text is not None and found is None:
-        raise BadRequest("`state` is one of " + ", ".join(allowed) + ".")
+        raise BadRequest("`state` must be one of " + ", ".join(allowed) + ".")
     return found
 
 
-def _place(text: str | None) -> int:
+def _position(text: str | None) -> int:
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) < 8):
-        raise BadRequest("`after` is the number that `next` gave.")
+        raise BadRequest("`after` must be the number from `next`.")
     return int(text)
 
 

@@ -1,7 +1,7 @@
-"""What `/` answers: to people the web page, to programs what they can ask.
+"""The address `/`: the web page for browsers, the list of endpoints for programs.
 
-The page is the plain files in `web/`, which take nothing from elsewhere. Its scripts read the API like any
-other client.
+The page consists of the plain files in `web/`, which load nothing from other servers. Its scripts use the API
+like any other client.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tamperscope.server.middleware.access import public
 from tamperscope.server.openapi import operation, operation_of, path_of
 from tamperscope.settings import Settings
 
-# Pictures that were fetched with a key or drawn in the browser have blob: addresses, thumbnails data: ones.
+# Pictures that were fetched with a key or drawn in the browser have blob: URLs; thumbnails have data: URLs.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -43,7 +43,7 @@ _COLOURS = "colours.png"
 
 
 def blueprint(settings: Settings) -> Blueprint:
-    """Return the page, its parts, and the index."""
+    """Return the page, its files, and the index."""
     pages = Blueprint("page", __name__)
     files = _files()
 
@@ -51,7 +51,7 @@ def blueprint(settings: Settings) -> Blueprint:
     @operation({"text/html": None, "application/json": Index})
     @public
     def index() -> Response:
-        """Return the web page, or as JSON what this server is and what it answers."""
+        """Return the web page, or, as JSON, the server's version, limits and endpoints."""
         wanted = request.accept_mimetypes.best_match(["text/html", "application/json"])
         response = respond(_index(settings)) if wanted == "application/json" else part(_PAGE)
         response.headers["Vary"] = "Accept"
@@ -64,7 +64,7 @@ def blueprint(settings: Settings) -> Blueprint:
             raise NotFound
         response = Response(files[name], content_type=_TYPES[PurePosixPath(name).suffix])
         response.headers["Content-Security-Policy"] = _POLICY
-        # Browsers ask each time whether it changed, so a newer server never meets an older page.
+        # Browsers check each time whether it has changed, so an old page never talks to a newer server.
         response.headers["Cache-Control"] = "no-cache"
         response.add_etag()
         response.make_conditional(request)

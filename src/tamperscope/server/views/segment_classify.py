@@ -18,7 +18,7 @@ from tamperscope.server.detector_service import Analysis, DetectorService
 from tamperscope.server.forms import ImageForm, client_disconnected, respond, uploaded_image
 from tamperscope.server.openapi import Parameter, operation
 
-# Of probabilities, as in a report's JSON; the networks are not more precise than that.
+# Decimals of a probability, as in a report's JSON; the networks are no more precise than that.
 _DIGITS = 4
 
 _PICTURES: dict[str, Callable[[Analysis], NDArray[np.uint8]]] = {
@@ -28,14 +28,14 @@ _PICTURES: dict[str, Callable[[Analysis], NDArray[np.uint8]]] = {
 }
 _INCLUDE = Parameter(
     "include",
-    "The pictures of the answer; all of them when left out.",
+    "The pictures to return; the default is all of them.",
     {"type": "array", "items": {"type": "string", "enum": list(_PICTURES)}, "minItems": 1},
 )
 _PROBLEMS = (400, 413, 415, 422, 503)
 
 
 def blueprint(service: DetectorService) -> Blueprint:
-    """Return the two endpoints over a service."""
+    """Return the two endpoints that analyse with `service`."""
     contract = Blueprint("contract", __name__)
 
     @contract.post("/segment")
@@ -46,7 +46,7 @@ def blueprint(service: DetectorService) -> Blueprint:
         parameters=(_INCLUDE,),
     )
     def segment() -> Response:
-        """Return the mask, the overlay and the masked image; with `Accept: image/png` the mask alone."""
+        """Return the mask, the overlay and the masked image, or only the mask with `Accept: image/png`."""
         names = _included(request)
         with (
             service.analyze(uploaded_image(request), client_disconnected(request)) as analysis,
@@ -69,7 +69,7 @@ def blueprint(service: DetectorService) -> Blueprint:
     @contract.post("/classify")
     @operation(ClassifyAnswer, problems=_PROBLEMS, form=ImageForm)
     def classify() -> Response:
-        """Return the type of manipulation and how sure that is."""
+        """Return the type of manipulation and its probability."""
         with service.analyze(uploaded_image(request), client_disconnected(request)) as analysis:
             report = analysis.report
         return respond(
@@ -93,7 +93,7 @@ def _included(request: Request) -> set[str]:
         return set(_PICTURES)
     names = set(given.split(","))
     if not names <= set(_PICTURES):
-        raise BadRequest(f"`include` takes {', '.join(_PICTURES)}, with commas between.")
+        raise BadRequest(f"`include` must be a comma-separated list of {', '.join(_PICTURES)}.")
     return names
 
 

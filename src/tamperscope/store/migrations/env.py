@@ -1,4 +1,4 @@
-"""What Alembic runs around the steps; `database.py` holds the lock and the transaction."""
+"""The environment in which Alembic runs migrations; `database.py` holds the lock and the transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Jobs, their images, and whom to tell."""
+"""Jobs, their images and files, and their webhooks."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the four tables."""
+    """Create the four tables."""
     op.create_table(
         "job",
         sa.Column("id", sa.String(32), nullable=False),
