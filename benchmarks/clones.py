@@ -5,12 +5,12 @@
 FOLDER holds sets in the plain layout (`images/`, `masks/`, `authentic/`). A ground-truth mask that marks only
 the pasted region is compared with four predictions. A fifth comparison adds the sources to the ground truth:
 
-    marked    the copies where it is certain enough which they are, both regions elsewhere, as in a report's
-    mask copy      the regions guessed to be the copies, however uncertain both      sources and copies
-    together; at best 2/3 where source and copy are equally large better    of each pair, the region that fits
-    the mask better: shows what guessing costs pairs     sources and copies, compared with the mask and its
-    sources. The source of a region of the mask is that
-              region moved by the transform of the pair that covers most of it, or none if no pair covers it
+    marked    the copies where it is certain enough which they are, both regions elsewhere, as in a report
+    copy      the regions guessed to be the copies, however uncertain
+    both      sources and copies together; at best 2/3 where source and copy are equally large
+    better    of each pair, the region that fits the mask better: shows what guessing costs
+    pairs     sources and copies, compared with the mask and its sources: each region of the mask moved by the
+              transform of the pair that covers most of it. A region that no pair covers has no source
 """
 
 from __future__ import annotations
