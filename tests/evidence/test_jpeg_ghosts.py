@@ -26,10 +26,10 @@ def test_a_paste_of_lower_quality_has_a_ghost(image_format: str) -> None:
 
 def test_every_second_block_of_a_large_picture_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = samples.scene(1050, 782)
-    area = slice(192, 448), slice(256, 576)
-    picture[area] = samples.decode(samples.encode(samples.scene(1050, 782, seed=1), quality=62))[area]
+    region = slice(192, 448), slice(256, 576)
+    picture[region] = samples.decode(samples.encode(samples.scene(1050, 782, seed=1), quality=62))[region]
     truth = np.zeros(picture.shape[:2], bool)
-    truth[area] = True
+    truth[region] = True
     monkeypatch.setattr(jpeg_ghosts, "MOST_PIXELS", truth.size // 4)
     evidence = jpeg_ghosts.measure(read_image(picture))
     assert evidence.notable
