@@ -1,16 +1,16 @@
-"""How well copy-move forgeries are found, how often authentic photos are accused, and what it costs.
+"""Measure how well copy-move forgeries are found, how often authentic photos are flagged, and the time taken.
 
     python benchmarks/clones.py --data FOLDER [--set NAME ...]
 
 FOLDER holds sets in the plain layout (`images/`, `masks/`, `authentic/`). A ground-truth mask that marks only
-the pasted area is compared with four predictions, and one of them with a truth that has the sources as well:
+the pasted region is compared with four predictions. A fifth comparison adds the sources to the ground truth:
 
-    marked    the copies where it is certain enough which they are, both areas elsewhere: what the mask gets
-    copy      the areas guessed to be the copies, however uncertain
-    both      sources and copies together; at best 2/3, where source and copy are equally large
-    better    for each pair of areas the one that fits the mask better: what is lost to guessing
-    pairs     sources and copies, against the mask and what it was copied from: each of its areas moved by the
-              transform of the pair that covers most of it; an area that no pair covers has no source
+    marked    the copies where it is certain enough which they are, both regions elsewhere, as in a report
+    copy      the regions guessed to be the copies, however uncertain
+    both      sources and copies together; at best 2/3 where source and copy are equally large
+    better    of each pair, the region that fits the mask better: shows what guessing costs
+    pairs     sources and copies, compared with the mask and its sources: each region of the mask moved by the
+              transform of the pair that covers most of it. A region that no pair covers has no source
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ PREDICTIONS = ("marked", "copy", "both", "better", "pairs")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--set", "names", multiple=True, help="Only these sets.")
 @click.option(
-    "--match", default="", help="Only forged images with this in their name, such as Sp_S in CASIA."
+    "--match", default="", help="Only forged images whose names contain this, such as Sp_S in CASIA."
 )
 @click.option("--each", is_flag=True, help="Print every image that is forged or flagged.")
 def main(data: Path, names: tuple[str, ...], match: str, each: bool) -> None:
@@ -98,17 +98,17 @@ def measure(sample: Sample) -> Row:
         marked |= clone.marked
         copy |= clone.target_mask
         both |= pair[0] | pair[1]
-        better |= max(pair, key=lambda area: metrics.overlap(area, truth).f1)
+        better |= max(pair, key=lambda region: metrics.overlap(region, truth).f1)
     compared = [(mask, truth) for mask in (marked, copy, both, better)]
     compared.append((both, truth | sources(truth, evidence.clones)))
     return Row(*facts, megapixels, *(metrics.overlap(*masks).f1 for masks in compared))
 
 
 def sources(truth: NDArray[np.bool_], found: tuple[clones.Clone, ...]) -> NDArray[np.bool_]:
-    """Return where the areas of a mask were copied from, as far as the pairs that were found tell."""
-    area = truth.astype(np.uint8)
-    copied = np.zeros_like(area)
-    count, labels = cv2.connectedComponents(area)
+    """Return where the regions of a mask were copied from, according to the pairs: (height, width) bool."""
+    pasted = truth.astype(np.uint8)
+    copied = np.zeros_like(pasted)
+    count, labels = cv2.connectedComponents(pasted)
     moves = [(clone.target_mask, cv2.invertAffineTransform(clone.transform)) for clone in found]
     moves += [(clone.source_mask, clone.transform) for clone in found]
     for label in range(1, count):

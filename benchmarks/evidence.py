@@ -1,11 +1,12 @@
 #!/usr/bin/env python
-"""How often each measurement speaks, how often it is wrong, and how well its map points.
+"""Measure how often each measurement is notable, how often it is wrong, and how good its map is.
 
     benchmarks/evidence.py --data DIR
 
-DIR is in the plain layout: images/, masks/, authentic/, or a folder of such sets. Rates and AUC are over the
-images that a measurement applies to. Map F1 is that of the map cut at one half, map AUC the area under its
-pixels' ROC curve, both means over the forged images that a measurement with a map applies to.
+DIR is in the plain layout (images/, masks/, authentic/), or a folder of such sets. Rates and AUC are over the
+images that a measurement applies to. Map F1 is the F1 of the map cut at one half. Map AUC is the area under
+the ROC curve of the map's pixels. Both are means over the forged images that a measurement with a map applies
+to.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # figures are for one core
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # times are for one core
 
 import click
 import cv2
@@ -46,7 +47,12 @@ class Row:
 
 @click.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
-@click.option("--only", multiple=True, type=click.Choice(list(MEASUREMENTS)), help="Some measurements only.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(list(MEASUREMENTS)),
+    help="Only this measurement. Can be repeated.",
+)
 def main(data: Path, only: tuple[str, ...]) -> None:
     cv2.setNumThreads(1)
     samples = read_dataset(data).samples
@@ -60,7 +66,7 @@ def main(data: Path, only: tuple[str, ...]) -> None:
 
 def measure(sample: Sample, names: tuple[str, ...]) -> Iterable[tuple[str, Row]]:
     image = read_image(sample.image)
-    _ = image.jpeg  # read once, whatever measurement comes first
+    _ = image.jpeg  # read once, so that no measurement pays for it
     truth = sample.ground_truth(image.height, image.width)
     for name in names:
         started = time.process_time()
@@ -87,7 +93,7 @@ def table(rows: dict[str, list[Row]]) -> Table:
         result.add_column(title, justify="right")
     for name, measured in rows.items():
         applicable = [row for row in measured if row.strength is not None]
-        figures = (
+        metrics = (
             len(applicable) / len(measured),
             mean(row.notable for row in applicable if not row.forged),
             mean(row.notable for row in applicable if row.forged),
@@ -96,7 +102,7 @@ def table(rows: dict[str, list[Row]]) -> Table:
             mean(row.auc for row in applicable if row.auc is not None),
             sum(row.seconds for row in measured) / sum(row.megapixels for row in measured),
         )
-        result.add_row(name, *("–" if math.isnan(figure) else f"{figure:.3f}" for figure in figures))
+        result.add_row(name, *("–" if math.isnan(metric) else f"{metric:.3f}" for metric in metrics))
     return result
 
 

@@ -1,10 +1,11 @@
-"""Fit what `evidence/clones.py` and `evidence/_direction.py` weigh, on copy-moves made from photos.
+"""Fit the weights of `measurement` and `direction` in `evidence.clones` to synthesised copy-moves.
 
     python benchmarks/fit_clones.py --photos DIR [--object-masks DIR] [--count 460]
 
-Prints the weights of both logistic regressions: which pairs of areas are copies (the intercept before it is
-lowered for the false-alarm rate), and which of the two areas is the copy. Images are of 384 and 512 pixels,
-three in ten authentic; every fifth is left out of the fit and says how well it holds.
+Prints the weights of two logistic regressions: which pairs of regions are copies (with the intercept before
+it is lowered for the false-alarm rate), and which of the two regions is the copy. The images are made from
+photos, have 384 or 512 pixels on a side, and three in ten are authentic. Every fifth is held out to test the
+fit.
 """
 
 from __future__ import annotations
@@ -30,20 +31,20 @@ MIX = Mix(authentic=0.3, types={ManipulationType.COPYMOVE: 1.0})
 SIZES = (384, 512)
 HOLD_OUT = 5
 COVERED = 0.6
-"""Share of an area that must have been copied, or be a copy, to count as found."""
+"""Share of a region that must have been copied, or be a copy, for it to count as found."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two areas that an image repeats."""
+    """Two regions of an image that repeat one another."""
 
     image: int
     copied: bool
     terms: tuple[float, ...]
-    """Those of the strength."""
+    """The terms of the strength."""
     traces: Traces
     pasted: int
-    """1 where the target is the copy, -1 where the source is, 0 where neither or both are."""
+    """1 if the target is the copy, -1 if the source is, 0 if neither or both are."""
 
 
 @click.command()
@@ -59,13 +60,13 @@ def main(photos: Path, object_masks: Path | None, count: int, seed: int) -> None
     for number in track(range(count), console=stderr, disable=not stderr.is_terminal):
         rng = np.random.default_rng([seed, number])
         pairs.extend(find(number, forge(library, rng, SIZES[number % len(SIZES)], MIX)))
-    print(f"{len(pairs)} pairs of areas, {sum(pair.copied for pair in pairs)} of them copies")
+    print(f"{len(pairs)} pairs of regions, {sum(pair.copied for pair in pairs)} of them copies")
     fit_strength(pairs)
     fit_direction([pair for pair in pairs if pair.copied and pair.pasted])
 
 
 def find(number: int, forgery: Forgery) -> Iterator[Pair]:
-    """Yield what the matcher finds in an image, the strongest version of each pair only."""
+    """Yield the pairs found in an image. Only the first version of each copy counts for the direction."""
     gray = cv2.cvtColor(forgery.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     seen: list[Mask] = []
     copy, source = forgery.mask, forgery.source_mask
@@ -73,13 +74,14 @@ def find(number: int, forgery: Forgery) -> Iterator[Pair]:
         areas = verify(gray, repetition)
         if areas is None:
             continue
-        shares = [(area & copy).sum() / area.sum() for area in (areas.source, areas.target)]
+        shares = [(region & copy).sum() / region.sum() for region in (areas.source, areas.target)]
         copied = source is not None and all(
-            (area & (copy | source)).sum() > COVERED * area.sum() for area in (areas.source, areas.target)
+            (region & (copy | source)).sum() > COVERED * region.sum()
+            for region in (areas.source, areas.target)
         )
         pasted = int(np.sign(shares[1] - shares[0])) if abs(shares[1] - shares[0]) > 0.5 else 0
         if copied and any((areas.target & other).sum() > 0.5 * areas.target.sum() for other in seen):
-            pasted = 0  # the same copy once more would count twice
+            pasted = 0  # another version of the same copy would count twice
         seen.append(areas.source | areas.target)
         traces = compare(forgery.pixels, areas.source, areas.target, repetition.transform)
         yield Pair(number, copied and max(shares) > 0.5, clones.strength_terms(areas), traces, pasted)
@@ -103,7 +105,7 @@ def fit_direction(pairs: list[Pair]) -> None:
 
 
 def logistic(terms: NDArray[np.float64], truth: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Return the weights of a logistic regression, `truth` being 1 or -1, by Newton's method."""
+    """Return the weights of a logistic regression, by Newton's method; `truth` is 1 or -1."""
     weights = np.zeros(terms.shape[1])
     ridge = 0.02 * np.eye(len(weights))
     for _ in range(30):
@@ -122,7 +124,7 @@ def report(
     truth: NDArray[np.int_],
 ) -> None:
     right = float((np.sign(terms @ weights) == truth).mean())
-    print(f"{what}: right for {right:.1%} of {len(truth)} held-out pairs")
+    print(f"{what}: correct for {right:.1%} of {len(truth)} held-out pairs")
     for name, weight in zip(names, weights, strict=True):
         print(f"  {name:16} {weight:6.2f}")
 

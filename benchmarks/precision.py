@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""What each arithmetic costs and saves: processor time of a tile, and F1 of the networks alone.
+"""Measure what each arithmetic costs and saves: processor time of a tile, and F1 of the networks alone.
 
     benchmarks/precision.py --data DIR
 
-DIR is in the plain layout: images/, masks/, or a folder of such sets; sixty of its forged images, evenly
-spread, are measured. F1 is the mean over images, at the bundle's threshold and at each image's best one.
-Times are processor seconds, the least of ten, for which it matters little what else runs.
+DIR is in the plain layout (images/, masks/), or a folder of such sets. Sixty of its forged images, evenly
+spread, are measured. F1 is the mean over images, at the bundle's threshold and at each image's best
+threshold. Times are processor seconds, the least of ten runs. Other processes hardly affect them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     default=60,
     show_default=True,
     type=click.IntRange(1),
-    help="Measure so many forged images.",
+    help="Number of forged images to measure.",
 )
 def main(data: Path, bundle: Path, images: int) -> None:
     loaded = Bundle.load(bundle)

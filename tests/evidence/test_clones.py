@@ -1,4 +1,4 @@
-"""Copies made on purpose are found; what repeats by nature is not."""
+"""Deliberate copies are found; natural repetitions raise no alarm."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def with_copy(
     degrees: float = 0.0,
     mirrored: bool = False,
 ) -> NDArray[np.uint8]:
-    """The picture with the disc around `SOURCE` once more around `target`."""
+    """Return the picture with the disc around `SOURCE` copied to `target`."""
     turn = np.deg2rad(degrees)
     linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     linear = linear @ np.diag([-1 if mirrored else 1, 1])
@@ -55,7 +55,7 @@ def with_copy(
 
 
 def assert_covers(clone: Clone, source: NDArray[np.bool_], target: NDArray[np.bool_]) -> None:
-    """The two areas are found, whichever is taken for the copy."""
+    """Assert that the two regions are found, whichever is taken for the copy."""
     found = clone.source_mask | clone.target_mask
     truth = source | target
     assert (found & truth).sum() / (found | truth).sum() > 0.8
@@ -64,11 +64,11 @@ def assert_covers(clone: Clone, source: NDArray[np.bool_], target: NDArray[np.bo
     np.testing.assert_allclose(landed, np.argwhere(clone.target_mask).mean(0)[::-1], atol=2)
 
 
-def test_areas_have_no_specks() -> None:
+def test_regions_have_no_specks() -> None:
     picture = with_copy(scenery(), degrees=90, scale=0.9)
     (clone,) = clones.measure(read_image(encode(picture, "JPEG", quality=70))).clones
-    for area in (clone.source_mask, clone.target_mask):
-        *_, statistics, _ = cv2.connectedComponentsWithStats(area.astype(np.uint8))
+    for region in (clone.source_mask, clone.target_mask):
+        *_, statistics, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8))
         assert statistics[:, cv2.CC_STAT_AREA].min() >= 50
 
 
@@ -81,7 +81,7 @@ def test_areas_have_no_specks() -> None:
         ({"mirrored": True}, "mirrored"),
     ],
 )
-def test_a_copy_is_found_and_what_was_done_to_it(change: dict[str, Any], words: str) -> None:
+def test_a_copy_and_its_transform_are_found(change: dict[str, Any], words: str) -> None:
     evidence = clones.measure(read_image(with_copy(scenery(), **change)))
     assert evidence.notable
     assert len(evidence.clones) == 1
@@ -90,15 +90,15 @@ def test_a_copy_is_found_and_what_was_done_to_it(change: dict[str, Any], words: 
 
 
 @pytest.mark.parametrize("change", [{}, {"degrees": 30}, {"scale": 1.2}, {"mirrored": True}])
-def test_the_copy_is_told_from_where_it_came_from(change: dict[str, Any]) -> None:
+def test_the_copy_is_told_from_its_source(change: dict[str, Any]) -> None:
     (clone,) = clones.measure(read_image(with_copy(scenery(), **change))).clones
     assert clone.certainty > 0.9
     assert clone.target_mask[TARGET[::-1]]
     assert not clone.marked[SOURCE[::-1]]
 
 
-def test_both_areas_are_marked_where_nothing_tells_them_apart() -> None:
-    # The same piece twice on an empty ground: neither place says more than the other.
+def test_both_regions_are_marked_if_nothing_tells_them_apart() -> None:
+    # The same content twice on an empty background: neither place reveals more than the other.
     picture = with_copy(np.where(disc(SOURCE)[..., None], scenery(), blank_wall()))
     (clone,) = clones.measure(read_image(picture)).clones
     assert clone.certainty < 0.7
@@ -107,7 +107,7 @@ def test_both_areas_are_marked_where_nothing_tells_them_apart() -> None:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_the_shift_of_a_compressed_copy_of_mere_grain_stands_out(mirrored: bool) -> None:
+def test_the_shift_of_a_compressed_copy_of_pure_grain_stands_out(mirrored: bool) -> None:
     rng = np.random.default_rng(4)
     grain = cv2.GaussianBlur(rng.normal(0, 1, (SIDE, SIDE)).astype(np.float32), (0, 0), 1)
     picture = np.repeat(np.rint(128 + 50 * grain)[..., None], 3, 2).clip(0, 255).astype(np.uint8)
@@ -126,7 +126,7 @@ def test_in_a_pattern_only_the_exact_copy_counts() -> None:
     assert_covers(clone, disc(SOURCE), disc(TARGET))
 
 
-def test_the_map_marks_both_areas() -> None:
+def test_the_map_marks_both_regions() -> None:
     evidence = clones.measure(read_image(with_copy(scenery())))
     assert evidence.map is not None
     assert evidence.map.shape == (SIDE, SIDE)
@@ -155,7 +155,7 @@ def test_a_copy_in_a_large_image_is_marked_at_its_own_resolution(monkeypatch: py
 
 
 def bricks() -> NDArray[np.uint8]:
-    """A brick wall: all alike, but each laid by hand and weathered in its own way."""
+    """A brick wall: the bricks are alike, but each was laid by hand and weathered in its own way."""
     rng = np.random.default_rng(1)
     wall = np.full((SIDE, SIDE), 190.0)
     for row in range(SIDE // 20):
@@ -171,7 +171,7 @@ def gradient() -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("picture", [scenery(), bricks(), gradient()], ids=["texture", "bricks", "gradient"])
-def test_what_was_not_copied_raises_no_alarm(picture: NDArray[np.uint8]) -> None:
+def test_pictures_without_copies_raise_no_alarm(picture: NDArray[np.uint8]) -> None:
     evidence = clones.measure(read_image(picture))
     assert evidence.applicable
     assert not evidence.notable
@@ -191,7 +191,7 @@ def test_equal_images_get_equal_evidence() -> None:
 
 
 def blank_wall() -> NDArray[np.uint8]:
-    """Hardly more than the noise of the sensor."""
+    """Hardly more than sensor noise."""
     noise = np.random.default_rng(5).normal(0, 4, (SIDE, SIDE, 3))
     return np.rint(90 + cv2.GaussianBlur(noise, (0, 0), 0.7)).astype(np.uint8)
 
@@ -212,7 +212,7 @@ def test_writing_is_not_judged() -> None:
     assert "plain colours" in evidence.finding
 
 
-def test_writing_beside_a_photograph_is_no_copy() -> None:
+def test_writing_next_to_a_photo_is_not_a_copy() -> None:
     evidence = clones.measure(read_image(np.vstack([writing(SIDE), with_copy(scenery()), scenery(5)])))
     (clone,) = evidence.clones
     beside = np.zeros((SIDE, SIDE), bool)
@@ -224,7 +224,7 @@ def test_nothing_else_repeats_bit_by_bit(picture: NDArray[np.uint8]) -> None:
     assert list(find_copies(picture)) == []
 
 
-def test_what_repeats_again_and_again_is_a_pattern() -> None:
+def test_frequent_repetition_is_a_pattern() -> None:
     tile = np.random.default_rng(6).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     assert list(find_copies(np.tile(tile, (4, 4, 1)))) == []
     assert len(list(find_copies(np.tile(tile, (1, 2, 1))))) == 1

@@ -7,20 +7,20 @@ import samples
 from tamperscope.evidence import double_jpeg
 from tamperscope.images import read_image
 
-AREA = slice(96, 272), slice(128, 320)
+REGION = slice(96, 272), slice(128, 320)
 
 
 def forged() -> np.ndarray:
-    """A picture once compressed at quality 60, with a never compressed paste."""
+    """A picture compressed once at quality 60, with a paste that was never compressed."""
     picture = samples.decode(samples.encode(samples.scene(), quality=60)).copy()
-    picture[AREA] = samples.scene(seed=1)[AREA]
+    picture[REGION] = samples.scene(seed=1)[REGION]
     return picture
 
 
 def test_a_never_compressed_paste_is_found() -> None:
     evidence = double_jpeg.measure(read_image(samples.encode(forged(), quality=90)))
     truth = np.zeros((384, 512), bool)
-    truth[AREA] = True
+    truth[REGION] = True
     assert evidence.notable
     assert evidence.map is not None
     assert evidence.map[truth].mean() > 0.9
@@ -38,10 +38,10 @@ def test_the_map_lies_over_the_upright_picture(orientation: int) -> None:
     assert np.array_equal(turned.stored(evidence.map), straight.map)
 
 
-def test_two_compressions_alone_are_said_but_not_notable() -> None:
+def test_two_compressions_alone_are_reported_but_not_notable() -> None:
     once = samples.decode(samples.encode(samples.scene(), quality=60))
     evidence = double_jpeg.measure(read_image(samples.encode(once, quality=90)))
-    assert evidence.finding == "The picture was compressed as a JPEG before; no area stands out."
+    assert evidence.finding == "The picture was compressed as a JPEG before; no region stands out."
     assert not evidence.notable
 
 
@@ -49,10 +49,10 @@ def test_two_compressions_alone_are_said_but_not_notable() -> None:
 def test_one_compression_leaves_no_trace_of_another(quality: int) -> None:
     evidence = double_jpeg.measure(read_image(samples.encode(samples.scene(), quality=quality)))
     assert evidence.strength == 0
-    assert evidence.finding == "No earlier compression on the same grid shows."
+    assert evidence.finding == "There is no trace of an earlier compression on the same grid."
 
 
-def test_it_needs_a_jpeg_of_some_size() -> None:
+def test_lossless_and_small_images_are_not_judged() -> None:
     lossless = double_jpeg.measure(read_image(samples.encode(forged(), "PNG")))
     small = double_jpeg.measure(read_image(samples.encode(samples.scene(120, 120))))
     assert not lossless.applicable

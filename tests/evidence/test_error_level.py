@@ -6,15 +6,15 @@ import samples
 from tamperscope.evidence import error_level
 from tamperscope.images import read_image
 
-AREA = slice(96, 224), slice(128, 288)
+REGION = slice(96, 224), slice(128, 288)
 
 
-def test_what_was_never_compressed_would_change_more() -> None:
+def test_a_never_compressed_paste_would_change_more() -> None:
     picture = samples.decode(samples.encode(samples.scene(), quality=70)).copy()
-    picture[AREA] = samples.scene(seed=1)[AREA]
+    picture[REGION] = samples.scene(seed=1)[REGION]
     evidence = error_level.measure(read_image(samples.encode(picture, quality=95)))
     truth = np.zeros((384, 512), bool)
-    truth[AREA] = True
+    truth[REGION] = True
     assert evidence.map is not None
     assert evidence.map[truth].mean() > 1.5 * evidence.map[~truth].mean()
 

@@ -7,29 +7,29 @@ import samples
 from tamperscope.evidence import jpeg_ghosts
 from tamperscope.images import read_image
 
-AREA = slice(96, 224), slice(128, 288)
+REGION = slice(96, 224), slice(128, 288)
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 def test_a_paste_of_lower_quality_has_a_ghost(image_format: str) -> None:
     picture = samples.scene()
-    picture[AREA] = samples.decode(samples.encode(samples.scene(seed=1), quality=62))[AREA]
+    picture[REGION] = samples.decode(samples.encode(samples.scene(seed=1), quality=62))[REGION]
     options = {"quality": 93} if image_format == "JPEG" else {}
     evidence = jpeg_ghosts.measure(read_image(samples.encode(picture, image_format, **options)))
     truth = np.zeros((384, 512), bool)
-    truth[AREA] = True
+    truth[REGION] = True
     assert evidence.notable
     assert evidence.map is not None
     assert evidence.map[truth].mean() > 0.8
     assert evidence.map[~truth].mean() < 0.2
 
 
-def test_every_second_block_of_a_large_picture_shows_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_second_block_of_a_large_picture_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = samples.scene(1050, 782)
-    area = slice(192, 448), slice(256, 576)
-    picture[area] = samples.decode(samples.encode(samples.scene(1050, 782, seed=1), quality=62))[area]
+    region = slice(192, 448), slice(256, 576)
+    picture[region] = samples.decode(samples.encode(samples.scene(1050, 782, seed=1), quality=62))[region]
     truth = np.zeros(picture.shape[:2], bool)
-    truth[area] = True
+    truth[region] = True
     monkeypatch.setattr(jpeg_ghosts, "MOST_PIXELS", truth.size // 4)
     evidence = jpeg_ghosts.measure(read_image(picture))
     assert evidence.notable
@@ -39,9 +39,9 @@ def test_every_second_block_of_a_large_picture_shows_it_too(monkeypatch: pytest.
     assert evidence.map[~truth].mean() < 0.2
 
 
-def test_a_never_compressed_paste_has_none_where_the_rest_has() -> None:
+def test_a_never_compressed_paste_lacks_the_ghost_of_the_rest() -> None:
     picture = samples.decode(samples.encode(samples.scene(), quality=70)).copy()
-    picture[AREA] = samples.scene(seed=1)[AREA]
+    picture[REGION] = samples.scene(seed=1)[REGION]
     evidence = jpeg_ghosts.measure(read_image(samples.encode(picture, quality=92)))
     assert evidence.notable
 

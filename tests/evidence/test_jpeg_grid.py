@@ -6,7 +6,7 @@ import samples
 from tamperscope.evidence import jpeg_grid
 from tamperscope.images import read_image
 
-AREA = slice(104, 264), slice(120, 280)
+REGION = slice(104, 264), slice(120, 280)
 
 
 def compressed(seed: int, quality: int = 75) -> np.ndarray:
@@ -16,23 +16,23 @@ def compressed(seed: int, quality: int = 75) -> np.ndarray:
 def spliced(donor: np.ndarray, shift: int) -> np.ndarray:
     """The host of seed 0 with a part of the donor, whose grid is shifted by `shift` rows and columns."""
     picture = compressed(0).copy()
-    picture[AREA] = donor[shift : shift + 160, shift : shift + 160]
+    picture[REGION] = donor[shift : shift + 160, shift : shift + 160]
     return picture
 
 
 def overlap(marked: np.ndarray) -> float:
-    """Intersection over union of the marked area with the spliced one."""
+    """Return the intersection over union of the marked and the spliced region."""
     truth = np.zeros(marked.shape, bool)
-    truth[AREA] = True
+    truth[REGION] = True
     return float((marked & truth).sum() / (marked | truth).sum())
 
 
-def test_a_paste_with_a_shifted_grid_is_found_where_it_is() -> None:
+def test_a_paste_with_a_shifted_grid_is_located() -> None:
     evidence = jpeg_grid.measure(read_image(spliced(compressed(1), shift=3)))
     assert evidence.notable
     assert evidence.map is not None
     assert overlap(evidence.map > 0.5) > 0.8
-    assert "another JPEG grid" in evidence.finding
+    assert "different JPEG grid" in evidence.finding
 
 
 def test_a_paste_on_the_same_grid_is_not_seen() -> None:
@@ -45,8 +45,8 @@ def test_a_never_compressed_paste_lacks_the_grid() -> None:
     assert evidence.notable
     assert evidence.map is not None
     marked = evidence.map > 0.5
-    assert marked[AREA].mean() > 0.2
-    assert marked[AREA].sum() > 0.95 * marked.sum()
+    assert marked[REGION].mean() > 0.2
+    assert marked[REGION].sum() > 0.95 * marked.sum()
     assert "lacks the JPEG grid" in evidence.finding
 
 
@@ -54,7 +54,7 @@ def test_plain_jpegs_follow_one_grid() -> None:
     for quality in (50, 75, 90, 95):
         evidence = jpeg_grid.measure(read_image(samples.encode(samples.scene(), quality=quality)))
         assert evidence.strength == 0
-        assert evidence.finding == "The whole picture follows one JPEG grid; no area departs from it."
+        assert evidence.finding == "The whole picture follows one JPEG grid; no region departs from it."
 
 
 def test_a_never_compressed_picture_has_no_grid() -> None:

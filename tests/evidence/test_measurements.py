@@ -18,7 +18,7 @@ every_measurement = pytest.mark.parametrize("measure", MEASUREMENTS.values(), id
 
 
 def odd_images() -> dict[str, bytes]:
-    """Sound files that are poor in what the measurements look for."""
+    """Valid files that contain little of what the measurements need."""
     grey = PIL.Image.fromarray(samples.scene(200, 170)).convert("L")
     return {
         "smallest": samples.encode(samples.photo(32, 32)),

@@ -45,7 +45,7 @@ def test_an_image_editor_is_named_but_not_notable(image_format: str) -> None:
     assert not evidence.notable
 
 
-def test_a_camera_says_nothing_against_the_picture() -> None:
+def test_camera_metadata_does_not_count_against_the_picture() -> None:
     evidence = measured(
         exif=exif({Base.Make: "Canon", Base.Model: "Canon EOS R5", Base.Software: "Firmware 1.1"})
     )
@@ -74,7 +74,7 @@ def test_a_preview_of_another_picture_is_notable() -> None:
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_preview_of_the_picture_itself_is_not(orientation: int) -> None:
+def test_a_preview_of_the_picture_itself_is_not_notable(orientation: int) -> None:
     image = read_image(samples.with_preview(samples.photo(60, 40), orientation))
     assert not metadata.measure(image).notable
     found = metadata.preview(image)
@@ -88,7 +88,7 @@ def test_black_bars_of_a_preview_do_not_matter() -> None:
     assert not metadata.measure(read_image(samples.with_preview(barred))).notable
 
 
-def test_a_cut_preview_does_not_matter() -> None:
+def test_a_cropped_preview_does_not_matter() -> None:
     cut = np.ascontiguousarray(samples.photo(60, 40)[:, 4:56])
     assert not metadata.measure(read_image(samples.with_preview(cut))).notable
 
@@ -105,14 +105,14 @@ def test_what_the_preview_still_shows_is_marked_in_the_picture() -> None:
     assert evidence.map[:80].max() == 0
 
 
-def test_the_preview_is_there_to_be_shown_beside_the_picture() -> None:
+def test_the_details_hold_the_preview_and_its_size() -> None:
     told = metadata.measure(read_image(samples.with_preview(samples.photo(60, 40)))).details["preview"]
     assert (told["width"], told["height"], told["differs"]) == (60, 40, False)
     png = base64.b64decode(told["picture"].removeprefix("data:image/png;base64,"))
     assert samples.decode(png).shape == (40, 60, 3)
 
 
-def test_a_preview_that_is_a_bomb_counts_as_none() -> None:
+def test_a_decompression_bomb_is_not_read_as_a_preview() -> None:
     assert metadata.preview(read_image(samples.with_preview(np.zeros((2100, 1100, 3), np.uint8)))) is None
 
 
@@ -124,11 +124,11 @@ def test_the_fields_can_be_shown_as_a_table() -> None:
     assert fields == {"Program": "GIMP 2.10", "Camera maker": "Canon", "ISO": "200"}
 
 
-def test_another_size_than_noted_is_said() -> None:
-    noted = {Base.ExifImageWidth: 4000, Base.ExifImageHeight: 3000}
-    assert "Noted as 4000 x 3000 pixels, not 120 x 80" in measured(exif=exif(capture=noted)).finding
+def test_a_size_that_differs_from_the_recorded_one_is_reported() -> None:
+    recorded = {Base.ExifImageWidth: 4000, Base.ExifImageHeight: 3000}
+    assert "Recorded as 4000 x 3000 pixels, but has 120 x 80" in measured(exif=exif(capture=recorded)).finding
     turned = {Base.ExifImageWidth: 80, Base.ExifImageHeight: 120}
-    assert "Noted" not in measured(exif=exif(capture=turned)).finding
+    assert "Recorded" not in measured(exif=exif(capture=turned)).finding
 
 
 def test_dates_are_compared() -> None:
@@ -136,13 +136,13 @@ def test_dates_are_compared() -> None:
     later = measured(exif=exif({Base.DateTime: "2024:05:02 10:00:00"}, taken))
     before = measured(exif=exif({Base.DateTime: "2024:04:30 10:00:00"}, taken))
     assert "Taken 2024-05-01 10:00:00, changed 2024-05-02 10:00:00." in later.finding
-    assert "yet last changed before" in before.finding
+    assert "but last changed earlier" in before.finding
     assert later.strength is not None
     assert before.strength is not None
     assert later.strength < before.strength
 
 
-def test_a_position_is_mentioned_and_not_told() -> None:
+def test_a_position_is_mentioned_but_not_disclosed() -> None:
     block = exif({Base.Make: "Canon"})
     block.get_ifd(IFD.GPSInfo).update({1: "N", 2: (48.0, 51.0, 29.0), 3: "E", 4: (2.0, 17.0, 40.0)})
     evidence = measured(exif=block)
@@ -151,7 +151,7 @@ def test_a_position_is_mentioned_and_not_told() -> None:
     assert "48" not in json.dumps(evidence.record.to_json())
 
 
-def test_a_position_is_told_to_who_asks_for_it() -> None:
+def test_position_returns_the_coordinates() -> None:
     block = exif({Base.Make: "Canon"})
     block.get_ifd(IFD.GPSInfo).update({1: "S", 2: (48.0, 30.0, 0.0), 3: "E", 4: (2.0, 15.0, 36.0)})
     picture = samples.photo(120, 80)
@@ -164,7 +164,7 @@ def test_damaged_exif_counts_as_none(block: bytes) -> None:
     assert not measured(exif=block).applicable
 
 
-def test_what_is_quoted_is_printable_and_short() -> None:
+def test_quoted_text_is_printable_and_short() -> None:
     finding = measured(exif=exif({Base.Software: "GIMP \x1b[2J\n" + 1000 * "x"})).finding
     assert finding.isprintable()
     assert len(finding) < 200

@@ -35,12 +35,12 @@ def replaced(data: bytes, old: bytes, new: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_a_signed_photo_is_unchanged_by_somebody_nobody_vouches_for(image_format: str) -> None:
+def test_a_signed_photo_is_unchanged_but_its_signer_is_not_verified(image_format: str) -> None:
     mime_type = f"image/{image_format.lower()}"
     evidence = measured(signed(samples.encode(samples.photo(200, 150), image_format), mime_type))
     assert evidence.strength == 0
     assert evidence.finding == (
-        f"Signed by {SIGNER}, and unchanged since; who the signer is, nobody vouches for here. "
+        f"Signed by {SIGNER}, and unchanged since; the signer's identity is not verified. "
         "Declared as taken with a camera."
     )
     assert evidence.details["state"] == "unvouched"
@@ -56,7 +56,7 @@ def test_a_declared_generator_is_notable(generated: bytes) -> None:
     assert action["source"] == "trainedAlgorithmicMedia"
 
 
-def test_edits_are_told_but_not_notable() -> None:
+def test_edits_are_reported_but_not_notable() -> None:
     evidence = measured(signed(samples.encode(samples.photo(200, 150)), "image/jpeg", [TAKEN, CROPPED]))
     assert evidence.finding.endswith("Declared edits: cropped.")
     assert evidence.strength
@@ -73,7 +73,7 @@ def test_a_picture_changed_after_signing_is_notable(taken: bytes) -> None:
     assert "changed after it was signed" in evidence.finding
 
 
-def test_a_changed_record_is_broken_and_still_tells_of_the_generator(generated: bytes) -> None:
+def test_a_changed_record_is_broken_and_notable(generated: bytes) -> None:
     evidence = measured(replaced(generated, b"Dream Machine", b"Quiet Machine"))
     assert evidence.notable
     assert evidence.details["state"] == "broken"
@@ -86,7 +86,7 @@ def test_a_broken_signature_is_reported_as_such(taken: bytes) -> None:
     assert evidence.notable
 
 
-def test_without_credentials_nothing_is_said() -> None:
+def test_a_file_without_credentials_is_not_judged() -> None:
     evidence = measured(samples.encode(samples.photo()))
     assert not evidence.applicable
     assert "no Content Credentials" in evidence.finding
@@ -100,7 +100,7 @@ def test_a_reference_to_credentials_elsewhere_is_not_followed() -> None:
     assert "kept at cai.example; they were not fetched" in evidence.finding
 
 
-def test_damaged_credentials_are_an_answer_and_no_error(taken: bytes) -> None:
+def test_damaged_credentials_raise_no_error(taken: bytes) -> None:
     start, end = taken.index(b"jumb"), taken.index(b"\xff\xda")
     rng = np.random.default_rng(0)
     states = set()
@@ -126,7 +126,7 @@ def test_damaged_credentials_are_an_answer_and_no_error(taken: bytes) -> None:
         OSError("no processes left"),
     ],
 )
-def test_a_reader_that_fails_costs_no_more_than_its_answer(
+def test_a_reader_that_fails_leaves_the_record_unreadable(
     taken: bytes, failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:

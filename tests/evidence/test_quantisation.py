@@ -50,7 +50,7 @@ def test_unknown_tables_get_the_nearest_quality_and_no_name() -> None:
     table[-1] += 1
     tables = [table.tolist(), table.tolist()]
     evidence = quantisation.measure(read_image(samples.encode(samples.photo(), qtables=tables)))
-    assert evidence.finding.startswith("JPEG quality about 85. The tables are those of no program known here")
+    assert evidence.finding.startswith("JPEG quality about 85. The tables are those of an unknown program")
     assert evidence.strength == 0
 
 

@@ -9,7 +9,7 @@ import samples
 from tamperscope.evidence import resampling
 from tamperscope.images import read_image
 
-AREA = slice(104, 264), slice(120, 280)
+REGION = slice(104, 264), slice(120, 280)
 
 
 def never_scaled(seed: int = 0) -> NDArray[np.uint8]:
@@ -27,35 +27,35 @@ def scaled(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("factor", [1.2, 1.5])
-def test_an_enlarged_area_is_found_where_it_is(factor: float) -> None:
+def test_an_enlarged_region_is_located(factor: float) -> None:
     forged = never_scaled()
-    forged[AREA] = scaled(never_scaled(seed=10), factor)[:160, :160]
+    forged[REGION] = scaled(never_scaled(seed=10), factor)[:160, :160]
     evidence = resampling.measure(read_image(forged))
     assert evidence.notable
     assert "a period of" in evidence.finding
     assert evidence.map is not None
     outside = np.ones(evidence.map.shape, bool)
-    outside[AREA] = False
-    assert evidence.map[AREA].mean() > 2 * evidence.map[outside].mean()
+    outside[REGION] = False
+    assert evidence.map[REGION].mean() > 2 * evidence.map[outside].mean()
 
 
-def test_a_pasted_area_that_was_not_scaled_is_not_seen() -> None:
+def test_a_pasted_region_that_was_not_scaled_is_not_notable() -> None:
     forged = never_scaled()
-    forged[AREA] = never_scaled(seed=10)[:160, :160]
+    forged[REGION] = never_scaled(seed=10)[:160, :160]
     assert not resampling.measure(read_image(forged)).notable
 
 
-def test_a_picture_scaled_as_a_whole_is_no_finding() -> None:
+def test_a_picture_scaled_as_a_whole_is_not_notable() -> None:
     evidence = resampling.measure(read_image(scaled(never_scaled(), 1.3)))
     assert evidence.applicable
     assert not evidence.notable
 
 
-def test_the_period_of_jpeg_is_no_finding() -> None:
+def test_the_period_of_jpeg_is_not_notable() -> None:
     assert not resampling.measure(read_image(samples.encode(never_scaled(), quality=90))).notable
 
 
-def test_under_strong_compression_nothing_is_said() -> None:
+def test_a_strongly_compressed_picture_is_not_judged() -> None:
     evidence = resampling.measure(read_image(samples.encode(never_scaled(), quality=50)))
     assert not evidence.applicable
     assert "compressed too strongly" in evidence.finding

@@ -5,13 +5,13 @@ import numpy as np
 from tamperscope.images.contours import filled, polygon
 
 
-def test_a_polygon_encloses_just_the_mask() -> None:
+def test_a_polygon_encloses_exactly_the_mask() -> None:
     mask = np.zeros((40, 60), bool)
     mask[5:20, 10:50] = True
     assert (filled(polygon(mask), mask.shape) == mask).all()
 
 
-def test_of_several_areas_the_largest_counts() -> None:
+def test_the_largest_of_several_regions_counts() -> None:
     mask = np.zeros((40, 60), bool)
     mask[1:4, 1:4] = mask[10:30, 10:30] = True
     assert min(polygon(mask)) == (10, 10)

@@ -1,4 +1,4 @@
-"""What a program has drawn is told from what a camera has seen."""
+"""Drawings are told apart from photos."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_writing_that_a_messenger_scaled_and_compressed_is_drawn() -> None:
 
 @pytest.mark.parametrize("quality", [None, 75, 30])
 @pytest.mark.parametrize("picture", [scene(), clipped_sky()], ids=["all over", "clipped sky"])
-def test_a_photograph_is_not(picture: NDArray[np.uint8], quality: int | None) -> None:
+def test_a_photo_is_not_drawn(picture: NDArray[np.uint8], quality: int | None) -> None:
     assert not is_drawn(picture if quality is None else decode(encode(picture, quality=quality)))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import doctest
 import gc
 import hashlib
 import tracemalloc
@@ -16,6 +17,7 @@ import pytest
 from PIL import ImageCms
 
 import samples
+from tamperscope import images
 from tamperscope.errors import (
     DamagedImageError,
     EmptyImageError,
@@ -28,9 +30,15 @@ from tamperscope.images import ImageLimits, read_image, read_size
 
 
 def difference(pixels: np.ndarray, expected: np.ndarray) -> float:
-    """Mean absolute difference; a lossy format stays below ten, a wrong conversion or rotation does not."""
+    """Return the mean absolute difference: below 10 for a lossy format, above for a wrong conversion."""
     assert pixels.shape == expected.shape
     return float(np.abs(pixels.astype(float) - expected).mean())
+
+
+def test_the_examples_in_docstrings_run() -> None:
+    results = doctest.testmod(images)
+    assert results.attempted
+    assert not results.failed
 
 
 # Sources
@@ -92,13 +100,13 @@ def test_grey_and_transparent_arrays_are_read() -> None:
 @pytest.mark.parametrize(
     "array", [np.zeros((64, 64, 3)), np.zeros((64, 64, 2), np.uint8), np.zeros(64, np.uint8)]
 )
-def test_an_array_of_another_kind_is_refused_with_what_is_expected(array: np.ndarray) -> None:
+def test_the_refusal_of_another_kind_of_array_names_what_is_expected(array: np.ndarray) -> None:
     with pytest.raises(UnsupportedImageError, match="must be uint8 of shape"):
         read_image(array)
 
 
 @pytest.mark.parametrize("source", [None, 3, StringIO("text")])
-def test_what_is_no_source_is_a_type_error(source: object) -> None:
+def test_an_unsupported_source_is_a_type_error(source: object) -> None:
     with pytest.raises(TypeError):
         read_image(source)  # type: ignore[arg-type]
 
@@ -134,9 +142,9 @@ def test_exif_orientation_is_applied_once(image_format: str, orientation: int) -
     exif = samples.exif_orientation(orientation)
     image = read_image(samples.encode(np.ascontiguousarray(stored), image_format, exif=exif.tobytes()))
     assert difference(image.pixels, upright) < 10
-    # libheif turns the picture itself, as part of decoding.
+    # libheif itself turns the picture while decoding it.
     turned = orientation > 1 and image_format != "HEIF"
-    assert image.notes == (("turned upright as its EXIF orientation says",) if turned else ())
+    assert image.notes == (("turned upright according to its EXIF orientation",) if turned else ())
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
@@ -151,7 +159,7 @@ def test_the_size_in_the_header_is_that_of_the_upright_image(
     assert read_size(path) == (image.width, image.height)
 
 
-def test_a_header_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_text("not an image")
     with pytest.raises(DamagedImageError):
@@ -181,7 +189,7 @@ def test_unreadable_exif_does_not_refuse_a_photo(exif: bytes) -> None:
         ("MPO", "main picture of 3 in the file"),
     ],
 )
-def test_of_several_pictures_the_first_is_read_and_the_report_says_so(image_format: str, note: str) -> None:
+def test_the_first_of_several_pictures_is_read_and_the_report_states_so(image_format: str, note: str) -> None:
     image = read_image(samples.several(image_format))
     assert image.notes == (note,)
     assert difference(image.pixels, samples.photo()) < 10
@@ -273,10 +281,10 @@ def test_floating_samples_from_0_to_1_are_black_to_white() -> None:
     assert np.abs(image.pixels[..., 0] - ramp * 255).max() <= 1
 
 
-def test_samples_without_a_white_are_spread_and_the_report_says_so() -> None:
+def test_samples_without_a_white_point_are_scaled_and_the_report_states_so() -> None:
     samples_without_white = np.linspace(-500, 1500, 64 * 48).reshape(48, 64).astype(np.int32)
     image = read_image(samples.encode(samples_without_white, "TIFF"))
-    assert "sample values from -500 to 1500 spread over 0 to 255" in image.notes
+    assert "sample values from -500 to 1500 were scaled to 0 to 255" in image.notes
     assert (image.pixels.min(), image.pixels.max()) == (0, 255)
 
 
@@ -301,7 +309,7 @@ def test_cmyk_without_adobes_marker_is_not_inverted() -> None:
 def test_ycck() -> None:
     # Adobe's inverted inks, seen as RGB by the YCC transform, are the inks themselves.
     y_cb_cr = np.asarray(PIL.Image.fromarray(INKS[..., :3]).convert("YCbCr"))
-    # Pillow stores 255 - value; the marker then says that the first three are Y, Cb and Cr.
+    # Pillow stores 255 - value; the marker then states that the first three are Y, Cb and Cr.
     stored = PIL.Image.fromarray(np.dstack([255 - y_cb_cr, INKS[..., 3]]), "CMYK")
     data = bytearray(samples.encode(stored, quality=95))
     data[data.index(b"Adobe") + 11] = 2
@@ -343,14 +351,14 @@ def test_no_bytes() -> None:
         b"\xff",
     ],
 )
-def test_what_is_no_image_is_unsupported(data: bytes, tmp_path: Path) -> None:
+def test_other_content_is_unsupported(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(data)
     with pytest.raises(UnsupportedImageError, match="send a JPEG"):
         read_image(path)
 
 
-def test_too_little_left_by_a_crop_inside_the_file() -> None:
+def test_a_crop_inside_the_file_can_leave_too_little() -> None:
     with pytest.raises(ImageTooSmallError, match="3 x 48 pixels"):
         read_image(samples.heif_of_a_narrow_crop())
 
@@ -365,7 +373,7 @@ def test_the_smallest_image_is_read() -> None:
     assert read_image(samples.encode(samples.photo(32, 32))).pixels.shape == (32, 32, 3)
 
 
-def test_limits_are_those_asked_for() -> None:
+def test_the_given_limits_apply() -> None:
     data = samples.encode(samples.photo(), "BMP")
     assert read_image(data, ImageLimits(bytes=len(data), pixels=64 * 48, min_side=48)).width == 64
     for source in (data, BytesIO(data)):
@@ -437,7 +445,7 @@ def test_a_file_of_very_many_pieces_is_refused(name: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("tag", [257, 258, 259, 262, 273, 277])
-def test_a_lying_tiff_is_damaged(tag: int) -> None:
+def test_a_tiff_with_false_tags_is_damaged(tag: int) -> None:
     with pytest.raises(ImageError):
         read_image(samples.tiff_with(tag, 60_000))
 
@@ -466,7 +474,7 @@ def test_a_corrupted_file_never_raises_anything_but_our_errors() -> None:
             assert image.jpeg is None or image.format == "JPEG"
 
 
-def test_memory_comes_back_after_refusals() -> None:
+def test_memory_is_released_after_refusals() -> None:
     hostile = [samples.huge_png(), samples.png_bomb(b"zTXt"), samples.encode(samples.photo(400, 300))[:3000]]
 
     def refuse_all() -> None:
@@ -542,7 +550,7 @@ def test_other_formats_have_no_jpeg_structure(image_format: str) -> None:
     assert read_image(samples.encode(samples.photo(), image_format)).jpeg is None
 
 
-def test_any_amount_of_metadata_is_no_obstacle() -> None:
+def test_any_amount_of_metadata_is_accepted() -> None:
     data = samples.encode(samples.photo())
     comments = b"\xff\xfe\x00\x06\xff\xda\xff\xd9" * 300
     jpeg = read_image(data[:2] + comments + data[2:]).jpeg

@@ -13,7 +13,7 @@ def heatmap() -> np.ndarray:
     return heatmap
 
 
-def test_regions_come_largest_first_with_box_polygon_and_probability(heatmap: np.ndarray) -> None:
+def test_regions_are_sorted_by_size_and_have_box_polygon_and_probability(heatmap: np.ndarray) -> None:
     large, small = outline(heatmap, 0.5, smallest_region=10 / 4800).regions
     assert (large.box.x, large.box.y, large.box.width, large.box.height) == (20, 10, 30, 20)
     assert set(large.polygon) == {(20, 10), (49, 10), (49, 29), (20, 29)}
@@ -22,20 +22,20 @@ def test_regions_come_largest_first_with_box_polygon_and_probability(heatmap: np
     assert small.probability == pytest.approx(0.9)
 
 
-def test_what_is_too_small_leaves_the_mask_as_well(heatmap: np.ndarray) -> None:
+def test_regions_that_are_too_small_are_removed_from_the_mask(heatmap: np.ndarray) -> None:
     assert outline(heatmap, 0.5, 0.0).mask[50, 70]
     found = outline(heatmap, 0.5, smallest_region=10 / 4800)
     assert not found.mask[50, 70]
     assert found.mask.sum() == 620
 
 
-def test_an_area_must_be_larger_the_less_certain_it_is(heatmap: np.ndarray) -> None:
-    # 20 pixels of .9: 16 above a threshold of .5, where 20 of 1 would be 20.
+def test_a_less_certain_region_must_be_larger(heatmap: np.ndarray) -> None:
+    # Above a threshold of 0.5, 20 pixels of 0.9 weigh as much as 16 pixels of 1.
     assert outline(heatmap, 0.5, smallest_region=15 / 4800).mask[42, 7]
     assert not outline(heatmap, 0.5, smallest_region=17 / 4800).mask[42, 7]
 
 
-def test_what_suffices_in_a_small_picture_suffices_in_a_large_one() -> None:
+def test_the_size_that_suffices_in_a_small_image_suffices_in_a_large_one() -> None:
     for side in (512, 1024):
         heatmap = np.zeros((side, side), np.float32)
         heatmap[100:140, 100:140] = 1
@@ -43,7 +43,7 @@ def test_what_suffices_in_a_small_picture_suffices_in_a_large_one() -> None:
         assert not outline(heatmap, 0.5, smallest_region=0.007).mask.any()
 
 
-def test_what_is_certain_stays_however_small(heatmap: np.ndarray) -> None:
+def test_certain_regions_stay_whatever_their_size(heatmap: np.ndarray) -> None:
     certain = np.zeros(heatmap.shape, bool)
     certain[50, 70] = certain[0, 0] = True
     found = outline(heatmap, 0.5, smallest_region=100 / 4800, certain=certain)

@@ -25,7 +25,7 @@ def runtime(joint_bundle: Bundle) -> Runtime:
     return Runtime(joint_bundle, threads=1)
 
 
-def test_pixels_are_normalised_as_the_manifest_says(joint_bundle: Bundle, rng: np.random.Generator) -> None:
+def test_pixels_are_normalised_as_the_manifest_states(joint_bundle: Bundle, rng: np.random.Generator) -> None:
     pixels = rng.integers(0, 256, (64, 128, 3), np.uint8)
     custom = dataclasses.replace(joint_bundle.preprocessing, mean=(0.1, 0.5, 0.9), std=(0.2, 0.5, 1.0))
     outputs = Runtime(dataclasses.replace(joint_bundle, preprocessing=custom), threads=1).run(pixels)
@@ -40,12 +40,12 @@ def test_pixels_are_normalised_as_the_manifest_says(joint_bundle: Bundle, rng: n
     assert mask.std() > 0.02
 
 
-def test_16_bit_floats_say_nearly_the_same(joint_bundle: Bundle, rng: np.random.Generator) -> None:
+def test_16_bit_floats_give_nearly_the_same_outputs(joint_bundle: Bundle, rng: np.random.Generator) -> None:
     pixels = rng.integers(0, 256, (64, 96, 3), np.uint8)
     exact, rounded = (
         Runtime(joint_bundle, threads=1, precision=each).run(pixels) for each in ("f32", "bf16")
     )
-    # Exactly the same where the processor has none; eight bits of mantissa otherwise.
+    # Exactly the same if the processor has no such floats; eight bits of mantissa otherwise.
     np.testing.assert_allclose(rounded.mask, exact.mask, atol=0.05)
 
 
@@ -67,7 +67,7 @@ def test_padding_does_not_change_what_lies_inside(runtime: Runtime, rng: np.rand
     whole, part = runtime.run(pixels).mask, runtime.run(pixels[:50, :50]).mask
     assert whole is not None
     assert part is not None
-    # The tiny network sees four pixels far.
+    # The tiny network sees four pixels in each direction.
     np.testing.assert_allclose(part[:45, :45], whole[:45, :45], atol=1e-6)
 
 
@@ -83,7 +83,7 @@ def test_threads_share_a_runtime_and_get_the_same_bytes(runtime: Runtime, rng: n
         assert expected.score == found.score
 
 
-def test_a_pair_answers_with_both_its_networks(pair_bundle: Bundle, rng: np.random.Generator) -> None:
+def test_a_pair_runs_both_of_its_networks(pair_bundle: Bundle, rng: np.random.Generator) -> None:
     outputs = Runtime(pair_bundle, threads=1).run(rng.integers(0, 256, (64, 64, 3), np.uint8))
     assert outputs.mask is not None
     assert outputs.type is not None
@@ -97,7 +97,7 @@ def test_a_graph_openvino_cannot_read_is_a_bundle_error(joint_bundle: Bundle, tm
 
 
 class TestCache:
-    """Compiled models on disk; a blob is what OpenVINO would have to compile."""
+    """Compiled models on disk, which spare OpenVINO the compilation."""
 
     @pytest.fixture
     def compilations(self, monkeypatch) -> list[str]:
@@ -111,7 +111,7 @@ class TestCache:
         monkeypatch.setattr(runtime_module, "_compile", counted)
         return compilations
 
-    def test_the_second_start_compiles_nothing_and_sees_the_same(
+    def test_the_second_start_compiles_nothing_and_has_the_same_outputs(
         self, pair_bundle: Bundle, rng: np.random.Generator, tmp_path, compilations
     ) -> None:
         tile = rng.integers(0, 256, (64, 64, 3), np.uint8)
@@ -122,7 +122,7 @@ class TestCache:
         assert first.mask.tobytes() == second.mask.tobytes()
         assert first.type.tobytes() == second.type.tobytes()
 
-    def test_another_bundle_or_thread_count_never_meets_an_old_model(
+    def test_another_bundle_or_thread_count_never_reuses_an_old_model(
         self, joint_bundle: Bundle, tmp_path, compilations
     ) -> None:
         changed = dataclasses.replace(joint_bundle.identity, sha256="1" * 64)
@@ -133,7 +133,7 @@ class TestCache:
         assert len(compilations) == 3
 
     @pytest.mark.parametrize("damage", ["cut off", "flipped", "empty", "refused by OpenVINO"])
-    def test_a_damaged_file_is_compiled_anew(
+    def test_a_damaged_file_is_compiled_again(
         self, joint_bundle: Bundle, tmp_path, compilations, caplog, damage
     ) -> None:
         Runtime(joint_bundle, threads=1, cache=tmp_path)
@@ -151,7 +151,7 @@ class TestCache:
             Runtime(joint_bundle, threads=1, cache=tmp_path)
 
         assert len(compilations) == 2
-        assert "compiled anew" in caplog.text
+        assert "compiled again" in caplog.text
         assert list(tmp_path.iterdir()) == [file]
 
     def test_a_full_disk_is_a_warning(self, joint_bundle: Bundle, tmp_path, monkeypatch, caplog) -> None:
@@ -172,7 +172,7 @@ class TestCache:
 
         assert "cannot be written: not a directory" in caplog.text
 
-    def test_the_models_used_last_are_kept(self, tmp_path) -> None:
+    def test_the_most_recently_used_models_are_kept(self, tmp_path) -> None:
         cache = CompiledModels(tmp_path)
         for number in range(4):
             cache.write(str(number), b"model")

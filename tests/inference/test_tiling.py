@@ -42,7 +42,7 @@ def test_tiles_are_aligned_even_and_end_at_the_border(length: int) -> None:
     assert spans[0][0] == 0
     assert spans[-1][1] == length
     assert all(start % tiling.ALIGNMENT == 0 for start, _ in spans)
-    # The last one may lack some pixels to a multiple, which are padded.
+    # The last tile may be some pixels short of a multiple; the runtime pads it.
     assert len(set(sizes[:-1])) <= 1
     assert 0 <= sizes[0] - sizes[-1] < tiling.ALIGNMENT
     assert max(sizes) <= tiling.TILE
@@ -60,7 +60,7 @@ def test_the_work_grows_with_the_pixels() -> None:
         assert work < 1.45 * height * width
 
 
-def test_a_tile_counts_nothing_at_inner_borders_and_fully_at_the_images() -> None:
+def test_weights_are_zero_at_inner_borders_and_one_at_those_of_the_image() -> None:
     left, right = tiling.plan(100, 700)
     assert left.column_weights[0] == right.column_weights[-1] == 1
     assert left.column_weights[-1] == right.column_weights[0] == 0

@@ -110,9 +110,10 @@ def measure(image: Image) -> Evidence:
     """Return what the metadata states, and where it contradicts itself or the image.
 
     The map is (height, width) float32: 1 where image and preview differ, 0 elsewhere. It is None if they do
-    not differ. The details are `{"fields": [{"name", "value"}], "located": bool, "preview": {"differs",
-    "width", "height", "picture"}}`. `located` states whether there is a GPS position; the position itself is
-    not disclosed. `picture` is the result of `picture_of`. `preview` is None if the file has no preview.
+    not differ. The details are
+    `{"fields": [{"name", "value"}], "located": bool, "preview": {"differs", "width", "height", "picture"}}`.
+    `located` states whether there is a GPS position; the position itself is not disclosed. `picture` is the
+    result of `picture_of`. `preview` is None if the file has no preview.
     """
     notes = _read(image)
     if notes == _NOTHING:

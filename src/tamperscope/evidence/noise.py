@@ -76,9 +76,8 @@ def measure(image: Image) -> Evidence:
     finding = f"The picture's noise has a standard deviation of about {level:.1f} of 255 levels; "
     if found >= NOTABLE:
         kind = "more" if deviation[region].mean() > 0 else "less"
-        finding += (
-            f"{region.mean():.1%} of the picture has clearly {kind} than its brightness and texture explain."
-        )
+        share = f"{region.mean():.1%} of the picture"
+        finding += f"{share} has clearly {kind} noise than its brightness and texture explain."
     else:
         finding += "no region departs from it by more than regions of authentic photos do."
     return Evidence(NAME, EXPLANATION, finding, found, _pixel_map(deviation, image))
@@ -117,7 +116,7 @@ def _block_means(plane: NDArray[np.float32]) -> NDArray[np.float32]:
 def _deviation(blocks: _Blocks, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return each block's log noise beyond what brightness and texture explain, in standard deviations.
 
-    The regression is robust: weights fall off with the deviation (Huber), so a region that differs hardly
+    The regression is robust: weights fall off with the deviation (Huber), so a deviating region hardly
     bends the curve of the image.
     """
     level = blocks.brightness / 255

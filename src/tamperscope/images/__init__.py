@@ -64,9 +64,8 @@ class ImageLimits:
     """Limits that `read_image` checks before it decodes any pixel.
 
     Example:
-        >>> import numpy as np >>> read_image(np.zeros((48, 64, 3), np.uint8), ImageLimits(pixels=1000))
-        Traceback (most recent call last): tamperscope.errors.ImageTooLargeError: The image has 64 x 48
-        pixels; at most 0.001 million are accepted.
+        >>> ImageLimits(bytes=5 * 2**20)
+        ImageLimits(bytes=5242880, pixels=100000000, min_side=32)
     """
 
     bytes: int = 50 * 2**20
@@ -160,8 +159,9 @@ def read_image(source: ImageSource, limits: ImageLimits = _DEFAULT_LIMITS) -> Im
     """Read an image from bytes, a path, a binary file object, a Pillow image or an array.
 
     Args:
-        source: Arrays are uint8 of shape (height, width), (height, width, 3) in RGB or (height, width, 4) in
-        RGBA. limits: Limits on the file size, the number of pixels and the sides, checked before decoding.
+        source: The image. Arrays are uint8 of shape (height, width), (height, width, 3) in RGB or
+            (height, width, 4) in RGBA.
+        limits: Largest file, most pixels and shortest side, checked before any pixel is decoded.
 
     Returns:
         The image: upright, with read-only pixels (height, width, 3) uint8 in RGB, 0 to 255.
@@ -497,8 +497,8 @@ def _ignore_metadata_warnings() -> None:
     """Keep Pillow's warnings about odd metadata, and about sizes that we check ourselves, out of logs.
 
     `warnings.catch_warnings` swaps the filters of the whole process and is not thread-safe. Adding one
-    permanent filter, for Pillow's own modules only, is. Each call checks for the filter, because the host may
-    have reset the filters since, as test runners do.
+    permanent filter, for Pillow's own modules only, is safe. Each call checks for the filter, because the
+    host may have reset the filters since, as test runners do.
     """
     if _METADATA_WARNINGS not in warnings.filters:
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -599,7 +599,7 @@ def _rgb(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
     if picture.mode == "CMYK":
         notes.append("CMYK converted to RGB without its colour profile")
         if picture.format == "JPEG" and "adobe" not in picture.info:
-            # Pillow inverts every CMYK JPEG, because Adobe stores them inverted. Others are not.
+            # Pillow inverts every CMYK JPEG, but only those with Adobe's marker are stored inverted.
             picture = PIL.ImageChops.invert(picture)
     if picture.has_transparency_data:
         picture = _on_white(picture, notes)

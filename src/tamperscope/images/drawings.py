@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILLED = 1 / 3
-"""Share of plain colours from which an image is filled with them."""
+"""Share of the image from which it counts as filled with plain colours."""
 COLOURS = 4
 """How many of the most common plain colours count."""
 CLOSE_BY = 0.4

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class CompiledModels:
-    """The compiled models in one folder, which is created if missing. Only the last few used are kept."""
+    """The compiled models in one folder, which is created if missing. Only the few last used are kept."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

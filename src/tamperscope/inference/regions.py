@@ -53,7 +53,7 @@ class Candidates:
 def candidates(
     heatmap: NDArray[np.float32], threshold: float, certain: NDArray[np.bool_] | None = None
 ) -> Candidates:
-    """Return the regions of a heatmap (height, width; 0 to 1) from `threshold` on, connected by 8 neighbours.
+    """Return the regions of a heatmap (height, width; 0 to 1) cut at `threshold`, connected by 8 neighbours.
 
     A region that contains a pixel of `certain`, (height, width) bool, is certain whatever its size.
     """

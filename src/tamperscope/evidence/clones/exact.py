@@ -26,7 +26,7 @@ _SIDE = 8
 _LEAST_DETAIL = 0.75
 """Least share of a window that does not continue its neighbours. Noise reaches it, writing does not."""
 _PLACE_BITS = 24
-"""Bits of a 64-bit key for the place; the others are the hash. No image has as many as 2^24 windows."""
+"""Bits of a 64-bit key for the place; the others are the hash. No examined image has 2^24 windows."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ACROSS = np.uint64(0xD6E8FEB86659FD93)
 _DOWN = np.uint64(0xBF58476D1CE4E5B9)

@@ -131,11 +131,11 @@ def measure(image: Image) -> CloneEvidence:
     lossless = scale == 1 and image.format != "JPEG"
     found = repetitions(gray, image.pixels if lossless else None)
     verified = [verify(gray, repetition) for repetition in found]
-    photographed = [areas for areas in verified if areas is not None and not _drawn(areas, gray)]
+    photographed = [pair for pair in verified if pair is not None and not _drawn(pair, gray)]
     repeated = sorted(photographed, key=_strength, reverse=True)
     strength = _strength(repeated[0]) if repeated else 0.0
-    certain = _unlike_patterns([areas for areas in repeated if _strength(areas) >= NOTABLE])
-    clones = tuple(_clone(areas, image.pixels, scale) for areas in _distinct(certain))
+    certain = _unlike_patterns([pair for pair in repeated if _strength(pair) >= NOTABLE])
+    clones = tuple(_clone(pair, image.pixels, scale) for pair in _distinct(certain))
     strength_map = np.zeros(image.pixels.shape[:2], np.float32)
     for clone in reversed(clones):
         strength_map[clone.source_mask | clone.target_mask] = clone.strength
@@ -196,24 +196,24 @@ def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
     return gray, scale
 
 
-def _drawn(areas: RepeatedRegions, gray: Gray) -> bool:
+def _drawn(pair: RepeatedRegions, gray: Gray) -> bool:
     """Return whether a pair is writing or symbols, within a photo or next to one."""
-    return float(plain(gray)[areas.target].mean()) > MOST_PLAIN
+    return float(plain(gray)[pair.target].mean()) > MOST_PLAIN
 
 
-def _strength(areas: RepeatedRegions) -> float:
+def _strength(pair: RepeatedRegions) -> float:
     """Return the strength of a pair, 0 to 1; pairs in authentic photos hardly ever reach `NOTABLE`.
 
     A logistic regression of copies against lookalikes, both in synthesised images, fitted by
     `benchmarks/fit_clones.py`. Its intercept is lowered so that 2 % of authentic photos are notable.
     """
-    score = float(np.dot(_WEIGHTS, strength_terms(areas))) + _INTERCEPT
+    score = float(np.dot(_WEIGHTS, strength_terms(pair))) + _INTERCEPT
     return float(1 / (1 + np.exp(-score)))
 
 
-def strength_terms(areas: RepeatedRegions) -> tuple[float, ...]:
+def strength_terms(pair: RepeatedRegions) -> tuple[float, ...]:
     """Return the terms of the strength of a pair, in the order of `STRENGTH_TERMS`."""
-    repetition, outline = areas.repetition, areas.outline
+    repetition, outline = pair.repetition, pair.outline
     return (
         fisher_z(repetition.likeness),
         float(np.log(repetition.matches)),
@@ -226,22 +226,22 @@ def strength_terms(areas: RepeatedRegions) -> tuple[float, ...]:
 
 def _unlike_patterns(repeated: list[RepeatedRegions]) -> list[RepeatedRegions]:
     """Drop the pairs that are only as alike as the image's own pattern, if another pair is more alike."""
-    likeness = [fisher_z(areas.repetition.likeness) for areas in repeated]
-    return [areas for areas, z in zip(repeated, likeness, strict=True) if z >= LEAST_LIKE * max(likeness)]
+    likeness = [fisher_z(pair.repetition.likeness) for pair in repeated]
+    return [pair for pair, z in zip(repeated, likeness, strict=True) if z >= LEAST_LIKE * max(likeness)]
 
 
 def _distinct(repeated: list[RepeatedRegions]) -> list[RepeatedRegions]:
     """Drop pairs that are mostly the same as a stronger one before them, in either direction."""
     distinct: list[RepeatedRegions] = []
-    for areas in repeated:
-        if not any(_same(areas, other) for other in distinct):
-            distinct.append(areas)
+    for pair in repeated:
+        if not any(_same(pair, other) for other in distinct):
+            distinct.append(pair)
     return distinct
 
 
-def _same(areas: RepeatedRegions, other: RepeatedRegions) -> bool:
-    straight = _shared(areas.source, other.source), _shared(areas.target, other.target)
-    crossed = _shared(areas.source, other.target), _shared(areas.target, other.source)
+def _same(pair: RepeatedRegions, other: RepeatedRegions) -> bool:
+    straight = _shared(pair.source, other.source), _shared(pair.target, other.target)
+    crossed = _shared(pair.source, other.target), _shared(pair.target, other.source)
     return max(min(straight), min(crossed)) > 0.5
 
 
@@ -249,10 +249,10 @@ def _shared(region: Mask, other: Mask) -> float:
     return float((region & other).sum() / region.sum())
 
 
-def _clone(areas: RepeatedRegions, pixels: NDArray[np.uint8], scale: float) -> Clone:
+def _clone(pair: RepeatedRegions, pixels: NDArray[np.uint8], scale: float) -> Clone:
     """Return the pair at the image's own resolution, with the likelier copy as its target."""
-    source, target = (_resized(region, pixels.shape) for region in (areas.source, areas.target))
-    transform = areas.repetition.transform
+    source, target = (_resized(region, pixels.shape) for region in (pair.source, pair.target))
+    transform = pair.repetition.transform
     transform = np.column_stack([transform[:, :2], transform[:, 2] / scale])
     log_odds = pasted_log_odds(compare(pixels, source, target, transform))
     if log_odds < 0:
@@ -261,8 +261,8 @@ def _clone(areas: RepeatedRegions, pixels: NDArray[np.uint8], scale: float) -> C
         source_mask=source,
         target_mask=target,
         transform=transform,
-        matches=areas.repetition.matches,
-        strength=_strength(areas),
+        matches=pair.repetition.matches,
+        strength=_strength(pair),
         certainty=float(1 / (1 + np.exp(-abs(log_odds)))),
     )
 
