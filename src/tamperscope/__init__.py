@@ -1,4 +1,4 @@
-"""Finds out whether a picture was manipulated, where, and how.
+"""Detects whether an image was manipulated, where, and how.
 
     from tamperscope import Detector
 

@@ -111,7 +111,7 @@ def document(app: Flask) -> dict[str, Any]:
         "info": {
             "title": "tamperscope",
             "version": __version__,
-            "description": "Finds out whether a picture was manipulated, where, and how.",
+            "description": "Detects whether an image was manipulated, where, and how.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from tamperscope.errors import MissingExtraError, SettingsError, StoreError
@@ -27,6 +28,7 @@ _DRIVERS = {
 }
 _BUSY_SECONDS = 30
 """How long a process waits for another one's write to SQLite."""
+_RETRY_SECONDS = 0.02
 _CONNECT_SECONDS = 10
 _MIGRATION_LOCK = 0x74616D706572
 """An arbitrary number that nothing else in a shared PostgreSQL database is likely to lock."""
@@ -70,8 +72,7 @@ class Database:
             _prepare_file(self._url)
         with _explained(), self._engine.connect() as connection:
             if self._url.drivername == _SQLITE:
-                # With it, readers never wait for a writer. The setting is stored in the file.
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                _use_write_ahead_log(connection)
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
@@ -138,6 +139,23 @@ def _prepare_file(url: URL) -> None:
         raise StoreError(
             f"The database {path} cannot be written: {reason}. Choose another with TAMPERSCOPE_DATABASE."
         ) from None
+
+
+def _use_write_ahead_log(connection: Connection) -> None:
+    """Switch an SQLite file to the mode in which readers never wait for a writer; the file stores it.
+
+    SQLite answers "locked" at once if another process is switching, whatever the busy timeout.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _upgrade(connection: Connection) -> None:

@@ -85,7 +85,7 @@ def _index(settings: Settings) -> Index:
     return Index(
         name="tamperscope",
         version=__version__,
-        description="Finds out whether a picture was manipulated, where, and how.",
+        description="Detects whether an image was manipulated, where, and how.",
         keys=settings.keys is not None,
         max_bytes=settings.max_bytes,
         max_pixels=settings.max_pixels,
