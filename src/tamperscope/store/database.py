@@ -144,7 +144,8 @@ def _prepare_file(url: URL) -> None:
 def _use_write_ahead_log(connection: Connection) -> None:
     """Switch an SQLite file to the mode in which readers never wait for a writer; the file stores it.
 
-    SQLite answers "locked" at once if another process is switching, whatever the busy timeout.
+    If several processes switch at the same time, SQLite answers "locked" to all but one at once, whatever the
+    busy timeout, because waiting would be a deadlock.
     """
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
