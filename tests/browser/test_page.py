@@ -241,7 +241,7 @@ class TestWhatGoesWrong:
         page = visit()
         page.evaluate("location.hash = '#/analyses/" + "0" * 32 + "'")
 
-        expect(page.get_by_role("alert")).to_contain_text("There is no such analysis here")
+        expect(page.get_by_role("alert")).to_contain_text("There is no such analysis")
 
 
 class TestLookingClosely:
@@ -464,7 +464,7 @@ class TestKeys:
         page = visit(address)
         choose(page, file(photo_png))
         self.enter(page, "tsk_wrong")
-        expect(page.get_by_role("alert")).to_contain_text("This key is not valid here.")
+        expect(page.get_by_role("alert")).to_contain_text("This key is not valid on this server.")
         page.get_by_role("button", name="Enter a key").click()
         self.enter(page, key)
 

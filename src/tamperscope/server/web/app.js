@@ -287,7 +287,7 @@ work.addEventListener("end", ({ detail: item }) => {
 function askForKey(refused = false) {
   const dialog = at("key-dialog");
   at("key").value = "";
-  at("key-wrong").textContent = refused ? "This key is not valid here." : "";
+  at("key-wrong").textContent = refused ? "This key is not valid on this server." : "";
   at("key-forget").hidden = !key();
   dialog.returnValue = "";
   dialog.showModal();
