@@ -66,7 +66,7 @@ class Synthetic(_Section):
     photos: Path
     """Folder with one folder of photos per collection."""
     object_masks: Path | None = None
-    """Folder with `<collection>/<photo>*.png`, white = object."""
+    """Folder with `<collection>/<photo>.png` or `<photo>__<anything>.png`, white = object."""
     size: Side = 224
     """Side in pixels of a training image."""
 

@@ -25,7 +25,7 @@ export class Stage {
     this.canvas = h("canvas", {
       tabindex: 0,
       role: "img",
-      "aria-label": `The picture with ${analysis.regions.length} marked regions. Plus and minus zoom, arrow keys move, 0 shows the whole picture.`,
+      "aria-label": `The picture. Regions marked: ${analysis.regions.length}. Plus and minus zoom, arrow keys move, 0 shows the whole picture.`,
     });
     this.#viewer = new Viewer(this.canvas, {
       onSelect: (number) => this.select(number),
