@@ -11,12 +11,17 @@ the pasted region is compared with four predictions. A fifth comparison adds the
     better    of each pair, the region that fits the mask better: shows what guessing costs
     pairs     sources and copies, compared with the mask and its sources: each region of the mask moved by the
               transform of the pair that covers most of it. A region that no pair covers has no source
+
+After the sets, the authentic images are listed by their size, and by kind where their names are
+`<kind>__...`.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -46,6 +51,8 @@ class Row:
     pairs: float = np.nan
 
 
+SIZES = (0, 0.15, 0.5, 2, 1000)
+"""Bands of size in megapixels."""
 PREDICTIONS = ("marked", "copy", "both", "better", "pairs")
 
 
@@ -74,6 +81,11 @@ def main(data: Path, names: tuple[str, ...], match: str, each: bool) -> None:
     for name in dict.fromkeys(sample.set for sample in samples):
         print_line(name, [row for row in rows if row.set == name])
     print_line("all", rows)
+    authentic = [row for row in rows if not row.forged]
+    for (low, high), of_size in by_size(authentic):
+        print_line(f"{low:g} to {high:g} MP", of_size)
+    for kind, of_kind in by_kind(authentic):
+        print_line(kind, of_kind)
     for clock in ("cpu", "wall"):
         seconds = [getattr(row, clock) / row.megapixels for row in rows]
         print(
@@ -120,12 +132,26 @@ def sources(truth: NDArray[np.bool_], found: tuple[clones.Clone, ...]) -> NDArra
     return copied > 0
 
 
+def by_size(rows: list[Row]) -> Iterator[tuple[tuple[float, float], list[Row]]]:
+    """Yield the bands of size in megapixels that have images, and the images."""
+    for low, high in pairwise(SIZES):
+        if within := [row for row in rows if low <= row.megapixels < high]:
+            yield (low, high), within
+
+
+def by_kind(rows: list[Row]) -> Iterator[tuple[str, list[Row]]]:
+    """Yield the kinds of images whose files are named `<kind>__...`, and the images."""
+    kinds = {row.image.split("__")[0] for row in rows if "__" in row.image}
+    for kind in sorted(kinds):
+        yield kind, [row for row in rows if row.image.startswith(f"{kind}__")]
+
+
 def print_line(name: str, rows: list[Row]) -> None:
     forged = [row for row in rows if row.forged]
     authentic = [row for row in rows if not row.forged]
     f1 = " ".join(f"{mean([getattr(row, kind) for row in forged]):6.2f}" for kind in PREDICTIONS)
     print(
-        f"{name:20} {len(forged):6} {mean([row.flagged for row in forged]):6.2f} {f1} {len(authentic):9} "
+        f"{name:20.20} {len(forged):6} {mean([row.flagged for row in forged]):6.2f} {f1} {len(authentic):9} "
         f"{mean([row.flagged for row in authentic]):7.3f}"
     )
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from samples import decode, encode, writing
 from tamperscope.evidence import clones
-from tamperscope.evidence.clones import Clone, measurement
+from tamperscope.evidence.clones import Clone, measurement, proof
 from tamperscope.evidence.clones.exact import find_copies
+from tamperscope.evidence.clones.keypoints import Repetition
 from tamperscope.evidence.clones.shifts import find_shifts
+from tamperscope.evidence.clones.verification import RepeatedRegions
 from tamperscope.images import read_image
 
 SIDE = 320
@@ -228,3 +230,42 @@ def test_frequent_repetition_is_a_pattern() -> None:
     tile = np.random.default_rng(6).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     assert list(find_copies(np.tile(tile, (4, 4, 1)))) == []
     assert len(list(find_copies(np.tile(tile, (1, 2, 1))))) == 1
+
+
+def noise(sigma: float) -> NDArray[np.float64]:
+    return np.random.default_rng(8).normal(0, sigma, (SIDE, SIDE, 3))
+
+
+def test_a_copy_repeats_the_noise_of_its_source_and_a_lookalike_does_not() -> None:
+    """Two prints of one design are alike in structure, and each was photographed with noise of its own."""
+    design = cv2.GaussianBlur(scenery(), (0, 0), 2)
+    photographed_first = with_copy((design + noise(5)).clip(0, 255).astype(np.uint8))
+    photographed_last = (with_copy(design) + noise(5)).clip(0, 255).astype(np.uint8)
+
+    copy, lookalike = (clones.measure(read_image(each)) for each in (photographed_first, photographed_last))
+
+    assert copy.notable
+    assert len(copy.clones) == 1
+    assert not lookalike.notable
+    assert lookalike.clones == ()
+    assert "look alike" in lookalike.finding
+    assert lookalike.map is not None
+    assert not lookalike.map.any()
+
+
+def test_an_unproven_pair_is_weighed_but_a_tiny_one_cannot_be() -> None:
+    gray = cv2.cvtColor(with_copy(scenery()), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    places = np.zeros((3, 2), np.float32)
+    shift = np.array([[1.0, 0, 40], [0, 1, 40]])
+    tiny, whole = np.zeros((2, SIDE, SIDE), bool)
+    tiny[100:104, 100:104] = True
+    whole[100:160, 100:160] = True
+
+    repetition = Repetition(shift, places, places + 40, 0.9)
+
+    assert proof.terms(RepeatedRegions(tiny, tiny, repetition), gray) is None
+    assert proof.strength(RepeatedRegions(tiny, tiny, repetition), gray) == 0
+    terms = proof.terms(RepeatedRegions(whole, whole, repetition), gray)
+    assert terms is not None
+    assert len(terms) == len(proof.TERMS) == len(proof.WEIGHTS)
+    assert np.isfinite(terms).all()

@@ -10,6 +10,7 @@ its neighbour.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,12 @@ QUANTISATION_VARIANCE = 1 / 12
 """Variance of rounding to a whole number, the least that every 8-bit image has."""
 
 MOST_KEYPOINTS = 8000
-MOST_MATCHES = 2500
+LEAST_CONTRAST = 0.01
+"""Of a keypoint in the locally normalised image. It leaves out a tenth of them, and no copy."""
+LARGE, LARGE_SCALE = 400_000, 0.7
+"""Pixels above which keypoints are detected at a lower resolution: 8000 are then too few for the finest ones.
+"""
+MOST_MATCHES = 1500
 MOST_HYPOTHESES = 60
 NEAREST_COPY = 16
 """Pixels. Closer places resemble each other because images are smooth."""
@@ -42,8 +48,12 @@ CERTAINLY_ALIKE = 0.7
 FEWEST_MATCHES = 3
 _QUERIES_AT_ONCE = 256
 """Keypoints matched at a time: few enough for their distances to stay in the processor's cache."""
-_MOST_NEAR = 64
+_MOST_NEAR = 32
 """How many near descriptors of one keypoint are examined, on average."""
+_ONE_IN = 8
+"""Share of the descriptors by which the distance of the nearest is judged."""
+_MOST_COMPARED = 10_000
+"""How many pairs of keypoints, those with the nearest descriptors, are compared by their fine detail."""
 LARGEST_SCALE = 3.0
 LARGEST_SKEW = 1.6
 """Largest ratio of the largest to the smallest scale of a transform."""
@@ -85,18 +95,17 @@ def fisher_z(correlation: float) -> float:
     return float(np.arctanh(np.clip(correlation, 0, 0.98)))
 
 
-def find_repetitions(gray: Gray) -> list[Repetition]:
+def find_repetitions(gray: Gray, threads: Executor) -> list[Repetition]:
     """Return the repetitions in `gray` (height, width; 0 to 255), most certain first."""
     keypoints = _detect(gray)
     if len(keypoints.positions) <= NEIGHBOURS:
         return []
     detail = _Detail(gray)
-    found = [
-        repetition
-        for mirrored in (False, True)
-        for repetition in _group(_match(keypoints, detail, mirrored), detail)
-    ]
-    return sorted(found, key=lambda repetition: -repetition.weight)
+    found = threads.map(
+        lambda mirrored: list(_group(_match(keypoints, detail, mirrored), detail)), (False, True)
+    )
+    repetitions = [repetition for of_orientation in found for repetition in of_orientation]
+    return sorted(repetitions, key=lambda repetition: -repetition.weight)
 
 
 # Keypoints
@@ -115,15 +124,19 @@ class _Keypoints:
 
 
 def _detect(gray: Gray) -> _Keypoints:
-    # A contrast threshold of 0 keeps the strongest keypoints, in smooth and in rich regions.
-    sift = cv2.SIFT.create(nfeatures=MOST_KEYPOINTS, contrastThreshold=0, edgeThreshold=20)
-    found, descriptors = sift.detectAndCompute(_locally_normalised(gray), None)
+    scale = LARGE_SCALE if gray.size > LARGE else 1.0
+    plane = _locally_normalised(gray)
+    if scale < 1:
+        plane = cv2.resize(plane, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    sift = cv2.SIFT.create(nfeatures=MOST_KEYPOINTS, contrastThreshold=LEAST_CONTRAST, edgeThreshold=20)
+    found, descriptors = sift.detectAndCompute(plane, None)
     table = np.array([(*point.pt, point.size, np.deg2rad(point.angle)) for point in found], np.float32)
     table = table.reshape(-1, 4)
     order = np.lexsort((table[:, 3], table[:, 2], table[:, 0], table[:, 1]))
     table = table[order]
     descriptors = np.zeros((0, 128), np.float32) if descriptors is None else descriptors[order]
-    return _Keypoints(table[:, :2], table[:, 2], table[:, 3], descriptors)
+    # The centre of the first pixel is at 0 in both resolutions.
+    return _Keypoints((table[:, :2] + 0.5) / scale - 0.5, table[:, 2] / scale, table[:, 3], descriptors)
 
 
 def _locally_normalised(gray: Gray) -> NDArray[np.uint8]:
@@ -195,7 +208,8 @@ def _nearest(keypoints: _Keypoints, mirrored: bool) -> NDArray[np.intp]:
     furthest = np.full(len(keypoints.positions), np.inf, np.float32)
     furthest[query[rank == NEIGHBOURS]] = distance[rank == NEIGHBOURS]
     kept = (rank < NEIGHBOURS) & (distance < DISTINCT**2 * furthest[query]) & (distance < LARGEST_DISTANCE**2)
-    return np.stack([query[kept], neighbour[kept]], 1)
+    pairs, distance = np.stack([query[kept], neighbour[kept]], 1), distance[kept]
+    return pairs[np.argsort(distance, kind="stable")[:_MOST_COMPARED]]
 
 
 def _near(
@@ -216,14 +230,15 @@ def _near(
         stop = start + _QUERIES_AT_ONCE
         distances = queries[start:stop] @ candidates[:, start:]
         distances += norms[start:stop, None]
-        near = np.flatnonzero(distances < limit)
-        if len(near) > _MOST_NEAR * len(distances):
-            # Patterns that repeat everywhere: the nearest of each suffice.
-            count = min(_MOST_NEAR, distances.shape[1] - 1)
-            furthest = np.partition(distances, count, axis=1)[:, count, None]
-            near = np.flatnonzero(distances < np.minimum(furthest, limit))
-        query, neighbour = (index + start for index in np.divmod(near, distances.shape[1]))
-        distance = distances.ravel()[near]
+        near = distances < limit
+        if np.count_nonzero(near) > _MOST_NEAR * len(distances):
+            # Patterns that repeat everywhere: about the nearest of each suffice, judged by some of them.
+            some = distances[:, ::_ONE_IN]
+            count = min(_MOST_NEAR // _ONE_IN, some.shape[1] - 1)
+            near = distances < np.minimum(np.partition(some, count, axis=1)[:, count, None], limit)
+        places = np.flatnonzero(near)
+        query, neighbour = (index + start for index in np.divmod(places, distances.shape[1]))
+        distance = distances.ravel()[places]
         yield query, neighbour, distance
         later = neighbour >= stop
         yield neighbour[later], query[later], distance[later]

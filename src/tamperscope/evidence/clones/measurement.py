@@ -1,20 +1,22 @@
 """The clones of an image: proposed, verified, told apart from lookalikes, and each given a direction.
 
 `keypoints`, `shifts` and `exact` propose repetitions, and `verification` verifies them pixel by pixel.
-Lookalikes such as windows and fences differ from copies in how well fine detail and noise repeat, in how many
-places agree, and in their outline. `direction` weighs which of the two regions is the copy, by how each sits
-in its surroundings and by traces of interpolation.
+`proof` tells copies from lookalikes such as windows, letters and products on a shelf. `direction` weighs
+which of the two regions is the copy, by how each sits in its surroundings and by traces of interpolation.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.evidence.clones import proof
 from tamperscope.evidence.clones.direction import compare, pasted_log_odds
 from tamperscope.evidence.clones.exact import find_copies
 from tamperscope.evidence.clones.keypoints import Gray, Repetition, find_repetitions, fisher_z
@@ -42,10 +44,8 @@ DECIDED = 0.7
 """Probability from which only the likelier copy is marked. Below it, marking both regions costs less: if they
 are equally large, both have an F1 of 2/3, whichever is the copy."""
 
-# The terms of the strength of a pair, see `_strength`.
-STRENGTH_TERMS = ("likeness", "log matches", "whole pixels", "no keypoints", "solidity", "log length")
-_WEIGHTS = (1.22, 2.03, 0.56, -3.27, -3.15, -3.73)
-_INTERCEPT = 2.32
+_Ranked = tuple[float, RepeatedRegions]
+"""The strength of a pair, and the pair."""
 
 EXPLANATION = Explanation(
     what_you_see=(
@@ -54,7 +54,7 @@ EXPLANATION = Explanation(
     ),
     what_it_can_mean=(
         "A part of the picture was copied to another place in it, to add something or to cover something up. "
-        "Two things that merely look alike differ in their detail and noise."
+        "A copy repeats the noise of its source; two things that merely look alike have noise of their own."
     ),
     what_it_cannot=(
         "Which of the two regions is the copy is an estimate. Where it is too uncertain, both are marked. "
@@ -127,19 +127,51 @@ def measure(image: Image) -> CloneEvidence:
             "repeat by themselves, so copies cannot be told apart from them.",
             strength=None,
         )
-    gray, scale = _within_budget(image.pixels)
-    lossless = scale == 1 and image.format != "JPEG"
-    found = repetitions(gray, image.pixels if lossless else None)
-    verified = [verify(gray, repetition) for repetition in found]
-    photographed = [pair for pair in verified if pair is not None and not _drawn(pair, gray)]
-    repeated = sorted(photographed, key=_strength, reverse=True)
-    strength = _strength(repeated[0]) if repeated else 0.0
-    certain = _unlike_patterns([pair for pair in repeated if _strength(pair) >= NOTABLE])
-    clones = tuple(_clone(pair, image.pixels, scale) for pair in _distinct(certain))
+    pixels, gray = within_budget(image.pixels)
+    scale = pixels.shape[1] / image.width
+    ranked = sorted(
+        ((proof.strength(pair, gray), pair) for pair in verified_pairs(image, pixels, gray)),
+        key=lambda ranked: -ranked[0],
+    )
+    certain = _unlike_patterns([(strength, pair) for strength, pair in ranked if strength >= NOTABLE])
+    clones = tuple(_clone(strength, pair, pixels, image, scale) for strength, pair in _distinct(certain))
     strength_map = np.zeros(image.pixels.shape[:2], np.float32)
     for clone in reversed(clones):
         strength_map[clone.source_mask | clone.target_mask] = clone.strength
-    return _evidence(_finding(clones), strength, strength_map, clones)
+    # What looks alike without proof is for the reader, and must not move the score.
+    strength = clones[0].strength if clones else 0.0
+    return _evidence(_finding(clones, lookalikes=len(ranked)), strength, strength_map, clones)
+
+
+def within_budget(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Gray]:
+    """Return an image, (height, width, 3) RGB, at the resolution of the search, and the same in grey.
+
+    The grey one is float32, 0 to 255, and finer than whole numbers where the image was scaled down.
+    """
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    scale = float(np.sqrt(MOST_PIXELS / gray.size))
+    if scale >= 1:
+        return pixels, gray.astype(np.float32)
+    size = round(gray.shape[1] * scale), round(gray.shape[0] * scale)
+    # In 16 bits: the noise of many averaged pixels is smaller than one level of 8.
+    fine = cv2.resize(gray.astype(np.uint16) << 8, size, interpolation=cv2.INTER_AREA)
+    return (
+        np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8),
+        fine.astype(np.float32) / np.float32(256),
+    )
+
+
+def verified_pairs(image: Image, pixels: NDArray[np.uint8], gray: Gray) -> list[RepeatedRegions]:
+    """Return the pairs of regions that repeat one another pixel by pixel, copies and lookalikes.
+
+    `pixels` and `gray` are what `within_budget` returns of the image.
+    """
+    lossless = pixels is image.pixels and image.format != "JPEG"
+    found = repetitions(gray, pixels if lossless else None)
+    pairs = [verify(gray, repetition) for repetition in found]
+    # Writing or symbols, within a photo or next to one, are plain where they are not an edge.
+    flat = plain(gray)
+    return [pair for pair in pairs if pair is not None and flat[pair.target].mean() <= MOST_PLAIN]
 
 
 def repetitions(gray: Gray, pixels: NDArray[np.uint8] | None = None) -> list[Repetition]:
@@ -148,9 +180,14 @@ def repetitions(gray: Gray, pixels: NDArray[np.uint8] | None = None) -> list[Rep
     `pixels` is the same image in RGB, (height, width, 3), given only if nothing was lost since it was edited.
     Parts that it repeats bit by bit are then included.
     """
-    exact = [] if pixels is None else list(find_copies(pixels))[:MOST_VERIFIED]
-    shifts = sorted(find_shifts(gray), key=lambda repetition: -repetition.weight)
-    return exact + shifts[:MOST_VERIFIED] + find_repetitions(gray)[:MOST_VERIFIED]
+    # As many threads as OpenCV may use here: a scan, which fills the cores with processes, gives it one.
+    with ThreadPoolExecutor(cv2.getNumThreads(), thread_name_prefix="tamperscope-clones") as threads:
+        shifts = threads.submit(lambda: sorted(find_shifts(gray), key=lambda found: -found.weight))
+        exact = threads.submit(
+            lambda: [] if pixels is None else list(islice(find_copies(pixels), MOST_VERIFIED))
+        )
+        by_keypoints = find_repetitions(gray, threads)
+        return exact.result() + shifts.result()[:MOST_VERIFIED] + by_keypoints[:MOST_VERIFIED]
 
 
 def _evidence(
@@ -163,7 +200,12 @@ def _evidence(
     return CloneEvidence(NAME, EXPLANATION, finding, strength, strength_map, details, clones)
 
 
-def _finding(clones: tuple[Clone, ...]) -> str:
+def _finding(clones: tuple[Clone, ...], lookalikes: int) -> str:
+    if not clones and lookalikes:
+        return (
+            "Parts of the picture look alike, but nothing shows that one was copied from the other. "
+            "Writing, print, products and architecture repeat by themselves."
+        )
     if not clones:
         return "No copied region was found in the picture."
     if len(clones) == 1:
@@ -188,54 +230,18 @@ def _manner(clone: Clone) -> str:
     return ", ".join(filter(None, changes)) or "unchanged"
 
 
-def _within_budget(pixels: NDArray[np.uint8]) -> tuple[Gray, float]:
-    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    scale = min(1.0, float(np.sqrt(MOST_PIXELS / gray.size)))
-    if scale < 1:
-        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return gray, scale
-
-
-def _drawn(pair: RepeatedRegions, gray: Gray) -> bool:
-    """Return whether a pair is writing or symbols, within a photo or next to one."""
-    return float(plain(gray)[pair.target].mean()) > MOST_PLAIN
-
-
-def _strength(pair: RepeatedRegions) -> float:
-    """Return the strength of a pair, 0 to 1; pairs in authentic photos hardly ever reach `NOTABLE`.
-
-    A logistic regression of copies against lookalikes, both in synthesised images, fitted by
-    `benchmarks/fit_clones.py`. Its intercept is lowered so that 2 % of authentic photos are notable.
-    """
-    score = float(np.dot(_WEIGHTS, strength_terms(pair))) + _INTERCEPT
-    return float(1 / (1 + np.exp(-score)))
-
-
-def strength_terms(pair: RepeatedRegions) -> tuple[float, ...]:
-    """Return the terms of the strength of a pair, in the order of `STRENGTH_TERMS`."""
-    repetition, outline = pair.repetition, pair.outline
-    return (
-        fisher_z(repetition.likeness),
-        float(np.log(repetition.matches)),
-        float(repetition.whole_pixels),
-        float(not repetition.by_keypoints),
-        outline.solidity,
-        float(np.log(outline.length)),
-    )
-
-
-def _unlike_patterns(repeated: list[RepeatedRegions]) -> list[RepeatedRegions]:
+def _unlike_patterns(ranked: list[_Ranked]) -> list[_Ranked]:
     """Drop the pairs that are only as alike as the image's own pattern, if another pair is more alike."""
-    likeness = [fisher_z(pair.repetition.likeness) for pair in repeated]
-    return [pair for pair, z in zip(repeated, likeness, strict=True) if z >= LEAST_LIKE * max(likeness)]
+    likeness = [fisher_z(pair.repetition.likeness) for _, pair in ranked]
+    return [each for each, z in zip(ranked, likeness, strict=True) if z >= LEAST_LIKE * max(likeness)]
 
 
-def _distinct(repeated: list[RepeatedRegions]) -> list[RepeatedRegions]:
+def _distinct(ranked: list[_Ranked]) -> list[_Ranked]:
     """Drop pairs that are mostly the same as a stronger one before them, in either direction."""
-    distinct: list[RepeatedRegions] = []
-    for pair in repeated:
-        if not any(_same(pair, other) for other in distinct):
-            distinct.append(pair)
+    distinct: list[_Ranked] = []
+    for strength, pair in ranked:
+        if not any(_same(pair, other) for _, other in distinct):
+            distinct.append((strength, pair))
     return distinct
 
 
@@ -249,20 +255,21 @@ def _shared(region: Mask, other: Mask) -> float:
     return float((region & other).sum() / region.sum())
 
 
-def _clone(pair: RepeatedRegions, pixels: NDArray[np.uint8], scale: float) -> Clone:
+def _clone(
+    strength: float, pair: RepeatedRegions, pixels: NDArray[np.uint8], image: Image, scale: float
+) -> Clone:
     """Return the pair at the image's own resolution, with the likelier copy as its target."""
-    source, target = (_resized(region, pixels.shape) for region in (pair.source, pair.target))
-    transform = pair.repetition.transform
-    transform = np.column_stack([transform[:, :2], transform[:, 2] / scale])
+    source, target, transform = pair.source, pair.target, pair.repetition.transform
     log_odds = pasted_log_odds(compare(pixels, source, target, transform))
     if log_odds < 0:
         source, target, transform = target, source, cv2.invertAffineTransform(transform)
+    source, target = (_resized(region, image.pixels.shape) for region in (source, target))
     return Clone(
         source_mask=source,
         target_mask=target,
-        transform=transform,
+        transform=np.column_stack([transform[:, :2], transform[:, 2] / scale]),
         matches=pair.repetition.matches,
-        strength=_strength(pair),
+        strength=strength,
         certainty=float(1 / (1 + np.exp(-abs(log_odds)))),
     )
 
@@ -273,5 +280,7 @@ def _outlined(mask: Mask) -> dict[str, Any]:
 
 
 def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    if mask.shape == shape[:2]:
+        return mask
     size = shape[1], shape[0]
     return np.asarray(cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0)
