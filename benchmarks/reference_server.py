@@ -23,7 +23,7 @@ from flask import Flask, Response, jsonify, request
 from numpy.typing import NDArray
 
 from tamperscope.bundle import Bundle
-from tamperscope.detector import PIXEL_BUDGET
+from tamperscope.method import DetectorOptions
 from tamperscope.network.architectures import probabilities
 from tamperscope.network.export import read_network
 
@@ -82,7 +82,7 @@ def create_app(bundle: Bundle) -> Flask:
 
 
 def within_budget(picture: PIL.Image.Image) -> PIL.Image.Image:
-    scale = min(1.0, (PIXEL_BUDGET / (picture.width * picture.height)) ** 0.5)
+    scale = min(1.0, (DetectorOptions.pixel_budget / (picture.width * picture.height)) ** 0.5)
     return (
         picture if scale == 1 else picture.resize((int(picture.width * scale), int(picture.height * scale)))
     )
