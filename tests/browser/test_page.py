@@ -141,7 +141,9 @@ class TestFromPictureToReport:
         verdict(page)
         expect(page.locator(".regions button").first).to_contain_text("copy-move")
         expect(page.locator(".regions button").first).to_contain_text("the region outlined in blue")
-        expect(page.get_by_role("tab").first).to_have_text("Clonesvery unusual")
+        clones = page.get_by_role("tab", name="Clones")
+        expect(clones).to_contain_text("unusual")
+        clones.click()
         expect(page.get_by_role("tabpanel")).to_contain_text("turned by")
 
 
