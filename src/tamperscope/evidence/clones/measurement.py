@@ -40,7 +40,7 @@ LEAST_LIKE = 0.7
 MOST_PLAIN = 0.28
 """Largest share of plain pixels in a copy of photographed content. Pairs of writing have more
 (docs/measurements/experiments.md, 30)."""
-DECIDED = 0.7
+DECIDED = 0.8
 """Probability from which only the likelier copy is marked. Below it, marking both regions costs less: if they
 are equally large, both have an F1 of 2/3, whichever is the copy."""
 
