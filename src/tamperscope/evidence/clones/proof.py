@@ -75,7 +75,8 @@ def terms(pair: RepeatedRegions, gray: Gray) -> tuple[float, ...] | None:
     gradient = _gradient((copy + source) * np.float32(0.5))
     quiet_below, half_below = np.quantile(gradient[inside], (0.25, 0.5))
     quiet, half = inside & (gradient <= quiet_below), inside & (gradient <= half_below)
-    fine, coarse = (_Noise.of(sides, sigma, quiet) for sigma in (1.0, 2.0))
+    noise = _Noise.of(sides, quiet)
+    level = _deviation((copy - cv2.GaussianBlur(copy, (0, 0), 1.0))[quiet])
     difference = np.log(float(np.median(np.abs(copy - source)[inside])) + 0.05)
     repetition = pair.repetition
     return (
@@ -87,9 +88,9 @@ def terms(pair: RepeatedRegions, gray: Gray) -> tuple[float, ...] | None:
         float(np.log(quiet_below + 0.05)),
         abs(float(np.log(np.sqrt(abs(np.linalg.det(repetition.transform[:, :2])))))),
         max(float(difference - np.log(float(copy[inside].std()) + 0.1)), _LEAST_DIFFERENCE),
-        coarse.peak(half),
-        coarse.likeness(quiet),
-        min(float(np.log(fine.level)), 0.5),
+        noise.peak(half),
+        noise.likeness(quiet),
+        min(float(np.log(level)), 0.5),
     )
 
 
@@ -132,50 +133,38 @@ def _gradient(plane: Gray) -> Gray:
 
 @dataclass(frozen=True, eq=False)
 class _Noise:
-    """What a low-pass filter leaves of both sides."""
+    """What a low-pass filter leaves of both sides, clipped."""
 
     copy: Gray
     source: Gray
-    level: float
-    """Robust standard deviation of the copy's noise where the scene is quiet, in levels of 255."""
-    source_level: float
 
     @classmethod
-    def of(cls, sides: _Sides, sigma: float, quiet: Mask) -> _Noise:
-        """Return what a Gaussian of `sigma` pixels leaves."""
-        copy, source = (
-            plane - cv2.GaussianBlur(plane, (0, 0), sigma) for plane in (sides.copy, sides.source)
-        )
-        return cls(copy, source, _deviation(copy[quiet]), _deviation(source[quiet]))
+    def of(cls, sides: _Sides, quiet: Mask) -> _Noise:
+        """Return what a Gaussian of two pixels leaves, clipped by its level where the scene is quiet."""
+        left = [plane - cv2.GaussianBlur(plane, (0, 0), 2.0) for plane in (sides.copy, sides.source)]
+        limits = [_CLIPPED_AT * _deviation(plane[quiet]) for plane in left]
+        return cls(*(np.clip(plane, -limit, limit) for plane, limit in zip(left, limits, strict=True)))
 
     def likeness(self, where: Mask) -> float:
-        """Return the correlation of the clipped noise, on Fisher's scale, -0.3 to 2.1."""
-        copy, source = self._clipped()
-        return float(np.arctanh(np.clip(_correlation(copy[where], source[where]), -0.3, 0.97)))
+        """Return the correlation of the noise, on Fisher's scale, -0.3 to 2.1."""
+        return float(np.arctanh(np.clip(_correlation(self.copy[where], self.source[where]), -0.3, 0.97)))
 
     def peak(self, where: Mask) -> float:
         """Return by how much the noise correlates more at its place than when shifted by some pixels."""
-        copy, source = self._clipped()
         where = where.copy()
         where[:_REACH] = where[-_REACH:] = where[:, :_REACH] = where[:, -_REACH:] = False
         rows, columns = np.nonzero(where)
         if len(rows) < 1.5 * FEWEST_PIXELS:
             return 0.0
+        copy = self.copy[rows, columns]
         shifts = range(-_REACH, _REACH + 1)
         elsewhere = max(
-            _correlation(copy[rows, columns], source[rows + down, columns + right])
+            _correlation(copy, self.source[rows + down, columns + right])
             for down in shifts
             for right in shifts
             if max(abs(down), abs(right)) > _NEXT
         )
-        return _correlation(copy[rows, columns], source[rows, columns]) - elsewhere
-
-    def _clipped(self) -> tuple[Gray, Gray]:
-        copy, source = (
-            np.clip(plane, -_CLIPPED_AT * level, _CLIPPED_AT * level)
-            for plane, level in ((self.copy, self.level), (self.source, self.source_level))
-        )
-        return copy, source
+        return _correlation(copy, self.source[rows, columns]) - elsewhere
 
 
 def _deviation(values: Gray) -> float:
