@@ -1,13 +1,18 @@
 """Whether an image was drawn, like screenshots and diagrams, rather than photographed.
 
-What is known about photos, such as that noise never repeats, does not hold for what a program has drawn.
-Plain colours reveal a drawing: a few of them fill much of it, and the rest, such as writing and symbols, lies
-close to them. A photo has noise nearly everywhere. Where noise is clipped or lost to compression, in a sky or
-a dark room, the rest lies further away.
+What is known about photos, such as that noise never repeats, does not hold for what a program has drawn. Two
+marks reveal a drawing:
+
+- A few plain colours fill much of it, and the rest, such as writing and symbols, lies close to them. A photo
+  has noise nearly everywhere. Where noise is clipped or lost to compression, in a sky or a dark room, the
+  rest lies further away.
+- Long edges run exactly along the rows or columns beside a plain colour: the frame of a window, a list, or a
+  photo on a page. A lens and a hand-held camera hardly ever make such an edge.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -20,13 +25,43 @@ COLOURS = 4
 """How many of the most common plain colours count."""
 CLOSE_BY = 0.4
 """Least share of the rest that lies within `_REACH` pixels of them in a drawing."""
+FRAMED = 0.1
+"""Least length of straight edges in a drawing, as a share of the image's outline."""
+FRAMED_PLAIN = 0.2
+"""Least share of plain pixels in a drawing that straight edges reveal."""
+
+_MOST_PIXELS = 4_000_000
+"""Of larger images only every second (or third, ...) row and column counts."""
 _REACH = 7
+_STEP = 6
+"""Least difference of levels across a straight edge."""
+_STRAIGHT = 0.12
+"""Least length of a straight edge, as a share of the image's shorter side."""
+_SHORTEST = 40
+"""Least length of a straight edge in pixels. Compression makes shorter ones, at the borders of its blocks."""
 
 
 def is_drawn(pixels: NDArray[np.uint8]) -> bool:
     """Return whether an RGB image, (height, width, 3) uint8, is a drawing or a cut-out on plain colour."""
-    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    spacing = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _MOST_PIXELS))
+    gray = cv2.cvtColor(np.ascontiguousarray(pixels[::spacing, ::spacing]), cv2.COLOR_RGB2GRAY)
     flat = plain(gray)
+    if flat.mean() < FRAMED_PLAIN:
+        return False
+    return _is_filled(gray, flat) or _straight_edges(gray, flat) >= FRAMED
+
+
+def plain(gray: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where an image is plain: levels in the 3 x 3 pixels around differ by at most one.
+
+    `gray` is (height, width), 0 to 255. The result is (height, width) bool.
+    """
+    square = np.ones((3, 3), np.uint8)
+    return np.asarray(cv2.subtract(cv2.dilate(gray, square), cv2.erode(gray, square)) <= 1)
+
+
+def _is_filled(gray: NDArray[Any], flat: NDArray[np.bool_]) -> bool:
+    """Return whether a few plain colours fill the image, and the rest lies close to them."""
     levels = np.bincount(gray[flat], minlength=256)
     common = np.zeros(256, bool)
     common[np.argsort(levels)[-COLOURS:]] = True
@@ -37,10 +72,20 @@ def is_drawn(pixels: NDArray[np.uint8]) -> bool:
     return bool((around & ~filled).sum() >= CLOSE_BY * (~filled).sum())
 
 
-def plain(gray: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where an image is plain: levels in the 3 x 3 pixels around differ by at most one.
+def _straight_edges(gray: NDArray[Any], flat: NDArray[np.bool_]) -> float:
+    """Return the length of the edges exactly along rows or columns, as a share of the image's outline."""
+    least = max(_SHORTEST, int(_STRAIGHT * min(gray.shape)))
+    along_rows = _edges_along_rows(gray, flat, least)
+    along_columns = _edges_along_rows(np.ascontiguousarray(gray.T), np.ascontiguousarray(flat.T), least)
+    return (along_rows + along_columns) / (2 * sum(gray.shape))
 
-    `gray` is (height, width), 0 to 255. The result is (height, width) bool.
-    """
-    square = np.ones((3, 3), np.uint8)
-    return np.asarray(cv2.subtract(cv2.dilate(gray, square), cv2.erode(gray, square)) <= 1)
+
+def _edges_along_rows(gray: NDArray[Any], flat: NDArray[np.bool_], least: int) -> int:
+    """Return how many pixels lie on edges of `least` pixels or more that run exactly along a row."""
+    edge = cv2.absdiff(gray[1:], gray[:-1]) >= _STEP
+    # The 3 x 3 pixels that have to be plain must not touch the edge.
+    beside = np.zeros_like(edge)
+    beside[2:] |= flat[:-3]
+    beside[:-3] |= flat[3:-1]
+    runs = cv2.morphologyEx((edge & beside).astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, least), np.uint8))
+    return int(np.count_nonzero(runs))

@@ -59,7 +59,7 @@ def first_life(
     if rng.random() < 0.12:
         pixels, step = shallow_focus(pixels, rng)
         steps.append(step)
-    if rng.random() < 0.8:
+    if rng.random() < 0.75:
         pixels, _, step = jpeg(pixels, any_encoder(rng, cameras, (60, 98)), shift=_shift(rng, 0.2))
         steps.append(step)
     return pixels, steps
@@ -256,10 +256,10 @@ def _framed(picture: Canvas, rng: np.random.Generator, size: int) -> Canvas:
 
 def _save(picture: Canvas, cameras: Sequence[QuantisationTables], rng: np.random.Generator) -> Publication:
     chance = rng.random()
-    if chance < 0.82:
+    if chance < 0.72:
         lowest = 40 if rng.random() < 0.1 else 62
         return _jpeg_file(picture, any_encoder(rng, cameras, (lowest, 100)))
-    if chance < 0.88:
+    if chance < 0.78:
         return _webp_file(picture, int(rng.integers(60, 96)))
     return Publication(picture, None, ".png")
 
