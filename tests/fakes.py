@@ -29,7 +29,7 @@ from tamperscope.report import (
     Report,
     Verdict,
 )
-from tamperscope.server.app import RELOAD, create_app
+from tamperscope.server.app import controls, create_app
 from tamperscope.server.assembly import assemble
 from tamperscope.settings import Settings
 from tamperscope.store import AnalysisStore, Database
@@ -84,7 +84,7 @@ def fake_app(
     detector = detector or FakeDetector()
     detector.options = (settings or Settings()).detector_options
     app = unready_app(lambda: detector, settings, store)
-    app.extensions[RELOAD]()
+    controls(app).reload()
     return app
 
 

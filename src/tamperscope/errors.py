@@ -21,6 +21,7 @@
     ├── TunnelError                 the public address could not be opened
     ├── BusyError                   the queue in front of inference is full
     ├── NotReadyError               the server is still loading its model
+    ├── TemporaryFolderError        the folder of unfinished uploads is full
     ├── StoreError                  the database of analyses cannot be used
     ├── JobError                    a job cannot be accepted
     │   ├── EmptyJobError           it has no images
@@ -119,6 +120,10 @@ class BusyError(TamperscopeError):
 
 class NotReadyError(TamperscopeError):
     """The server is still loading its model."""
+
+
+class TemporaryFolderError(TamperscopeError):
+    """The temporary folder, which holds unfinished uploads, is full or cannot be written."""
 
 
 class StoreError(TamperscopeError):

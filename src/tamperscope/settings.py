@@ -24,7 +24,7 @@ from tamperscope.errors import SettingsError
 from tamperscope.images import ImageLimits
 from tamperscope.method import DetectorOptions, Precision
 
-ANY_ORIGIN = "*"
+ANY_ORIGIN = ANY_HOST = "*"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Setting:
         """The text that would give the default value, None where there is none."""
         value = getattr(Settings(), self.name)
         if isinstance(value, tuple):
-            return ",".join(value)
+            return ",".join(value) or "none"
         return None if value is None else str(value)
 
     def parse(self, origin: str, text: str) -> Any:
@@ -116,6 +116,17 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    if text.lower() == "none":
+        return ()
+    hosts = tuple(host.strip().lower() for host in text.split(","))
+    if hosts != (ANY_HOST,) and not all(
+        re.fullmatch(r"\.?[\w-]+(\.[\w-]+)*", host, re.ASCII) for host in hosts
+    ):
+        raise ValueError("'*', 'none', or host names such as tamperscope.example,.news.example")
+    return hosts
+
+
 def _users_cache() -> Path:
     return platformdirs.user_cache_path("tamperscope")
 
@@ -132,6 +143,12 @@ class Settings:
         "127.0.0.1", "Address to listen on; 0.0.0.0 accepts connections from the network.", str
     )
     port: int = _setting(5000, "Port to listen on; 0 picks a free one.", _count(0, 65535))
+    hosts: tuple[str, ...] = _setting(
+        (),
+        "Host names of this server besides localhost, --host, its IP addresses and the tunnel's: a list, in "
+        "which .news.example stands for every name below it, or '*' for any.",
+        _hosts,
+    )
     model: Path | None = _setting(None, "Bundle folder to use in place of the default model.", Path)
     cors_origins: tuple[str, ...] = _setting(
         (ANY_ORIGIN,), "Web origins that may call /segment and /classify: '*', 'none' or a list.", _origins
@@ -143,6 +160,12 @@ class Settings:
         DetectorOptions.pixel_budget,
         "Images with more pixels are scaled down to this many for the networks.",
         _count(1024, 2**40),
+    )
+    spool: int = _setting(
+        2**30,
+        "Most bytes of unfinished uploads and unread answers in the temporary folder; beyond that the answer "
+        "is 503.",
+        _count(2**20, 2**40),
     )
     workers: int = _setting(1, "Images analysed at the same time.", _count(1, 256))
     queue: int = _setting(

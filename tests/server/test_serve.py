@@ -34,7 +34,7 @@ from tamperscope.client import Client
 from tamperscope.errors import BundleError, SettingsError, StoreError
 from tamperscope.jobs.model import Submission, SubmittedImage
 from tamperscope.jobs.queue import JobQueue
-from tamperscope.server import serve
+from tamperscope.server import loop, serve
 from tamperscope.settings import Settings
 from tamperscope.store import AnalysisStore, Database, Subject
 
@@ -346,6 +346,10 @@ def test_the_public_address_is_printed_and_closed_at_the_end(fake_model, said, m
     assert closed
 
 
+def no_limit(path: str, authorization: str | None) -> int:
+    return 2**40
+
+
 def connect(url: str) -> socket.socket:
     connection = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=60)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -371,7 +375,7 @@ def test_a_client_that_sends_slowly_or_vanishes_blocks_nothing(running, photo_pn
 
 
 def test_a_client_that_never_finishes_sending_is_cut_off(fake_model, monkeypatch, photo_png):
-    monkeypatch.setattr(serve, "_TRANSFER_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_TRANSFER_SECONDS", 0.0)
     running = serve.start(Settings(port=0), print)
     with connect(running.url) as connection:
         connection.sendall(raw_post("/classify", photo_png)[:-1])
@@ -385,10 +389,10 @@ def test_a_client_that_never_reads_the_answer_blocks_nothing(monkeypatch):
     app = Flask("large")
     app.add_url_rule("/large", "large", view_func=lambda: bytes(40 * 2**20))
     app.add_url_rule("/small", "small", view_func=lambda: "small")
-    monkeypatch.setattr(serve, "_SPARE_THREADS", 1)
+    monkeypatch.setattr(loop, "_SPARE_THREADS", 1)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    loop = serve._Loop(app, Settings(workers=1, queue=0), listener)
+    serving = loop.Loop(app, Settings(workers=1, queue=0), listener, no_limit)
     silent = [connect(url) for _ in range(2)]
     for connection in silent:
         connection.sendall(2 * b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -398,7 +402,7 @@ def test_a_client_that_never_reads_the_answer_blocks_nothing(monkeypatch):
         assert response.read() == b"small"
     for connection in silent:
         connection.close()
-    loop.stop()
+    serving.stop()
 
 
 @contextmanager
@@ -408,7 +412,7 @@ def stopped_while_connecting(sent: bytes) -> Iterator[socket.socket]:
     app.add_url_rule("/", "small", view_func=lambda: "small")
     begin = threading.Event()
 
-    class Loop(serve._Loop):
+    class Loop(loop.Loop):
         def _run(self) -> None:
             begin.wait(60)
             super()._run()
@@ -417,9 +421,9 @@ def stopped_while_connecting(sent: bytes) -> Iterator[socket.socket]:
     address = listener.getsockname()
     with socket.create_connection(address, timeout=60) as connection, ThreadPoolExecutor(1) as threads:
         connection.sendall(sent)
-        loop = Loop(app, Settings(), listener)
-        stopped = threads.submit(loop.stop)
-        assert loop._stopping.wait(60)
+        serving = Loop(app, Settings(), listener, no_limit)
+        stopped = threads.submit(serving.stop)
+        assert serving._stopping.wait(60)
         begin.set()
         yield connection
         stopped.result(timeout=60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from re import Pattern
 from typing import Any
 
@@ -11,24 +13,42 @@ from werkzeug.exceptions import BadRequest, NotFound
 
 from tamperscope.report import BundleIdentity
 from tamperscope.server.assembly import Assembly
+from tamperscope.server.connections import REFUSAL, BodyLimit
 from tamperscope.server.middleware import metrics, problems, request_log
 from tamperscope.server.middleware.access import Access, read_keys
+from tamperscope.server.middleware.origins import Origins
 from tamperscope.server.views import admin, analyses, docs, health, jobs, page, segment_classify
 from tamperscope.settings import ANY_ORIGIN, Settings
 
-RELOAD = "tamperscope"
-
+_CONTROLS = "tamperscope"
 # What a multipart form adds around one file: boundaries, headers, a few small fields.
 _FORM_BYTES = 64 * 1024
 _FORM_PARTS = 16
 
 
-def create_app(parts: Assembly) -> Flask:
-    """Return the WSGI application that serves `parts`.
+@dataclass(frozen=True)
+class Controls:
+    """What a program uses of an application besides its answers."""
 
-    `app.extensions[RELOAD]` is a function that loads the keys and the bundle. Until its first call, every
-    request receives 503. Later calls replace both with their current versions. When the function raises
-    `SettingsError` or `BundleError`, the server keeps the keys and the bundle that it had.
+    reload: Callable[[], BundleIdentity]
+    """Loads the keys and the bundle. Until its first call, every request receives 503.
+
+    Later calls replace both with their current versions. When it raises `SettingsError` or `BundleError`, the
+    application keeps the keys and the bundle that it had.
+    """
+    allow_host: Callable[[str], None]
+    """Makes the application answer to another host name."""
+    body_limit: BodyLimit
+
+
+def controls(app: Flask) -> Controls:
+    """Return the controls of an application that `create_app` made."""
+    found: Controls = app.extensions[_CONTROLS]
+    return found
+
+
+def create_app(parts: Assembly) -> Flask:
+    """Return the WSGI application that serves `parts`; its `controls` load the bundle.
 
     Raises `SettingsError` when the keys file cannot be used.
     """
@@ -36,6 +56,8 @@ def create_app(parts: Assembly) -> Flask:
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
     app.config["MAX_FORM_PARTS"] = _FORM_PARTS
+    # No address is ever redirected: a redirect would repeat the host that the request named.
+    app.url_map.merge_slashes = False
     # The fields of the answer types are declared in reading order.
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
@@ -47,12 +69,15 @@ def create_app(parts: Assembly) -> Flask:
         access.keys = keys
         return identity
 
-    app.extensions[RELOAD] = reload
+    origins = Origins(settings, access)
+    app.extensions[_CONTROLS] = Controls(reload, origins.allow_host, _body_limit(settings, access))
     service.metrics.watch(parts.jobs)
     request_log.register(app)
     metrics.register(app, service.metrics)
+    origins.register(app)
     access.register(app)
     problems.register(app)
+    app.before_request(_refuse_unreceived)
     app.before_request(_refuse_nul)
     app.after_request(_harden)
     for blueprint in (
@@ -71,7 +96,15 @@ def create_app(parts: Assembly) -> Flask:
         origins=list(settings.cors_origins),
         send_wildcard=True,
         always_send=False,
-        expose_headers=[request_log.HEADER, "Location", "Retry-After"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", request_log.HEADER],
+        expose_headers=[
+            request_log.HEADER,
+            "Content-Disposition",
+            "ETag",
+            "Location",
+            "Retry-After",
+            "WWW-Authenticate",
+        ],
     )
     return app
 
@@ -86,9 +119,27 @@ def _open_to_pages(settings: Settings) -> dict[str | Pattern[str], dict[str, Any
     return {**contract, "/v1/.*": {"methods": ["GET", "POST", "DELETE"]}}
 
 
+def _body_limit(settings: Settings, access: Access) -> BodyLimit:
+    image = request_limit(settings)
+    limits = {"segment": image, "classify": image, "v1/analyses": image}
+    limits[jobs.PATH.lstrip("/")] = jobs.request_limit(settings)
+
+    def limit(path: str, authorization: str | None) -> int:
+        # Without a valid key, no view that takes a body will read it.
+        return limits.get(path.lstrip("/"), _FORM_BYTES) if access.admits(authorization) else 0
+
+    return limit
+
+
 def request_limit(settings: Settings) -> int:
     """Return the largest allowed size of a request body, in bytes."""
     return settings.max_bytes + _FORM_BYTES
+
+
+def _refuse_unreceived() -> None:
+    """Reject a request whose body the server could not receive."""
+    if refusal := request.environ.get(REFUSAL):
+        raise refusal
 
 
 def _refuse_nul() -> None:

@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge
 
 from tamperscope.api import Answer
-from tamperscope.errors import EmptyImageError, ImageTooLargeError
+from tamperscope.errors import EmptyImageError, ImageTooLargeError, TemporaryFolderError
 from tamperscope.server.openapi import Parameter
 
 FIELD = "image"
@@ -112,8 +112,8 @@ def uploaded_image(request: Request) -> bytes:
 def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[str, str]]:
     """Return the files and the text fields of a form.
 
-    Raises `BadRequest` when the request is not a form, and `ImageTooLargeError` when it exceeds the server's
-    limit.
+    Raises `BadRequest` when the request is not a form, `ImageTooLargeError` when it exceeds the server's
+    limit, and `TemporaryFolderError` when the temporary folder is full.
     """
     if request.mimetype != "multipart/form-data":
         found = repr(request.mimetype[:80]) if request.mimetype else "nothing"
@@ -122,9 +122,12 @@ def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[st
             f"this request declares {found}."
         )
     try:
+        # The form's files are copied to temporary files here.
         return request.files, request.form
     except RequestEntityTooLarge:
         raise ImageTooLargeError("The request is larger than this server accepts.") from None
+    except OSError:
+        raise TemporaryFolderError("The server has no room for this upload; try again later.") from None
 
 
 FLAG = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}

@@ -44,6 +44,18 @@ def share_heaps() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
 
 
+def allow_open_files(count: int) -> None:
+    """Raise this process's limit of open files to `count`, or as far as the system permits."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str) -> None:
     """Start something and stop it at SIGINT or SIGTERM, after saying `farewell`; SIGHUP reloads it.
 

@@ -18,6 +18,8 @@ def configure(level: str, log_format: str) -> None:
     # every message. alembic logs at each start that the database needs no change.
     for library in ("waitress", "huey", "alembic"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    # Under load it writes a line for each request. The metrics show the queue.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def handler(log_format: str, stream: TextIO) -> logging.Handler:

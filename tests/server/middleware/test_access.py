@@ -11,7 +11,7 @@ import pytest
 
 from fakes import FakeDetector, fake_app, unready_app
 from tamperscope.errors import BundleError, SettingsError
-from tamperscope.server.app import RELOAD
+from tamperscope.server.app import controls
 from tamperscope.server.middleware.keys import KeyRing, create_key
 from tamperscope.server.middleware.rate_limit import RateLimiter
 from tamperscope.settings import Settings
@@ -171,7 +171,7 @@ def test_a_bundle_that_cannot_be_used_does_not_replace_the_old_one(keys_file, ad
             raise BundleError("/srv/model is incomplete: joint.onnx is missing.") from None
 
     app = unready_app(load, Settings(keys=keys_file))
-    app.extensions[RELOAD]()
+    controls(app).reload()
     client = app.test_client()
 
     refused = client.post("/admin/reload", headers=bearer(admin_key))

@@ -21,7 +21,7 @@ from reports import NOON
 from tamperscope import Detector
 from tamperscope.documents import ReportDocument
 from tamperscope.images import read_image, rendering
-from tamperscope.server.app import RELOAD
+from tamperscope.server.app import controls
 from tamperscope.server.middleware.keys import create_key
 from tamperscope.settings import Settings
 
@@ -152,7 +152,7 @@ class TestAnsweringAgain:
         client = app.test_client()
         first = create(photo_png, via=client)
         detectors[0].bundle = detectors[1].bundle
-        app.extensions[RELOAD]()
+        controls(app).reload()
 
         second = create(photo_png, via=client)
 

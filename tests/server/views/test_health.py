@@ -9,7 +9,7 @@ import pytest
 
 from fakes import IDENTITY, FakeDetector, fake_app, unready_app
 from tamperscope.server import logs
-from tamperscope.server.app import RELOAD
+from tamperscope.server.app import controls
 
 
 def test_ready_only_once_the_model_is_loaded():
@@ -17,7 +17,7 @@ def test_ready_only_once_the_model_is_loaded():
     client = app.test_client()
 
     before = client.get("/ready")
-    app.extensions[RELOAD]()
+    controls(app).reload()
     after = client.get("/ready")
 
     assert (before.status_code, before.mimetype) == (503, "application/problem+json")

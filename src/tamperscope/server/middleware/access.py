@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, g, request
-from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.datastructures import Authorization, WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
 from tamperscope.server.middleware.keys import Key, KeyRing
@@ -68,6 +68,13 @@ class Access:
             key = self._authenticated(administrator=getattr(view, "administrative", False))
             self._check_rate(f"key {key.name}" if key else f"address {request.remote_addr}")
 
+    def admits(self, authorization: str | None) -> bool:
+        """Return whether a view that takes a body can accept a request with this `Authorization`."""
+        if self.keys is None:
+            return True
+        token = _token(Authorization.from_header(authorization))
+        return token is not None and self.keys.find(token) is not None
+
     def _authenticated(self, *, administrator: bool) -> Key | None:
         if self.keys is None:
             if administrator:
@@ -75,8 +82,7 @@ class Access:
                     "This request needs an administrator's key, but the server was started without keys."
                 )
             return None
-        given = request.authorization
-        token = given.token if given and given.type == "bearer" else None
+        token = _token(request.authorization)
         if token is None:
             raise _unauthorized("This server requires a key: send the header 'Authorization: Bearer <key>'.")
         key = self.keys.find(token)
@@ -94,6 +100,10 @@ class Access:
                 f"try again in {seconds} s.",
                 retry_after=seconds,
             )
+
+
+def _token(given: Authorization | None) -> str | None:
+    return given.token if given and given.type == "bearer" else None
 
 
 def _unauthorized(detail: str) -> Unauthorized:

@@ -39,6 +39,7 @@ _KINDS: dict[type[BaseException], _Kind] = {
     errors.ImageError: _Kind(422, "Image cannot be analysed", "image"),
     errors.BusyError: _Kind(503, "Too busy", "busy"),
     errors.NotReadyError: _Kind(503, "Not ready", "not-ready"),
+    errors.TemporaryFolderError: _Kind(507, "No room for the upload", "no-room"),
     errors.StoreError: _Kind(503, "Database unavailable", "store"),
     errors.EmptyJobError: _Kind(400, "No image", "no-image"),
     errors.JobTooLargeError: _Kind(413, "Job too large", "job-too-large"),

@@ -16,6 +16,7 @@ from tamperscope.api import ClassifyAnswer, SegmentAnswer
 from tamperscope.images import rendering
 from tamperscope.server.detector_service import Analysis, DetectorService
 from tamperscope.server.forms import ImageForm, client_disconnected, respond, uploaded_image
+from tamperscope.server.middleware.origins import any_origin
 from tamperscope.server.openapi import Parameter, operation
 
 # Decimals of a probability, as in a report's JSON; the networks are no more precise than that.
@@ -45,6 +46,7 @@ def blueprint(service: DetectorService) -> Blueprint:
         form=ImageForm,
         parameters=(_INCLUDE,),
     )
+    @any_origin
     def segment() -> Response:
         """Return the mask, the overlay and the masked image, or only the mask with `Accept: image/png`."""
         names = _included(request)
@@ -68,6 +70,7 @@ def blueprint(service: DetectorService) -> Blueprint:
 
     @contract.post("/classify")
     @operation(ClassifyAnswer, problems=_PROBLEMS, form=ImageForm)
+    @any_origin
     def classify() -> Response:
         """Return the type of manipulation and its probability."""
         with service.analyze(uploaded_image(request), client_disconnected(request)) as analysis:
