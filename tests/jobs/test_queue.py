@@ -126,6 +126,19 @@ class TestSubmitting:
         process_all(jobs)
         assert jobs.submit(SUBMISSION, images(1), most=2)[1]
 
+    def test_servers_that_submit_at_once_keep_the_limit_together(self, jobs):
+        def submit() -> bool:
+            try:
+                jobs.submit(SUBMISSION, images(1), most=3)
+            except TooManyJobsError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            taken = [threads.submit(submit) for _ in range(8)]
+
+        assert sum(each.result() for each in taken) == 3
+
 
 class TestIdempotency:
     def test_the_same_key_returns_the_same_job(self, jobs):

@@ -1,28 +1,36 @@
 """The images of a new job, read from a form or a zip archive, one in memory at a time.
 
-Nothing is unpacked to disk, and no name is ever used as a path. The sizes that an archive declares are not
-trusted: reading stops at the limits.
+No name is ever used as a path. The sizes that an archive declares are not trusted: every byte that was
+unpacked counts, whatever becomes of it, and reading stops at the limits.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
+import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from tamperscope.errors import ArchiveError, EmptyJobError, JobTooLargeError
+from tamperscope.errors import ArchiveError, EmptyJobError, JobTooLargeError, TemporaryFolderError
 from tamperscope.jobs.model import Failure, SubmittedImage
 
 _LONGEST_NAME = 255
+_LONGEST_SECONDS = 60.0
+"""Time to read all images of a job."""
+_PORTION = 64 * 1024
 _DEFLATED_OR_STORED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 # Per member of an archive's directory: 46 bytes, its name and comment, and more from some programs.
 _DIRECTORY_BYTES = 1024
 _SMALLEST_DIRECTORY = 64 * 1024
+_LOCAL_HEADER_BYTES = 30
 _END_BYTES = 22
 _LONGEST_COMMENT = 2**16
 
@@ -50,7 +58,7 @@ def images_in_form(files: Iterable[tuple[str, IO[bytes]]], limits: JobLimits) ->
 
     Raises `EmptyJobError` when there are none, and `JobTooLargeError` when a limit is exceeded.
     """
-    return _limited(((name, _read(file, limits)) for name, file in files), limits)
+    return _limited(((name, _read_file(file, limits)) for name, file in files), limits)
 
 
 def images_in_archive(file: IO[bytes], limits: JobLimits) -> Iterator[SubmittedImage]:
@@ -65,31 +73,80 @@ def images_in_archive(file: IO[bytes], limits: JobLimits) -> Iterator[SubmittedI
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error):
         raise ArchiveError(_INVALID_ARCHIVE) from None
     with archive:
+        _check_overlap(archive.infolist())
         members = [member for member in archive.infolist() if not _is_clutter(member)]
         yield from _limited(
             ((member.filename, _member(archive, member, limits)) for member in members), limits
         )
 
 
+@contextmanager
+def spooled(images: Iterable[SubmittedImage]) -> Iterator[SpooledImages]:
+    """Read images into a temporary file, which is deleted at the end.
+
+    Raises what reading raises, and `TemporaryFolderError` when the temporary folder is full.
+    """
+    with tempfile.TemporaryFile() as file:
+        yield SpooledImages(images, file)
+
+
+class SpooledImages:
+    """Images that have been read, checked and unpacked; iterating over them is quick and cannot fail."""
+
+    def __init__(self, images: Iterable[SubmittedImage], file: IO[bytes]) -> None:
+        self._file = file
+        self._entries: list[tuple[str, int, Failure | None]] = []
+        for image in images:
+            self._entries.append((image.name, len(image.data), image.failure))
+            self._append(image.data)
+
+    def __iter__(self) -> Iterator[SubmittedImage]:
+        """Yield the images in their order."""
+        self._file.seek(0)
+        for name, size, failure in self._entries:
+            yield SubmittedImage(name, self._file.read(size), failure)
+
+    def _append(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError:
+            raise TemporaryFolderError("The server has no room for this job; try again later.") from None
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What was read of one image."""
+
+    data: bytes | Failure
+    unpacked: int
+    """How many bytes were read for it."""
+
+
 _INVALID_ARCHIVE = "The file in the form field 'archive' is not a zip archive, or is damaged."
 
 
-def _limited(found: Iterable[tuple[str, bytes | Failure]], limits: JobLimits) -> Iterator[SubmittedImage]:
+def _limited(found: Iterable[tuple[str, _Content]], limits: JobLimits) -> Iterator[SubmittedImage]:
     count = total = 0
-    for name, content in found:
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    for name, read in found:
         count += 1
         if count > limits.images:
             raise JobTooLargeError(f"A job may have at most {limits.images} images; send several jobs.")
-        if isinstance(content, Failure):
-            yield SubmittedImage(_label(name), b"", content)
-            continue
-        total += len(content)
+        total += read.unpacked
         if total > limits.bytes:
             raise JobTooLargeError(
                 f"The images of a job may have at most {limits.bytes} bytes in total, unpacked; "
                 "send several jobs."
             )
-        if len(content) > limits.image_bytes:
+        if time.monotonic() > deadline:
+            raise JobTooLargeError(
+                f"The images could not be read within {_LONGEST_SECONDS:g} seconds; send several jobs."
+            )
+        content = read.data
+        if isinstance(content, Failure):
+            yield SubmittedImage(_label(name), b"", content)
+        elif len(content) > limits.image_bytes:
             yield SubmittedImage(
                 _label(name),
                 b"",
@@ -107,20 +164,39 @@ def _limited(found: Iterable[tuple[str, bytes | Failure]], limits: JobLimits) ->
         )
 
 
-def _read(file: IO[bytes], limits: JobLimits) -> bytes:
+def _read_file(file: IO[bytes], limits: JobLimits) -> _Content:
     # One byte more than allowed is enough to detect that a file is too large.
-    return file.read(limits.image_bytes + 1)
+    data = file.read(limits.image_bytes + 1)
+    return _Content(data, len(data))
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: JobLimits) -> bytes | Failure:
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: JobLimits) -> _Content:
     # One of the other methods would let the archive choose how much memory it takes.
     if member.flag_bits & _ENCRYPTED or member.compress_type not in _DEFLATED_OR_STORED:
-        return _UNREADABLE
+        return _Content(_UNREADABLE, 0)
+    data = bytearray()
+    wanted = 0
     try:
         with archive.open(member) as file:
-            return _read(file, limits)
+            while wanted := min(_PORTION, limits.image_bytes + 1 - len(data)):
+                portion = file.read(wanted)
+                if not portion:
+                    break
+                data += portion
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError, struct.error):
-        return _DAMAGED
+        # The last portion was unpacked too, as far as it could be.
+        return _Content(_DAMAGED, len(data) + wanted)
+    return _Content(bytes(data), len(data))
+
+
+def _check_overlap(members: Iterable[zipfile.ZipInfo]) -> None:
+    """Reject archives in which members share data: a small file can then unpack to any size."""
+    ordered = sorted(members, key=lambda member: member.header_offset)
+    for member, following in itertools.pairwise(ordered):
+        if following.header_offset < member.header_offset + _LOCAL_HEADER_BYTES + member.compress_size:
+            raise ArchiveError(
+                "Files in the archive overlap; send an archive that a usual program has written."
+            )
 
 
 def _is_clutter(member: zipfile.ZipInfo) -> bool:

@@ -48,7 +48,7 @@ from tamperscope.jobs.model import (
     WebhookState,
 )
 from tamperscope.store.analyses import delete_rows, summaries
-from tamperscope.store.database import Database
+from tamperscope.store.database import Database, lock_name
 from tamperscope.store.tables import AnalysisRow, JobFileRow, JobImageRow, JobRow, WebhookRow
 
 MOST_ATTEMPTS = 3
@@ -82,8 +82,9 @@ class JobQueue:
         If the owner already has a job with the same idempotency key, return that job and False. It may come
         from a different request: compare its `fingerprint` with `fingerprint(submission, images)`.
 
-        Images are read as they are written, so at most one is in memory. If reading raises, nothing is
-        stored. Raises `TooManyJobsError` when the owner would have more than `most` unfinished jobs.
+        `images` are read inside the transaction, so reading them must be quick; at most one is in memory. If
+        reading raises, nothing is stored. Raises `TooManyJobsError` when the owner would have more than
+        `most` unfinished jobs.
         """
         id, now = secrets.token_hex(16), self._now()
         try:
@@ -384,6 +385,8 @@ def _insert_job(session: Session, id: str, now: datetime, submission: Submission
 
 
 def _check_number(session: Session, owner: str, most: int | None) -> None:
+    # Otherwise two servers could each count without the other's new job.
+    lock_name(session, owner)
     unfinished = _count(session, JobRow, JobRow.owner == owner, JobRow.finished.is_(None))
     if most is not None and unfinished > most:
         raise TooManyJobsError(

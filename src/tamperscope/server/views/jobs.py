@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -25,14 +25,13 @@ from tamperscope.api import (
     WebhookAnswer,
 )
 from tamperscope.errors import BusyError, ReusedKeyError, WebhookError
-from tamperscope.jobs.intake import JobLimits, images_in_archive, images_in_form
+from tamperscope.jobs.intake import JobLimits, images_in_archive, images_in_form, spooled
 from tamperscope.jobs.model import (
     ImageResult,
     ImageState,
     Job,
     JobState,
     Submission,
-    SubmittedImage,
     WebhookTarget,
     fingerprint,
 )
@@ -178,15 +177,16 @@ def _submit(jobs: JobQueue, settings: Settings) -> tuple[Job, bool]:
     if archives and (images or len(archives) > 1):
         raise BadRequest("Send either files in the form field 'image', or one zip archive in 'archive'.")
 
-    def read() -> Iterator[SubmittedImage]:
-        for file in (*images, *archives):
-            file.stream.seek(0)
-        if archives:
-            return images_in_archive(archives[0].stream, _limits(settings))
-        return images_in_form(((file.filename or "", file.stream) for file in images), _limits(settings))
-
-    job, new = jobs.submit(submission, read(), most=settings.jobs)
-    if not new and job.fingerprint != fingerprint(submission, read()):
+    read = (
+        images_in_archive(archives[0].stream, _limits(settings))
+        if archives
+        else images_in_form(((file.filename or "", file.stream) for file in images), _limits(settings))
+    )
+    # Read before the database is locked: a client decides how long unpacking takes.
+    with spooled(read) as submitted:
+        job, new = jobs.submit(submission, submitted, most=settings.jobs)
+        reused = not new and job.fingerprint != fingerprint(submission, submitted)
+    if reused:
         raise ReusedKeyError(
             "This `Idempotency-Key` belongs to a job with a different request; each job needs its own key."
         )
