@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -327,3 +328,33 @@ def test_every_measurement_is_made_when_asked_for(detector: Detector, photo: NDA
     report = detector.analyze(photo, all_evidence=True)
 
     assert list(report.evidence) == list(MEASUREMENTS)
+
+
+@pytest.mark.parametrize("threads", [1, None])
+@pytest.mark.parametrize("before", [0, 3])
+def test_an_analysis_ends_when_its_check_raises(joint_bundle, threads, before):
+    calls, lock = [], threading.Lock()
+
+    def check() -> None:
+        with lock:
+            calls.append(threading.current_thread())
+            if len(calls) > before:
+                raise LookupError("enough")
+
+    detector = Detector(joint_bundle, threads=threads)
+
+    with pytest.raises(LookupError, match="enough"):
+        detector.analyze(np.zeros((64, 64, 3), np.uint8), all_evidence=True, check=check)
+    assert before < len(calls) <= before + 2
+
+
+def test_only_maps_that_are_for_the_reader_alone_are_reduced(joint_bundle, monkeypatch):
+    monkeypatch.setattr(detector_module, "MAP_PIXELS", 10_000)
+    picture = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+
+    evidence = Detector(joint_bundle).analyze(picture, all_evidence=True).evidence
+
+    sizes = {name: found.map.shape for name, found in evidence.items() if found.map is not None}
+    assert {sizes[name] for name in sizes.keys() & detector_module.COUNTED} == {(240, 320)}
+    reduced = {sizes[name] for name in sizes.keys() - detector_module.COUNTED}
+    assert reduced == {(86, 115)}

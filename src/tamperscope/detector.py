@@ -10,9 +10,11 @@ A report never claims more than was measured: without a calibration the verdict 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import cv2
@@ -24,7 +26,7 @@ from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
 from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
 from tamperscope.evidence.clones import Clone, CloneEvidence
-from tamperscope.images import Image, ImageSource, read_image
+from tamperscope.images import Image, ImageSource, read_image, rendering
 from tamperscope.images.contours import filled, polygon
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import MaskedRegions, outline
@@ -41,9 +43,18 @@ ODDS_WITH_VERIFIED_COPY = 0.13
 """Factor on the odds of what the networks mark in an image with a verified copy. What they see there is
 mostly the copy, its source, or a disturbance that the copy explains.
 """
+MAP_PIXELS = 16_000_000
+"""Most pixels of a map that is only for the reader. Several maps of a large image would fill the memory."""
 # Value of a ghost's map from which a block reacts like the smaller group of blocks.
 _GHOST = 0.5
 _DEFAULT_OPTIONS = DetectorOptions()
+
+Check = Callable[[], None]
+"""Raises an exception when an analysis should end."""
+
+
+def _never() -> None:
+    """Let an analysis go on."""
 
 
 class Detector:
@@ -108,14 +119,17 @@ class Detector:
         side = 8 * tiling.STEP
         self._runtime.run(np.zeros((side, side, 3), np.uint8))
 
-    def analyze(self, source: ImageSource | Image, *, all_evidence: bool = False) -> Report:
+    def analyze(
+        self, source: ImageSource | Image, *, all_evidence: bool = False, check: Check = _never
+    ) -> Report:
         """Analyse one image.
 
         Args:
             source: A path, bytes, a binary file object, a Pillow image, an array as `read_image` takes it, or
-            an
-                `Image` that was already read.
+                an `Image` that was already read.
             all_evidence: Make every measurement, not only those that the score rests on.
+            check: Called before each tile and each measurement, from two threads. What it raises ends the
+                analysis, and is raised here.
 
         Returns:
             The report. `mask` is (height, width) bool and `heatmap` (height, width) float32, 0 to 1, both of
@@ -126,7 +140,7 @@ class Detector:
             OSError: The path cannot be opened.
         """
         image = self._read(source)
-        seen = self._look(image, MEASUREMENTS if all_evidence else self._counted)
+        seen = self._look(image, MEASUREMENTS if all_evidence else self._counted, check)
         counted = {name: found for name, found in seen.evidence.items() if name in self._counted}
         heatmap = _joined(_resized(seen.heatmap, image.height, image.width), counted)
         type_scores = _type_scores(seen.type_scores, counted)
@@ -155,17 +169,20 @@ class Detector:
     def _read(self, source: ImageSource | Image) -> Image:
         return source if isinstance(source, Image) else read_image(source, self.options.limits)
 
-    def _look(self, image: Image, evidence: Collection[str]) -> _Seen:
+    def _look(self, image: Image, evidence: Collection[str], check: Check) -> _Seen:
         """Run the networks tile by tile, blend their answers, and make the measurements."""
         pixels, notes = _within_budget(image.pixels, self.options.pixel_budget)
         tiles = tiling.plan(*pixels.shape[:2])
         if self.options.threads == 1 or not evidence:
-            measured, outputs = _measured(image, evidence), self._run(pixels, tiles)
+            measured, outputs = _measured(image, evidence, check), self._run(pixels, tiles, check)
         else:
             # At the same time as the networks: neither of the two keeps every core busy.
-            with ThreadPoolExecutor(1, thread_name_prefix="tamperscope-evidence") as beside:
-                measuring = beside.submit(_measured, image, evidence)
-                outputs = self._run(pixels, tiles)
+            measuring = _begun(partial(_measured, image, evidence, check))
+            try:
+                outputs = self._run(pixels, tiles, check)
+            finally:
+                # Even if the networks were stopped: the next analysis needs the memory.
+                wait([measuring])
             measured = measuring.result()
         masks = [output.mask for output in outputs if output.mask is not None]
         kinds = np.array([output.type for output in outputs])
@@ -181,8 +198,14 @@ class Detector:
             drawn=image.drawn,
         )
 
-    def _run(self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile]) -> list[TileOutputs]:
-        return [self._runtime.run(pixels[tile.rows, tile.columns]) for tile in tiles]
+    def _run(
+        self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile], check: Check
+    ) -> list[TileOutputs]:
+        outputs = []
+        for tile in tiles:
+            check()
+            outputs.append(self._runtime.run(pixels[tile.rows, tile.columns]))
+        return outputs
 
     def _judge(
         self, measurements: Mapping[str, float], seen: _Seen
@@ -234,8 +257,36 @@ class _Seen:
     """Whether it looks like something other than a photograph."""
 
 
-def _measured(image: Image, names: Collection[str]) -> dict[str, Evidence]:
-    return {name: measure(image) for name, measure in MEASUREMENTS.items() if name in names}
+def _begun(call: Callable[[], dict[str, Evidence]]) -> Future[dict[str, Evidence]]:
+    """Call a function in a thread that never holds up the end of the process."""
+    outcome: Future[dict[str, Evidence]] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="tamperscope-evidence", daemon=True).start()
+    return outcome
+
+
+def _measured(image: Image, names: Collection[str], check: Check) -> dict[str, Evidence]:
+    measured = {}
+    for name, measure in MEASUREMENTS.items():
+        if name in names:
+            check()
+            measured[name] = _for_the_reader(measure(image)) if name not in COUNTED else measure(image)
+    return measured
+
+
+def _for_the_reader(evidence: Evidence) -> Evidence:
+    """Reduce the map of evidence that does not join the mask, if it is very large."""
+    found = evidence.map
+    if found is None or found.size <= MAP_PIXELS:
+        return evidence
+    longest = int(max(found.shape) * (MAP_PIXELS / found.size) ** 0.5)
+    return replace(evidence, map=rendering.scaled_down(found, longest))
 
 
 def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:

@@ -6,7 +6,8 @@
     │   ├── ImageTooLargeError      more bytes or more pixels than the limits allow
     │   ├── UnsupportedImageError   not in a supported image format
     │   ├── DamagedImageError       the format is known, the content is broken
-    │   └── ImageTooSmallError      too few pixels to analyse
+    │   ├── ImageTooSmallError      too few pixels to analyse
+    │   └── AnalysisTimeoutError    its analysis takes longer than allowed
     ├── BundleError                 a bundle is missing, incomplete, altered or of another schema
     ├── CheckpointError             a checkpoint cannot become a bundle
     │   ├── UnsafeCheckpointError   reading it would run code stored in it
@@ -21,6 +22,7 @@
     ├── TunnelError                 the public address could not be opened
     ├── BusyError                   the queue in front of inference is full
     ├── NotReadyError               the server is still loading its model
+    ├── StoppingError               the server is shutting down
     ├── TemporaryFolderError        the folder of unfinished uploads is full
     ├── StoreError                  the database of analyses cannot be used
     ├── JobError                    a job cannot be accepted
@@ -64,6 +66,10 @@ class DamagedImageError(ImageError):
 
 class ImageTooSmallError(ImageError):
     """The image has too few pixels to be analysed."""
+
+
+class AnalysisTimeoutError(ImageError):
+    """The analysis of the image takes longer than allowed."""
 
 
 class BundleError(TamperscopeError):
@@ -120,6 +126,10 @@ class BusyError(TamperscopeError):
 
 class NotReadyError(TamperscopeError):
     """The server is still loading its model."""
+
+
+class StoppingError(TamperscopeError):
+    """The server is shutting down and cannot finish the analysis."""
 
 
 class TemporaryFolderError(TamperscopeError):

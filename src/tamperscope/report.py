@@ -173,7 +173,11 @@ class Evidence:
     None if the measurement does not apply.
     """
     map: NDArray[np.float32] | None = None
-    """(height, width) float32, 0 to 1: where in the image; None if the measurement has no map."""
+    """(height, width) float32, 0 to 1: where in the image; None if the measurement has no map.
+
+    It has the size of the image. If the image has more than 16 megapixels, maps of evidence that the score
+    does not rest on are scaled down to that many.
+    """
     details: Mapping[str, Any] = field(default_factory=dict)
     """What was found, for programs and tables, in types that `json.dumps` takes. Each measurement describes
     its own structure.

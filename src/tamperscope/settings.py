@@ -174,6 +174,11 @@ class Settings:
     timeout: int = _setting(
         60, "Seconds an image may wait for a worker; beyond that the answer is 503.", _count(1, 3600)
     )
+    deadline: int = _setting(
+        120,
+        "Seconds that an analysis may take; beyond that it is ended, and the answer is 422.",
+        _count(1, 600),
+    )
     drain: int = _setting(
         30,
         "Seconds that running requests get to finish when the server stops; job images then get "

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tamperscope.errors import StoreError
+from tamperscope.errors import StoppingError, StoreError
 from tamperscope.jobs import runner
 from tamperscope.jobs.model import Failure, JobState, Submission, SubmittedImage
 from tamperscope.jobs.queue import LEASE, MOST_ATTEMPTS
@@ -76,8 +76,9 @@ def test_an_image_that_cannot_be_analysed_fails_alone(jobs, job, make):
     assert [each.failure for each in jobs.results(job.id, limit=10)] == [None, damaged, None]
 
 
-def test_a_database_that_is_down_costs_the_image_no_attempt(jobs, job, make):
-    problems = [StoreError("The database is down.")] * (MOST_ATTEMPTS + 2)
+@pytest.mark.parametrize("problem", [StoreError("The database is down."), StoppingError("Stopping.")])
+def test_a_database_that_is_down_or_a_stop_costs_the_image_no_attempt(jobs, job, make, problem):
+    problems = [problem] * (MOST_ATTEMPTS + 2)
 
     def analyze(claim):
         assert claim.attempt == 1
@@ -87,8 +88,7 @@ def test_a_database_that_is_down_costs_the_image_no_attempt(jobs, job, make):
 
     working = make(analyze)
     for _ in range(MOST_ATTEMPTS + 2):
-        with pytest.raises(StoreError):
-            working.work()
+        assert not working.work()
     while working.work():
         pass
 

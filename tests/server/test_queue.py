@@ -117,6 +117,53 @@ class TestLowPriority:
         assert gate.inside == 0
 
 
+class TestDeadline:
+    def test_an_analysis_that_takes_too_long_is_ended_and_the_next_one_is_made(self, detector, photo_png):
+        app = fake_app(Settings(deadline=0), detector)
+
+        ended = send(app, photo_png)
+        detector.release.set()
+
+        assert (ended.status_code, ended.mimetype) == (422, "application/problem+json")
+        assert ended.get_json()["type"] == "urn:tamperscope:problem:analysis-timeout"
+        assert send(app, photo_png).status_code == 200
+
+    def test_an_analysis_ends_when_its_client_disconnects(self, detector, photo_png):
+        app = fake_app(Settings(workers=1, queue=0), detector)
+        here = iter([False, True])
+        overrides = {"waitress.client_disconnected": lambda: next(here, True)}
+
+        app.test_client().post(
+            "/classify", data={"image": (BytesIO(photo_png), "a.png")}, environ_overrides=overrides
+        )
+
+        assert detector.entered.acquire(blocking=False)
+        detector.release.set()
+        assert send(app, photo_png).status_code == 200
+
+    def test_a_job_image_never_costs_a_request_its_answer(self):
+        gate = Gate(workers=1, queue=0, timeout=0.01, longest=30)
+        entered, leave = threading.Event(), threading.Event()
+
+        def job() -> None:
+            with gate.enter(low_priority=True):
+                entered.set()
+                leave.wait(30)
+
+        def person() -> None:
+            with gate.enter():
+                pass
+
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(job)
+            assert entered.wait(30)
+            waiting = pool.submit(person)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.1)
+            leave.set()
+            waiting.result(timeout=30)
+
+
 def test_an_image_whose_client_has_disconnected_is_not_analysed(photo_png):
     detector = FakeDetector()
     client = fake_app(detector=detector).test_client()

@@ -45,12 +45,20 @@ HOLDING_SERVER = """
 import sys, threading, types
 import tamperscope.detector
 from fakes import FakeDetector
-from tamperscope.server import serve
+from tamperscope.server import assembly, loop, serve
 from tamperscope.settings import Settings
 
 detector = FakeDetector(holding=True)
 detectors = iter([detector, FakeDetector(version="2")])
 tamperscope.detector.Detector = types.SimpleNamespace(load=lambda *args, **kwargs: next(detectors))
+
+if sys.argv[2] == "deaf":
+    # Like native code: it neither ends nor notices anything.
+    def analyze(*args, **options):
+        detector.entered.release()
+        threading.Event().wait()
+    detector.analyze = analyze
+    assembly._FAREWELL_SECONDS = loop._FAREWELL_SECONDS = 0.1
 
 def relay():
     detector.entered.acquire()
@@ -96,11 +104,11 @@ def running(fake_model, said):
 
 @pytest.fixture
 def holding_server(request):
-    drain = str(getattr(request, "param", 30))
+    drain, kind = getattr(request, "param", (30, "attentive"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDING_SERVER, drain], **pipes, env=environment, text=True
+        [sys.executable, "-c", HOLDING_SERVER, str(drain), kind], **pipes, env=environment, text=True
     ) as server:
         yield server
         server.kill()
@@ -128,7 +136,21 @@ def test_a_signal_lets_the_running_request_finish(photo_png, holding_server, sto
     assert holding_server.wait(timeout=60) == 0
 
 
-@pytest.mark.parametrize("holding_server", [1], indirect=True)
+@pytest.mark.parametrize("holding_server", [(1, "attentive"), (1, "deaf")], indirect=True)
+def test_no_analysis_holds_up_the_end(photo_png, holding_server):
+    address = urlsplit(holding_server.stdout.readline().split()[-1])
+    connection = HTTPConnection(address.hostname, address.port, timeout=60)
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    connection.request("POST", "/classify", form(photo_png), headers)
+    assert holding_server.stdout.readline() == "analysing\n"
+
+    holding_server.terminate()
+
+    assert connection.getresponse().status == 503
+    assert holding_server.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("holding_server", [(1, "attentive")], indirect=True)
 @pytest.mark.parametrize("given", [{}, {"X-Request-Id": "mine"}])
 def test_a_request_that_exceeds_the_drain_time_receives_503(photo_png, holding_server, given):
     address = urlsplit(holding_server.stdout.readline().split()[-1])

@@ -18,6 +18,7 @@ _WORKER_SETTINGS = frozenset(
         "max_pixels",
         "pixel_budget",
         "workers",
+        "deadline",
         "drain",
         "threads",
         "cache",

@@ -31,6 +31,8 @@ _HIGHEST_QUALITY = 90
 """Upper limit of that quality, and the quality for files that are not JPEGs."""
 _WINDOW = 7
 """Side, in pixels, of the square over which the change is averaged."""
+_STRIP = 512
+"""Rows that are saved at a time, to bound the memory: a multiple of the 8 rows of a block."""
 _BRIGHTEST = 99.5
 """Percentile of the change that the map shows as 1."""
 
@@ -44,16 +46,30 @@ def measure(image: Image) -> Evidence:
     if image.jpeg:
         own = quantisation.origin(image.jpeg.quantisation_tables).quality
         quality = int(np.clip(own - _BELOW, 1, _HIGHEST_QUALITY))
-    change = cv2.absdiff(image.pixels, _saved_again(image.pixels, quality)).astype(np.float32).mean(axis=2)
-    smooth = cv2.blur(change, (_WINDOW, _WINDOW))
+    change = _change(image.pixels, quality)
+    average = float(change.mean())
+    # In place, because each copy of a large image's map has hundreds of megabytes.
+    smooth = cv2.blur(change, (_WINDOW, _WINDOW), dst=change)
     brightest = max(float(np.percentile(smooth, _BRIGHTEST)), 1.0)
+    np.divide(smooth, np.float32(brightest), out=smooth)
+    np.minimum(smooth, 1, out=smooth)
     return Evidence(
         NAME,
         EXPLANATION,
-        f"Saving at quality {quality} changes the pixels by {change.mean():.1f} of 255 levels on average.",
+        f"Saving at quality {quality} changes the pixels by {average:.1f} of 255 levels on average.",
         0.0,
-        np.minimum(smooth / brightest, 1).astype(np.float32),
+        np.asarray(smooth, np.float32),
     )
+
+
+def _change(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.float32]:
+    """Return (height, width) float32, 0 to 255: how much saving again changes each pixel."""
+    change = np.empty(pixels.shape[:2], np.float32)
+    for top in range(0, len(pixels), _STRIP):
+        strip = pixels[top : top + _STRIP]
+        difference = cv2.absdiff(strip, _saved_again(strip, quality))
+        change[top : top + _STRIP] = difference.astype(np.float32).mean(axis=2)
+    return change
 
 
 def _saved_again(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -34,6 +34,10 @@ NOTABLE_AT = 30.0
 
 _BLOCK = 16
 """Side, in pixels, of the squares whose noise is estimated: a multiple of JPEG's 8."""
+_STRIP = 32 * _BLOCK
+"""Rows that are estimated at a time, to bound the memory."""
+_MARGIN = 2 * _BLOCK
+"""Rows beyond a strip that its filters reach, at most."""
 _FEWEST_BLOCKS = 100
 _LEAST_NOISE = 0.35
 """Standard deviation, of 255 levels, below which rounding and compression have replaced the noise."""
@@ -63,7 +67,7 @@ def measure(image: Image) -> Evidence:
     """
     if (image.height // _BLOCK) * (image.width // _BLOCK) < _FEWEST_BLOCKS:
         return _not_applicable("The picture is too small to compare the noise of its regions.")
-    blocks = _estimate(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32))
+    blocks = _estimate(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY))
     usable = (
         (blocks.noise > _LEAST_NOISE / 4) & (blocks.brightness > _DARKEST) & (blocks.brightness < _BRIGHTEST)
     )
@@ -87,7 +91,17 @@ def _not_applicable(reason: str) -> Evidence:
     return Evidence(NAME, EXPLANATION, reason, None)
 
 
-def _estimate(luminance: NDArray[np.float32]) -> _Blocks:
+def _estimate(luminance: NDArray[np.uint8]) -> _Blocks:
+    strips = []
+    for top in range(0, len(luminance) // _BLOCK * _BLOCK, _STRIP):
+        first = max(0, top - _MARGIN)
+        found = _estimate_strip(luminance[first : top + _STRIP + _MARGIN].astype(np.float32))
+        inside = slice((top - first) // _BLOCK, (top - first + _STRIP) // _BLOCK)
+        strips.append([statistic[inside] for statistic in found])
+    return _Blocks(*(np.concatenate(statistic) for statistic in zip(*strips, strict=True)))
+
+
+def _estimate_strip(luminance: NDArray[np.float32]) -> _Blocks:
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     residual = cv2.filter2D(luminance, -1, kernel)
     band = cv2.GaussianBlur(luminance, (0, 0), 1.5) - cv2.GaussianBlur(luminance, (0, 0), 4)

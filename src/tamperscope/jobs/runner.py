@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from tamperscope.errors import StoreError
+from tamperscope.errors import StoppingError, StoreError
 from tamperscope.jobs.model import Claim, Failure
 from tamperscope.jobs.queue import JobQueue
 from tamperscope.jobs.wakeups import Wakeups
@@ -28,7 +28,10 @@ _WORKER_DIED = Failure(
 _log = logging.getLogger(__name__)
 
 Analyze = Callable[[Claim], str | Failure]
-"""Returns the id of an image's stored analysis, or why it has no analysis; raises only `StoreError`."""
+"""Returns the id of an image's stored analysis, or why it has no analysis.
+
+Raises `StoreError` and `StoppingError`: the image is then analysed later.
+"""
 
 
 class JobRunner:
@@ -80,15 +83,19 @@ class JobRunner:
         self._rounds[0].nudge()
 
     def work(self) -> bool:
-        """Take one image and analyse it; return whether there was one."""
-        with self._slot():
-            if self._stopping.is_set():
-                return False
-            claim = self._jobs.claim()
-            if claim is None:
-                return False
-            with self._held(claim):
-                self._settle(claim)
+        """Take one image and analyse it; return whether its outcome was recorded."""
+        try:
+            with self._slot():
+                if self._stopping.is_set():
+                    return False
+                claim = self._jobs.claim()
+                if claim is None:
+                    return False
+                with self._held(claim):
+                    self._settle(claim)
+        except (StoreError, StoppingError):
+            # The reason is in the log already. The image waits until the next round.
+            return False
         # It may have been the last image of its job, so a webhook may be due.
         self._rounds[1].nudge()
         return True
@@ -109,8 +116,8 @@ class JobRunner:
                 self._jobs.fail(claim, outcome)
             else:
                 self._jobs.finish(claim, outcome)
-        except StoreError:
-            # The database failed, not the image.
+        except (StoreError, StoppingError):
+            # The database failed or the process ends; the image is not the cause.
             self._jobs.release(claim)
             raise
 

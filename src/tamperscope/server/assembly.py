@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from tamperscope import detector
 from tamperscope.detector import Detector
-from tamperscope.errors import ImageError, StoreError
+from tamperscope.errors import ImageError, StoppingError, StoreError
 from tamperscope.jobs.model import Claim, Failure
 from tamperscope.jobs.outbox import Outbox
 from tamperscope.jobs.queue import JobQueue
@@ -21,6 +21,9 @@ from tamperscope.server.detector_service import DetectorService
 from tamperscope.server.middleware import problems
 from tamperscope.settings import Settings
 from tamperscope.store import AnalysisStore, Database
+
+_FAREWELL_SECONDS = 5.0
+"""Time for an analysis to notice that it should end."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +39,16 @@ class Assembly:
     jobs: JobQueue
     runner: JobRunner
 
-    def stop(self) -> None:
-        """Let the job images in progress finish, and close the database."""
+    def stop(self) -> bool:
+        """Let the job images in progress finish, end what takes too long, and close the database.
+
+        Returns whether everything has ended. What has not is in native code, and would hold up the process.
+        """
         self.runner.stop(self.settings.drain)
+        self.service.stop()
+        ended = self.service.idle_within(_FAREWELL_SECONDS)
         self.store.close()
+        return ended
 
 
 def assemble(
@@ -83,7 +92,8 @@ def open_store(settings: Settings) -> AnalysisStore:
 def _analyze(claim: Claim, service: DetectorService, archive: AnalysisArchive) -> str | Failure:
     try:
         stored, _ = archive.analyze(claim.data, owner=claim.owner, keep=claim.keep)
-    except StoreError:
+    except (StoreError, StoppingError):
+        # Nothing is wrong with the image; it is analysed later.
         raise
     except ImageError as error:
         outcome: str | Failure = Failure(problems.slug_of(error), str(error))

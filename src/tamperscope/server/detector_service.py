@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from werkzeug.exceptions import ClientDisconnected
 
 from tamperscope.detector import Detector
-from tamperscope.errors import NotReadyError
+from tamperscope.errors import AnalysisTimeoutError, NotReadyError, StoppingError
 from tamperscope.images import Image, read_image
 from tamperscope.method import Method
 from tamperscope.report import BundleIdentity, Report
@@ -35,7 +36,9 @@ class DetectorService:
     def __init__(self, settings: Settings, load: Callable[[], Detector]) -> None:
         self._limits = settings.limits
         self._load = load
-        self._gate = Gate(settings.workers, settings.queue, settings.timeout)
+        self._gate = Gate(settings.workers, settings.queue, settings.timeout, settings.deadline)
+        self._deadline = settings.deadline
+        self._stopping = threading.Event()
         self._loading = threading.Lock()
         self._detector: Detector | None = None
         self.metrics = Metrics(self._gate)
@@ -64,13 +67,14 @@ class DetectorService:
     ) -> Iterator[Analysis]:
         """Hold a slot while an image file is analysed and the analysis is used.
 
-        `all_evidence` runs every measurement. Raises as `decoded` does, and `NotReadyError` before the first
-        `load`.
+        `all_evidence` runs every measurement. Raises as `decoded` does, `NotReadyError` before the first
+        `load`, `AnalysisTimeoutError` when the analysis takes too long, and `StoppingError` after `stop`.
         """
         detector = self._ready()
         with self.decoded(data, client_disconnected) as image:
             with self.metrics.stage("inference"):
-                report = detector.analyze(image, all_evidence=all_evidence)
+                check = self._check(client_disconnected)
+                report = detector.analyze(image, all_evidence=all_evidence, check=check)
             yield Analysis(image, report, detector.method)
 
     @contextmanager
@@ -102,6 +106,31 @@ class DetectorService:
     def low_priority_slot(self) -> AbstractContextManager[object]:
         """Hold a slot that no one else waits for; `analyze` and `decoded` inside it take no second slot."""
         return self._gate.enter(low_priority=True)
+
+    def stop(self) -> None:
+        """End the running analyses as soon as possible."""
+        self._stopping.set()
+
+    def idle_within(self, seconds: float) -> bool:
+        """Return whether every analysis has ended, or ends within that time."""
+        return self._gate.empty_within(seconds)
+
+    def _check(self, client_disconnected: Callable[[], bool]) -> Callable[[], None]:
+        """Return a function that raises when the analysis that begins now should end."""
+        end = time.monotonic() + self._deadline
+
+        def check() -> None:
+            if self._stopping.is_set():
+                raise StoppingError("The server is shutting down; send the image again.")
+            if client_disconnected():
+                raise ClientDisconnected
+            if time.monotonic() > end:
+                raise AnalysisTimeoutError(
+                    f"The analysis took longer than {self._deadline} seconds and was ended; send a smaller "
+                    "image."
+                )
+
+        return check
 
     @property
     def method(self) -> Method:

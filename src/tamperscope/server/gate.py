@@ -18,17 +18,19 @@ class Gate:
     well, because most front ends have given up by then.
 
     Low-priority callers are never rejected, do not count towards the queue, and are admitted only when no one
-    else is waiting. They therefore never cause a 503. A thread inside at low priority may enter again without
-    waiting.
+    else is waiting. While one of them holds a slot, others wait up to `longest` seconds more, so they never
+    cause a 503. A thread inside at low priority may enter again without waiting.
     """
 
-    def __init__(self, workers: int, queue: int, timeout: float) -> None:
+    def __init__(self, workers: int, queue: int, timeout: float, longest: float = 0.0) -> None:
         self._workers = workers
         self._capacity = workers + queue
         self._timeout = timeout
+        self._longest = longest
         self._lock = threading.Lock()
         self._turn = threading.Condition(self._lock)
         self._quiet = threading.Condition(self._lock)
+        self._empty = threading.Condition(self._lock)
         self._waiting = 0
         self._inside = 0
         self._low_priority_inside = 0
@@ -60,6 +62,13 @@ class Gate:
                 self._inside -= 1
                 self._low_priority_inside -= low_priority
                 self._call_next()
+                if not self._inside:
+                    self._empty.notify_all()
+
+    def empty_within(self, seconds: float) -> bool:
+        """Return whether no caller holds a slot, at the latest after that time."""
+        with self._lock:
+            return self._empty.wait_for(lambda: not self._inside, seconds)
 
     @property
     def waiting(self) -> int:
@@ -76,7 +85,10 @@ class Gate:
             raise BusyError("The server is at its limit of images; try again in a few seconds.")
         self._waiting += 1
         try:
-            if not self._turn.wait_for(self._free, self._timeout):
+            admitted = self._turn.wait_for(self._free, self._timeout)
+            if not admitted and self._low_priority_inside:
+                admitted = self._turn.wait_for(self._free, self._longest)
+            if not admitted:
                 raise BusyError(
                     f"No worker became free within {self._timeout:g} seconds; try again in a few seconds."
                 )

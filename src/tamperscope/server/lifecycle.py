@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from tamperscope.errors import TamperscopeError
 from tamperscope.report import BundleIdentity
@@ -30,8 +32,8 @@ class Running(Protocol):
     def wait(self) -> None:
         """Return when it has ended by itself, if it ever does."""
 
-    def stop(self) -> None:
-        """Finish what is in progress, and end."""
+    def stop(self) -> bool:
+        """Finish what is in progress, and end; return whether every analysis has ended."""
 
 
 def share_heaps() -> None:
@@ -79,8 +81,17 @@ def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str)
     except KeyboardInterrupt:
         say(farewell)
     finally:
-        if running:
-            running.stop()
+        if running and not running.stop():
+            _log.warning("an analysis did not end in time and is cut off")
+            _leave()
+
+
+def _leave() -> NoReturn:
+    """End the process without waiting for threads in native code, which the interpreter would abort."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end(*_: Any) -> None:

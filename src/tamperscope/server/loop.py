@@ -115,7 +115,7 @@ class Loop:
         for channel in self._channels():
             channel.give_up(self._drain_seconds)
         self._answer_within(_FAREWELL_SECONDS)
-        self._server.task_dispatcher.shutdown()
+        self._server.task_dispatcher.shutdown(timeout=_FAREWELL_SECONDS)
         wasyncore.close_all(self._sockets)
 
     def _accept_all(self) -> None:

@@ -121,16 +121,17 @@ class RunningServer:
         """Return when the server has ended."""
         self._loop.wait()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Accept no more requests or job images, finish those in progress, and end.
 
-        A request that takes too long receives 503. May be called twice.
+        A request that takes too long receives 503. May be called twice. Returns whether every analysis has
+        ended; one that has not is left to its thread.
         """
         if self.tunnel:
             self.tunnel.close()
         self._loop.stop()
         self._retention.join(self._parts.settings.drain)
-        self._parts.stop()
+        return self._parts.stop()
 
 
 def _expire_regularly(parts: Assembly, loop: Loop) -> None:

@@ -72,10 +72,13 @@ class RunningWorker:
         while not self._stopped.wait(1.0):
             pass
 
-    def stop(self) -> None:
-        """Take no more images, finish those in progress, and end; other workers take the rest."""
+    def stop(self) -> bool:
+        """Take no more images, finish those in progress, and end; other workers take the rest.
+
+        Returns whether every analysis has ended.
+        """
         self._stopped.set()
-        self._parts.stop()
+        return self._parts.stop()
 
 
 def _serve_metrics(parts: Assembly) -> None:
