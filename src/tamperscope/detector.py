@@ -10,9 +10,8 @@ A report never claims more than was measured: without a calibration the verdict 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -21,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope import calibration
+from tamperscope import background, calibration
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
 from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
@@ -177,7 +176,7 @@ class Detector:
             measured, outputs = _measured(image, evidence, check), self._run(pixels, tiles, check)
         else:
             # At the same time as the networks: neither of the two keeps every core busy.
-            measuring = _begun(partial(_measured, image, evidence, check))
+            measuring = background.begin(partial(_measured, image, evidence, check), "tamperscope-evidence")
             try:
                 outputs = self._run(pixels, tiles, check)
             finally:
@@ -255,20 +254,6 @@ class _Seen:
     notes: tuple[str, ...]
     drawn: bool
     """Whether it looks like something other than a photograph."""
-
-
-def _begun(call: Callable[[], dict[str, Evidence]]) -> Future[dict[str, Evidence]]:
-    """Call a function in a thread that never holds up the end of the process."""
-    outcome: Future[dict[str, Evidence]] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(call())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, name="tamperscope-evidence", daemon=True).start()
-    return outcome
 
 
 def _measured(image: Image, names: Collection[str], check: Check) -> dict[str, Evidence]:

@@ -33,6 +33,7 @@ MEASURING_CODE = (
     "__init__.py",
     "_external_data.py",
     "_version.py",
+    "background.py",
     "bundle.py",
     "calibration.py",
     "detector.py",

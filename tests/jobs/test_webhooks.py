@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -18,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tamperscope.background import begin
 from tamperscope.errors import WebhookError
 from tamperscope.jobs import webhooks
 from tamperscope.jobs.model import Job, Submission, SubmittedImage, WebhookState, WebhookTarget
@@ -36,6 +38,7 @@ class Receiver(HTTPServer):
 
     def __init__(self, *statuses: int, context: ssl.SSLContext | None = None) -> None:
         self.statuses = list(statuses)
+        self.called = threading.Event()
         self.received: list[tuple[str, dict[str, str], bytes]] = []
         super().__init__(("127.0.0.1", 0), _Handler)
         if context:
@@ -52,6 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.received.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        self.server.called.set()
         status = self.server.statuses.pop(0) if self.server.statuses else 200
         self.send_response(status)
         if 300 <= status < 400:
@@ -70,8 +74,8 @@ def receiver() -> Iterator[Receiver]:
     receiver.server_close()
 
 
-def end_a_job(jobs: JobQueue, url: str) -> Job:
-    submission = Submission(owner="", webhook=WebhookTarget(url, SECRET))
+def end_a_job(jobs: JobQueue, url: str, owner: str = "") -> Job:
+    submission = Submission(owner=owner, webhook=WebhookTarget(url, SECRET))
     job, _ = jobs.submit(submission, [SubmittedImage("a.jpg", b"1")])
     claim = jobs.claim()
     assert claim
@@ -186,6 +190,61 @@ def test_a_server_that_answers_byte_by_byte_is_cut_off(jobs, monkeypatch, outbox
     assert webhook(jobs, job).error == "The address cannot be reached."
 
 
+class TestSeveralAtATime:
+    @pytest.fixture
+    def silent(self):
+        """The address of a receiver that never answers."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+    def test_a_receiver_that_never_answers_delays_only_messages_to_itself(
+        self, jobs, receiver, outbox, silent
+    ):
+        lost = [end_a_job(jobs, silent) for _ in range(3)]
+        job = end_a_job(jobs, address(receiver))
+
+        delivering = begin(postman(outbox).deliver_all, "postman")
+        assert receiver.called.wait(60)
+
+        # The others are still on their way, one of them at a time.
+        assert not delivering.done()
+        assert sum(webhook(jobs, each).attempts for each in lost) == 1
+        assert webhook(jobs, job).attempts == 1
+
+    def test_an_owner_with_many_receivers_leaves_room_for_others(self, jobs, receiver, outbox, monkeypatch):
+        monkeypatch.setattr(webhooks, "_AT_ONCE", 2)
+        monkeypatch.setattr(webhooks, "_AT_ONCE_OF_OWNER", 1)
+        with ExitStack() as opened:
+            for _ in range(3):
+                server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+                end_a_job(jobs, f"http://127.0.0.1:{server.getsockname()[1]}/", owner="greedy")
+            end_a_job(jobs, address(receiver), owner="other")
+
+            begin(postman(outbox).deliver_all, "postman")
+
+            assert receiver.called.wait(60)
+
+    def test_a_host_that_fails_rests(self, jobs, receiver, outbox):
+        receiver.statuses[:] = [500]
+        first, second = (end_a_job(jobs, address(receiver)) for _ in range(2))
+
+        postman(outbox).deliver_all()
+
+        assert len(receiver.received) == 1
+        assert sorted(webhook(jobs, job).attempts for job in (first, second)) == [0, 1]
+
+    def test_a_name_that_is_not_resolved_in_time_is_given_up(self, jobs, outbox, monkeypatch):
+        monkeypatch.setattr(webhooks, "_STEP_SECONDS", 0.01)
+        held = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: held.wait(60))
+        job = end_a_job(jobs, "https://news.example/")
+
+        postman(outbox, private=False).deliver_all()
+        held.set()
+
+        assert webhook(jobs, job).error == "The address cannot be reached."
+
+
 class TestPrivateAddresses:
     def test_this_machine_is_not_called(self, jobs, receiver, outbox):
         job = end_a_job(jobs, f"http://localhost:{receiver.server_port}/")
@@ -217,6 +276,13 @@ class TestPrivateAddresses:
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
             "2001::1",
+            "168.63.129.16",
+            "192.0.0.192",
+            "fec0::1",
+            "3fff::1",
+            "64:ff9b:1::1",
+            "2001:db8::5efe:10.0.0.1",
+            "2606:2800::200:5efe:10.0.0.1",
         ],
     )
     def test_no_connection_is_made_to_a_private_address(self, jobs, monkeypatch, found, outbox):

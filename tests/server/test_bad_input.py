@@ -89,7 +89,16 @@ def test_a_body_that_is_not_a_multipart_form(client, request_kwargs):
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary="])
 def test_a_form_without_boundary(client, content_type):
-    assert_problem(client.post("/segment", data=b"--x\r\n\r\n", content_type=content_type), 400)
+    detail = assert_problem(client.post("/segment", data=b"--x\r\n\r\n", content_type=content_type), 400)
+
+    assert "boundary" in detail
+
+
+@pytest.mark.parametrize("path", ["/segment", "/classify", "/v1/analyses"])
+def test_several_images_are_refused_with_what_to_do(client, photo_png, path):
+    two = {"image": [(BytesIO(photo_png), "a.png"), (BytesIO(photo_png), "b.png")]}
+
+    assert "/v1/jobs" in assert_problem(client.post(path, data=two), 400)
 
 
 def test_a_form_with_nameless_fields(client):

@@ -20,22 +20,46 @@ import threading
 import time
 from binascii import Error as Base64Error
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
+from datetime import timedelta
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import SplitResult, urlsplit
 
 from tamperscope._version import __version__
+from tamperscope.background import begin
 from tamperscope.errors import WebhookError
 from tamperscope.jobs.model import Job, WebhookDelivery, WebhookTarget
-from tamperscope.jobs.outbox import Outbox
+from tamperscope.jobs.outbox import DueMessage, Outbox
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105
 _SECRET_BYTES = range(24, 65)
 _LONGEST_URL = 2000
 _STEP_SECONDS = 10.0
 _WHOLE_SECONDS = 20.0
+_AT_ONCE = 8
+_AT_ONCE_OF_OWNER = 4
+_RESTING = timedelta(seconds=30)
+"""Pause of a host after a message did not arrive."""
+_LOOK_AGAIN_SECONDS = 1.0
 # NAT64: the last 32 bits are an IPv4 address.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+_NEVER_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        # The tables of older Pythons lack these (IANA's special-purpose registries).
+        "192.0.0.0/24",
+        "fec0::/10",
+        "3fff::/20",
+        "5f00::/16",
+        "64:ff9b:1::/48",
+        # Azure's own services, which answer every virtual machine at this address.
+        "168.63.129.16/32",
+    )
+)
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""The third quarter of an IPv6 address that ends with an IPv4 address (RFC 5214)."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +81,10 @@ def check_target(target: WebhookTarget, *, private: bool = False) -> None:
 class Postman:
     """Delivers the messages about jobs that have ended, with retries.
 
+    Several are delivered at a time, so that a receiver that never answers delays only messages to itself. A
+    host receives one at a time, and an owner is served by half of the threads at most. A host that fails
+    rests.
+
     Addresses that are not public, such as those of private networks and this machine, are refused unless
     `private`. Redirects are not followed, because they could lead there. The environment's proxies are not
     used.
@@ -68,17 +96,48 @@ class Postman:
         self._outbox = outbox
         self._private = private
         self._now = now
+        self._running: dict[Future[None], DueMessage] = {}
+        self._resting: dict[str, float] = {}
 
     def deliver_all(self) -> None:
         """Deliver every message that is due, or schedule its next attempt."""
-        while delivery := self._outbox.next_delivery():
-            reason = self._deliver(delivery)
-            if reason is None:
-                self._outbox.delivered(delivery)
-            else:
-                # Without the address, which is private to the owner.
-                _log.warning("job %s: webhook, attempt %d: %s", delivery.job.id, delivery.attempt, reason)
-                self._outbox.not_delivered(delivery, reason)
+        while self._begin_more() or self._running:
+            ended, _ = wait(self._running, _LOOK_AGAIN_SECONDS, FIRST_COMPLETED)
+            for future in ended:
+                del self._running[future]
+            for future in ended:
+                future.result()
+
+    def _begin_more(self) -> bool:
+        """Begin as many deliveries as may run beside those that are running; return whether one began."""
+        running, began = self._running, False
+        for message in self._outbox.due() if len(running) < _AT_ONCE else ():
+            host = _host(message)
+            owners = sum(other.owner == message.owner for other in running.values())
+            if self._resting.get(host, 0.0) > time.monotonic():
+                self._outbox.postpone(message, _RESTING)
+            elif (
+                host not in map(_host, running.values())
+                # Without keys, all callers are one owner.
+                and owners < (_AT_ONCE_OF_OWNER if message.owner else _AT_ONCE)
+                and len(running) < _AT_ONCE
+                and (delivery := self._outbox.take(message))
+            ):
+                running[begin(partial(self._try, delivery, host), "tamperscope-webhook")] = message
+                began = True
+        return began
+
+    def _try(self, delivery: WebhookDelivery, host: str) -> None:
+        reason = self._deliver(delivery)
+        if reason is None:
+            self._outbox.delivered(delivery)
+            return
+        # Without the address, which is private to the owner.
+        _log.warning("job %s: webhook, attempt %d: %s", delivery.job.id, delivery.attempt, reason)
+        self._outbox.not_delivered(delivery, reason)
+        now = time.monotonic()
+        resting = {other: until for other, until in self._resting.items() if until > now}
+        self._resting = {**resting, host: now + _RESTING.total_seconds()}
 
     def _deliver(self, delivery: WebhookDelivery) -> str | None:
         """Deliver a message; return None, or why it did not arrive."""
@@ -99,6 +158,10 @@ class Postman:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(delivery.target.secret, id, timestamp, body),
         }
+
+
+def _host(message: DueMessage) -> str:
+    return urlsplit(message.url).netloc.lower()
 
 
 def message(job: Job) -> bytes:
@@ -185,7 +248,9 @@ def _post(url: SplitResult, body: bytes, headers: dict[str, str], private: bool)
 
 
 def _connect(host: str, port: int, private: bool) -> socket.socket:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # Resolving has no time limit of its own.
+    resolving = begin(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), "tamperscope-resolver")
+    found = resolving.result(_STEP_SECONDS)
     addresses = [str(address[0]) for *_, address in found]
     # One address that is not public is enough to refuse: such a name is not meant for us.
     if not private and not all(_is_public(address) for address in addresses):
@@ -195,10 +260,12 @@ def _connect(host: str, port: int, private: bool) -> socket.socket:
 
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text)
+    if any(address in network for network in _NEVER_PUBLIC):
+        return False
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped or address in _TRANSLATED:
             return _is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
-        if address.sixtofour or address.teredo:
+        if address.sixtofour or address.teredo or int(address) >> 32 & 0xFFFFFFFF in _ISATAP:
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

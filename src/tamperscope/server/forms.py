@@ -103,6 +103,10 @@ def uploaded_image(request: Request) -> bytes:
         names: list[str | None] = [*files, *texts]
         found = ", ".join(repr((name or "")[:40]) for name in names[:5]) or "no field at all"
         raise BadRequest(f"The form has no file in the field {FIELD!r}; found: {found}.")
+    if len(files.getlist(FIELD)) > 1:
+        raise BadRequest(
+            f"The form has several files in the field {FIELD!r}; send one, or all of them as a job: POST /v1/jobs."
+        )
     data: bytes = files[FIELD].read()
     if not data:
         raise EmptyImageError(f"The file in the form field {FIELD!r} is empty.")
@@ -120,6 +124,11 @@ def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[st
         raise BadRequest(
             f"Send a form (multipart/form-data) with the image as a file in the field {FIELD!r}; "
             f"this request declares {found}."
+        )
+    if not request.mimetype_params.get("boundary"):
+        raise BadRequest(
+            "The header Content-Type declares a form without its boundary; let your HTTP library write this "
+            "header."
         )
     try:
         # The form's files are copied to temporary files here.

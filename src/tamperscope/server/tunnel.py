@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
+from tamperscope import background
 from tamperscope.errors import TunnelError
 
 # Otherwise, behind a firewall that drops packets, the ngrok package would keep trying for minutes.
@@ -75,19 +74,9 @@ def _in_thread(call: Callable[[], Any], timeout: float) -> Any:
     """Return what `call` returns, or raise what it raises or `TimeoutError`.
 
     The ngrok package runs in its own thread for two reasons: it cannot be told to give up, and it returns
-    coroutines when an event loop is running, as in a notebook. The thread is a daemon, so it never delays the
-    end of the process.
+    coroutines when an event loop is running, as in a notebook.
     """
-    outcome: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(call())
-        except Exception as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, name="ngrok", daemon=True).start()
-    return outcome.result(timeout)
+    return background.begin(call, "ngrok").result(timeout)
 
 
 def _reason(error: Exception) -> str:
