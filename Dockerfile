@@ -4,7 +4,7 @@
 FROM python:3.11-slim-bookworm AS build
 RUN python -m venv /opt/tamperscope
 WORKDIR /source
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE THIRD_PARTY.md ./
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/tamperscope/bin/pip install --disable-pip-version-check -c constraints.txt '.[postgres,redis]'

@@ -10,11 +10,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pi_heif
 import PIL.Image
 import pillow_heif
 from numpy.typing import NDArray
 
+# It encodes; decoding stays with the plugin that the package uses.
 pillow_heif.register_heif_opener()
+pi_heif.register_heif_opener()
 
 
 def photo(width: int = 64, height: int = 48, seed: int = 0) -> NDArray[np.uint8]:

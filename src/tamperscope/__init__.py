@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tamperscope._version import __version__
 from tamperscope.errors import (
+    AnalysisTimeoutError,
     ArchiveError,
     BundleError,
     BusyError,
@@ -37,8 +38,10 @@ from tamperscope.errors import (
     ReusedKeyError,
     ScanError,
     SettingsError,
+    StoppingError,
     StoreError,
     TamperscopeError,
+    TemporaryFolderError,
     TooManyJobsError,
     TrainingError,
     TunnelError,
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from tamperscope.images import Image, ImageLimits, read_image
 
 __all__ = [
+    "AnalysisTimeoutError",
     "ArchiveError",
     "Box",
     "Bundle",
@@ -87,8 +91,10 @@ __all__ = [
     "ReusedKeyError",
     "ScanError",
     "SettingsError",
+    "StoppingError",
     "StoreError",
     "TamperscopeError",
+    "TemporaryFolderError",
     "TooManyJobsError",
     "TrainingError",
     "TunnelError",

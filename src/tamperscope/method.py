@@ -52,8 +52,8 @@ MEASURING_LIBRARIES = (
     "numpy",
     "opencv-python-headless",
     "openvino",
+    "pi-heif",
     "pillow",
-    "pillow-heif",
 )
 _DEFAULT_LIMITS = ImageLimits()
 # Options that change how long an analysis takes, and not what it finds.

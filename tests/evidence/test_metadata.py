@@ -168,3 +168,14 @@ def test_quoted_text_is_printable_and_short() -> None:
     finding = measured(exif=exif({Base.Software: "GIMP \x1b[2J\n" + 1000 * "x"})).finding
     assert finding.isprintable()
     assert len(finding) < 200
+
+
+def test_endless_metadata_is_listed_to_a_limit_and_hides_no_editor() -> None:
+    names = [f"program {number}" for number in range(3000)] + ["GIMP 2.10"]
+    xmp = "".join(f"<xmp:CreatorTool>{name}</xmp:CreatorTool>" for name in names).encode()
+
+    evidence = measured(image_format="WEBP", xmp=xmp)
+
+    programs = [field["value"] for field in evidence.details["fields"] if field["name"] == "Program"]
+    assert (programs[:2], len(programs)) == (["GIMP 2.10", "program 0"], 50)
+    assert "GIMP 2.10" in evidence.finding

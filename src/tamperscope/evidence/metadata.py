@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -63,6 +63,12 @@ _SMALLEST_PLACE = 0.004
 """Share of the image that a connected region must have to count as different."""
 
 
+_LONGEST_XMP = 4 * 2**20
+"""Characters of XMP that are looked through; real files have a few thousand."""
+_MOST_PROGRAMS = 50
+"""Programs that are listed; those that generate or edit images first."""
+
+
 class _Finding(NamedTuple):
     sentence: str
     strength: float
@@ -83,7 +89,7 @@ class _Notes(NamedTuple):
     """Latitude and longitude in degrees, north and east positive."""
     xmp: str
     programs: tuple[str, ...]
-    """Every program that EXIF, XMP or IPTC names, without duplicates."""
+    """The programs that EXIF, XMP or IPTC names, without duplicates, at most `_MOST_PROGRAMS`."""
 
 
 _NOTHING = _Notes({}, {}, b"", False, None, "", ())
@@ -348,6 +354,7 @@ def _read(image: Image) -> _Notes:
 def _notes(picture: PIL.ImageFile.ImageFile) -> _Notes:
     exif = picture.getexif()
     xmp = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp") or b""
+    xmp = xmp[:_LONGEST_XMP]
     xmp = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else xmp
     place = exif.get_ifd(PIL.ExifTags.IFD.GPSInfo)
     iptc = PIL.IptcImagePlugin.getiptcinfo(picture) or {}
@@ -364,8 +371,18 @@ def _notes(picture: PIL.ImageFile.ImageFile) -> _Notes:
         located=bool(place),
         position=_position(place),
         xmp=xmp,
-        programs=tuple(dict.fromkeys(text for text in map(quoted, named) if text)),
+        programs=_listed(named),
     )
+
+
+def _listed(named: Iterable[object]) -> tuple[str, ...]:
+    distinct = tuple(dict.fromkeys(text for text in map(quoted, named) if text))
+    if len(distinct) <= _MOST_PROGRAMS:
+        return distinct
+    # Otherwise a file could hide its editor behind many other names.
+    return tuple(sorted(distinct, key=lambda text: not (_GENERATOR.search(text) or _EDITOR.search(text))))[
+        :_MOST_PROGRAMS
+    ]
 
 
 def _position(place: Mapping[int, Any]) -> tuple[float, float] | None:

@@ -29,11 +29,11 @@ from typing import IO, Any, TypeVar
 
 import jpeglib
 import numpy as np
+import pi_heif
 import PIL.ExifTags
 import PIL.Image
 import PIL.ImageChops
 import PIL.ImageFile
-import pillow_heif
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -487,8 +487,9 @@ def _explained_failures(subject: str) -> Iterator[None]:
         ) from error
 
 
-# Pillow decodes HEIC through this plugin. Registering it is idempotent and adds only that format.
-pillow_heif.register_heif_opener()
+# Pillow decodes HEIC through this plugin. Registering it is idempotent and adds only that format. Its sibling
+# pillow-heif can also encode, with a library under the GPL.
+pi_heif.register_heif_opener()
 
 _METADATA_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 

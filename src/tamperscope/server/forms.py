@@ -105,7 +105,8 @@ def uploaded_image(request: Request) -> bytes:
         raise BadRequest(f"The form has no file in the field {FIELD!r}; found: {found}.")
     if len(files.getlist(FIELD)) > 1:
         raise BadRequest(
-            f"The form has several files in the field {FIELD!r}; send one, or all of them as a job: POST /v1/jobs."
+            f"The form has several files in the field {FIELD!r}; send one, or all of them as a job: "
+            "POST /v1/jobs."
         )
     data: bytes = files[FIELD].read()
     if not data:
