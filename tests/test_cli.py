@@ -210,6 +210,20 @@ class TestKeys:
         assert ring.find(first.stdout.strip()).name == "newsroom"
         assert ring.find(second.stdout.strip()).admin
 
+    def test_keys_are_listed_and_revoked(self, tmp_path):
+        file = tmp_path / "keys.json"
+        run("keys", "create", "newsroom", "--file", file, "--days", "30")
+        run("keys", "create", "operator", "--file", file, "--admin")
+
+        listed = run("keys", "list", "--file", file).stdout.splitlines()
+        assert [line.split()[0] for line in listed] == ["name", "newsroom", "operator"]
+        assert "never" not in listed[1]
+        assert "never administrator" in " ".join(listed[2].split())
+
+        assert run("keys", "revoke", "newsroom", "--file", file).exit_code == 0
+        assert "newsroom" not in run("keys", "list", "--file", file).stdout
+        assert run("keys", "revoke", "newsroom", "--file", file).exit_code == 2
+
     def test_a_name_that_is_taken_is_one_sentence(self, tmp_path):
         for expected in (0, 2):
             result = run("keys", "create", "newsroom", "--file", tmp_path / "keys.json")

@@ -1,4 +1,4 @@
-"""`tamperscope keys create`."""
+"""`tamperscope keys`: create, list and revoke."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from pathlib import Path
 
 import click
 
-from tamperscope.commands.output import complain
+from tamperscope.commands.output import complain, table
 
 
 @click.group()
 def keys() -> None:
-    """Create the API keys that a server accepts.
+    """Create, list and revoke the API keys that a server accepts.
 
     \b
     Example:
       tamperscope keys create newsroom --file keys.json
+      tamperscope keys list --file keys.json
       tamperscope serve --keys keys.json
     """
 
 
-@keys.command()
-@click.argument("name")
-@click.option(
+_file_option = click.option(
     "--file",
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -31,10 +30,18 @@ def keys() -> None:
     default=Path("keys.json"),
     show_default=True,
     show_envvar=True,
-    help="Keys file; created if missing.",
+    help="Keys file; `create` makes it if it is missing.",
 )
+
+
+@keys.command()
+@click.argument("name")
+@_file_option
 @click.option("--admin", is_flag=True, help="Allow this key to call /admin too.")
-def create(name: str, path: Path, admin: bool) -> None:
+@click.option(
+    "--days", type=click.IntRange(1, 36_500), help="Days for which it is valid; no limit by default."
+)
+def create(name: str, path: Path, admin: bool, days: int | None) -> None:
     """Create a key called NAME, print it, and store its digest.
 
     \b
@@ -43,10 +50,65 @@ def create(name: str, path: Path, admin: bool) -> None:
       curl -H "Authorization: Bearer tsk_..." -F image=@photo.jpg http://127.0.0.1:5000/classify
 
     The file holds only the digest, so the key is shown only once. A running server accepts the key after
-    SIGHUP. To revoke a key, delete its entry from the file and send SIGHUP.
+    SIGHUP.
     """
-    from tamperscope.server.middleware.keys import create_key
+    from tamperscope.server.middleware.keys import create_key, utc_today
 
-    key = create_key(path, name, admin=admin, today=datetime.datetime.now(datetime.UTC).date())
+    today = utc_today()
+    expires = today + datetime.timedelta(days=days) if days else None
+    key = create_key(path, name, admin=admin, today=today, expires=expires)
     complain(f"Added to {path}. The key is shown only once:")
     click.echo(key)
+
+
+@keys.command("list")
+@_file_option
+def list_command(path: Path) -> None:
+    """List the keys of a file: names, dates, and which are an administrator's.
+
+    \b
+    Example:
+      tamperscope keys list --file keys.json
+    """
+    from tamperscope.server.middleware.keys import list_keys, utc_today
+
+    today = utc_today()
+    table(
+        ("name", "created", "expires", ""),
+        [
+            (
+                key.name,
+                key.created.isoformat(),
+                key.expires.isoformat() if key.expires else "never",
+                " ".join(
+                    word
+                    for word, applies in (
+                        ("administrator", key.admin),
+                        ("expired", key.expires is not None and key.expires < today),
+                    )
+                    if applies
+                ),
+            )
+            for key in list_keys(path)
+        ],
+    )
+
+
+@keys.command()
+@click.argument("name")
+@_file_option
+def revoke(name: str, path: Path) -> None:
+    """Revoke the key called NAME: remove it from the file.
+
+    \b
+    Example:
+      tamperscope keys revoke newsroom --file keys.json
+      kill -HUP <process>
+
+    A running server refuses the key after SIGHUP. What was stored for it is deleted when its retention ends;
+    no other key can read it, not even a new one of the same name.
+    """
+    from tamperscope.server.middleware.keys import revoke_key
+
+    revoke_key(path, name)
+    complain("Revoked. A running server refuses the key after SIGHUP.")

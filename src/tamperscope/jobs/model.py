@@ -74,7 +74,7 @@ class Submission:
     """The description of a new job, without its images."""
 
     owner: str
-    """Name of the API key that submitted it, empty if the server has no keys."""
+    """Id of the API key that submitted it, empty if the server has no keys."""
     keep: bool = False
     idempotency_key: str | None = None
     webhook: WebhookTarget | None = None

@@ -40,7 +40,7 @@ class AnalysisArchive:
     ) -> tuple[StoredAnalysis, bool]:
         """Return the analysis of an image file, and whether it is new.
 
-        `owner` is the name of the caller's API key, or empty without one. An owner has one analysis per image
+        `owner` is the id of the caller's API key, or empty without one. An owner has one analysis per image
         and method. `keep` also stores the image, even if the analysis already exists. Raises as
         `DetectorService.analyze` does, and `StoreError`.
         """

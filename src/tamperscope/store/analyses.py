@@ -24,7 +24,7 @@ class Subject:
     """What was analysed, by which method, and for whom; each subject has one analysis."""
 
     owner: str
-    """Name of the API key that requested it, empty if the server has no keys."""
+    """Id of the API key that requested it, empty if the server has no keys."""
     image_sha256: str
     bundle_sha256: str
     method: str

@@ -61,7 +61,7 @@ class AnalysisRow(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     owner: Mapped[str] = mapped_column(Text)
-    """Name of the API key that requested it; empty without keys, because NULL is never unique."""
+    """Id of the API key that requested it; empty without keys, because NULL is never unique."""
     image_sha256: Mapped[str] = mapped_column(String(64))
     bundle_sha256: Mapped[str] = mapped_column(String(64))
     method: Mapped[str] = mapped_column(Text)

@@ -12,7 +12,7 @@ import pytest
 from fakes import FakeDetector, fake_app, unready_app
 from tamperscope.errors import BundleError, SettingsError
 from tamperscope.server.app import controls
-from tamperscope.server.middleware.keys import KeyRing, create_key
+from tamperscope.server.middleware.keys import KeyRing, create_key, list_keys, revoke_key
 from tamperscope.server.middleware.rate_limit import RateLimiter
 from tamperscope.settings import Settings
 
@@ -52,6 +52,30 @@ class TestKeysFile:
         assert (ring.find(admin_key).name, ring.find(admin_key).admin) == ("operator", True)
         for wrong in ("", "newsroom", key[:-1], key + "a", ring.find(key).sha256, "ä"):
             assert ring.find(wrong) is None
+
+    def test_a_key_expires_after_its_last_day(self, keys_file):
+        last = TODAY + datetime.timedelta(days=30)
+        key = create_key(keys_file, "temporary", admin=False, today=TODAY, expires=last)
+
+        for today, valid in ((last, True), (last + datetime.timedelta(days=1), False)):
+            ring = KeyRing(list_keys(keys_file), today=lambda today=today: today)
+            assert (ring.find(key) is not None) is valid
+
+    def test_a_revoked_key_is_gone_and_the_others_stay(self, keys_file, key, admin_key):
+        revoke_key(keys_file, "newsroom")
+
+        ring = KeyRing.read(keys_file)
+        assert ring.find(key) is None
+        assert ring.find(admin_key)
+        with pytest.raises(SettingsError, match="no key named 'newsroom'"):
+            revoke_key(keys_file, "newsroom")
+
+    def test_keys_of_older_files_own_what_their_names_own(self, keys_file, key):
+        file = json.loads(keys_file.read_text())
+        del file["keys"][0]["id"], file["keys"][0]["expires"]
+        keys_file.write_text(json.dumps(file))
+
+        assert KeyRing.read(keys_file).find(key).owner == "newsroom"
 
     def test_a_name_can_be_used_only_once(self, keys_file, key):
         before = keys_file.read_bytes()
@@ -137,6 +161,18 @@ class TestWithKeys:
         client.post("/admin/reload", headers=bearer(admin_key))
 
         assert classify(bearer(key)).status_code == 401
+
+    def test_a_new_key_of_the_same_name_inherits_nothing(self, client, keys_file, key, admin_key, photo_png):
+        sent = {"image": (BytesIO(photo_png), "a.png")}
+        stored = client.post("/v1/analyses", data=sent, headers=bearer(key)).get_json()["links"]["self"]
+        assert client.get(stored, headers=bearer(key)).status_code == 200
+
+        revoke_key(keys_file, "newsroom")
+        again = create_key(keys_file, "newsroom", admin=False, today=TODAY)
+        client.post("/admin/reload", headers=bearer(admin_key))
+
+        assert client.get(stored, headers=bearer(again)).status_code == 404
+        assert client.get("/v1/analyses", headers=bearer(again)).get_json()["analyses"] == []
 
     def test_a_broken_keys_file_changes_nothing(self, client, classify, keys_file, key, admin_key, caplog):
         keys_file.write_text("{")
@@ -229,6 +265,27 @@ class TestRateLimit:
         ]
 
         assert statuses == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+    ],
+)
+def test_addresses_of_one_subscriber_share_a_limit(first, second, same):
+    client = fake_app(Settings(rate_limit=1)).test_client()
+
+    statuses = [
+        client.get("/metrics", environ_overrides={"REMOTE_ADDR": address}).status_code
+        for address in (first, second)
+    ]
+
+    assert statuses == [200, 429 if same else 200]
 
 
 @pytest.mark.parametrize("path", ["/health", "/docs", "/nowhere"])

@@ -5,6 +5,7 @@ If the server has keys, every view requires one unless it is `@public`.
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -38,14 +39,25 @@ def is_public(view: Callable[..., Any]) -> bool:
 
 
 def owner() -> str:
-    """Return the name of the key that made this request, or an empty string if the server has no keys."""
-    name: str = g.get("key", "")
-    return name
+    """Return who owns what this request stores: the id of its key, or nothing if the server has no keys."""
+    id: str = g.get("owner", "")
+    return id
 
 
 def read_keys(settings: Settings) -> KeyRing | None:
     """Return the keys of a server, or None if it has none; raises `SettingsError` for an invalid file."""
     return KeyRing.read(settings.keys) if settings.keys else None
+
+
+def network_of(address: str | None) -> str:
+    """Return an IPv4 address, or the /64 network of an IPv6 address, all of which one subscriber has."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return str(address)
+    if parsed.version == 4:
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class Access:
@@ -66,7 +78,7 @@ class Access:
             if view is None or request.method == "OPTIONS" or is_public(view):
                 return
             key = self._authenticated(administrator=getattr(view, "administrative", False))
-            self._check_rate(f"key {key.name}" if key else f"address {request.remote_addr}")
+            self._check_rate(f"key {key.owner}" if key else f"address {network_of(request.remote_addr)}")
 
     def admits(self, authorization: str | None) -> bool:
         """Return whether a view that takes a body can accept a request with this `Authorization`."""
@@ -90,7 +102,7 @@ class Access:
             raise _unauthorized("This key is not valid on this server.")
         if administrator and not key.admin:
             raise Forbidden("This request needs an administrator's key.")
-        g.key = key.name
+        g.key, g.owner = key.name, key.owner
         return key
 
     def _check_rate(self, caller: str) -> None:
