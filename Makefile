@@ -6,6 +6,7 @@
 #   make format     rewrite the code in the project's style
 #   make docs       write docs/openapi.json and the table of settings from the code
 #   make hostile    send 5,000 damaged files to a real server, takes a few minutes
+#   make siege      attack real servers, and print what each attack achieved; takes a few minutes
 #   make fuzz       coverage-guided fuzzing of the image decoder, for two minutes
 #   make contract   thousands of requests generated from the OpenAPI document
 #   make cluster    scan on a Ray cluster of several raylets on this machine; installs Ray
@@ -20,7 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format docs hostile fuzz contract cluster clean
+.PHONY: serve test lint format docs hostile siege fuzz contract cluster clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -44,6 +45,9 @@ docs: $(VENV)/.dev.stamp
 
 hostile: $(VENV)/.dev.stamp
 	@timeout 3600 $(BIN)/python tests/robustness/hostile.py --files 5000
+
+siege: $(VENV)/.dev.stamp
+	@timeout 3600 $(BIN)/python tests/robustness/siege.py $(ARGS)
 
 fuzz: $(VENV)/.dev.stamp
 	@$(BIN)/python tests/robustness/fuzz_images.py -max_total_time=120

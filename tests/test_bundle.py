@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,10 @@ def test_a_later_schema_is_refused_by_its_number(folder: Path) -> None:
         {"networks": []},
         {"networks": [{"name": "joint"}]},
         {"preprocessing": {"mean": [0, 0, 0], "std": [1, 0, 1], "multiple": 16}},
+        *(
+            {"preprocessing": {"mean": [0, 0, 0], "std": [1, 1, 1], "multiple": multiple}}
+            for multiple in (0, 10**5, 10**9)
+        ),
         {"calibration": {"coefficients": {}}},
         {"files": []},
     ],
@@ -123,6 +128,14 @@ def test_a_manifest_of_nonsense_is_refused(folder: Path, changes: dict[str, Any]
 def test_a_broken_manifest_is_refused(folder: Path, content: bytes) -> None:
     (folder / "bundle.json").write_bytes(content)
     with pytest.raises(BundleError, match="not a manifest"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "joint.onnx", "joint.safetensors"])
+def test_a_pipe_in_place_of_a_file_is_refused_at_once(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(BundleError, match="not a regular file"):
         Bundle.load(folder)
 
 

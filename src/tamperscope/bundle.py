@@ -9,10 +9,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,8 @@ SCHEMA = 1
 MANIFEST = "bundle.json"
 CARD = "README.md"
 OUTPUTS = ("mask", "type", "score")
+_MULTIPLES = range(1, 257)
+"""A larger one would enlarge every small image without need."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ class Bundle:
         folder = default_bundle_path() if path is None else Path(path)
         manifest = folder / MANIFEST
         try:
+            _check_regular(manifest)
             content = manifest.read_bytes()
         except FileNotFoundError:
             raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}.") from None
@@ -289,7 +294,7 @@ def _network(entry: Mapping[str, Any]) -> Network:
 def _preprocessing(entry: Mapping[str, Any]) -> Preprocessing:
     mean, std = (tuple(float(value) for value in entry[key]) for key in ("mean", "std"))
     multiple = int(entry["multiple"])
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0 or multiple < 1:
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0 or multiple not in _MULTIPLES:
         raise ValueError(f"preprocessing {dict(entry)}")
     return Preprocessing((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]), multiple)
 
@@ -307,8 +312,15 @@ def _plain(name: str) -> str:
     return name
 
 
+def _check_regular(path: Path) -> None:
+    """Raise `OSError` unless this is a regular file: opening a pipe would wait for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+
+
 def _verify_file(folder: Path, name: str, expected: _FileDigest) -> None:
     try:
+        _check_regular(folder / name)
         found = _FileDigest.of(folder / name)
     except FileNotFoundError:
         raise BundleError(f"{folder} is incomplete: {name} is missing.") from None

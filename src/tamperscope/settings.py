@@ -12,6 +12,7 @@ wins:
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -125,6 +126,13 @@ def _hosts(text: str) -> tuple[str, ...]:
     ):
         raise ValueError("'*', 'none', or host names such as tamperscope.example,.news.example")
     return hosts
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("one IP address, such as 10.0.0.2") from None
 
 
 def _users_cache() -> Path:
@@ -248,7 +256,9 @@ class Settings:
         "Requests per minute from one key, or from one address without keys; beyond that the answer is 429.",
         _count(1, 100_000),
     )
-    trusted_proxy: str | None = _setting(None, "Address of the proxy whose X-Forwarded-For is trusted.", str)
+    trusted_proxy: str | None = _setting(
+        None, "IP address of the proxy whose X-Forwarded-For is trusted.", _address
+    )
     tunnel: str = _setting("none", "Open a public address: ngrok or none.", _one_of("none", "ngrok"))
     log_level: str = _setting(
         "info",

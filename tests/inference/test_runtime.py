@@ -190,3 +190,14 @@ class TestCache:
 
         assert len({runtime.run(tile).mask.tobytes() for runtime in runtimes}) == 1
         assert [path.suffix for path in tmp_path.iterdir()] == [".compiled"]
+
+
+def test_a_compiled_model_that_others_may_write_is_not_read(tmp_path, caplog):
+    cache = CompiledModels(tmp_path)
+    cache.write("a", b"model")
+    assert cache.read("a") == b"model"
+
+    (tmp_path / "a.compiled").chmod(0o666)
+
+    assert cache.read("a") is None
+    assert "another account" in caplog.text

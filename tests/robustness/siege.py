@@ -45,7 +45,6 @@ class Server:
     process: int
     temporary: Path
     """Its temporary folder."""
-    key: str | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -66,9 +65,8 @@ class Server:
     ) -> tuple[int, bytes]:
         """Send one request, and return the status and body of the answer."""
         connection = HTTPConnection(*self.address, timeout=_PATIENCE_SECONDS)
-        key = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         try:
-            connection.request(method, path, body, {**key, **(headers or {})})
+            connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -307,7 +305,6 @@ def started(*options: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "tmp").mkdir()
-        key = None
         if "--keys" in options:
             made = [
                 sys.executable,
@@ -319,7 +316,7 @@ def started(*options: str) -> Iterator[Server]:
                 "--file",
                 f"{folder}/k.json",
             ]
-            key = subprocess.run(made, capture_output=True, text=True, check=True).stdout.strip()
+            subprocess.run(made, capture_output=True, check=True)
             options = (*options, f"{folder}/k.json")
         environment = {**os.environ, "TMPDIR": str(home / "tmp")}
         database = f"sqlite:///{folder}/analyses.db"
@@ -329,7 +326,7 @@ def started(*options: str) -> Iterator[Server]:
             assert server.stdout
             try:
                 url = server.stdout.readline().split()[-1]
-                yield Server(url, server.pid, home / "tmp", key)
+                yield Server(url, server.pid, home / "tmp")
             finally:
                 server.terminate()
 
@@ -404,11 +401,7 @@ def main(share: float, names: tuple[str, ...]) -> None:
     for name in names or ATTACKS:
         attack, options = ATTACKS[name]
         with started(*options) as server:
-            if options:
-                anonymous = Server(server.url, server.process, server.temporary)
-                outcome = attack(anonymous, share)
-            else:
-                outcome = attack(server, share)
+            outcome = attack(server, share)
             click.echo(f"| {outcome.sent} | {outcome.seen} | {server.peak} | {server.cpu_seconds:.1f} |")
         failures += [f"{name}: {failure}" for failure in outcome.failures]
     for failure in failures:

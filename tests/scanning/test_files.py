@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -87,3 +88,16 @@ def test_reading_stops_one_byte_above_the_limit(folder: Path) -> None:
 def test_names_that_are_not_utf8_are_printable() -> None:
     assert printable(os.fsdecode(b"caf\xe9.jpg")) == "caf\\xe9.jpg"
     assert printable("café.jpg") == "café.jpg"
+
+
+def test_a_regular_file_that_blocks_is_an_error_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as /proc/kmsg, to which a link may lead."""
+    monkeypatch.setattr(stat, "S_ISREG", lambda mode: True)
+    os.mkfifo(tmp_path / "a.jpg")
+    writer = os.open(tmp_path / "a.jpg", os.O_RDWR)
+
+    with pytest.raises(UnreadableError, match="wait for ever"):
+        read(str(tmp_path / "a.jpg"), 10)
+    os.close(writer)

@@ -5,8 +5,9 @@
     cache.write(key, blob)
 
 A file holds the SHA-256 of OpenVINO's blob, then the blob. Files are written under a temporary name and
-renamed, so concurrent starts see a complete file or none. A failing cache costs only time: every problem with
-it is logged and never raised.
+renamed, so concurrent starts see a complete file or none. A file that another account could have written is
+not read, because it would decide what the networks compute. A failing cache costs only time: every problem
+with it is logged and never raised.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,13 @@ class CompiledModels:
         path = self._path(key)
         try:
             with path.open("rb") as file:
+                if not _is_own(file.fileno()):
+                    _log.warning(
+                        "A compiled model in %s belongs to another account, or others may write to it; it is "
+                        "compiled again.",
+                        self._folder,
+                    )
+                    return None
                 digest, blob = file.read(_DIGEST_BYTES), file.read()
             # The least recently used files are deleted first.
             os.utime(path)
@@ -89,3 +98,10 @@ class CompiledModels:
             verb,
             (error.strerror or "unknown reason").lower(),
         )
+
+
+def _is_own(descriptor: int) -> bool:
+    if not hasattr(os, "geteuid"):  # Windows
+        return True
+    status = os.fstat(descriptor)
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

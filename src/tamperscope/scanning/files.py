@@ -91,8 +91,12 @@ def read(path: str, limit: int) -> bytes:
             # Opening a pipe could block forever.
             if not stat.S_ISREG(Path(path).stat().st_mode):
                 raise UnreadableError("This is not a file.")
-            with Path(path).open("rb") as file:
-                return file.read(limit + 1)
+            # Some files of /proc are regular and block too.
+            with open(path, "rb", opener=_open_without_waiting) as file:
+                content = file.read(limit + 1)
+            if content is None:
+                raise UnreadableError("This is not a file: reading it would wait for ever.")
+            return content
         return _read_stored(*_store(path), limit)
     except (MissingExtraError, ScanError, UnreadableError):
         raise
@@ -102,6 +106,10 @@ def read(path: str, limit: int) -> bytes:
     except Exception as error:
         # The packages behind fsspec raise exceptions of their own.
         raise UnreadableError(_reason(error)) from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def is_url(path: str) -> bool:
