@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -78,6 +79,12 @@ class Server:
         """Send a form with these files."""
         form = {"Content-Type": "multipart/form-data; boundary=b", **(headers or {})}
         return self.send("POST", path, multipart(parts), form)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is running."""
+        state = Path(f"/proc/{self.process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z"
 
     @property
     def memory(self) -> int:
@@ -201,7 +208,7 @@ def damaged_archive(server: Server, share: float) -> Outcome:
         f"{status or 'no answer'} after {seconds:.0f} s, {cpu:.0f} CPU s; analysis after it {other}",
     )
     outcome.expect(status in (413, 415), "the archive was taken")
-    outcome.expect(other == 201, "nothing else could be stored")
+    outcome.expect(other in (200, 201), "nothing else could be stored")
     return outcome
 
 
@@ -285,6 +292,55 @@ def gigantic_photo(server: Server, share: float) -> Outcome:
     return outcome
 
 
+def silent_receivers(server: Server, share: float) -> Outcome:
+    """Have webhooks sent to receivers that never answer, then one to an honest receiver."""
+    with contextlib.ExitStack() as opened:
+        silent = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(8)]
+        honest = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        honest.settimeout(_PATIENCE_SECONDS)
+        for number, receiver in enumerate((*silent, honest)):
+            begun = time.monotonic()
+            fields = {
+                "webhook": f"http://127.0.0.1:{receiver.getsockname()[1]}/".encode(),
+                "webhook_secret": b"whsec_" + 40 * b"A",
+            }
+            body = multipart({"image": samples.encode(samples.photo(seed=number))}, fields)
+            server.send("POST", "/v1/jobs", body, {"Content-Type": "multipart/form-data; boundary=b"})
+        try:
+            honest.accept()
+            seconds = time.monotonic() - begun
+        except TimeoutError:
+            seconds = float(_PATIENCE_SECONDS)
+    outcome = Outcome("8 webhooks to receivers that never answer", f"an honest one after {seconds:.0f} s")
+    outcome.expect(seconds < 30, "the honest receiver waited for the others")
+    return outcome
+
+
+def stop_in_the_middle(server: Server, share: float) -> Outcome:
+    """Send the largest photo allowed in a job, ask for something else, then stop the server."""
+    side = round(10_000 * min(1, share**0.5))
+    server.post("/v1/jobs", {"image": samples.encode(copied_halves(side), "JPEG", quality=60)})
+    while not re.search(rb"\ntamperscope_analyses_running 1", server.send("GET", "/metrics")[1]):
+        time.sleep(0.1)
+    begun = time.monotonic()
+    status = server.post("/classify", {"image": samples.encode(samples.photo())})[0]
+    waited = time.monotonic() - begun
+    server.post("/v1/jobs", {"image": samples.encode(copied_halves(side), "JPEG", quality=61)})
+    while not re.search(rb"\ntamperscope_analyses_running 1", server.send("GET", "/metrics")[1]):
+        time.sleep(0.1)
+    begun = time.monotonic()
+    os.kill(server.process, signal.SIGTERM)
+    ended = os.waitid(os.P_PID, server.process, os.WEXITED | os.WNOWAIT)
+    seconds = time.monotonic() - begun
+    outcome = Outcome(
+        f"a JPEG of {side * side // 10**6} megapixels in a job, another request, then SIGTERM",
+        f"the request {status} after {waited:.0f} s, exit code {ended.si_status} after {seconds:.0f} s",
+    )
+    outcome.expect(status == 200, "a job cost another request its answer")
+    outcome.expect(ended.si_status == 0 and seconds < 75, "SIGTERM was not obeyed")
+    return outcome
+
+
 ATTACKS: dict[str, tuple[Callable[[Server, float], Outcome], tuple[str, ...]]] = {
     "hosts": (strange_hosts, ()),
     "pages": (foreign_pages, ()),
@@ -294,6 +350,8 @@ ATTACKS: dict[str, tuple[Callable[[Server, float], Outcome], tuple[str, ...]]] =
     "half-open": (half_open_connections, ()),
     "metadata": (verbose_metadata, ()),
     "gigantic": (gigantic_photo, ()),
+    "webhooks": (silent_receivers, ("--webhooks", "any")),
+    "stop": (stop_in_the_middle, ()),
 }
 """Each attack by its name, and whether its server has keys."""
 
@@ -331,12 +389,12 @@ def started(*options: str) -> Iterator[Server]:
                 server.terminate()
 
 
-def multipart(parts: Mapping[str, bytes]) -> bytes:
-    """Return a form with these files and the boundary `b`."""
-    head = '--b\r\nContent-Disposition: form-data; name="{}"; filename="a"\r\n\r\n'
-    return (
-        b"".join(head.format(name).encode() + data + b"\r\n" for name, data in parts.items()) + b"--b--\r\n"
-    )
+def multipart(files: Mapping[str, bytes], fields: Mapping[str, bytes] | None = None) -> bytes:
+    """Return a form with these files and text fields, and the boundary `b`."""
+    parts = [(f'name="{name}"; filename="a"', data) for name, data in files.items()]
+    parts += [(f'name="{name}"', data) for name, data in (fields or {}).items()]
+    head = "--b\r\nContent-Disposition: form-data; {}\r\n\r\n"
+    return b"".join(head.format(name).encode() + data + b"\r\n" for name, data in parts) + b"--b--\r\n"
 
 
 def overlapping_archive(count: int, size: int) -> bytes:
@@ -402,7 +460,8 @@ def main(share: float, names: tuple[str, ...]) -> None:
         attack, options = ATTACKS[name]
         with started(*options) as server:
             outcome = attack(server, share)
-            click.echo(f"| {outcome.sent} | {outcome.seen} | {server.peak} | {server.cpu_seconds:.1f} |")
+            used = f"{server.peak} | {server.cpu_seconds:.1f}" if server.alive else "– | –"
+            click.echo(f"| {outcome.sent} | {outcome.seen} | {used} |")
         failures += [f"{name}: {failure}" for failure in outcome.failures]
     for failure in failures:
         click.echo(failure, err=True)
