@@ -24,7 +24,7 @@ COMPOSE = ROOT / "compose.yaml"
 KUBERNETES = ROOT / "deploy" / "kubernetes.yaml"
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 FILES = [DOCKERFILE, COMPOSE, KUBERNETES, *UNITS]
-PASSWORD = "${POSTGRES_PASSWORD:?choose one}"
+PASSWORDS = ("${POSTGRES_PASSWORD:?choose one}", "${REDIS_PASSWORD:?choose one}")
 
 
 def kubernetes() -> list[dict[str, Any]]:
@@ -75,11 +75,22 @@ def test_compose_reads_its_file():
     compose_spec = pytest.importorskip("compose_spec", reason="install the extra dev")
     text = COMPOSE.read_text()
     # Merge keys and variables are resolved before the specification applies.
-    resolved = yaml.safe_load(text.replace(PASSWORD, "secret"))
+    for password in PASSWORDS:
+        assert password in text
+        text = text.replace(password, "secret")
+    resolved = yaml.safe_load(text)
     read = compose_spec.PyCompose.from_yaml(yaml.safe_dump(resolved))
 
     assert sorted(read.service_names()) == ["database", "redis", "server", "worker"]
-    assert PASSWORD in text
+
+
+@pytest.mark.parametrize("service", ["server", "worker", "database", "redis"])
+def test_every_compose_service_is_confined(service):
+    described = yaml.safe_load(COMPOSE.read_text())["services"][service]
+
+    assert described["cap_drop"] == ["ALL"]
+    assert described["mem_limit"]
+    assert described["security_opt"] == ["no-new-privileges:true"]
 
 
 @pytest.mark.parametrize("container", list(containers()), ids=lambda container: container["name"])
@@ -92,6 +103,14 @@ def test_kubernetes_containers_can_write_only_to_their_volumes(container):
     mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
     # Large uploads are buffered in the first, compiled models are kept in the second.
     assert {"/tmp", "/var/cache/tamperscope"} <= mounted
+    assert container["resources"]["limits"]["memory"]
+
+
+def test_kubernetes_volumes_are_bounded():
+    for resource in kubernetes():
+        if resource["kind"] == "Deployment":
+            for volume in resource["spec"]["template"]["spec"]["volumes"]:
+                assert "emptyDir" not in volume or volume["emptyDir"]["sizeLimit"], volume["name"]
 
 
 def test_every_kubernetes_selector_matches_one_deployment():
