@@ -150,13 +150,16 @@ def _significant_regions(votes: NDArray[np.int8], grids: tuple[int, ...]) -> _Re
         voters = (votes == grid).astype(np.uint8)
         _, labels, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(voters, kernel))
         sizes = np.bincount(labels[voters > 0], minlength=len(boxes))
+        accepted = np.zeros(len(boxes), np.uint8)
         for label in np.flatnonzero(sizes >= fewest):
             width, height = boxes[label, cv2.CC_STAT_WIDTH], boxes[label, cv2.CC_STAT_HEIGHT]
             side = max(int(width), int(height)) - _REACH + 1
             significance = -_log_nfa(side * side // _GRIDS, int(sizes[label]) // _GRIDS, log_tests)
             if significance > 0:
-                mask |= (labels == label) & voters
+                accepted[label] = 1
                 best = max(best, significance)
+        if accepted.any():
+            mask |= accepted[labels] & voters
     return _Regions(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel) > 0, best)
 
 

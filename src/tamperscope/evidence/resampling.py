@@ -37,6 +37,8 @@ _STEP = 32
 _FEWEST_WINDOWS = 9
 _LOWEST_FREQUENCY = 10
 """Cycles per window. Below it, the scene itself varies."""
+_ROWS_AT_ONCE = 8
+"""Rows of windows that are measured at a time, to bound the memory."""
 _NEIGHBOURHOOD = 11
 """Number of frequencies whose median a peak is compared with."""
 _PERIODIC = 10.0
@@ -70,8 +72,8 @@ def measure(image: Image) -> Evidence:
     corners = tuple(np.arange(0, side - _WINDOW + 1, _STEP) for side in (image.height, image.width))
     if len(corners[0]) * len(corners[1]) < _FEWEST_WINDOWS:
         return _not_applicable("The picture is too small to compare the periods of its regions.")
-    luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    windows = _Windows((corners[0], corners[1]), _power(_p_map(luminance), corners[0], corners[1]))
+    luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
+    windows = _Windows((corners[0], corners[1]), _power(luminance, corners[0], corners[1]))
     excess = _excess(windows.power)
     peak = excess.max(axis=2)
     found = strength(float(peak.max()), NOTABLE_AT)
@@ -90,12 +92,25 @@ def _p_map(luminance: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _power(
-    plane: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
+    luminance: NDArray[np.uint8], rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> NDArray[np.float32]:
     """Return the power of each window's mean row and mean column, relative to neighbouring frequencies.
 
     The result is (down, across, 2, frequencies) float32.
     """
+    strips = []
+    for first in range(0, len(rows), _ROWS_AT_ONCE):
+        taken = rows[first : first + _ROWS_AT_ONCE]
+        # The prediction of a pixel reaches one row further.
+        top = max(0, int(taken[0]) - 1)
+        plane = _p_map(luminance[top : int(taken[-1]) + _WINDOW + 1].astype(np.float32))
+        strips.append(_power_in_strip(plane, taken - top, columns))
+    return np.concatenate(strips)
+
+
+def _power_in_strip(
+    plane: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> NDArray[np.float32]:
     profiles = np.stack(
         [
             [
@@ -152,4 +167,5 @@ def _pixel_map(peak: NDArray[np.float32], windows: _Windows, image: Image) -> ND
             window = np.s_[row : row + _WINDOW, column : column + _WINDOW]
             total[window] += strength(float(value), NOTABLE_AT)
             count[window] += 1
-    return np.asarray(total / np.maximum(count, 1), np.float32)
+    np.maximum(count, 1, out=count)
+    return np.divide(total, count, out=total)
