@@ -282,9 +282,13 @@ def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> N
     joined = heatmap.copy()
     if copies := _clones(evidence):
         odds = np.float32(1 - copies[0].strength * (1 - ODDS_WITH_VERIFIED_COPY))
-        joined = heatmap * odds / (1 - heatmap * (1 - odds))
+        # In place, because each copy of a large image's heatmap has hundreds of megabytes.
+        rest = heatmap * (1 - odds)
+        np.subtract(1, rest, out=rest)
+        np.multiply(heatmap, odds, out=joined)
+        np.divide(joined, rest, out=joined)
     for clone in copies:
-        joined[clone.marked] = np.maximum(joined[clone.marked], clone.strength)
+        np.maximum(joined, np.float32(clone.strength), out=joined, where=clone.marked)
     ghosts = evidence.get(jpeg_ghosts.NAME)
     if ghosts is not None and ghosts.notable and ghosts.strength is not None and ghosts.map is not None:
         ghost = ghosts.map > _GHOST

@@ -16,6 +16,8 @@ REFERENCE_PIXELS = 512 * 512
 """Most pixels that the share of a region refers to. Traces need pixels, not shares, so a region that is large
 enough in a small image is large enough in a large one.
 """
+_STRIP = 1024
+"""Rows whose regions are summed at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +61,16 @@ def candidates(
     """
     above = heatmap >= threshold
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(above.view(np.uint8), connectivity=8)
-    excess = np.bincount(labels[above], heatmap[above] - threshold, count)
+    excess, has_certain = np.zeros(count), np.zeros(count, bool)
+    # In strips, because each copy of what is above the threshold may have hundreds of megabytes.
+    for top in range(0, len(heatmap), _STRIP):
+        rows = slice(top, top + _STRIP)
+        inside = above[rows]
+        excess += np.bincount(labels[rows][inside], heatmap[rows][inside] - threshold, count)
+        if certain is not None:
+            has_certain[labels[rows][certain[rows]]] = True
     weights = excess / (min(heatmap.size, REFERENCE_PIXELS) * max(1 - threshold, 1e-6))
-    if certain is not None:
-        weights[np.unique(labels[certain])] = np.inf
+    weights[has_certain] = np.inf
     weights[0] = -1
     return Candidates(labels, statistics, weights)
 
