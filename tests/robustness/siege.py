@@ -30,6 +30,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import samples
@@ -276,7 +278,7 @@ def verbose_metadata(server: Server, share: float) -> Outcome:
 def gigantic_photo(server: Server, share: float) -> Outcome:
     """Send the largest photo allowed, half of which is copied."""
     side = round(10_000 * min(1, share**0.5))
-    data = samples.encode(copied_halves(side), "JPEG", quality=85)
+    data = samples.encode(copied_halves(samples.scene(side, side)), "JPEG", quality=85)
     before = server.cpu_seconds
     begun = time.monotonic()
     try:
@@ -319,14 +321,14 @@ def silent_receivers(server: Server, share: float) -> Outcome:
 def stop_in_the_middle(server: Server, share: float) -> Outcome:
     """Send the largest photo allowed in a job, ask for something else, then stop the server."""
     side = round(10_000 * min(1, share**0.5))
-    halves = copied_halves(side)
-    server.post("/v1/jobs", {"image": samples.encode(halves, "JPEG", quality=85)})
+    halves = copied_halves(samples.photo(side, side))
+    server.post("/v1/jobs", {"image": samples.encode(halves, "JPEG", quality=60)})
     while not re.search(rb"\ntamperscope_analyses_running 1", server.send("GET", "/metrics")[1]):
         time.sleep(0.1)
     begun = time.monotonic()
     status = server.post("/classify", {"image": samples.encode(samples.photo())})[0]
     waited = time.monotonic() - begun
-    server.post("/v1/jobs", {"image": samples.encode(halves, "JPEG", quality=86)})
+    server.post("/v1/jobs", {"image": samples.encode(halves, "JPEG", quality=61)})
     while not re.search(rb"\ntamperscope_analyses_running 1", server.send("GET", "/metrics")[1]):
         time.sleep(0.1)
     begun = time.monotonic()
@@ -430,11 +432,12 @@ def webp_with_programs(size: int) -> bytes:
     return samples.encode(samples.photo(64, 64), "WEBP", xmp=xmp)
 
 
-def copied_halves(side: int):
-    """Return a photo of side x side pixels whose left half is copied onto its right half."""
-    photo = samples.scene(side, side).copy()
-    photo[:, side // 2 : side // 2 * 2] = photo[:, : side // 2]
-    return photo
+def copied_halves(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture whose left half is copied onto its right half."""
+    copied = picture.copy()
+    half = picture.shape[1] // 2
+    copied[:, half : 2 * half] = copied[:, :half]
+    return copied
 
 
 def _listed(counts: Counter) -> str:
