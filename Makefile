@@ -9,6 +9,7 @@
 #   make fuzz       coverage-guided fuzzing of the image decoder, for two minutes
 #   make contract   thousands of requests generated from the OpenAPI document
 #   make cluster    scan on a Ray cluster of several raylets on this machine; installs Ray
+#   make smoke      build the wheels, install them into an empty environment, and use them there
 #   make clean      remove the environment
 #
 # To use another interpreter: make test PYTHON=python3.12
@@ -20,7 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format docs hostile fuzz contract cluster clean
+.PHONY: serve test lint format docs hostile fuzz contract cluster smoke clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -54,6 +55,9 @@ contract: $(VENV)/.dev.stamp
 cluster: $(VENV)/.dev.stamp
 	$(INSTALL) --editable '.[cluster]'
 	@timeout 900 $(BIN)/python -m pytest tests/scanning/test_cluster.py -m cluster
+
+smoke: $(VENV)/.dev.stamp
+	@$(BIN)/python distributions/smoke.py
 
 clean:
 	rm -rf $(VENV)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -155,12 +156,21 @@ def default_bundle_path() -> Path:
     """Return the folder of the default model.
 
     It is the one that the environment variable `TAMPERSCOPE_MODEL` names, else `model/` of the source
-    checkout. Outside a source checkout it is `model/` of the working directory.
+    checkout, else the installed distribution `tamperscope-model`. The working directory is never searched:
+    a downloaded folder with a `model/` in it must not choose the model.
+
+    Raises:
+        BundleError: None of the three is there.
     """
     if configured := os.environ.get("TAMPERSCOPE_MODEL"):
         return Path(configured)
-    checkout = Path(__file__).parents[2]
-    return (checkout if (checkout / "pyproject.toml").is_file() else Path()) / "model"
+    found = _checkouts_model() or _installed_model()
+    if found is None:
+        raise BundleError(
+            "There is no model. Install the default one with: pip install 'tamperscope[model]'. "
+            "Or name the folder of a bundle with --model or TAMPERSCOPE_MODEL."
+        )
+    return found
 
 
 def list_bundles(folder: Path) -> tuple[Path, ...]:
@@ -227,6 +237,19 @@ def write_manifest(
     text = json.dumps(manifest, indent=2, allow_nan=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
     return Bundle.load(folder)
+
+
+def _checkouts_model() -> Path | None:
+    """Return `model/` beside `src/`, if this code runs from a source checkout."""
+    checkout = Path(__file__).parents[2]
+    model = checkout / "model"
+    return model if (checkout / "pyproject.toml").is_file() and (model / MANIFEST).is_file() else None
+
+
+def _installed_model() -> Path | None:
+    installed = importlib.util.find_spec("tamperscope_model")
+    # A namespace package has no origin: any folder of this name would be one.
+    return Path(installed.origin).parent if installed and installed.origin else None
 
 
 @dataclass(frozen=True)
