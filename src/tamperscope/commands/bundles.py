@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from tamperscope.commands.options import FOLDER, plain_option
 from tamperscope.commands.output import UNREADABLE, complain, table
 from tamperscope.errors import BundleError
 
@@ -54,8 +55,9 @@ def import_checkpoint(
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER...]")
+@click.argument("folders", nargs=-1, type=FOLDER, metavar="[FOLDER...]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per bundle, one per line.")
+@plain_option
 @click.pass_context
 def models(ctx: click.Context, folders: Sequence[Path], as_json: bool) -> None:
     """List bundles and verify their checksums.
@@ -97,6 +99,7 @@ def models(ctx: click.Context, folders: Sequence[Path], as_json: bool) -> None:
                 )
                 for model in listed
             ],
+            path_first=True,
         )
     if len(listed) < len(paths):
         ctx.exit(UNREADABLE)
