@@ -264,13 +264,13 @@ class TestImportCheckpoint:
     @pytest.fixture
     def importer(self, monkeypatch):
         def install(function):
-            module = SimpleNamespace(import_checkpoints=function)
+            module = SimpleNamespace(import_checkpoints=function, PairOptions=lambda *_: None)
             monkeypatch.setitem(sys.modules, "tamperscope.network.checkpoints", module)
 
         return install
 
     def test_it_prints_how_to_use_the_bundle(self, importer):
-        importer(lambda segmentation, classification, out, **_: SimpleNamespace(path=out))
+        importer(lambda segmentation, classification, out, **_: SimpleNamespace(path=out, networks=()))
 
         result = run(*self.ARGUMENTS)
 

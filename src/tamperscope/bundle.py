@@ -52,6 +52,10 @@ class Network:
     """Which of `mask`, `type` and `score` the graph returns, in its order."""
     quantised: bool = False
     """Whether the bundle also has `<name>.int8.onnx`, which uses 8-bit integers and the same weights."""
+    input_size: int | None = None
+    """Side of the square that every image is scaled to for this network, as in its training. None takes
+    images at their own resolution.
+    """
 
     @property
     def graph_files(self) -> tuple[str, ...]:
@@ -150,6 +154,11 @@ class Bundle:
     def outputs(self) -> frozenset[str]:
         """Which of `mask`, `type` and `score` the networks return together."""
         return frozenset(output for network in self.networks for output in network.outputs)
+
+    @property
+    def scales_images(self) -> bool:
+        """Whether all networks see the whole image, scaled to a square of theirs."""
+        return all(network.input_size for network in self.networks)
 
 
 def default_bundle_path() -> Path:
@@ -306,7 +315,15 @@ def _network(entry: Mapping[str, Any]) -> Network:
         outputs=outputs,
         # Bundles from before integer arithmetic lack this entry.
         quantised=bool(entry.get("quantised", False)),
+        # So do those from before networks that see scaled images.
+        input_size=_input_size(entry.get("input_size")),
     )
+
+
+def _input_size(value: Any) -> int | None:
+    if value is not None and not 32 <= int(value) <= 2048:
+        raise ValueError(f"input size {value}")
+    return None if value is None else int(value)
 
 
 def _preprocessing(entry: Mapping[str, Any]) -> Preprocessing:
