@@ -30,7 +30,7 @@ LARGEST_MODEL = 60e6
 # The client waits until the server has loaded its model.
 ASK = """
 import sys
-from tamperscope.client import Client
+from tamperscope_client import Client
 print(Client(sys.argv[1]).classify(sys.argv[2]).model_dump_json())
 """
 
@@ -60,8 +60,10 @@ def main() -> None:
             found = json.loads(command.run("analyze", SAMPLE, "--json", "--report", "report.pdf").stdout)
         assert found["verdict"] == "manipulated", found
         assert (home / "empty" / "report.pdf").read_bytes().startswith(b"%PDF-")
-        with step("served an image"):
-            answer = command.serve_one()
+        client = Installed(home / "client", home / "empty")
+        with step("installed the client, and served it an image"):
+            client.install(python, wheels, "tamperscope-client")
+            answer = command.serve_one(client)
         assert abs(answer["manipulation_score"] - found["score"]) < 0.001, (answer, found["score"])
         with step("ran tests of the sdist"):
             test_sdist(next(wheels.glob("*.tar.gz")), home / "sdist")
@@ -77,7 +79,8 @@ def step(done: str) -> Iterator[None]:
 
 def build(out: Path) -> Path:
     """Write every wheel and the sdist into `out`. The wheel of the package is built from its sdist."""
-    for arguments in (["--wheel", ROOT / "distributions" / "model"], [ROOT]):
+    parts = (["--wheel", ROOT / "distributions" / name] for name in ("model", "client"))
+    for arguments in (*parts, [ROOT]):
         run([sys.executable, "-m", "build", "--outdir", out, *arguments])
     heaviest = next(out.glob("tamperscope_model-*.whl")).stat().st_size
     assert heaviest < LARGEST_MODEL, f"The model's wheel has {heaviest} bytes."
@@ -112,8 +115,8 @@ class Installed:
         """Run a command to its end."""
         return run([self.bin / "tamperscope", *arguments], cwd=self.folder, env=self.variables, expect=expect)
 
-    def serve_one(self) -> dict[str, float]:
-        """Start a server, have it classify the sample, and stop it."""
+    def serve_one(self, client: Installed) -> dict[str, float]:
+        """Start a server, have it classify the sample for the client, and stop it."""
         with subprocess.Popen(
             [self.bin / "tamperscope", "serve", "--port", "0"],
             cwd=self.folder, env=self.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -121,7 +124,7 @@ class Installed:
             try:
                 assert server.stdout
                 address = server.stdout.readline().split()[-1]
-                asked = run([self.bin / "python", "-c", ASK, address, SAMPLE], cwd=self.folder)
+                asked = run([client.bin / "python", "-c", ASK, address, SAMPLE], cwd=self.folder)
             finally:
                 server.send_signal(signal.SIGTERM)
                 _, log = server.communicate(timeout=60)
