@@ -39,7 +39,9 @@ def main() -> None:
     """Run every step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="interpreter of the empty environment")
-    python = parser.parse_args().python
+    parser.add_argument("--no-tests", action="store_true", help="leave out the tests of the sdist")
+    arguments = parser.parse_args()
+    python = arguments.python
     with tempfile.TemporaryDirectory(prefix="tamperscope-smoke-") as folder:
         home = Path(folder)
         with step("built"):
@@ -65,8 +67,9 @@ def main() -> None:
             client.install(python, wheels, "tamperscope-client")
             answer = command.serve_one(client)
         assert abs(answer["manipulation_score"] - found["score"]) < 0.001, (answer, found["score"])
-        with step("ran tests of the sdist"):
-            test_sdist(next(wheels.glob("*.tar.gz")), home / "sdist")
+        if not arguments.no_tests:
+            with step("ran tests of the sdist"):
+                test_sdist(next(wheels.glob("*.tar.gz")), home / "sdist")
     print("The distributions work.")
 
 
@@ -128,7 +131,8 @@ class Installed:
             finally:
                 server.send_signal(signal.SIGTERM)
                 _, log = server.communicate(timeout=60)
-        assert server.returncode == 0, log
+        # On Windows the signal ends the process at once.
+        assert server.returncode == 0 or os.name == "nt", log
         answer: dict[str, float] = json.loads(asked.stdout)
         return answer
 
