@@ -185,3 +185,15 @@ def test_many_failures_are_not_all_printed(joint_bundle: Bundle, tmp_path: Path)
 
     assert len([line for line in said if line.startswith(str(folder))]) == 5
     assert said[-1].startswith("and 2 more")
+
+
+def test_a_summary_that_cannot_be_written_is_refused_before_the_scan(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results.jsonl"
+
+    ended = scan(joint_bundle, photos, "--out", out, "--summary", photos / "notes.txt" / "page.html")
+
+    assert ended.exit_code == 2
+    assert "cannot be created" in ended.stderr
+    assert not out.exists()

@@ -153,6 +153,8 @@ class TestRecognition:
             ("deeplabv3", "resnet18"),
             ("unet", "resnet34"),
             ("fpn", "mobilenet_v2"),
+            # DeepLab cannot have this encoder.
+            ("unet", "vgg11_bn"),
         ],
     )
     def test_a_segmentation_network_is_recognised_by_its_tensors(
@@ -335,6 +337,14 @@ class TestWrongFiles:
         with pytest.raises(MismatchedCheckpointError, match=r"DeepLabV3\+ with a ResNet-18 .*swapped"):
             read_classification(save(segmentation.state_dict()), "resnet18")
 
+    def test_swapped_files_are_recognised_without_the_name_of_an_encoder(
+        self, segmentation: nn.Module, classification: nn.Module, save: Callable[..., Path]
+    ) -> None:
+        with pytest.raises(MismatchedCheckpointError, match="swapped"):
+            read_segmentation(save(classification.state_dict()))
+        with pytest.raises(MismatchedCheckpointError, match="swapped"):
+            read_classification(save(segmentation.state_dict()))
+
     def test_another_number_of_classes_is_named(self, save: Callable[..., Path]) -> None:
         path = save(classification_network(1000, "resnet18").state_dict())
         with pytest.raises(MismatchedCheckpointError) as caught:
@@ -344,8 +354,11 @@ class TestWrongFiles:
 
     def test_more_mask_channels_are_named(self, save: Callable[..., Path]) -> None:
         path = save(segmentation_network("resnet18", 21).state_dict())
-        with pytest.raises(MismatchedCheckpointError, match="21 mask channels"):
-            read_segmentation(path, "resnet18")
+        for encoder in (None, "resnet18"):
+            with pytest.raises(
+                MismatchedCheckpointError, match=r"21 mask channels \(shapes: segmentation_head"
+            ):
+                read_segmentation(path, encoder)
 
     def test_another_depth_is_named(self, classification: nn.Module, save: Callable[..., Path]) -> None:
         path = save(classification_network(4, "resnet34").state_dict())

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import fsspec
 import pytest
 
-from tamperscope.errors import UnreadableError
+from tamperscope.errors import ScanError, UnreadableError
 from tamperscope.scanning.files import Exclusion, Skipped, find, printable, read
 
 JPEG = b"\xff\xd8\xff\xe0 the start of a JPEG file"
@@ -112,3 +113,12 @@ def test_reading_stops_one_byte_above_the_limit(folder: Path) -> None:
 def test_names_that_are_not_utf8_are_printable() -> None:
     assert printable(os.fsdecode(b"caf\xe9.jpg")) == "caf\\xe9.jpg"
     assert printable("café.jpg") == "café.jpg"
+
+
+def test_a_store_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionRefusedError(111, "connection refused")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
+    with pytest.raises(ScanError, match="ftp://nowhere/photos cannot be reached: Connection refused"):
+        list(find(["ftp://nowhere/photos"], (), Skipped()))

@@ -63,5 +63,5 @@ def completion(ctx: click.Context, shell: str | None, install: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(f"{script}\n", encoding="utf-8")
     except OSError as error:
-        raise click.ClickException(f"{target} cannot be written: {error.strerror}.") from None
+        raise click.UsageError(f"{target} cannot be written: {error.strerror}.") from None
     tell(f"{target} is written. {place.hint}")

@@ -155,8 +155,9 @@ def scan(
     listed: Iterable[str] = _listed("\0" if null else "\n") if "-" in paths else ()
     found = find([path for path in paths if path != "-"], listed, skipped, exclusion)
     with _journal(out, examination.identity(bundle)) as journal:
-        if masks:
-            _make_folder(masks)
+        for folder in (masks, summary and summary.parent):
+            if folder:
+                _make_folder(folder)
         open_pool = partial(_pool, cluster, workers, bundle, examination, settings.cache)
         rate = _work(ctx, journal, found, open_pool, masks)
         tally = journal.tally()

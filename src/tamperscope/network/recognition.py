@@ -10,6 +10,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -45,13 +46,16 @@ def recognise_segmentation(tensors: Tensors, encoder: str | None = None) -> tupl
     channels = head.shape[0] if head is not None and head.shape[0] in (1, 2) else 1
     encoders = (encoder,) if encoder else _ENCODERS
     for name in encoders:
-        if not _same(_encoder(inner), _encoder(_blank(Architecture("deeplabv3plus", name, 1)))):
+        # A U-Net can have each of them.
+        if not _same(_encoder(inner), _encoder(_blank(Architecture("unet", name, 1)))):
             continue
         for family in DECODERS:
             candidate = Architecture(family, name, channels)
-            if _same(inner, _blank(candidate)):
-                return candidate, inner
-        return Architecture("deeplabv3plus", name, channels), inner
+            # DeepLab, for one, cannot have an encoder that cannot be dilated.
+            with suppress(CheckpointError):
+                if _same(inner, _blank(candidate), but=_SEGMENTATION_HEAD.removesuffix(".weight")):
+                    return candidate, inner
+        return Architecture("unet", name, channels), inner
     return Architecture("deeplabv3plus", encoders[0], channels), inner
 
 

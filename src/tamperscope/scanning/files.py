@@ -263,6 +263,9 @@ def _store(url: str) -> tuple[Any, str]:
         ) from error
     except ValueError:
         raise ScanError(f"{url.split(':')[0]}:// URLs are not supported.") from None
+    except Exception as error:
+        # Some stores are connected to right here, with exceptions of their own.
+        raise ScanError(f"{url} cannot be reached: {_reason(error)}") from None
     return store, inside
 
 
