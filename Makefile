@@ -74,7 +74,7 @@ clean:
 
 # Serving does not need PyTorch, so `make serve` does not install it.
 $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing 48 packages, about 700 MB on disk. This is done once, and takes a minute or so." >&2
+	@echo "Installing 54 packages, about 700 MB on disk. This is done once, and takes a minute or so." >&2
 	$(INSTALL) --editable .
 	@touch $@
 
