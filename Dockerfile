@@ -4,10 +4,13 @@
 FROM python:3.11-slim-bookworm AS build
 RUN python -m venv /opt/tamperscope
 WORKDIR /source
-COPY pyproject.toml constraints.txt README.md LICENSE THIRD_PARTY.md ./
+COPY requirements.lock ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/tamperscope/bin/pip install --disable-pip-version-check --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE THIRD_PARTY.md ./
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/tamperscope/bin/pip install --disable-pip-version-check -c constraints.txt '.[postgres,redis]'
+    /opt/tamperscope/bin/pip install --disable-pip-version-check --no-deps .
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/tamperscope tamperscope \

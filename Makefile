@@ -10,6 +10,9 @@
 #   make fuzz       coverage-guided fuzzing of the image decoder, for two minutes
 #   make contract   thousands of requests generated from the OpenAPI document
 #   make cluster    scan on a Ray cluster of several raylets on this machine; installs Ray
+#   make smoke      build the wheels, install them into an empty environment, and use them there
+#   make lock       write requirements.lock, what the container installs, with the digest of every file
+#   make help       print this list
 #   make clean      remove the environment
 #
 # To use another interpreter: make test PYTHON=python3.12
@@ -21,7 +24,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format docs hostile siege fuzz contract cluster clean
+.PHONY: serve test lint format docs hostile siege fuzz contract cluster smoke lock help clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -59,11 +62,23 @@ cluster: $(VENV)/.dev.stamp
 	$(INSTALL) --editable '.[cluster]'
 	@timeout 900 $(BIN)/python -m pytest tests/scanning/test_cluster.py -m cluster
 
+smoke: $(VENV)/.dev.stamp
+	@$(BIN)/python distributions/smoke.py
+
+lock: $(VENV)/.dev.stamp
+	@$(INSTALL) uv
+	@$(BIN)/uv pip compile -q --python-platform linux --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--no-annotate -c constraints.txt --extra postgres --extra redis pyproject.toml -o requirements.lock
+
+help:
+	@sed -n '1,/^$$/ s/^# \{0,1\}//p' Makefile
+
 clean:
 	rm -rf $(VENV)
 
 # Serving does not need PyTorch, so `make serve` does not install it.
 $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing 54 packages, about 700 MB on disk. This is done once, and takes a minute or so." >&2
 	$(INSTALL) --editable .
 	@touch $@
 

@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 import pytest
 
+import tamperscope.bundle
 from tamperscope.bundle import (
     Bundle,
     Preprocessing,
@@ -180,11 +181,59 @@ def test_a_bundle_needs_its_files_first(joint_bundle: Bundle, tmp_path: Path) ->
         )
 
 
-def test_the_default_bundle_is_the_checkouts_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that this code seems to run from: a checkout, once it has a pyproject.toml and a model."""
     monkeypatch.delenv("TAMPERSCOPE_MODEL", raising=False)
-    assert default_bundle_path() == Path(__file__).parents[1] / "model"
+    checkout = tmp_path / "checkout"
+    package = checkout / "src" / "tamperscope"
+    monkeypatch.setattr(tamperscope.bundle, "__file__", str(package / "bundle.py"))
+    package.mkdir(parents=True)
+    return checkout
+
+
+def make_model(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "bundle.json").write_text("{}")
+    return folder
+
+
+def install_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    installed = make_model(folder / "site-packages" / "tamperscope_model")
+    (installed / "__init__.py").touch()
+    monkeypatch.syspath_prepend(installed.parent)
+    return installed
+
+
+def test_the_default_model_is_the_environments_else_the_checkouts_else_the_installed_one(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = install_model(tmp_path, monkeypatch)
+    assert default_bundle_path() == installed
+
+    make_model(checkout / "model")
+    # Not a checkout yet: a package may be installed below a folder that has a `model/`.
+    assert default_bundle_path() == installed
+    (checkout / "pyproject.toml").touch()
+    assert default_bundle_path() == checkout / "model"
+
     monkeypatch.setenv("TAMPERSCOPE_MODEL", "/elsewhere")
     assert default_bundle_path() == Path("/elsewhere")
+
+
+def test_the_working_directory_never_gives_the_model(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloaded = tmp_path / "downloaded"
+    make_model(downloaded / "model")
+    make_model(downloaded / "tamperscope_model")
+    monkeypatch.syspath_prepend(downloaded)
+    monkeypatch.chdir(downloaded)
+
+    with pytest.raises(
+        BundleError, match=r"pip install 'tamperscope\[model\]'.*--model or TAMPERSCOPE_MODEL"
+    ):
+        default_bundle_path()
 
 
 def test_bundles_are_listed_in_a_folder_and_one_below(folder: Path) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from io import BytesIO
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import PIL.Image
 import pytest
@@ -16,6 +18,7 @@ import tamperscope.bundle
 import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
+from tamperscope.commands import output
 from tamperscope.errors import BundleError, CheckpointError
 from tamperscope.server.middleware.keys import KeyRing
 
@@ -59,15 +62,51 @@ def run(*arguments: object) -> Result:
 
 
 class TestAnalyze:
-    def test_table_for_people(self, manipulated, authentic, monkeypatch):
-        monkeypatch.setenv("COLUMNS", "300")
+    def test_a_pipe_gets_one_row_a_line_with_tabs_between(self, manipulated, authentic):
         result = run("analyze", manipulated, authentic)
 
-        rows = result.stdout.splitlines()
+        rows = [row.split("\t") for row in result.stdout.splitlines()]
         assert result.exit_code == 0
-        assert [str(manipulated), "manipulated", "0.90", "copymove", "14.1%"] == rows[1].split()[:5]
-        assert [str(authentic), "authentic", "0.10", "0.0%"] == rows[2].split()[:4]
+        assert rows[0] == ["File", "Verdict", "Score", "Type", "Area", "Notes"]
+        assert [str(manipulated), "manipulated", "0.90", "copymove", "14.1%"] == rows[1][:5]
+        assert [str(authentic), "authentic", "0.10", "", "0.0%"] == rows[2][:5]
         assert result.stderr == ""
+
+    def test_an_image_on_stdin_is_analysed(self, manipulated, tmp_path):
+        result = CliRunner().invoke(
+            main, ["analyze", "-", "--json", "--out", str(tmp_path / "out")], input=manipulated.read_bytes()
+        )
+
+        assert (result.exit_code, json.loads(result.stdout)["file"]) == (0, "-")
+        assert (tmp_path / "out" / "stdin-mask.png").exists()
+
+    def test_stdin_is_read_once(self):
+        result = run("analyze", "-", "-")
+        assert result.exit_code == 2
+        assert "once" in result.stderr
+
+    def test_a_folder_and_an_address_are_refused_with_what_to_do(self, tmp_path):
+        result = run("analyze", tmp_path, "https://example.com/a.jpg")
+
+        folder, address = result.stderr.splitlines()
+        assert result.exit_code == 3
+        assert f"tamperscope scan {tmp_path} --out" in folder
+        assert "not fetched" in address
+
+    def test_a_report_of_another_kind_is_refused_before_anything_is_written(self, manipulated, tmp_path):
+        result = run("analyze", manipulated, "--report", tmp_path / "r.docx", "--out", tmp_path / "out")
+
+        assert result.exit_code == 2
+        assert ".html or .pdf, not .docx" in result.stderr
+        assert sorted(tmp_path.iterdir()) == [manipulated]
+
+    def test_what_was_written_is_said_unless_quiet(self, manipulated, tmp_path):
+        report, out = tmp_path / "r.pdf", tmp_path / "out"
+
+        said = run("analyze", manipulated, "--report", report, "--out", out).stderr.splitlines()
+
+        assert said == [f"4 files in {out}", f"The report is in {report}"]
+        assert run("analyze", manipulated, "--report", report, "--out", out, "-q").stderr == ""
 
     def test_json_for_machines_is_one_report_per_line(self, manipulated, authentic):
         reports = [
@@ -239,13 +278,13 @@ class TestImportCheckpoint:
     @pytest.fixture
     def importer(self, monkeypatch):
         def install(function):
-            module = SimpleNamespace(import_checkpoints=function)
+            module = SimpleNamespace(import_checkpoints=function, PairOptions=lambda *_: None)
             monkeypatch.setitem(sys.modules, "tamperscope.network.checkpoints", module)
 
         return install
 
     def test_it_prints_how_to_use_the_bundle(self, importer):
-        importer(lambda segmentation, classification, out, **_: SimpleNamespace(path=out))
+        importer(lambda segmentation, classification, out, **_: SimpleNamespace(path=out, networks=()))
 
         result = run(*self.ARGUMENTS)
 
@@ -292,13 +331,11 @@ class TestModels:
         monkeypatch.setenv("TAMPERSCOPE_MODEL", str(tmp_path / "good"))
         return tmp_path
 
-    def test_the_default_model_is_listed_in_a_table(self, bundles, monkeypatch):
-        monkeypatch.setenv("COLUMNS", "300")
-
+    def test_the_default_model_is_listed_in_a_table(self, bundles):
         result = run("models")
 
         assert result.exit_code == 0
-        assert result.stdout.splitlines()[1].split() == [
+        assert result.stdout.splitlines()[1].split("\t") == [
             str(bundles / "good"), "mine", "2", "0.0", "joint", "no",
         ]  # fmt: skip
 
@@ -318,9 +355,91 @@ class TestModels:
         assert "no bundle" in result.stderr
 
 
+class TestTable:
+    """On a terminal, which a test has to pretend."""
+
+    ROWS = (
+        (
+            "/archive/2026/incoming/WhatsApp Image 2026-11-25 at 09.41.00 [1].jpeg",
+            "manipulated",
+            "long " * 30,
+        ),
+        ("short.jpg", "authentic", ""),
+    )
+
+    @pytest.fixture
+    def terminal(self, monkeypatch, capsys):
+        def shown(columns: int) -> list[str]:
+            monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+            monkeypatch.setenv("COLUMNS", str(columns))
+            monkeypatch.setenv("NO_COLOR", "1")
+            output.table(("File", "Verdict", "Notes"), self.ROWS, path_first=True)
+            return click.unstyle(capsys.readouterr().out).splitlines()
+
+        return shown
+
+    def test_a_long_path_keeps_both_ends_on_one_line(self, terminal):
+        lines = terminal(80)
+
+        assert max(map(len, lines)) <= 80
+        assert lines[1].startswith("/archive/")
+        assert "[1].jpeg" in lines[1]
+        assert "manipulated" in lines[1]
+        assert [line for line in lines if line.startswith("short.jpg  ")]
+
+    def test_a_path_that_fits_is_whole(self, terminal):
+        assert terminal(300)[1].startswith(self.ROWS[0][0])
+
+    def test_a_tab_in_a_name_does_not_make_a_column(self, capsys):
+        output.table(("File", "Verdict"), [("a\tb\nc.jpg", "authentic")])
+        assert capsys.readouterr().out.splitlines()[1] == "a b c.jpg\tauthentic"
+
+
+class TestCompletion:
+    @pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+    def test_the_script_of_each_shell_completes_this_program(self, shell):
+        result = run("completion", shell)
+        assert result.exit_code == 0
+        assert "_TAMPERSCOPE_COMPLETE" in result.stdout
+
+    def test_it_is_installed_below_the_home_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("SHELL", "/usr/bin/fish")
+
+        result = run("completion", "--install")
+
+        written = tmp_path / ".config" / "fish" / "completions" / "tamperscope.fish"
+        assert str(written) in result.stderr
+        assert written.read_text() == run("completion", "fish").stdout
+
+    def test_an_unknown_shell_is_wrong_usage(self, monkeypatch):
+        monkeypatch.setenv("SHELL", "/usr/bin/pwsh")
+        result = run("completion")
+        assert result.exit_code == 2
+        assert "bash, fish, zsh" in result.stderr
+
+
+def test_without_a_command_the_help_lists_every_command_uncut():
+    result = run()
+    assert result.exit_code == 0
+    assert set(main.commands) <= set(re.findall(r"^  ([a-z-]+)  ", result.stdout, re.MULTILINE))
+    assert "..." not in result.stdout.partition("Look at images")[2]
+    assert "Exit codes:" in result.stdout
+
+
+def test_ctrl_c_has_the_exit_code_of_shells(monkeypatch, manipulated):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tamperscope.detector, "Detector", SimpleNamespace(load=stop))
+    result = run("analyze", manipulated)
+    assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
+
+
 @pytest.mark.parametrize(
     "command",
     [
+        "completion",
         "serve",
         "analyze",
         "synthesize",

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+import resource
 import socket
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +15,7 @@ from werkzeug.exceptions import TooManyRequests
 import samples
 import tamperscope.detector
 from fakes import FakeDetector
-from tamperscope.client import Client
+from tamperscope.client import AsyncClient, Client
 from tamperscope.errors import BusyError, RefusedError, UnreachableError
 from tamperscope.report import ManipulationType, Verdict
 from tamperscope.server import serve
@@ -157,6 +160,81 @@ def test_the_client_does_not_wait_longer_than_its_limit(serving, photo):
 
     with pytest.raises(RefusedError):
         Client(url, sleep=pytest.fail).classify(photo)
+
+
+def test_the_progress_of_a_job_ends_with_its_end(serving, photo):
+    client = Client(serving(FakeDetector()), sleep=lambda _: None)
+    job = client.submit([photo, photo])
+
+    seen = list(client.progress(job.id))
+
+    assert [job.finished is None for job in seen] == [True] * (len(seen) - 1) + [False]
+    assert (seen[-1].images.done, seen[-1].images.total) == (2, 2)
+    assert len(seen) == len({job.model_dump_json() for job in seen})
+
+
+def test_a_job_of_more_files_than_may_be_open_is_sent_from_disk(serving, photo, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    paths = [tmp_path / f"{number}.jpg" for number in range(200)]
+    for path in paths:
+        path.write_bytes(photo)
+    client = Client(serving(FakeDetector()), sleep=lambda _: None)
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 100, hard))
+    try:
+        job = client.submit(paths)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert client.cancel(job.id).images.total == 200
+
+
+def test_a_file_is_sent_again_after_a_refusal(serving, photo, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(photo)
+    url = serving(Moody(BusyError("Busy.")))
+
+    assert Client(url, sleep=lambda _: None).classify(tmp_path / "photo.jpg").class_name == "copymove"
+
+
+def test_a_path_that_cannot_be_read_is_an_os_error(serving, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Client(serving(FakeDetector())).classify(tmp_path / "missing.jpg")
+
+
+def test_the_client_for_asyncio_does_the_same(serving, photo, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(photo)
+    url = serving(FakeDetector())
+    plain = Client(url)
+
+    async def use() -> None:
+        async with AsyncClient(url, sleep=lambda _: asyncio.sleep(0)) as client:
+            assert await client.classify(tmp_path / "photo.jpg") == plain.classify(photo)
+            assert await client.segment(photo, include=["mask"]) == plain.segment(photo, include=["mask"])
+            stored = await client.analyze(photo)
+            assert await client.analysis(stored.id) == stored == plain.analyze(photo)
+            job = await client.submit([tmp_path / "photo.jpg", b"text"])
+            names = {result.name async for result in client.results(job.id)}
+            assert names == {"photo.jpg", "1"}
+            *_, last = [job async for job in client.progress(job.id)]
+            assert last == await client.job(job.id) == await client.cancel(job.id)
+            with pytest.raises(RefusedError, match="no such job"):
+                await client.job("0" * 32)
+
+    asyncio.run(use())
+
+
+def test_the_client_for_asyncio_waits_too(serving, photo):
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def use() -> None:
+        async with AsyncClient(serving(Moody(BusyError("Busy."))), sleep=sleep) as client:
+            assert (await client.classify(photo)).class_name == "copymove"
+
+    asyncio.run(use())
+    assert len(waits) == 1
 
 
 def test_a_key_is_sent(serving, photo, tmp_path):

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sysconfig
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,28 @@ def test_systemd_reads_its_units(unit, tmp_path):
     )
 
     assert str(copy.name) not in done.stderr, done.stderr
+
+
+def test_the_container_installs_the_versions_that_the_tests_run_with():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {*project["dependencies"]}.union(
+        *(project["optional-dependencies"][extra] for extra in ("postgres", "redis"))
+    )
+    locked = pinned(ROOT / "requirements.lock")
+    tested = pinned(ROOT / "constraints.txt")
+
+    missing = {name(requirement) for requirement in needed} - locked.keys()
+    differing = {package for package, version in locked.items() if tested.get(package, version) != version}
+
+    assert not missing | differing, "run: make lock"
+
+
+def pinned(file: Path) -> dict[str, str]:
+    found = re.findall(r"^([\w.\[\]-]+)==([\w.+]+)", file.read_text("utf-8"), re.MULTILINE)
+    return {name(package): version for package, version in found}
+
+
+def name(requirement: str) -> str:
+    """As PyPI compares names."""
+    [package] = re.findall(r"^[\w.-]+", requirement)
+    return re.sub(r"[-_.]+", "-", package).lower()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 import tamperscope
 from tamperscope import errors
@@ -41,9 +43,13 @@ def test_another_name_is_an_attribute_error() -> None:
         tamperscope.Detektor  # noqa: B018
 
 
-def test_the_version_is_the_distributions() -> None:
-    pyproject = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
-    assert tamperscope.__version__ == pyproject["project"]["version"]
+def test_the_version_is_the_same_everywhere() -> None:
+    changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changelog, re.MULTILINE)
+    assert newest
+    assert tamperscope.__version__ == metadata.version("tamperscope") == newest[1]
+    citation = yaml.safe_load((Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == tamperscope.__version__
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -55,6 +56,10 @@ class Network:
     """Which of `mask`, `type` and `score` the graph returns, in its order."""
     quantised: bool = False
     """Whether the bundle also has `<name>.int8.onnx`, which uses 8-bit integers and the same weights."""
+    input_size: int | None = None
+    """Side of the square that every image is scaled to for this network, as in its training. None takes
+    images at their own resolution.
+    """
 
     @property
     def graph_files(self) -> tuple[str, ...]:
@@ -155,17 +160,31 @@ class Bundle:
         """Which of `mask`, `type` and `score` the networks return together."""
         return frozenset(output for network in self.networks for output in network.outputs)
 
+    @property
+    def scales_images(self) -> bool:
+        """Whether all networks see the whole image, scaled to a square of theirs."""
+        return all(network.input_size for network in self.networks)
+
 
 def default_bundle_path() -> Path:
     """Return the folder of the default model.
 
     It is the one that the environment variable `TAMPERSCOPE_MODEL` names, else `model/` of the source
-    checkout. Outside a source checkout it is `model/` of the working directory.
+    checkout, else the installed distribution `tamperscope-model`. The working directory is never searched:
+    a downloaded folder with a `model/` in it must not choose the model.
+
+    Raises:
+        BundleError: None of the three is there.
     """
     if configured := os.environ.get("TAMPERSCOPE_MODEL"):
         return Path(configured)
-    checkout = Path(__file__).parents[2]
-    return (checkout if (checkout / "pyproject.toml").is_file() else Path()) / "model"
+    found = _checkouts_model() or _installed_model()
+    if found is None:
+        raise BundleError(
+            "There is no model. Install the default one with: pip install 'tamperscope[model]'. "
+            "Or name the folder of a bundle with --model or TAMPERSCOPE_MODEL."
+        )
+    return found
 
 
 def list_bundles(folder: Path) -> tuple[Path, ...]:
@@ -234,6 +253,19 @@ def write_manifest(
     return Bundle.load(folder)
 
 
+def _checkouts_model() -> Path | None:
+    """Return `model/` beside `src/`, if this code runs from a source checkout."""
+    checkout = Path(__file__).parents[2]
+    model = checkout / "model"
+    return model if (checkout / "pyproject.toml").is_file() and (model / MANIFEST).is_file() else None
+
+
+def _installed_model() -> Path | None:
+    installed = importlib.util.find_spec("tamperscope_model")
+    # A namespace package has no origin: any folder of this name would be one.
+    return Path(installed.origin).parent if installed and installed.origin else None
+
+
 @dataclass(frozen=True)
 class _FileDigest:
     bytes: int
@@ -288,7 +320,15 @@ def _network(entry: Mapping[str, Any]) -> Network:
         outputs=outputs,
         # Bundles from before integer arithmetic lack this entry.
         quantised=bool(entry.get("quantised", False)),
+        # So do those from before networks that see scaled images.
+        input_size=_input_size(entry.get("input_size")),
     )
+
+
+def _input_size(value: Any) -> int | None:
+    if value is not None and not 32 <= int(value) <= 2048:
+        raise ValueError(f"input size {value}")
+    return None if value is None else int(value)
 
 
 def _preprocessing(entry: Mapping[str, Any]) -> Preprocessing:

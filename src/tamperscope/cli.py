@@ -15,10 +15,11 @@ from tamperscope._version import __version__
 from tamperscope.commands.analyze import analyze
 from tamperscope.commands.bundles import import_checkpoint, models
 from tamperscope.commands.calibrate import calibrate
+from tamperscope.commands.completion import completion
 from tamperscope.commands.dataset import dataset
 from tamperscope.commands.evaluate import evaluate
 from tamperscope.commands.keys import keys
-from tamperscope.commands.output import WRONG_USE, complain
+from tamperscope.commands.output import INTERRUPTED, WRONG_USE, complain
 from tamperscope.commands.quantize import quantize
 from tamperscope.commands.release import release
 from tamperscope.commands.scan import scan
@@ -27,9 +28,26 @@ from tamperscope.commands.synthesize import synthesize
 from tamperscope.commands.train import train
 from tamperscope.errors import TamperscopeError
 
+_SECTIONS = {
+    "Look at images": (analyze, scan),
+    "Serve": (serve, worker, keys),
+    "Train and measure": (
+        import_checkpoint,
+        synthesize,
+        dataset,
+        train,
+        release,
+        calibrate,
+        quantize,
+        evaluate,
+    ),
+    "Set up": (models, completion),
+}
+_WIDEST_HELP = 200
+
 
 class _Commands(click.Group):
-    """Prints the package's own errors as one sentence on stderr, without a stack trace."""
+    """Lists the commands by what they are for, and prints the package's own errors as one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -37,28 +55,44 @@ class _Commands(click.Group):
         except TamperscopeError as error:
             complain(str(error))
             ctx.exit(WRONG_USE)
+        except KeyboardInterrupt:
+            # click would exit with 1, which --fail-on uses.
+            complain("Stopped.")
+            ctx.exit(INTERRUPTED)
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                # Uncut: a line that ends in dots says nothing.
+                formatter.write_dl(
+                    [(command.name or "", command.get_short_help_str(_WIDEST_HELP)) for command in commands]
+                )
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Exit codes:
+  0    success
+  1    --fail-on: an image has a verdict that it names
+  2    wrong usage, or nothing could be started
+  3    an input could not be read; the others were processed
+  130  stopped with Ctrl-C
+""",
+)
 @click.version_option(__version__, prog_name="tamperscope")
-def main() -> None:
-    """Detect whether an image was manipulated, where, and how."""
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Detect whether an image was manipulated, where, and how.
+
+    `tamperscope COMMAND --help` explains a command, with examples.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
-for _command in (
-    serve,
-    worker,
-    analyze,
-    scan,
-    synthesize,
-    dataset,
-    train,
-    release,
-    calibrate,
-    evaluate,
-    import_checkpoint,
-    quantize,
-    models,
-    keys,
-):
-    main.add_command(_command)
+for _commands in _SECTIONS.values():
+    for _command in _commands:
+        main.add_command(_command)

@@ -171,7 +171,8 @@ class Detector:
     def _look(self, image: Image, evidence: Collection[str], check: Check) -> _Seen:
         """Run the networks tile by tile, blend their answers, and make the measurements."""
         pixels, notes = _within_budget(image.pixels, self.options.pixel_budget)
-        tiles = tiling.plan(*pixels.shape[:2])
+        cover = tiling.whole if self.bundle.scales_images else tiling.plan
+        tiles = cover(*pixels.shape[:2])
         if self.options.threads == 1 or not evidence:
             measured, outputs = _measured(image, evidence, check), self._run(pixels, tiles, check)
         else:

@@ -133,3 +133,67 @@ def test_an_image_above_the_limit_is_not_analysed(joint_bundle: Bundle, photos: 
     ended = scan(joint_bundle, photos / "a.png", "--out", out, "--max-pixels", "2000")
     assert ended.exit_code == 3
     assert "pixels" in str(rows(out)["a.png"]["error"])
+
+
+def test_a_path_that_is_not_there_is_refused_before_anything_is_written(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "results.jsonl"
+
+    ended = scan(joint_bundle, photos, tmp_path / "nope", "--out", out)
+
+    assert ended.exit_code == 2
+    assert f"there is no {tmp_path / 'nope'}" in ended.stderr
+    assert not out.parent.exists()
+
+
+def test_a_scan_says_what_it_wrote_what_it_passed_over_and_what_failed(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    out, page = tmp_path / "results.jsonl", tmp_path / "page.html"
+
+    said = scan(joint_bundle, photos, "--out", out, "--summary", page).stderr
+
+    assert f"{out} has 4 images: " in said
+    assert "Other files, skipped: 1 (1 .txt)" in said
+    assert f"The page is in {page}" in said
+    assert f"{photos / 'broken.jpg'}: " in said
+
+
+def test_one_image_is_singular(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
+    ended = scan(joint_bundle, photos / "a.png", "--out", tmp_path / "results.jsonl")
+    assert "results.jsonl has 1 image: " in ended.stderr
+
+
+def test_quiet_leaves_only_errors_and_verbose_names_what_is_not_an_image(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    quiet = scan(joint_bundle, photos, "--out", tmp_path / "quiet.jsonl", "-q")
+    verbose = scan(joint_bundle, photos, "--out", tmp_path / "verbose.jsonl", "-v")
+
+    assert [line.partition(": ")[0] for line in quiet.stderr.splitlines()] == [str(photos / "broken.jpg")]
+    assert f"{photos / 'notes.txt'}: not an image" in verbose.stderr.splitlines()
+
+
+def test_many_failures_are_not_all_printed(joint_bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    for number in range(7):
+        (folder / f"{number}.jpg").write_bytes(samples.every_format()["JPEG"][: 200 + number])
+
+    said = scan(joint_bundle, folder, "--out", tmp_path / "results.jsonl").stderr.splitlines()
+
+    assert len([line for line in said if line.startswith(str(folder))]) == 5
+    assert said[-1].startswith("and 2 more")
+
+
+def test_a_summary_that_cannot_be_written_is_refused_before_the_scan(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results.jsonl"
+
+    ended = scan(joint_bundle, photos, "--out", out, "--summary", photos / "notes.txt" / "page.html")
+
+    assert ended.exit_code == 2
+    assert "cannot be created" in ended.stderr
+    assert not out.exists()

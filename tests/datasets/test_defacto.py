@@ -36,3 +36,23 @@ def test_parts_may_be_one_folder_further_down(make_dataset):
         folder.rename(target)
 
     assert len(read_dataset(dataset.root, "defacto").samples) == 1
+
+
+def test_folders_that_an_archive_doubles_are_read(tmp_path):
+    write(tmp_path / "splicing_1_img/splicing_1_img/img/0_000000000071.tif", photo())
+    write(tmp_path / "splicing_1_annotations/splicing_1_annotations/probe_mask/0_000000000071.tif", MASK)
+
+    reading = read_dataset(tmp_path, "defacto")
+
+    assert [sample.type for sample in reading.samples] == ["splicing"]
+    assert reading.problems == ()
+
+
+def test_parts_in_folders_of_their_own_keep_their_own_masks(tmp_path):
+    for number, folder in enumerate(("one", "two")):
+        write(tmp_path / folder / f"copymove_img/img/{number}.tif", photo())
+        write(tmp_path / folder / f"copymove_annotations/probe_mask/{number}.tif", MASK)
+
+    reading = read_dataset(tmp_path, "defacto")
+
+    assert [sample.mask.parents[2].name for sample in reading.samples] == ["one", "two"]

@@ -68,3 +68,26 @@ def test_bad_records_are_named_and_the_images_are_read(root):
     assert len(reading.samples) == 2
     assert [problem.path.name for problem in reading.problems] == ["forgeries.jsonl"] * 3 + ["gone.jpg"]
     assert [problem.reason[:6] for problem in reading.problems[:3]] == ["Line 1", "Line 2", "Line 3"]
+
+
+@pytest.mark.parametrize("name", ["a_mask.png", "a_gt.png", "a-mask.PNG"])
+def test_a_mask_may_say_that_it_is_one(tmp_path, name):
+    write(tmp_path / "Images/a.jpg", photo())
+    mask = write(tmp_path / "Masks" / name, WHITE)
+
+    reading = read_dataset(tmp_path)
+
+    assert [sample.mask for sample in reading.samples] == [mask]
+    assert reading.problems == ()
+
+
+def test_the_plain_name_wins_and_an_image_may_end_in_mask(tmp_path):
+    for name in ("a.jpg", "b_mask.jpg"):
+        write(tmp_path / "images" / name, photo())
+    plain = write(tmp_path / "masks/a.png", WHITE)
+    write(tmp_path / "masks/a_mask.png", WHITE)
+    same = write(tmp_path / "masks/b_mask.png", WHITE)
+
+    masks = {sample.image.stem: sample.mask for sample in read_dataset(tmp_path).samples}
+
+    assert masks == {"a": plain, "b_mask": same}

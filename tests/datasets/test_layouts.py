@@ -117,3 +117,14 @@ def test_the_error_for_an_unknown_layout_names_similar_ones(tmp_path):
         read_dataset(tmp_path, "casia")
     with pytest.raises(DatasetError, match="the layouts are folder, defacto"):
         read_dataset(tmp_path, "xyz")
+
+
+def test_the_folders_of_coverage_may_be_capitalised(make_dataset):
+    dataset = make_dataset("coverage")
+    for name in ("image", "mask"):
+        (dataset.root / name).rename(dataset.root / name.capitalize())
+
+    reading = read(dataset)
+
+    assert reading.problems == ()
+    assert sorted(sample.forged for sample in reading.samples) == [False, True]

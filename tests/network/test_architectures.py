@@ -49,4 +49,4 @@ def test_the_joint_network_returns_all_three_outputs() -> None:
 
 def test_a_misspelt_architecture_gets_a_suggestion() -> None:
     with pytest.raises(CheckpointError, match=r"did you mean 'deeplabv3plus'\?"):
-        build(Architecture("deeplabv3+", "resnet50", 1))
+        build(Architecture("deeplabv3plusplus", "resnet50", 1))

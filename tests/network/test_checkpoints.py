@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import argparse
+import collections
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+import samples
 from networks import random_network
-from tamperscope.bundle import Architecture, Bundle
+from tamperscope.bundle import Architecture, Bundle, Preprocessing
+from tamperscope.detector import Detector
 from tamperscope.errors import (
     BundleError,
     CheckpointError,
@@ -20,8 +25,10 @@ from tamperscope.errors import (
     UnsafeCheckpointError,
 )
 from tamperscope.network import checkpoints
+from tamperscope.network._torchvision import smp
 from tamperscope.network.architectures import classification_network, segmentation_network
 from tamperscope.network.checkpoints import (
+    PairOptions,
     import_checkpoints,
     read_classification,
     read_segmentation,
@@ -41,6 +48,21 @@ WRAPPINGS: dict[str, Callable[[StateDict], Any]] = {
     "DataParallel": lambda state: prefixed("module.", state),
     "Lightning": lambda state: {"state_dict": {**prefixed("model.", state), "loss.weight": torch.ones(4)}},
     "network": lambda state: prefixed("network.", state),
+    "another key": lambda state: {"net": state, "epoch": torch.tensor(5), "rate": torch.zeros(2)},
+    "state and average": lambda state: {"state_dict": state, "ema": prefixed("module.", state)},
+    "in a list": lambda state: [{"epoch": 1}, state],
+    "stochastic averaging": lambda state: {"n_averaged": torch.tensor(4), **prefixed("module.", state)},
+    "beside numbers of NumPy": lambda state: {
+        "model": state,
+        "iou": np.float64(0.7),
+        "losses": [np.float32(1)],
+        "history": np.zeros(3),
+    },
+    "beside the training's settings": lambda state: {
+        "model": state,
+        "args": argparse.Namespace(lr=1e-4, data=Path("/data")),
+        "history": collections.defaultdict(list),
+    },
     "net in DataParallel": lambda state: {"model": prefixed("module.net.", state)},
 }
 
@@ -114,6 +136,88 @@ def test_a_checkpoint_of_ours_names_its_encoder(segmentation: nn.Module, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["best.pth"]
 
 
+def same(network: nn.Module, state: StateDict) -> bool:
+    restored = network.state_dict()
+    return all(torch.equal(restored[name], tensor) for name, tensor in state.items())
+
+
+class TestRecognition:
+    """Without the name of an encoder."""
+
+    @pytest.mark.parametrize(
+        ("family", "encoder"),
+        [
+            ("deeplabv3plus", "resnet18"),
+            ("deeplabv3plus", "efficientnet-b0"),
+            ("deeplabv3plus", "efficientnet-b2"),
+            ("deeplabv3", "resnet18"),
+            ("unet", "resnet34"),
+            ("fpn", "mobilenet_v2"),
+            # DeepLab cannot have this encoder.
+            ("unet", "vgg11_bn"),
+        ],
+    )
+    def test_a_segmentation_network_is_recognised_by_its_tensors(
+        self, family: str, encoder: str, save: Callable[..., Path]
+    ) -> None:
+        state = segmentation_network(encoder, 2, family).state_dict()
+        found = read_segmentation(save({"model": prefixed("module.", state)}))
+        assert found.architecture == Architecture(family, encoder, 2)
+        assert same(found.network, state)
+
+    @pytest.mark.parametrize(
+        "encoder", ["resnet18", "resnext50_32x4d", "efficientnet_b0", "efficientnet-b0", "efficientnet-b1"]
+    )
+    def test_a_classifier_is_recognised_by_its_tensors(self, encoder: str, save: Callable[..., Path]) -> None:
+        state = classification_network(4, encoder).state_dict()
+        found = read_classification(save(prefixed("backbone.", state)))
+        assert found.architecture.encoder == encoder
+        assert same(found.network, state)
+
+    @pytest.mark.parametrize(
+        ("encoder", "head", "layer"),
+        [
+            ("resnet18", "fc", "fc.1"),
+            ("efficientnet_b0", "classifier.1", "classifier"),
+            ("efficientnet-b0", "_fc", "_fc.1"),
+        ],
+    )
+    def test_dropout_before_the_last_layer_changes_only_a_name(
+        self, encoder: str, head: str, layer: str, save: Callable[..., Path]
+    ) -> None:
+        state = classification_network(4, encoder).state_dict()
+        renamed = {name.replace(f"{head}.", f"{layer}.", 1) if name.startswith(f"{head}.") else name: tensor
+                   for name, tensor in state.items()}  # fmt: skip
+        assert same(read_classification(save(renamed)).network, state)
+
+    def test_a_head_of_two_layers_is_named(
+        self, classification: nn.Module, save: Callable[..., Path]
+    ) -> None:
+        state = {name: t for name, t in classification.state_dict().items() if not name.startswith("fc.")}
+        for layer, shape in (("fc.0", (256, 512)), ("fc.3", (4, 256))):
+            state |= {f"{layer}.weight": torch.zeros(shape), f"{layer}.bias": torch.zeros(shape[0])}
+        with pytest.raises(MismatchedCheckpointError, match="a classifier with 2 last layers"):
+            read_classification(save(state))
+
+    def test_the_auxiliary_output_of_smp_is_left_out(
+        self, segmentation: nn.Module, save: Callable[..., Path]
+    ) -> None:
+        state = segmentation.state_dict()
+        auxiliary = {"classification_head.3.weight": torch.zeros(4, 512)}
+        assert same(read_segmentation(save(state | auxiliary)).network, state)
+
+    def test_a_decoder_that_cannot_be_exported_is_named(self, save: Callable[..., Path]) -> None:
+        state = smp.PSPNet("resnet18", encoder_weights=None, classes=1).state_dict()
+        with pytest.raises(MismatchedCheckpointError, match="PSPNet"):
+            read_segmentation(save(state))
+
+    def test_an_unknown_classifier_lists_the_known_ones(
+        self, classification: nn.Module, save: Callable[..., Path]
+    ) -> None:
+        with pytest.raises(CheckpointError, match=r"no classifier 'resnet19'; choose one of resnet50"):
+            read_classification(save(classification.state_dict()), "resnet19")
+
+
 class TestImport:
     @pytest.fixture
     def files(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
@@ -174,6 +278,55 @@ class TestImport:
             import_checkpoints(*files, tmp_path / "mine")
         assert list(tmp_path.iterdir()) == []
 
+    def test_sizes_are_kept_in_the_bundle_and_on_its_card(
+        self, files: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        options = PairOptions(segmentation_size=64, classification_size=32)
+        bundle = import_checkpoints(*files, tmp_path / "mine", options=options)
+        assert [network.input_size for network in bundle.networks] == [64, 32]
+        assert bundle.scales_images
+        assert "squares of 64 pixels" in (bundle.path / "README.md").read_text()
+
+    def test_one_size_alone_is_refused(self) -> None:
+        with pytest.raises(CheckpointError, match="of both networks, or of neither"):
+            PairOptions(segmentation_size=512)
+
+    def test_an_incomplete_order_is_refused(self) -> None:
+        with pytest.raises(CheckpointError, match="each manipulation type once"):
+            PairOptions(class_order=("splicing", "copymove", "copymove", "face"))
+
+
+def test_a_pair_with_sizes_and_an_order_answers_as_its_owner_knows(
+    segmentation: nn.Module, classification: nn.Module, save: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As in the usual script: scale to a square, normalise, run the network, scale the mask back."""
+    order = ("face", "splicing", "inpainting", "copymove")
+    bundle = import_checkpoints(
+        save(segmentation.state_dict(), "s.pth"),
+        save(classification.state_dict(), "c.pth"),
+        tmp_path / "mine",
+        options=PairOptions(class_order=order, segmentation_size=96, classification_size=64),
+    )
+    image = samples.photo(200, 120)
+
+    report = Detector.load(bundle, use_evidence=False, cache=None).analyze(image)
+
+    with torch.inference_mode():
+        kinds = classification(prepared(image, 64)).softmax(dim=1)[0].tolist()
+        mask = torch.sigmoid(segmentation(prepared(image, 96)))
+        mask = nn.functional.interpolate(mask, image.shape[:2], mode="bilinear")[0, 0].numpy()
+    assert report.type_scores == pytest.approx(dict(zip(order, kinds, strict=True)), abs=2e-3)
+    np.testing.assert_allclose(report.heatmap, mask, atol=5e-3)
+
+
+def prepared(image: np.ndarray, side: int) -> Tensor:
+    picture = PIL.Image.fromarray(image).resize((side, side), PIL.Image.Resampling.BILINEAR)
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 255
+    mean, std = (
+        torch.tensor(values).view(1, 3, 1, 1) for values in (Preprocessing().mean, Preprocessing().std)
+    )
+    return (pixels - mean) / std
+
 
 class TestWrongFiles:
     def test_swapped_files_are_recognised(
@@ -184,6 +337,14 @@ class TestWrongFiles:
         with pytest.raises(MismatchedCheckpointError, match=r"DeepLabV3\+ with a ResNet-18 .*swapped"):
             read_classification(save(segmentation.state_dict()), "resnet18")
 
+    def test_swapped_files_are_recognised_without_the_name_of_an_encoder(
+        self, segmentation: nn.Module, classification: nn.Module, save: Callable[..., Path]
+    ) -> None:
+        with pytest.raises(MismatchedCheckpointError, match="swapped"):
+            read_segmentation(save(classification.state_dict()))
+        with pytest.raises(MismatchedCheckpointError, match="swapped"):
+            read_classification(save(segmentation.state_dict()))
+
     def test_another_number_of_classes_is_named(self, save: Callable[..., Path]) -> None:
         path = save(classification_network(1000, "resnet18").state_dict())
         with pytest.raises(MismatchedCheckpointError) as caught:
@@ -193,8 +354,11 @@ class TestWrongFiles:
 
     def test_more_mask_channels_are_named(self, save: Callable[..., Path]) -> None:
         path = save(segmentation_network("resnet18", 21).state_dict())
-        with pytest.raises(MismatchedCheckpointError, match="21 mask channels"):
-            read_segmentation(path, "resnet18")
+        for encoder in (None, "resnet18"):
+            with pytest.raises(
+                MismatchedCheckpointError, match=r"21 mask channels \(shapes: segmentation_head"
+            ):
+                read_segmentation(path, encoder)
 
     def test_another_depth_is_named(self, classification: nn.Module, save: Callable[..., Path]) -> None:
         path = save(classification_network(4, "resnet34").state_dict())
@@ -231,8 +395,13 @@ class Trojan:
 @pytest.mark.parametrize("legacy", [False, True], ids=["archive", "legacy"])
 @pytest.mark.parametrize(
     "unsafe",
-    [{"fc.weight": torch.zeros(1), "extra": Trojan()}, nn.Linear(1, 1), {"iou": np.float64(0.5)}],
-    ids=["trojan", "whole model", "numpy scalar"],
+    [
+        {"fc.weight": torch.zeros(1), "extra": Trojan()},
+        nn.Linear(1, 1),
+        {"fc.weight": torch.zeros(1), "history": np.array([Trojan()])},
+        {"fc.weight": torch.zeros(1), "history": collections.defaultdict(print)},
+    ],
+    ids=["trojan", "whole model", "trojan in an array", "a function as default"],
 )
 def test_a_file_that_could_run_code_is_refused_with_advice(
     unsafe: Any, legacy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -263,6 +432,31 @@ def test_a_truncated_checkpoint_is_damaged(
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(CheckpointError, match="damaged"):
         read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html>Virus scan warning</html>", "a web page"),
+    ],
+)
+def test_what_is_often_downloaded_instead_is_recognised(content: bytes, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=hint):
+        read_weights(tmp_path / "weights.pth")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_torchscript_program_is_recognised(tmp_path: Path) -> None:
+    torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / "program.pt")
+    with pytest.raises(CheckpointError, match=r"TorchScript program.*state_dict"):
+        read_weights(tmp_path / "program.pt")
+
+
+def test_safetensors_are_recognised_by_content(classification: nn.Module, tmp_path: Path) -> None:
+    safetensors.torch.save_file(classification.state_dict(), tmp_path / "pytorch_model.bin")
+    assert same(read_classification(tmp_path / "pytorch_model.bin").network, classification.state_dict())
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

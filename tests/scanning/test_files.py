@@ -5,10 +5,13 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+import fsspec
 import pytest
 
-from tamperscope.errors import UnreadableError
+from tamperscope.errors import ScanError, UnreadableError
 from tamperscope.scanning.files import Exclusion, Skipped, find, printable, read
+
+JPEG = b"\xff\xd8\xff\xe0 the start of a JPEG file"
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     ):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(b"content")
+        file.write_bytes(JPEG if name == "unnamed" else b"content")
     return tmp_path
 
 
@@ -36,9 +39,32 @@ def paths(folder: Path, sources: Iterable[str | Path], *excluded: str) -> list[s
 def test_a_folder_is_searched_at_any_depth(folder: Path) -> None:
     skipped = Skipped()
     found = list(find([str(folder)], (), skipped))
-    assert {Path(file.path).name for file in found if file.expected} == {"a.jpg", "b.PNG", "c.webp", "d.jpg"}
-    assert [Path(file.path).name for file in found if not file.expected] == ["unnamed"]
+    assert all(file.expected for file in found)
+    assert {Path(file.path).name for file in found} == {"a.jpg", "b.PNG", "c.webp", "d.jpg", "unnamed"}
     assert skipped.count == 1
+
+
+def test_content_makes_an_image_whatever_the_name(tmp_path: Path) -> None:
+    for name in ("photo.jpg!large", "download.bin", "IMG_1234"):
+        (tmp_path / name).write_bytes(JPEG)
+    for name in ("notes.txt", "film.mp4", "README", ".hidden.txt"):
+        (tmp_path / name).write_bytes(b"something else")
+    (tmp_path / "photo.JFIF").write_bytes(b"damaged, and named as an image")
+    passed_over: list[str] = []
+    skipped = Skipped(watch=passed_over.append)
+
+    found = {Path(file.path).name for file in find([str(tmp_path)], (), skipped)}
+
+    assert found == {"photo.jpg!large", "download.bin", "IMG_1234", "photo.JFIF"}
+    assert skipped.count == 4
+    assert skipped.by_suffix == {".txt": 2, ".mp4": 1, "no suffix": 1}
+    assert {Path(path).name for path in passed_over} == {"notes.txt", "film.mp4", "README", ".hidden.txt"}
+
+
+def test_a_pipe_without_a_suffix_does_not_block_the_listing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.txt")
+    assert paths(tmp_path, [tmp_path]) == ["pipe"]
 
 
 def test_folders_and_files_are_excluded_by_name_and_by_path(folder: Path) -> None:
@@ -101,3 +127,12 @@ def test_a_regular_file_that_blocks_is_an_error_at_once(
     with pytest.raises(UnreadableError, match="wait for ever"):
         read(str(tmp_path / "a.jpg"), 10)
     os.close(writer)
+
+
+def test_a_store_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionRefusedError(111, "connection refused")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
+    with pytest.raises(ScanError, match="ftp://nowhere/photos cannot be reached: Connection refused"):
+        list(find(["ftp://nowhere/photos"], (), Skipped()))

@@ -25,16 +25,25 @@ NOTEBOOK = ROOT / "deeplearningmodelrunsetup.ipynb"
 SCRIPT = ROOT / "deeplearningmodelrunsetup.py"
 
 
+class Imports(list):
+    """The file names of each import, and what was told about them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = []
+
+
 @pytest.fixture
 def imports(monkeypatch):
     """Record what is imported, and create an empty folder for each import."""
-    calls = []
+    calls = Imports()
 
-    def import_checkpoints(segmentation, classification, out, overwrite=False):
+    def import_checkpoints(segmentation, classification, out, *, options):
         calls.append((segmentation.name, classification.name))
+        calls.told.append(options)
         out.mkdir(parents=True)
 
-    module = SimpleNamespace(import_checkpoints=import_checkpoints)
+    module = SimpleNamespace(import_checkpoints=import_checkpoints, PairOptions=SimpleNamespace)
     monkeypatch.setitem(sys.modules, "tamperscope.network.checkpoints", module)
     return calls
 
@@ -89,6 +98,16 @@ def test_the_script_states_in_one_sentence_what_is_missing(checkpoints):
     assert "Traceback" not in done.stderr
 
 
+def test_the_script_without_the_package_says_what_to_install():
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # Without the installed packages.
+    done = subprocess.run([sys.executable, "-S", SCRIPT], env=environment, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "python -m pip install ." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_checkpoints_and_token_the_settings_are_the_defaults(tmp_path):
     assert compat.settings_for("", "", "", tmp_path, {}) == Settings()
 
@@ -124,6 +143,27 @@ def test_unchanged_checkpoints_are_imported_once_and_changed_ones_again(tmp_path
 
     assert first == again != other
     assert len(imports) == 2
+
+
+def test_what_checkpoints_do_not_say_is_read_from_the_environment(tmp_path, imports, checkpoints):
+    paths = [str(path) for path in checkpoints]
+    environment = {
+        "DEEP_LAB_ENCODER": "efficientnet-b0",
+        "CLASS_ORDER": "face, inpainting, copymove, splicing",
+        "DEEP_LAB_SIZE": "512",
+        "CLASSIF_SIZE": "224",
+    }
+
+    plain = compat.settings_for(*paths, "", tmp_path, {}).model
+    told = compat.settings_for(*paths, "", tmp_path, environment).model
+
+    assert plain != told
+    options = imports.told[-1]
+    assert options.segmentation_encoder == "efficientnet-b0"
+    assert options.class_order == ("face", "inpainting", "copymove", "splicing")
+    assert (options.segmentation_size, options.classification_size) == (512, 224)
+    with pytest.raises(SettingsError, match="CLASSIF_SIZE is '9', but"):
+        compat.settings_for(*paths, "", tmp_path, {"CLASSIF_SIZE": "9"})
 
 
 @pytest.mark.parametrize("missing", ["DEEP_LAB_CHECKPOINT", "CLASSIF_CHECKPOINT"])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tamperscope.commands.options import fail_on_option, model_option
-from tamperscope.commands.output import FINDING, UNREADABLE, complain, table
+from tamperscope.commands.options import fail_on_option, message_options, model_option, plain_option
+from tamperscope.commands.output import (
+    FINDING,
+    UNREADABLE,
+    VERBOSE,
+    complain,
+    counted,
+    shows_progress,
+    table,
+    tell,
+)
 from tamperscope.errors import ImageError
 from tamperscope.report import Report, Verdict, printed_score
 from tamperscope.settings import Settings
@@ -25,7 +37,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="FILE..."
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per image, each on its own line."
 )
@@ -44,6 +58,8 @@ if TYPE_CHECKING:
 )
 @model_option
 @fail_on_option
+@plain_option
+@message_options
 @click.pass_context
 def analyze(
     ctx: click.Context,
@@ -54,7 +70,7 @@ def analyze(
     model: Path | None,
     fail_on: Sequence[str],
 ) -> None:
-    """Detect whether, where and how each FILE was altered.
+    """Detect whether, where and how each FILE was altered; - reads one image from stdin.
 
     \b
     Example:
@@ -64,41 +80,49 @@ def analyze(
 
     A file that cannot be read is named on stderr. The others are still analysed, and the exit code is 3.
     """
+    if report_path:
+        _check_report(report_path, len(files))
+    if files.count(_STDIN) > 1:
+        raise click.BadParameter("- may be given once.", param_hint="FILE")
     from tamperscope.cores import leave_blas_one_thread
     from tamperscope.detector import Detector
     from tamperscope.images import read_image
 
-    if report_path and report_path.suffix.lower() in _REPORT_SUFFIXES and len(files) > 1:
-        raise click.BadParameter("for several images, name a folder.", param_hint="--report")
     settings = Settings.read(os.environ)
     leave_blas_one_thread()
     detector = Detector.load(model or settings.model, settings.detector_options)
     findings: list[_Finding] = []
+    written: Counter[Path] = Counter()
     with click.progressbar(
-        files, label="Analysing", file=sys.stderr, hidden=len(files) < 2 or not sys.stderr.isatty()
+        files, label="Analysing", file=sys.stderr, hidden=len(files) < 2 or not shows_progress()
     ) as progress:
         for file, stem in zip(progress, _distinct_stems(files), strict=True):
+            began = time.monotonic()
             try:
-                image = read_image(file, settings.limits)
+                image = read_image(_source(file, settings.limits.bytes), settings.limits)
                 finding = _Finding(file, detector.analyze(image, all_evidence=report_path is not None))
             except (ImageError, OSError) as error:
-                complain(f"{file}: {_sentence(error)}")
+                complain(f"{file}: {_sentence(file, error)}")
                 continue
+            tell(f"{file}: analysed in {time.monotonic() - began:.1f} s", VERBOSE)
             findings.append(finding)
             if out:
-                _write(out, stem, finding, image)
+                written[out] += _write(out, stem, finding, image)
             if report_path:
-                _write_report(report_path, stem, finding.report, image)
+                written[report_path] += _write_report(report_path, stem, finding.report, image)
             if as_json:
                 click.echo(json.dumps(finding.to_json()))
     if not as_json and findings:
         _print_table(findings)
+    for place, count in written.items():
+        tell(f"{counted(count, 'file')} in {place}" if place.is_dir() else f"The report is in {place}")
     if len(findings) < len(files):
         ctx.exit(UNREADABLE)
     if any(finding.report.verdict in fail_on for finding in findings):
         ctx.exit(FINDING)
 
 
+_STDIN = Path("-")
 _REPORT_SUFFIXES = (".html", ".pdf")
 
 
@@ -111,19 +135,38 @@ class _Finding:
         return {"file": str(self.file), **self.report.to_json()}
 
 
+def _check_report(path: Path, images: int) -> None:
+    """Raise `click.BadParameter` unless a report can have this name; nothing has been written yet."""
+    suffix = path.suffix.lower()
+    if suffix in _REPORT_SUFFIXES and images > 1:
+        raise click.BadParameter("for several images, name a folder.", param_hint="--report")
+    if suffix and suffix not in _REPORT_SUFFIXES and not path.is_dir():
+        raise click.BadParameter(
+            f"a report is .html or .pdf, not {suffix}; a name without a suffix is a folder.",
+            param_hint="--report",
+        )
+
+
+def _source(file: Path, limit: int) -> Path | bytes:
+    # One byte more than allowed is enough to see that there are too many.
+    return sys.stdin.buffer.read(limit + 1) if file == _STDIN else file
+
+
 def _distinct_stems(files: Sequence[Path]) -> list[str]:
     """Return a distinct base name for the results of each file; a repeated stem gets a number appended."""
     stems: list[str] = []
     for file in files:
-        stem, number = file.stem, 1
+        first = "stdin" if file == _STDIN else file.stem
+        stem, number = first, 1
         while stem in stems:
             number += 1
-            stem = f"{file.stem}-{number}"
+            stem = f"{first}-{number}"
         stems.append(stem)
     return stems
 
 
-def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> None:
+def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> int:
+    """Return the number of files written."""
     from tamperscope.images import rendering
 
     report = finding.report
@@ -137,10 +180,13 @@ def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> None:
         for name, picture in pictures.items():
             (folder / f"{stem}-{name}.png").write_bytes(rendering.encode_png(picture))
         (folder / f"{stem}.json").write_text(json.dumps(finding.to_json(), indent=2) + "\n", encoding="utf-8")
+    return len(pictures) + 1
 
 
-def _write_report(path: Path, stem: str, report: Report, image: Image) -> None:
+def _write_report(path: Path, stem: str, report: Report, image: Image) -> int:
     """Write the format that the suffix of `path` names, or both formats into the folder `path`.
+
+    Return the number of files written.
 
     The reports do not contain the image's file name: reports are shared, and a file name can reveal its
     owner.
@@ -149,13 +195,15 @@ def _write_report(path: Path, stem: str, report: Report, image: Image) -> None:
 
     document = ReportDocument.of(report, image.pixels, made_at=datetime.now(UTC))
     single = path.suffix.lower() in _REPORT_SUFFIXES
+    targets = [path] if single else [path / f"{stem}{suffix}" for suffix in _REPORT_SUFFIXES]
     with _explained_writing(path, "--report"):
         (path.parent if single else path).mkdir(parents=True, exist_ok=True)
-        for target in [path] if single else [path / f"{stem}{suffix}" for suffix in _REPORT_SUFFIXES]:
+        for target in targets:
             if target.suffix.lower() == ".pdf":
                 target.write_bytes(render_pdf(document))
             else:
                 target.write_text(render_html(document), encoding="utf-8")
+    return len(targets)
 
 
 @contextmanager
@@ -180,10 +228,15 @@ def _print_table(findings: Sequence[_Finding]) -> None:
             )
             for finding in findings
         ],
+        path_first=True,
     )
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(file: Path, error: Exception) -> str:
+    if isinstance(error, IsADirectoryError):
+        return f"This is a folder. Analyse it with: tamperscope scan {file} --out results.jsonl"
+    if isinstance(error, FileNotFoundError) and re.match(r"[a-z]+:/", str(file), re.IGNORECASE):
+        return "Web addresses are not fetched. Download the image and give its file."
     if isinstance(error, OSError):
         return f"{(error.strerror or 'it cannot be read').capitalize()}."
     return str(error)

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import click
 
-from tamperscope.commands.output import UNREADABLE, complain, table
+from tamperscope.commands.options import FOLDER, plain_option
+from tamperscope.commands.output import UNREADABLE, complain, table, tell
 from tamperscope.errors import BundleError
+from tamperscope.report import ManipulationType
+
+_SIZE = click.IntRange(32, 2048)
 
 
 @click.command("import-checkpoint")
@@ -18,44 +22,77 @@ from tamperscope.errors import BundleError
     "--segmentation",
     required=True,
     type=click.Path(path_type=Path),
-    help="Checkpoint of the DeepLabV3+ segmentation network.",
+    help="Checkpoint of the segmentation network: DeepLabV3+ or U-Net, for example.",
 )
 @click.option(
     "--classification",
     required=True,
     type=click.Path(path_type=Path),
-    help="Checkpoint of the ResNet classification network.",
+    help="Checkpoint of the classification network: ResNet or EfficientNet.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
+@click.option("--segmentation-encoder", metavar="NAME", help="Its encoder. [default: recognised]")
+@click.option("--classification-encoder", metavar="NAME", help="Its encoder. [default: recognised]")
 @click.option(
-    "--encoder",
-    default="resnet50",
+    "--class-order",
+    metavar="TYPE,TYPE,TYPE,TYPE",
+    default=",".join(ManipulationType),
     show_default=True,
-    help="Encoder of a network whose checkpoint does not name it. Checkpoints written by `train` do.",
+    help="Types of the classification network's classes, in its order.",
 )
+@click.option(
+    "--segmentation-size",
+    type=_SIZE,
+    metavar="PIXELS",
+    help="Scale each image to a square of this side for the segmentation, as in its training. "
+    "[default: its own resolution]",
+)
+@click.option("--classification-size", type=_SIZE, metavar="PIXELS", help="The same for the classification.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 def import_checkpoint(
-    segmentation: Path, classification: Path, out: Path, encoder: str, overwrite: bool
+    segmentation: Path,
+    classification: Path,
+    out: Path,
+    segmentation_encoder: str | None,
+    classification_encoder: str | None,
+    class_order: str,
+    segmentation_size: int | None,
+    classification_size: int | None,
+    overwrite: bool,
 ) -> None:
     """Make a bundle from two PyTorch checkpoints.
 
-    Needs the extra `train`: pip install 'tamperscope[train]'.
+    The networks are recognised by their weights. Needs the extra `train`: pip install 'tamperscope[train]'.
 
     \b
     Example:
       tamperscope import-checkpoint --segmentation best_deeplabv3_defacto_last.pth \\
           --classification best_resnet50_defacto.pth --out model-mine
       tamperscope serve --model model-mine
-    """
-    from tamperscope.network.checkpoints import import_checkpoints
 
-    bundle = import_checkpoints(segmentation, classification, out, encoder=encoder, overwrite=overwrite)
+    Networks that were trained on images scaled to a square give the answers that you know with the size of
+    that square: --segmentation-size 512 --classification-size 224.
+    """
+    from tamperscope.network.checkpoints import PairOptions, import_checkpoints
+
+    options = PairOptions(
+        segmentation_encoder,
+        classification_encoder,
+        tuple(name.strip() for name in class_order.split(",")),
+        segmentation_size,
+        classification_size,
+    )
+    bundle = import_checkpoints(segmentation, classification, out, options=options, overwrite=overwrite)
+    for network in bundle.networks:
+        architecture = network.architecture
+        tell(f"{network.name}: {architecture.name} with the encoder {architecture.encoder}")
     click.echo(f"{bundle.path} is ready. Serve it with: tamperscope serve --model {bundle.path}")
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER...]")
+@click.argument("folders", nargs=-1, type=FOLDER, metavar="[FOLDER...]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per bundle, one per line.")
+@plain_option
 @click.pass_context
 def models(ctx: click.Context, folders: Sequence[Path], as_json: bool) -> None:
     """List bundles and verify their checksums.
@@ -97,6 +134,7 @@ def models(ctx: click.Context, folders: Sequence[Path], as_json: bool) -> None:
                 )
                 for model in listed
             ],
+            path_first=True,
         )
     if len(listed) < len(paths):
         ctx.exit(UNREADABLE)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tamperscope.commands.output import QUIET, VERBOSE, set_plain, set_verbosity
 from tamperscope.report import Verdict
 from tamperscope.settings import TABLE
 
@@ -22,6 +23,39 @@ fail_on_option = click.option(
     type=click.Choice([verdict.value for verdict in Verdict]),
     help="Exit with 1 when an image gets this verdict. May be repeated.",
 )
+
+
+def _choose_plain(context: click.Context, _: click.Parameter, given: bool) -> None:
+    if given:
+        set_plain(context)
+
+
+plain_option = click.option(
+    "--plain",
+    is_flag=True,
+    expose_value=False,
+    callback=_choose_plain,
+    help="Print the table tab-separated, one row a line, as it is for a pipe or a file.",
+)
+
+
+def message_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `-q` and `-v`, which `tell` heeds."""
+    verbose = _verbosity_option("-v", "--verbose", VERBOSE, "Say more on stderr about each file.")
+    quiet = _verbosity_option(
+        "-q", "--quiet", QUIET, "Say nothing on stderr but errors, and show no progress."
+    )
+    return quiet(verbose(command))
+
+
+def _verbosity_option(
+    short: str, long: str, level: int, help: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def choose(context: click.Context, _: click.Parameter, given: bool) -> None:
+        if given:
+            set_verbosity(context, level)
+
+    return click.option(short, long, is_flag=True, expose_value=False, callback=choose, help=help)
 
 
 def held_out_images_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -49,9 +83,44 @@ def settings_options(only: Collection[str] = ()) -> Callable[[Callable[..., None
             if setting.secret_in or (only and setting.name not in only):
                 continue
             sources = f"[env var: {setting.variables[0]}; default: {setting.default or 'none'}]"
+            metavar = _METAVARS.get(setting.name, "VALUE")
             command = click.option(
-                setting.option, setting.name, metavar="VALUE", help=f"{setting.help} {sources}"
+                setting.option, setting.name, metavar=metavar, help=f"{setting.help} {sources}"
             )(command)
         return command
 
     return decorate
+
+
+_METAVARS = {
+    "cache": "FOLDER",
+    "cors_origins": "ORIGINS",
+    "database": "URL",
+    "drain": "SECONDS",
+    "evidence": "on|off",
+    "host": "ADDRESS",
+    "job_bytes": "BYTES",
+    "job_images": "COUNT",
+    "job_lease": "SECONDS",
+    "jobs": "COUNT",
+    "keys": "FILE",
+    "log_format": "text|json",
+    "log_level": "LEVEL",
+    "max_bytes": "BYTES",
+    "max_pixels": "PIXELS",
+    "metrics_port": "PORT",
+    "model": "FOLDER",
+    "pixel_budget": "PIXELS",
+    "port": "PORT",
+    "precision": "auto|f32|bf16",
+    "queue": "COUNT",
+    "rate_limit": "COUNT",
+    "redis": "URL",
+    "retention": "DAYS",
+    "threads": "COUNT",
+    "timeout": "SECONDS",
+    "trusted_proxy": "ADDRESS",
+    "tunnel": "none|ngrok",
+    "webhooks": "public|any|none",
+    "workers": "COUNT",
+}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,8 +19,25 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from tamperscope.commands.options import fail_on_option, model_option, settings_options
-from tamperscope.commands.output import FINDING, INTERRUPTED, UNREADABLE, complain, table
+from tamperscope.commands.options import (
+    fail_on_option,
+    message_options,
+    model_option,
+    plain_option,
+    settings_options,
+)
+from tamperscope.commands.output import (
+    FINDING,
+    INTERRUPTED,
+    UNREADABLE,
+    VERBOSE,
+    complain,
+    counted,
+    shows_progress,
+    table,
+    tell,
+    verbosity,
+)
 from tamperscope.errors import ScanError
 from tamperscope.report import Verdict, printed_score
 from tamperscope.settings import Settings
@@ -27,12 +46,13 @@ if TYPE_CHECKING:
     from tamperscope.bundle import Bundle
     from tamperscope.scanning.cluster import ClusterPool
     from tamperscope.scanning.examination import Examination
-    from tamperscope.scanning.files import Found
+    from tamperscope.scanning.files import Found, Skipped
     from tamperscope.scanning.journal import Journal, Tally
     from tamperscope.scanning.local import LocalPool
     from tamperscope.scanning.scan import Watch
 
 _SHOWN = 10
+_NAMED = 5
 
 
 @click.command()
@@ -77,6 +97,8 @@ _SHOWN = 10
 )
 @fail_on_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+@plain_option
+@message_options
 @click.pass_context
 def scan(
     ctx: click.Context,
@@ -98,10 +120,10 @@ def scan(
     """Analyse every image in folders and object stores.
 
     PATH is a file, a folder (searched recursively), a quoted pattern, a URL (s3://, gs://, az://; needs the
-    extra `cloud`), or - for a list of files on stdin. In folders, files with the suffix of another file type
-    are skipped. Identical files are analysed once. The results are one table in OUT. To continue a scan that
-    was stopped or killed, run the same command again. Its progress is stored next to OUT, in a file whose
-    name ends in .journal.
+    extra `cloud`), or - for a list of files on stdin. In folders, images are found by their names and by
+    their first bytes, in object stores by their names; other files are counted, and named with -v. Identical
+    files are analysed once. The results are one table in OUT. To continue a scan that was stopped or killed,
+    run the same command again. Its progress is stored next to OUT, in a file whose name ends in .journal.
 
     \b
     Example:
@@ -115,22 +137,27 @@ def scan(
     """
     from tamperscope.bundle import Bundle
     from tamperscope.scanning.examination import Examination
-    from tamperscope.scanning.files import Exclusion, Skipped, find
+    from tamperscope.scanning.files import Exclusion, Skipped, find, printable
     from tamperscope.scanning.results import check_output, write_results
     from tamperscope.scanning.summary import write_summary
 
     check_output(out)
+    for path in paths:
+        _check_exists(path)
     settings = Settings.read(os.environ, options)
     bundle = Bundle.load(model or settings.model)
     examination = Examination(settings.detector_options, all_evidence, masks=masks is not None)
-    skipped = Skipped()
+    # Asked here: files are listed in a thread, which has no command.
+    named = verbosity() >= VERBOSE
+    skipped = Skipped((lambda path: complain(f"{printable(path)}: not an image")) if named else None)
     # Without this, masks would be scanned as images and get masks of their own, without end.
     exclusion = Exclusion(tuple(exclude), (str(masks),) if masks else ())
     listed: Iterable[str] = _listed("\0" if null else "\n") if "-" in paths else ()
     found = find([path for path in paths if path != "-"], listed, skipped, exclusion)
     with _journal(out, examination.identity(bundle)) as journal:
-        if masks:
-            _make_folder(masks)
+        for folder in (masks, summary and summary.parent):
+            if folder:
+                _make_folder(folder)
         open_pool = partial(_pool, cluster, workers, bundle, examination, settings.cache)
         rate = _work(ctx, journal, found, open_pool, masks)
         tally = journal.tally()
@@ -140,12 +167,25 @@ def scan(
         write_results(journal.rows(), bundle.identity, out)
         if summary:
             write_summary(journal, bundle.identity, settings.limits, datetime.now(UTC), summary)
-        _print_summary(journal, tally, tally.no_images + skipped.count, rate, out, as_json=as_json)
+        _print_summary(journal, tally, skipped, rate, out, as_json=as_json)
+        if summary:
+            tell(f"The page is in {summary}")
+        if masks:
+            tell(f"The masks are in {masks}")
         journal.discard()
     if tally.errors:
         ctx.exit(UNREADABLE)
     if any(tally.verdicts.get(verdict) for verdict in fail_on):
         ctx.exit(FINDING)
+
+
+def _check_exists(path: str) -> None:
+    """Raise `click.BadParameter` for a file or folder that is not there; nothing has been written yet."""
+    from tamperscope.scanning.files import is_url
+
+    # A pattern may match nothing, and a URL is listed by its store.
+    if path != "-" and not is_url(path) and not glob.has_magic(path) and not Path(path).exists():
+        raise click.BadParameter(f"there is no {path}.", param_hint="PATH")
 
 
 def _journal(out: Path, about: dict[str, Any]) -> Journal:
@@ -158,10 +198,10 @@ def _journal(out: Path, about: dict[str, Any]) -> Journal:
     resumed = path.exists()
     journal = Journal.open(path, about)
     if journal.started_over:
-        complain("tamperscope or its libraries changed since this scan began: examining its files again.")
+        tell("tamperscope or its libraries changed since this scan began: examining its files again.")
     elif resumed:
         done, _ = journal.counts()
-        complain(f"Continuing an unfinished scan: {done:,} files are done.")
+        tell(f"Continuing an unfinished scan: {counted(done, 'file')} done.")
     return journal
 
 
@@ -245,7 +285,7 @@ def _progress(done_before: int) -> Iterator[Watch]:
 
     console = Console(stderr=True)
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not shows_progress()) as progress:
         bar = progress.add_task("Listing", total=None, completed=done_before)
 
         def watch(done: int, total: int, all_listed: bool) -> None:
@@ -257,10 +297,11 @@ def _progress(done_before: int) -> Iterator[Watch]:
 
 
 def _print_summary(
-    journal: Journal, tally: Tally, skipped: int, rate: float, out: Path, *, as_json: bool
+    journal: Journal, tally: Tally, skipped: Skipped, rate: float, out: Path, *, as_json: bool
 ) -> None:
     from tamperscope.scanning.files import printable
 
+    others = tally.no_images + skipped.count
     if as_json:
         click.echo(
             json.dumps(
@@ -270,23 +311,49 @@ def _print_summary(
                     **{verdict.value: tally.verdicts.get(verdict.value, 0) for verdict in Verdict},
                     "errors": tally.errors,
                     "duplicates": tally.duplicates,
-                    "other_files": skipped,
+                    "other_files": others,
                     "images_per_second": round(rate, 2),
                 }
             )
         )
-        return
-    table(
-        ("File", "Verdict", "Score", "Type"),
-        [
-            (printable(file.path), row.verdict, printed_score(row.score), row.type)
-            for file in journal.most_suspicious(_SHOWN)
-            if (row := file.row).verdict and row.type and row.score is not None
-        ],
-    )
-    verdicts = ", ".join(f"{tally.verdicts.get(verdict.value, 0):,} {verdict.value}" for verdict in Verdict)
-    complain(
-        f"{out} has {tally.images:,} images: {verdicts}, {tally.errors:,} that could not be analysed. "
-        f"Duplicates among them: {tally.duplicates:,}. Other files, skipped: {skipped:,}. "
-        f"{rate:.1f} images/s."
-    )
+    else:
+        table(
+            ("File", "Verdict", "Score", "Type"),
+            [
+                (
+                    printable(file.path),
+                    row.verdict,
+                    printed_score(row.score),
+                    row.type if row.verdict != Verdict.AUTHENTIC else "",
+                )
+                for file in journal.most_suspicious(_SHOWN)
+                if (row := file.row).verdict and row.type and row.score is not None
+            ],
+            path_first=True,
+        )
+        verdicts = ", ".join(
+            f"{tally.verdicts.get(verdict.value, 0):,} {verdict.value}" for verdict in Verdict
+        )
+        tell(
+            f"{out} has {counted(tally.images, 'image')}: {verdicts}, "
+            f"{tally.errors:,} that could not be analysed. Duplicates among them: {tally.duplicates:,}. "
+            f"Other files, skipped: {others:,}{_named(skipped.by_suffix)}. {rate:.1f} images/s."
+        )
+    _complain_about_failures(journal, tally.errors)
+
+
+def _named(suffixes: Counter[str]) -> str:
+    """Return the most frequent suffixes of the files that are not images: ` (7 .txt, 2 .mp4)`."""
+    shown = ", ".join(f"{number:,} {suffix}" for suffix, number in suffixes.most_common(_NAMED))
+    return f" ({shown}{', ...' if len(suffixes) > _NAMED else ''})" if shown else ""
+
+
+def _complain_about_failures(journal: Journal, errors: int) -> None:
+    """Name the files that could not be analysed: all of them if the caller asked for more, else the first."""
+    from tamperscope.scanning.files import printable
+
+    shown = errors if verbosity() >= VERBOSE else _NAMED
+    for file in journal.failures(shown):
+        complain(f"{printable(file.path)}: {file.row.error}")
+    if errors > shown:
+        complain(f"and {errors - shown:,} more: see the column `error`, or repeat the scan with -v.")

@@ -10,7 +10,8 @@ G. Mahfoudi et al., "DEFACTO: Image and Face Manipulation Dataset", EUSIPCO 2019
     inpainting_img/img/, inpainting_annotations/
     face_img/img/, face_annotations/
 
-The parts may be in the root or one folder further down, as in separate downloads.
+The parts may be in the root or further down, as in separate downloads, and doubled, as archives unpack them:
+`splicing_1_img/splicing_1_img/img/`.
 
 Quirks:
 - Masks are JPEG files, so they are cut at half brightness.
@@ -27,7 +28,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tamperscope.datasets.reading import Problem, images_in
+from tamperscope.datasets.reading import Problem, images_in, masks_in
 from tamperscope.datasets.sample import Sample
 from tamperscope.report import ManipulationType
 
@@ -44,15 +45,31 @@ _TYPES = {
 
 def read(root: Path) -> Iterator[Sample | Problem]:
     """Yield the samples, part by part, sorted by name."""
-    for part in sorted({*root.glob("*_img"), *root.glob("*/*_img")}):
-        if kind := _TYPES.get(part.name.split("_")[0]):
-            yield from _read_part(part, kind)
+    parts = list(_parts(root))
+    annotations = {part.name: part for part in reversed(parts) if part.name.endswith("_annotations")}
+    for part in parts:
+        kind = _TYPES.get(part.name.split("_")[0])
+        if kind and part.name.endswith("_img"):
+            name = f"{part.name.removesuffix('_img')}_annotations"
+            beside = part.with_name(name)
+            found = beside if (beside / "probe_mask").is_dir() else annotations.get(name, beside)
+            yield from _read_part(part, found, kind)
 
 
-def _read_part(part: Path, kind: ManipulationType) -> Iterator[Sample | Problem]:
-    annotations = part.with_name(f"{part.name.removesuffix('_img')}_annotations")
-    masks = {path.stem: path for path in images_in(annotations / "probe_mask")}
-    for image in images_in(part / "img"):
+def _parts(folder: Path, depth: int = 4) -> Iterator[Path]:
+    """Yield the folders that hold images or masks, sorted."""
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    if any(path.name in ("img", "probe_mask") for path in inside):
+        yield folder
+    elif depth:
+        for path in inside:
+            yield from _parts(path, depth - 1)
+
+
+def _read_part(part: Path, annotations: Path, kind: ManipulationType) -> Iterator[Sample | Problem]:
+    images = images_in(part / "img")
+    masks = masks_in(annotations / "probe_mask", images)
+    for image in images:
         if mask := masks.get(image.stem):
             graph = annotations / "graph" / f"{image.stem}.json"
             yield Sample("defacto", image, mask, kind, _sources(image, graph))

@@ -1,9 +1,11 @@
 """The plain layout: `images/` and `masks/` with matching stems, and `authentic/`; or a folder of such sets.
 
     images/0001.jpg
-    masks/0001.png        white where manipulated
+    masks/0001.png        white where manipulated; 0001_mask.png and 0001_gt.png are read too
     authentic/0002.jpg
     forgeries.jsonl       optional: one JSON object per image, with its type and sources
+
+The case of the folders' names does not matter.
 
 A line of `forgeries.jsonl`, as `tamperscope synthesize` writes it, has at least these keys:
 
@@ -19,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tamperscope.datasets.reading import Problem, images_in
+from tamperscope.datasets.reading import Problem, child, images_in, masks_in
 from tamperscope.datasets.sample import Sample
 from tamperscope.report import ManipulationType
 
@@ -39,14 +41,15 @@ def _read_set(folder: Path) -> Iterator[Sample | Problem]:
             yield item
         else:
             records[item.file] = item
-    masks = {path.stem: path for path in images_in(folder / "masks")}
-    for image in images_in(folder / "images"):
+    images = images_in(child(folder, "images"))
+    masks = masks_in(child(folder, "masks"), images)
+    for image in images:
         record = records.pop(image, _Record(image))
         if mask := masks.pop(image.stem, None):
             yield Sample(folder.name, image, mask, record.type, record.sources)
         else:
             yield Problem(image, f"There is no {image.stem}.png in masks.")
-    for image in images_in(folder / "authentic"):
+    for image in images_in(child(folder, "authentic")):
         yield Sample(folder.name, image, None, sources=records.pop(image, _Record(image)).sources)
     for mask in masks.values():
         yield Problem(mask, "This mask has no image in images.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,31 @@ def images_in(folder: Path) -> list[Path]:
 def images_below(folder: Path) -> list[Path]:
     """Return the image files of a folder and of all folders below it, sorted."""
     return _images(folder.rglob("*"))
+
+
+def child(folder: Path, name: str) -> Path:
+    """Return the folder of this name in `folder`, whatever its case there, as `Mask` for `mask`."""
+    exact = folder / name
+    if exact.is_dir() or not folder.is_dir():
+        return exact
+    same = (path for path in folder.iterdir() if path.name.lower() == name.lower() and path.is_dir())
+    return min(same, default=exact)
+
+
+def masks_in(folder: Path, images: Iterable[Path]) -> dict[str, Path]:
+    """Return the masks of a folder by the stem of their image: `a.png` or else `a_mask.png` for `a.jpg`.
+
+    A mask without an image is there by its own stem.
+    """
+    stems = {image.stem for image in images}
+    masks = {path.stem: path for path in images_in(folder)}
+    for stem in sorted(masks.keys() - stems):
+        if (plain := _MASK_ENDING.sub("", stem)) in stems and plain not in masks:
+            masks[plain] = masks.pop(stem)
+    return masks
+
+
+_MASK_ENDING = re.compile(r"[ _-](?:mask|gt|groundtruth)$", re.IGNORECASE)
 
 
 def _images(paths: Iterable[Path]) -> list[Path]:

@@ -47,8 +47,10 @@ from tamperscope.errors import (
 )
 from tamperscope.report import ImageFacts
 
+_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".jpg_large", ".mpo")
+_HEIF_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
 IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif")
+    (*_JPEG_SUFFIXES, ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", *_HEIF_SUFFIXES)
 )
 """Suffixes, in lower case, by which a search of a folder recognises image files."""
 
@@ -201,6 +203,15 @@ def read_size(path: Path) -> tuple[int, int]:
     with path.open("rb") as file, _explained_failures("The file"), PIL.Image.open(file) as picture:
         turned = _exif_orientation(picture) >= 5
         return picture.size[::-1] if turned else picture.size
+
+
+RECOGNISED_FROM = 512
+"""Bytes at the start of a file that suffice for `is_image`."""
+
+
+def is_image(start: bytes) -> bool:
+    """Return whether a file that starts so announces a format that `read_image` reads; it may be damaged."""
+    return _sniff(start) is not None
 
 
 def _read_bytes(

@@ -8,8 +8,10 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openvino
+import PIL.Image
 from numpy.typing import NDArray
 
 from tamperscope.bundle import Bundle, Network, Preprocessing
@@ -84,19 +86,36 @@ class Runtime:
     def run(self, tile: NDArray[np.uint8]) -> TileOutputs:
         """Return the networks' outputs for a tile (height, width, 3) uint8 RGB of any size."""
         height, width = tile.shape[:2]
-        padded = _padded(tile, self._multiple)[np.newaxis]
         outputs: dict[str, NDArray[np.float32]] = {}
         with self._lock:
             for network, request in self._requests.items():
-                request.infer([padded])
+                seen = tile if network.input_size is None else _squared(tile, network.input_size)
+                request.infer([_padded(seen, self._multiple)[np.newaxis]])
                 for name in network.outputs:
                     outputs[name] = request.get_tensor(name).data[0].copy()
+                    if name == "mask":
+                        outputs[name] = _fitted(
+                            outputs[name][0, : seen.shape[0], : seen.shape[1]], height, width
+                        )
         mask, kinds, score = (outputs.get(name) for name in ("mask", "type", "score"))
         return TileOutputs(
-            mask=None if mask is None else mask[0, :height, :width],
+            mask=mask,
             type=kinds,
             score=None if score is None else float(score[0]),
         )
+
+
+def _squared(tile: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Scale to a square as torchvision's `Resize` does to a picture: linearly, over all pixels it covers."""
+    picture = PIL.Image.fromarray(tile).resize((side, side), PIL.Image.Resampling.BILINEAR)
+    return np.asarray(picture)
+
+
+def _fitted(mask: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    if mask.shape == (height, width):
+        return mask
+    scaled: NDArray[np.float32] = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
+    return scaled
 
 
 def _padded(tile: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:

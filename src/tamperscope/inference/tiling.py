@@ -46,6 +46,11 @@ class Tile:
         return np.outer(self.row_weights, self.column_weights)
 
 
+def whole(height: int, width: int) -> tuple[Tile]:
+    """Return the one tile that is the whole image."""
+    return (Tile(slice(0, height), slice(0, width), np.ones(height, np.float32), np.ones(width, np.float32)),)
+
+
 def plan(height: int, width: int, *, tile: int = TILE, overlap: int = OVERLAP) -> tuple[Tile, ...]:
     """Return the fewest tiles that cover an image, row by row, overlapping by at least `overlap` pixels.
 

@@ -43,5 +43,6 @@ if not _compiled_operators_load():
 
 import segmentation_models_pytorch as smp  # noqa: E402
 import torchvision  # noqa: E402
+from segmentation_models_pytorch.encoders import _efficientnet as smp_efficientnet  # noqa: E402
 
-__all__ = ["smp", "torchvision"]
+__all__ = ["smp", "smp_efficientnet", "torchvision"]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tamperscope.bundle import OUTPUTS, Architecture
 from tamperscope.errors import CheckpointError
-from tamperscope.network._torchvision import smp, torchvision
+from tamperscope.network._torchvision import smp, smp_efficientnet, torchvision
 from tamperscope.network.joint import JointNetwork
 
 
@@ -34,21 +34,91 @@ class Family:
     """
 
 
-def segmentation_network(encoder: str = "resnet50", out_channels: int = 1) -> nn.Module:
-    """Return DeepLabV3+ (Chen et al., ECCV 2018) with random weights: logits (N, out_channels, H, W)."""
-    network: nn.Module = smp.DeepLabV3Plus(encoder, encoder_weights=None, classes=out_channels)
+DECODERS = {
+    "deeplabv3plus": "DeepLabV3Plus",
+    "deeplabv3": "DeepLabV3",
+    "unet": "Unet",
+    "unetplusplus": "UnetPlusPlus",
+    "fpn": "FPN",
+    "linknet": "Linknet",
+    "manet": "MAnet",
+}
+"""Families of segmentation networks, and the class of segmentation_models_pytorch that builds each.
+
+PSPNet and UPerNet are missing: they pool to a fixed grid, and their ONNX graphs do so for one size only.
+"""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Classification networks whose tensors have the same names."""
+
+    family: str
+    encoders: tuple[str, ...]
+    landmark: str
+    """A tensor that all of them have."""
+    head: str
+    """The module that replaces the original one when such a network is trained for other classes."""
+    linear: str
+    """The last linear layer, where the library itself has it."""
+
+
+CLASSIFIERS = (
+    Classifier(
+        "resnet",
+        (
+            *("resnet50", "resnet18", "resnet34", "resnet101", "resnet152"),
+            *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
+            *("wide_resnet50_2", "wide_resnet101_2"),
+        ),
+        landmark="layer1.0.conv1.weight",
+        head="fc",
+        linear="fc",
+    ),
+    Classifier(
+        "efficientnet",
+        tuple(f"efficientnet_b{size}" for size in range(8)),
+        landmark="features.0.0.weight",
+        head="classifier",
+        linear="classifier.1",
+    ),
+    # The names of the package efficientnet-pytorch, which the original project installs.
+    Classifier(
+        "efficientnet",
+        tuple(f"efficientnet-b{size}" for size in range(8)),
+        landmark="_conv_stem.weight",
+        head="_fc",
+        linear="_fc",
+    ),
+)
+
+
+def segmentation_network(
+    encoder: str = "resnet50", out_channels: int = 1, family: str = "deeplabv3plus"
+) -> nn.Module:
+    """Return a network of `DECODERS` with random weights: logits (N, out_channels, H, W).
+
+    The usual one is DeepLabV3+ (Chen et al., ECCV 2018).
+    """
+    network: nn.Module = getattr(smp, DECODERS[family])(encoder, encoder_weights=None, classes=out_channels)
     return network
 
 
 def classification_network(classes: int = 4, encoder: str = "resnet50") -> nn.Module:
-    """Return a ResNet (He et al., CVPR 2016) with random weights: logits (N, classes).
+    """Return a network of `CLASSIFIERS` with random weights: logits (N, classes).
 
-    Raises ValueError when `encoder` is not a residual network of torchvision.
+    These are residual networks (He et al., CVPR 2016) and EfficientNets (Tan and Le, ICML 2019). Raises
+    `ValueError` when `encoder` is none of them.
     """
-    known = torchvision.models.list_models(torchvision.models, include=("resn*", "wide_resnet*"))
+    known = [name for kind in CLASSIFIERS for name in kind.encoders]
     if encoder not in known:
         raise ValueError(f"choose one of {', '.join(known)}")
-    network: nn.Module = torchvision.models.get_model(encoder, weights=None, num_classes=classes)
+    network: nn.Module
+    if encoder.startswith("efficientnet-"):
+        blocks, parameters = smp_efficientnet.get_model_params(encoder, {"num_classes": classes})
+        network = smp_efficientnet.EfficientNet(blocks, parameters)
+    else:
+        network = torchvision.models.get_model(encoder, weights=None, num_classes=classes)
     return network
 
 
@@ -127,14 +197,12 @@ def _normalise(output: str, logits: Tensor) -> Tensor:
     return torch.sigmoid(logits)
 
 
-register(
-    "deeplabv3plus",
-    Family(("mask",), lambda architecture: segmentation_network(architecture.encoder, architecture.classes)),
-)
-register(
-    "resnet",
-    Family(
-        ("type",), lambda architecture: classification_network(architecture.classes, architecture.encoder)
-    ),
-)
+def _segmentation_family(name: str) -> Family:
+    return Family(("mask",), lambda its: segmentation_network(its.encoder, its.classes, name))
+
+
+for _name in DECODERS:
+    register(_name, _segmentation_family(_name))
+for _name in {kind.family for kind in CLASSIFIERS}:
+    register(_name, Family(("type",), lambda its: classification_network(its.classes, its.encoder)))
 register("joint", Family(("mask", "type", "score"), lambda architecture: JointNetwork(architecture.encoder)))

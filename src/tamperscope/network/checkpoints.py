@@ -2,12 +2,12 @@
 
     import_checkpoints(Path("deeplab.pth"), Path("resnet.pth"), out=Path("model-mine"))
 
-A checkpoint written by `save_checkpoint` names its architecture. Any other is assumed to have the expected
-architecture.
+A checkpoint written by `save_checkpoint` names its architecture. That of any other is recognised by its
+tensors: the two networks may have different encoders.
 
 Files are read without running code stored in them. Weights are found wherever training scripts put them: at
-the top level, or under `state_dict`, `model_state_dict` or `model`, with any prefix (`module.` of
-DataParallel, `model.` of Lightning...), in single or half precision.
+the top level, or under `state_dict`, `model` or another key, with any prefix (`module.` of DataParallel,
+`model.` of Lightning...), in single or half precision, beside numbers and settings of the training.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pickle
+import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +36,44 @@ from tamperscope.errors import (
     MismatchedCheckpointError,
     UnsafeCheckpointError,
 )
-from tamperscope.network.architectures import build
+from tamperscope.network._inert import inert_types
+from tamperscope.network.architectures import DECODERS, build
 from tamperscope.network.export import write_network
+from tamperscope.network.recognition import recognise_classification, recognise_segmentation
 from tamperscope.report import ManipulationType
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """What two checkpoints do not say themselves."""
+
+    segmentation_encoder: str | None = None
+    """None recognises it by the tensors; the same holds for the next one."""
+    classification_encoder: str | None = None
+    class_order: tuple[str, ...] = tuple(ManipulationType)
+    """The manipulation type of each class of the classifier, in its order."""
+    segmentation_size: int | None = None
+    """Side of the square that every image is scaled to for this network, as it was in its training. None
+    analyses images at their own resolution. Both networks have a size, or neither has.
+    """
+    classification_size: int | None = None
+    preprocessing: Preprocessing = Preprocessing()  # noqa: RUF009  # frozen
+    """Normalisation that both networks were trained with."""
+
+    def __post_init__(self) -> None:
+        if sorted(self.class_order) != sorted(ManipulationType):
+            raise CheckpointError(
+                "The order of the classes must name each manipulation type once: "
+                f"{', '.join(ManipulationType)}."
+            )
+        sizes = self.segmentation_size, self.classification_size
+        if None in sizes and sizes != (None, None):
+            raise CheckpointError("Give the input size of both networks, or of neither.")
+
+
+_DEFAULT_OPTIONS = PairOptions()
 
 
 def import_checkpoints(
@@ -47,21 +82,19 @@ def import_checkpoints(
     out: Path,
     *,
     overwrite: bool = False,
-    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008  # frozen
-    encoder: str = "resnet50",
+    options: PairOptions = _DEFAULT_OPTIONS,
     version: str = "1.0.0",
 ) -> Bundle:
-    """Write the bundle `out` from a DeepLabV3+ and a ResNet checkpoint. Serving needs both.
+    """Write the bundle `out` from a segmentation and a classification checkpoint. Serving needs both.
 
     `out` is written atomically: a failed import leaves nothing behind.
 
     Args:
-        segmentation: Checkpoint of the DeepLabV3+.
-        classification: Checkpoint of the ResNet.
+        segmentation: Checkpoint of a DeepLabV3+ or another network of `recognise_segmentation`.
+        classification: Checkpoint of a ResNet or another network of `recognise_classification`.
         out: Folder of the new bundle.
         overwrite: Whether to replace an existing bundle in `out`. Anything else there is never replaced.
-        preprocessing: Normalisation that both networks were trained with.
-        encoder: Encoder of a network whose checkpoint does not name it.
+        options: What the checkpoints do not say.
         version: Version of the bundle.
 
     Returns:
@@ -75,19 +108,28 @@ def import_checkpoints(
     """
     _refuse_to_replace(out, overwrite)
     networks = {
-        "segmentation": read_segmentation(segmentation, encoder),
-        "classification": read_classification(classification, encoder),
+        "segmentation": read_segmentation(segmentation, options.segmentation_encoder),
+        "classification": _in_order(
+            read_classification(classification, options.classification_encoder), options.class_order
+        ),
     }
+    sizes = {"segmentation": options.segmentation_size, "classification": options.classification_size}
     partial, retired = (out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}" for _ in range(2))
     partial.mkdir(parents=True)
     try:
         entries = [
-            write_network(found.network, found.architecture, partial, name)
+            dataclasses.replace(
+                write_network(found.network, found.architecture, partial, name), input_size=sizes[name]
+            )
             for name, found in networks.items()
         ]
-        (partial / CARD).write_text(_card(networks.values(), preprocessing), encoding="utf-8", newline="\n")
+        (partial / CARD).write_text(_card(networks.values(), options), encoding="utf-8", newline="\n")
         bundle = write_manifest(
-            partial, name="imported-pair", version=version, networks=entries, preprocessing=preprocessing
+            partial,
+            name="imported-pair",
+            version=version,
+            networks=entries,
+            preprocessing=options.preprocessing,
         )
         if out.exists():
             out.rename(retired)
@@ -116,29 +158,27 @@ class ReadCheckpoint:
     path: Path
 
 
-def read_segmentation(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
-    """Read a DeepLabV3+ with 1 or 2 mask channels (segmentation_models_pytorch).
+def read_segmentation(path: Path, encoder: str | None = None) -> ReadCheckpoint:
+    """Read a network with 1 or 2 mask channels (segmentation_models_pytorch).
 
-    `encoder` is used when the checkpoint does not name its encoder. Raises what `read_weights` raises, and
-    `MismatchedCheckpointError` when the file holds another network.
+    `encoder` is the encoder that the checkpoint must have if it does not name its own; None recognises it.
+    Raises what `read_weights` raises, and `MismatchedCheckpointError` when the file holds another network.
     """
     found = read_weights(path)
-    encoder = found.architecture.encoder if found.architecture else encoder
-    weights = _under_landmark(found.tensors, "segmentation_head.0.weight")
-    head = weights.get("segmentation_head.0.weight")
-    channels = head.shape[0] if head is not None and head.shape[0] in (1, 2) else 1
-    expected = f"a DeepLabV3+ (segmentation_models_pytorch) with a {encoder} encoder and 1 or 2 mask channels"
-    return _fitted(path, weights, Architecture("deeplabv3plus", encoder, channels), expected)
+    noted = found.architecture.encoder if found.architecture else encoder
+    architecture, weights = recognise_segmentation(found.tensors, noted)
+    with_encoder = f" with a {noted} encoder" if noted else ""
+    expected = f"a DeepLabV3+ (segmentation_models_pytorch){with_encoder} and 1 or 2 mask channels"
+    return _fitted(path, weights, architecture, expected)
 
 
-def read_classification(path: Path, encoder: str = "resnet50") -> ReadCheckpoint:
-    """Read a ResNet with four classes (torchvision). For `encoder` and errors see `read_segmentation`."""
+def read_classification(path: Path, encoder: str | None = None) -> ReadCheckpoint:
+    """Read a ResNet or an EfficientNet with four classes; for the rest see `read_segmentation`."""
     found = read_weights(path)
-    encoder = found.architecture.encoder if found.architecture else encoder
-    weights = _under_landmark(found.tensors, "fc.weight")
-    classes = len(ManipulationType)
-    expected = f"a {encoder} (torchvision) with {classes} classes"
-    return _fitted(path, weights, Architecture("resnet", encoder, classes), expected)
+    noted = found.architecture.encoder if found.architecture else encoder
+    architecture, weights = recognise_classification(found.tensors, noted)
+    named = noted or "ResNet or EfficientNet"
+    return _fitted(path, weights, architecture, f"a {named} with {architecture.classes} classes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,15 +192,17 @@ class Weights:
 
 
 def read_weights(path: Path) -> Weights:
-    """Return the weights in a .pth, .pt, .ckpt or .safetensors file, without running code in it.
+    """Return the weights in a .pth, .pt, .ckpt, .bin or .safetensors file, without running code in it.
 
     Raises `CheckpointError` when the file is damaged or contains no weights, `UnsafeCheckpointError` when
     reading it would run code.
     """
     try:
-        if path.stat().st_size == 0:
-            raise CheckpointError(f"{path} is empty.")
-        document = safetensors.torch.load_file(path) if path.suffix == ".safetensors" else _load(path)
+        with path.open("rb") as file:
+            start = file.read(64)
+        _check_start(path, start)
+        is_safetensors = start[8:9] == b"{" or path.suffix.lower() == ".safetensors"
+        document = safetensors.torch.load_file(path) if is_safetensors else _load(path)
     except SafetensorError:
         raise CheckpointError(f"{path} is damaged or not a safetensors file.") from None
     except OSError as error:
@@ -171,9 +213,26 @@ def read_weights(path: Path) -> Weights:
     return Weights(weights, _noted_architecture(document))
 
 
+def _check_start(path: Path, start: bytes) -> None:
+    """Raise `CheckpointError` for what often lies where a checkpoint should be."""
+    if not start:
+        raise CheckpointError(f"{path} is empty.")
+    if start.startswith(b"version https://git-lfs"):
+        raise CheckpointError(
+            f"{path} is only a pointer of Git LFS, and damaged as weights. Run: git lfs pull"
+        )
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise CheckpointError(
+            f"{path} is damaged: it is a web page, not weights. The download asked for something first."
+        )
+
+
 def _load(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(inert_types()), warnings.catch_warnings():
+            # A TorchScript archive is refused below, in our words.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # PyTorch raises the same exception for "runs code" and for "not a pickle". Only its text differs.
         if "global" in str(error).lower().partition("weightsunpickler error:")[2]:
@@ -184,32 +243,59 @@ def _load(path: Path) -> Any:
         raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint.") from None
     except OSError:
         raise
-    except Exception:
+    except Exception as error:
+        if "torchscript" in str(error).lower():
+            raise CheckpointError(
+                f"{path} is a TorchScript program. Save its weights where it was trained: "
+                "torch.save(model.state_dict(), 'weights.pth')."
+            ) from None
         # A damaged archive can raise any exception, depending on where it is damaged.
         raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint.") from None
 
 
-def _noted_architecture(document: Mapping[str, Any]) -> Architecture | None:
-    noted = document.get("architecture")
+def _noted_architecture(document: Any) -> Architecture | None:
+    noted = document.get("architecture") if isinstance(document, Mapping) else None
     if not isinstance(noted, Mapping) or noted.keys() != {"name", "encoder", "classes"}:
         return None
     return Architecture(str(noted["name"]), str(noted["encoder"]), int(noted["classes"]))
 
 
 def _unwrapped(document: Any) -> dict[str, Tensor]:
+    """Return the tensors of the part of a document that holds a network.
+
+    It is under the first key of `_WRAPPINGS`, wherever there is one, else the part with the most tensors: a
+    training also stores its step, its loss, and the state of its optimiser.
+    """
     while isinstance(document, Mapping):
         inner = next((document[key] for key in _WRAPPINGS if isinstance(document.get(key), Mapping)), None)
         if inner is None:
-            return {str(name): value for name, value in document.items() if isinstance(value, Tensor)}
+            break
         document = inner
-    return {}
+    parts = sorted(_parts(document, depth=3), key=len, reverse=True)
+    return parts[0] if parts else {}
 
 
-def _under_landmark(weights: dict[str, Tensor], landmark: str) -> dict[str, Tensor]:
-    """Remove the prefix that the landmark has, and omit tensors without it, such as losses and metrics."""
-    holders = [name for name in weights if name == landmark or name.endswith(f".{landmark}")]
-    prefix = min(holders, key=len, default=landmark).removesuffix(landmark)
-    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+def _parts(document: Any, depth: int) -> Iterator[dict[str, Tensor]]:
+    """Yield the tensors that lie side by side in a mapping, for each mapping in a document."""
+    if isinstance(document, Mapping):
+        if tensors := {str(name): value for name, value in document.items() if isinstance(value, Tensor)}:
+            yield tensors
+        inner: Iterable[Any] = document.values()
+    else:
+        inner = document if isinstance(document, list | tuple) else ()
+    if depth:
+        for value in inner:
+            yield from _parts(value, depth - 1)
+
+
+def _in_order(found: ReadCheckpoint, order: Sequence[str]) -> ReadCheckpoint:
+    """Return the classifier with its classes in the order of `ManipulationType`."""
+    rows = [order.index(kind) for kind in ManipulationType]
+    last = [module for module in found.network.modules() if isinstance(module, nn.Linear)][-1:]
+    for layer in last if rows != sorted(rows) else ():
+        layer.weight.data = layer.weight.data[rows]
+        layer.bias.data = layer.bias.data[rows]
+    return found
 
 
 def _fitted(
@@ -235,7 +321,8 @@ def _fitted(
         raise CheckpointError(
             f"{path} contains values that are not finite in {_some(broken)}. Did training diverge?"
         )
-    network.load_state_dict(weights)
+    counters = {name: tensor for name, tensor in wanted.items() if name not in weights}
+    network.load_state_dict({**counters, **weights})
     return ReadCheckpoint(network.eval(), architecture, path)
 
 
@@ -250,6 +337,9 @@ def _description(weights: Mapping[str, Tensor], expected: Architecture) -> str:
         name.startswith("classifier.") for name in bare
     ):
         return f"torchvision's own segmentation network with {_trunk(bare, 'backbone.')}"
+    layers = [name for name in bare if re.fullmatch(r"(fc|classifier|_fc)\.\d+\.weight", name)]
+    if len(layers) > 1:
+        return f"a classifier with {len(layers)} last layers, and what lies between them is not in the file"
     fully_connected = bare.get("fc.weight")
     if fully_connected is not None:
         swapped = ": were the two checkpoints swapped?" if expected.name == "deeplabv3plus" else ""
@@ -264,7 +354,9 @@ def _decoder(names: Iterable[str]) -> str:
         return "a DeepLabV3+"
     if any(name.startswith("decoder.aspp.") for name in names):
         return "a DeepLabV3 (without the plus)"
-    return "another segmentation_models_pytorch network"
+    if any(name.startswith("decoder.psp.") for name in names):
+        return "a PSPNet or UPerNet, which cannot be exported for images of every size,"
+    return f"another segmentation_models_pytorch network than {', '.join(DECODERS.values())},"
 
 
 def _trunk(weights: Mapping[str, Tensor], prefix: str) -> str:
@@ -309,7 +401,7 @@ def _refuse_to_replace(out: Path, overwrite: bool) -> None:
         raise BundleError(f"{out} exists and is not a bundle; choose another folder.")
 
 
-def _card(checkpoints: Iterable[ReadCheckpoint], preprocessing: Preprocessing) -> str:
+def _card(checkpoints: Iterable[ReadCheckpoint], options: PairOptions) -> str:
     rows = []
     for found in checkpoints:
         content = found.path.read_bytes()
@@ -319,9 +411,13 @@ def _card(checkpoints: Iterable[ReadCheckpoint], preprocessing: Preprocessing) -
         )
     return _CARD.format(
         rows="\n".join(rows),
-        mean=preprocessing.mean,
-        std=preprocessing.std,
-        types=", ".join(f"{kind.id} {kind.value}" for kind in ManipulationType),
+        mean=options.preprocessing.mean,
+        std=options.preprocessing.std,
+        types=", ".join(f"{number} {name}" for number, name in enumerate(options.class_order)),
+        sizes="Images are analysed at their own resolution."
+        if options.segmentation_size is None
+        else f"Images are scaled to squares of {options.segmentation_size} pixels for the segmentation "
+        f"and of {options.classification_size} for the classification.",
     )
 
 
@@ -333,7 +429,8 @@ _CARD = """\
 {rows}
 
 Pixels are RGB, normalised with mean {mean} and standard deviation {std}.
-Classes are assumed to be {types}.
+{sizes}
+The classes of the classification checkpoint are taken as {types}.
 
 Not calibrated: the error rates of these networks have not been measured with tamperscope, so reports give the
 networks' own numbers and no verdict. The mask is cut at probability 0.5.

@@ -13,15 +13,17 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tamperscope._extra import require
 from tamperscope.errors import MissingExtraError, ScanError, UnreadableError
-from tamperscope.images import IMAGE_SUFFIXES
+from tamperscope.images import IMAGE_SUFFIXES, RECOGNISED_FROM, is_image
 
+_MOST_SUFFIXES = 1000
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
@@ -32,14 +34,31 @@ class Found:
     path: str
     """The path or URL, in the form that the caller used."""
     expected: bool
-    """Whether the name has an image suffix or the caller named the file. Other files may not be images."""
+    """Whether name, content or the caller say that it is an image. Other files may not be images."""
 
 
 @dataclass
 class Skipped:
-    """The number of files that were skipped: excluded, or with the suffix of another file type."""
+    """The files that were passed over: excluded, or not images."""
 
+    watch: Callable[[str], object] | None = None
+    """Called with the path of each that is not an image."""
     count: int = 0
+    by_suffix: Counter[str] = field(default_factory=Counter)
+    """How many are not images, by suffix. Suffixes beyond the first 1000 count as `other`."""
+
+    def add_excluded(self) -> None:
+        """Count a file that the caller left out."""
+        self.count += 1
+
+    def add_other(self, path: str) -> None:
+        """Count a file that is not an image."""
+        self.count += 1
+        suffix = _suffix(path) or "no suffix"
+        known = suffix in self.by_suffix or len(self.by_suffix) < _MOST_SUFFIXES
+        self.by_suffix[suffix if known else "other"] += 1
+        if self.watch:
+            self.watch(path)
 
 
 @dataclass(frozen=True)
@@ -69,13 +88,15 @@ def find(
 
     `sources` are files, folders (searched recursively), patterns such as `photos/**/*.jpg`, and URLs of all
     three. `names` are single files. A named file that does not exist is yielded too, and so is a folder that
-    cannot be listed: reading it raises the reason. Skipped files are counted in `skipped`.
+    cannot be listed: reading it raises the reason. Files that are passed over are counted in `skipped`: on
+    this machine those that neither their name nor their first bytes announce as an image, in a store those
+    with the suffix of another file type.
 
     Raises `ScanError` when a store cannot be listed and `MissingExtraError` when its package is missing.
     """
     for found in _everything(sources, names, skipped, exclusion):
         if exclusion.covers(found.path):
-            skipped.count += 1
+            skipped.add_excluded()
         else:
             yield found
 
@@ -140,7 +161,7 @@ def _on_disk(source: str, skipped: Skipped, exclusion: Exclusion) -> Iterator[Fo
             if Path(match).is_dir():
                 continue
             if any(exclusion.covers(str(parent)) for parent in Path(match).parents):
-                skipped.count += 1
+                skipped.add_excluded()
                 continue
             yield from _judged(match, skipped)
     else:
@@ -168,7 +189,7 @@ def _in_store(url: str, skipped: Skipped, exclusion: Exclusion) -> Iterator[Foun
             yield Found(url, expected=True)
             return
         for path in paths:
-            yield from _judged(store.unstrip_protocol(path), skipped)
+            yield from _judged_by_name(store.unstrip_protocol(path), skipped)
     except Exception as error:
         raise ScanError(f"{url} cannot be listed: {_reason(error)}") from None
 
@@ -196,13 +217,43 @@ def _read_stored(store: Any, inside: str, limit: int) -> bytes:
 
 
 def _judged(path: str, skipped: Skipped) -> Iterator[Found]:
-    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    """Yield a file of this machine if its name or its first bytes are those of an image."""
+    suffix = _suffix(path)
     if suffix in IMAGE_SUFFIXES:
         yield Found(path, expected=True)
-    elif not suffix:
+        return
+    start = _start(path)
+    if start is not None and is_image(start):
+        yield Found(path, expected=True)
+    elif start is None and not suffix:
         yield Found(path, expected=False)
     else:
-        skipped.count += 1
+        skipped.add_other(path)
+
+
+def _judged_by_name(url: str, skipped: Skipped) -> Iterator[Found]:
+    """Yield an object of a store if its name may be an image's. Its first bytes would cost a request."""
+    suffix = _suffix(url)
+    if suffix in IMAGE_SUFFIXES or not suffix:
+        yield Found(url, expected=bool(suffix))
+    else:
+        skipped.add_other(url)
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122
+
+
+def _start(path: str) -> bytes | None:
+    """Return the first bytes of a file; None if they cannot be read."""
+    try:
+        # Opening a pipe could block forever.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            return None
+        with Path(path).open("rb") as file:
+            return file.read(RECOGNISED_FROM)
+    except (OSError, ValueError):
+        return None
 
 
 def _store(url: str) -> tuple[Any, str]:
@@ -220,6 +271,9 @@ def _store(url: str) -> tuple[Any, str]:
         ) from error
     except ValueError:
         raise ScanError(f"{url.split(':')[0]}:// URLs are not supported.") from None
+    except Exception as error:
+        # Some stores are connected to right here, with exceptions of their own.
+        raise ScanError(f"{url} cannot be reached: {_reason(error)}") from None
     return store, inside
 
 
