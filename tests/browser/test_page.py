@@ -18,6 +18,7 @@ from playwright.sync_api import Page, Route, expect
 import samples
 from fakes import FakeDetector, fake_app
 from tamperscope import Detector
+from tamperscope.documents.findings import REQUEST_FOR_ORIGINAL
 from tamperscope.images import read_image, rendering
 from tamperscope.server.middleware.keys import create_key
 from tamperscope.settings import Settings
@@ -87,6 +88,11 @@ class TestFromPictureToReport:
         verdict(page)
         expect(page.locator(".name")).to_contain_text("beach.png")
         expect(page.locator(".verdict")).to_contain_text(
+            "Two regions show the same thing: 1a at the upper left and 1b at the lower right."
+        )
+        expect(page.locator(".certainty p").first).to_be_hidden()
+        page.get_by_text("How sure is this?").click()
+        expect(page.locator(".certainty")).to_contain_text(
             "How often this model is wrong has not been measured"
         )
         expect(page.get_by_label("Score 0.90 on a scale from 0 to 1")).to_be_visible()
@@ -94,6 +100,22 @@ class TestFromPictureToReport:
         expect(page.locator(".regions button")).to_have_text(re.compile("Upper left: copy-move"))
         expect(page.locator(".facts").last).to_contain_text(read_image(photo_png).facts().sha256)
         expect(page.locator(".background")).to_contain_text("It is a lead for human judgement")
+
+    def test_what_to_do_next_has_a_text_to_copy_and_links_that_send_nothing(self, visit, photo_png):
+        page = visit()
+        choose(page, file(photo_png))
+        verdict(page)
+        steps = page.locator(".steps li")
+        expect(steps.first).to_contain_text("Compare 1a with 1b at full size.")
+        steps.get_by_text("Show the text").click()
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        steps.get_by_role("button", name="Copy the text").click()
+        expect(steps.get_by_role("button", name="Copied")).to_be_visible()
+
+        assert page.evaluate("navigator.clipboard.readText()") == REQUEST_FOR_ORIGINAL
+        for link in steps.get_by_role("link").all():
+            assert link.get_attribute("rel") == "noopener noreferrer"
+            assert "?" not in link.get_attribute("href")
 
     @pytest.mark.parametrize("event", ["drop", "paste"])
     def test_a_picture_can_be_dropped_and_pasted(self, visit, photo_png, event):
@@ -140,7 +162,7 @@ class TestFromPictureToReport:
 
         verdict(page)
         expect(page.locator(".regions button").first).to_contain_text("copy-move")
-        expect(page.locator(".regions button").first).to_contain_text("the region outlined in blue")
+        expect(page.locator(".regions button").first).to_contain_text("1b")
         clones = page.get_by_role("tab", name="Clones")
         expect(clones).to_contain_text("unusual")
         clones.click()
@@ -254,7 +276,28 @@ class TestLookingClosely:
         verdict(page)
         return page
 
+    def test_marked_regions_are_outlined_and_the_rest_is_dimmed(self, page, photo_png):
+        expect(page.get_by_label("Layer")).to_have_value("regions")
+        expect(page.locator(".legend")).to_have_text("marked, or the copythe likely source of a copy")
+        inside, outside = pixel(page, 0.2, 0.2), pixel(page, 0.5, 0.2)
+        page.get_by_label("Layer").select_option("none")
+
+        assert pixel(page, 0.2, 0.2) == inside
+        bare = pixel(page, 0.5, 0.2)
+        assert sum(outside) < 0.75 * sum(bare)
+
+    def test_the_heatmap_is_shown_while_its_key_is_held(self, page):
+        before = pixel(page, 0.2, 0.2)
+        page.locator("canvas").focus()
+        page.keyboard.down("h")
+        held = pixel(page, 0.2, 0.2)
+        page.keyboard.up("h")
+
+        assert held != before
+        assert pixel(page, 0.2, 0.2) == before
+
     def test_the_line_separates_the_picture_from_the_heatmap(self, page):
+        page.get_by_label("Layer").select_option("heatmap")
         page.get_by_label("Outlines").uncheck()
         set_range(page, "Opacity", 100)
         covered = pixel(page, 0.3, 0.4)
@@ -349,16 +392,25 @@ class TestLookingClosely:
         expect(panel).to_contain_text("what it cannot")
 
 
-def test_a_file_that_browsers_cannot_show_is_shown_once_the_server_keeps_it(visit):
+@pytest.mark.parametrize(("image_format", "kind"), [("TIFF", "image/tiff"), ("HEIF", "image/heic")])
+def test_a_file_that_browsers_cannot_show_is_shown_as_the_analysis_saw_it(visit, image_format, kind):
     page = visit()
-    choose(page, file(samples.encode(samples.photo(160, 120), "TIFF"), "scan.tif", "image/tiff"))
-    verdict(page)
-    expect(page.locator(".notice")).to_contain_text("This browser cannot show this kind of file.")
-    page.locator(".kept").get_by_role("button", name="Keep the picture on the server").click()
-
-    expect(page.locator(".kept")).to_contain_text("The server keeps the picture")
+    picture = samples.photo(160, 120)
+    choose(page, file(samples.encode(picture, image_format), "scan", kind))
     verdict(page)
     expect(page.locator(".notice")).to_be_hidden()
+    page.get_by_label("Layer").select_option("none")
+
+    assert np.abs(pixel(page, 0.5, 0.5) - picture[58:63, 78:83].mean(axis=(0, 1))).max() < 40
+
+
+def test_a_transparent_picture_is_shown_on_white_as_it_was_analysed(visit):
+    page = visit()
+    choose(page, file(samples.encode(np.zeros((120, 160, 4), np.uint8), "PNG"), "logo.png"))
+    verdict(page)
+    page.get_by_label("Layer").select_option("none")
+
+    assert pixel(page, 0.5, 0.5) == (255, 255, 255)
 
 
 def test_an_empty_map_is_not_shown(visit, joint_bundle):
@@ -419,7 +471,7 @@ class TestHistory:
         verdict(first)
 
         other = visit(address)
-        other.locator("#recent a").last.click()
+        other.locator("#recent .rows a").click()
         verdict(other)
         expect(other.locator(".notice")).to_be_hidden()
         expect(other.locator(".kept")).to_contain_text("The server keeps the picture")

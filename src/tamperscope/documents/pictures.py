@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from tamperscope.images import rendering
 from tamperscope.report import Report
 
+PREVIEW = 2048
+"""Longest side in pixels of a preview."""
 LARGE, SMALL = 1200, 720
 """Longest side in pixels of figures that show the picture, and of figures that show a map."""
 
@@ -91,6 +93,11 @@ class EncodedPicture:
     media_type: str
     width: int
     height: int
+
+
+def preview(pixels: NDArray[np.uint8]) -> EncodedPicture:
+    """Return the picture itself, (height, width, 3) uint8 RGB, encoded; never enlarged."""
+    return _jpeg(_fitted(pixels, PREVIEW) if max(pixels.shape) > PREVIEW else pixels)
 
 
 def photo(pixels: NDArray[np.uint8]) -> EncodedPicture:
@@ -200,16 +207,27 @@ def _dashes(points: Points, scale: float) -> list[NDArray[np.int32]]:
 
 
 def _link(canvas: NDArray[np.uint8], region: OutlinedRegion, scale: float) -> None:
-    """Draw an arrow from the source to the copy, or a line where it is not known which is which."""
-    start, end = (_scaled(points, scale).mean(axis=0)[0] for points in (region.source, region.polygon))
-    tip = 14 / max(14.0, float(np.hypot(*(end - start))))
+    """Draw an arrow from the source to the copy, or a line where it is not known which is which.
+
+    It leads from outline to outline, so that it covers neither region.
+    """
+    source, copy = (_scaled(points, scale) for points in (region.source, region.polygon))
+    start, end = source.mean(axis=0)[0], copy.mean(axis=0)[0]
+    path = start + np.linspace(0, 1, 101)[:, None] * (end - start)
+    between = [
+        point
+        for point in path.tolist()
+        if all(cv2.pointPolygonTest(outline, point, False) < 0 for outline in (source, copy))
+    ]
+    if not between:
+        return
+    first, last = (tuple(map(round, point)) for point in (between[0], between[-1]))
+    tip = 14 / max(14.0, float(np.hypot(*np.subtract(first, last))))
     for width, stroke in ((5, _EDGE), (2, _SOURCE)):
         if region.decided:
-            cv2.arrowedLine(
-                canvas, start.astype(int), end.astype(int), stroke, width, cv2.LINE_AA, tipLength=tip
-            )
+            cv2.arrowedLine(canvas, first, last, stroke, width, cv2.LINE_AA, tipLength=tip)
         else:
-            cv2.line(canvas, start.astype(int), end.astype(int), stroke, width, cv2.LINE_AA)
+            cv2.line(canvas, first, last, stroke, width, cv2.LINE_AA)
 
 
 def _labelled(

@@ -85,6 +85,13 @@ export async function remove(id) {
   await ask(`${ANALYSES}/${encodeURIComponent(id)}`, { method: "DELETE" });
 }
 
+/** Return a picture as an analysis sees it, as a JPEG, for a browser that cannot read the file itself. */
+export async function preview(picture) {
+  const form = new FormData();
+  form.append("image", picture, "picture");
+  return (await ask("v1/preview", { method: "POST", body: form, headers: { Accept: "*/*" } })).blob();
+}
+
 /** Return the file behind one of an analysis's links. */
 export async function file(link) {
   return (await ask(own(link), { headers: { Accept: "*/*" } })).blob();

@@ -48,7 +48,9 @@ export function described({ format, width, height }) {
   return `${format}, ${width} × ${height}`;
 }
 
+/** Return a share, 0 to 1, as the reports print it: `2 %`, `0.4 %` or `< 0.1 %`. */
 export function percent(share) {
+  if (share > 0 && share < 0.0005) return "<\u00a00.1\u00a0%";
   const value = 100 * share;
   const digits = value === 0 || value >= 9.95 ? 0 : 1;
   return `${value.toFixed(digits).replace(/\.0$/, "")}\u00a0%`;
