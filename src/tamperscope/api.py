@@ -310,6 +310,8 @@ class SummaryAnswer(Answer):
     """The verdict in words."""
     score: Probability
     type: ManipulationType
+    type_name: str
+    """The type in words."""
     image: ImageAnswer
     links: SummaryLinksAnswer
 
@@ -446,6 +448,10 @@ class Index(Answer):
     max_bytes: int
     """Largest image file that the server accepts, in bytes."""
     max_pixels: int
+    max_job_images: int
+    """Most images in one job."""
+    max_job_bytes: int
+    """Most bytes of one job's images together."""
     retention_days: int | None
     """Days for which the server keeps an analysis; null means forever."""
     endpoints: tuple[Endpoint, ...]

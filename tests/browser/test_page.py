@@ -16,10 +16,11 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 import samples
-from fakes import FakeDetector, fake_app
+from fakes import FakeDetector, fake_app, unready_app
 from tamperscope import Detector
 from tamperscope.documents.findings import REQUEST_FOR_ORIGINAL
 from tamperscope.images import read_image, rendering
+from tamperscope.server.app import RELOAD
 from tamperscope.server.middleware.keys import create_key
 from tamperscope.settings import Settings
 
@@ -187,10 +188,12 @@ class TestProgress:
 class TestWhatGoesWrong:
     def test_a_bad_file_is_reported_as_one(self, visit):
         page = visit()
+        tiny = samples.encode(samples.photo(20, 16), "PNG")
         for data, title, sentence in (
-            (b"", "Nothing to analyse", "is empty"),
+            (b"", "Nothing to analyse", "The file is empty."),
             (b"just text", "Not a supported picture format", "JPEG, PNG"),
-            (b"\x89PNG\r\n\x1a\n", "Cannot be read", "damaged"),
+            (b"\x89PNG\r\n\x1a\n", "Cannot be read", "cut off in transfer"),
+            (tiny, "Too small", "Look for a larger version"),
         ):
             choose(page, file(data, "notes.png"))
 
@@ -209,9 +212,10 @@ class TestWhatGoesWrong:
         choose(page, file(photo_png))
 
         expect(page.get_by_role("alert")).to_contain_text("this server accepts up to 1 kB")
+        expect(page.get_by_role("alert")).to_contain_text("Ask the server's operator to raise the limit.")
         assert "POST" not in sent
 
-    def test_a_click_sends_the_picture_to_a_busy_server_again(self, visit, serve, photo_png):
+    def test_a_busy_server_gets_the_picture_again(self, visit, photo_png):
         detector = FakeDetector(holding=True)
         app = fake_app(Settings(workers=1, queue=0), detector)
         other = Thread(
@@ -224,13 +228,51 @@ class TestWhatGoesWrong:
         page = visit(app)
         choose(page, file(photo_png))
 
-        alert = page.get_by_role("alert")
-        expect(alert.get_by_role("heading")).to_have_text("The server is busy")
-        expect(alert).to_contain_text("suggests waiting 5 seconds")
+        pause = page.locator(".progress")
+        expect(pause).to_contain_text(re.compile(r"The server is busy.*Trying again in [345] s"))
         detector.release.set()
         other.join()
-        page.get_by_role("button", name="Try again").click()
+        pause.get_by_role("button", name="Try now").click()
         verdict(page)
+
+    def test_what_fails_for_a_moment_is_sent_again_without_a_click(self, visit, photo_png):
+        page = visit()
+        refused = iter([{"status": 429, "headers": {"Retry-After": "1"}}, {"status": 502}, None])
+
+        def sometimes(route: Route) -> None:
+            answer = next(refused, None) if route.request.method == "POST" else None
+            route.fulfill(**answer, body="") if answer else route.continue_()
+
+        page.route("**/v1/analyses", sometimes)
+        choose(page, file(photo_png))
+
+        verdict(page)
+
+    def test_a_picture_dropped_while_the_model_loads_is_analysed_once_it_is_ready(self, visit, photo_png):
+        app = unready_app(FakeDetector)
+        page = visit(app)
+        expect(page.locator("#starting")).to_contain_text("The server is starting up")
+        choose(page, file(photo_png))
+        expect(page.locator(".progress")).to_contain_text("Starting up")
+        app.extensions[RELOAD]()
+
+        verdict(page)
+        expect(page.locator("#starting")).to_be_hidden()
+
+    def test_a_link_is_explained_and_not_followed(self, visit):
+        page = visit()
+        page.evaluate(
+            """() => {
+                const link = new DataTransfer();
+                link.setData("text/uri-list", "https://news.example/photo.jpg");
+                const drop = new DragEvent("drop", {dataTransfer: link, bubbles: true, cancelable: true});
+                document.body.dispatchEvent(drop);
+                document.body.dataset.stopped = drop.defaultPrevented;
+            }"""
+        )
+
+        expect(page.locator("#links")).to_contain_text("This server opens no addresses")
+        assert page.evaluate("document.body.dataset.stopped") == "true"
 
     def test_every_other_refusal_has_its_own_message(self, visit, photo_png):
         page = visit()
@@ -238,19 +280,18 @@ class TestWhatGoesWrong:
             (400, "Nothing to analyse"),
             (403, "Not allowed"),
             (413, "Too large"),
-            (429, "Too many requests"),
             (500, "Something went wrong"),
-            (502, "Something went wrong"),
+            (505, "Something went wrong"),
         ):
             # A proxy in front responds with HTML, which the page does not show.
-            body = "<h1>Bad gateway</h1>" if status == 502 else json.dumps({"detail": f"Refused: {status}."})
+            body = "<h1>Unsupported</h1>" if status == 505 else json.dumps({"detail": f"Refused: {status}."})
             page.route("**/v1/analyses", answering(status, body))
             choose(page, file(photo_png))
 
             alert = page.get_by_role("alert")
             expect(alert.get_by_role("heading")).to_have_text(title)
             expect(alert).to_contain_text(
-                "The server's log has the details." if status == 502 else f"Refused: {status}."
+                "The server's log has the details." if status == 505 else f"Refused: {status}."
             )
             page.unroute("**/v1/analyses")
 
@@ -259,7 +300,10 @@ class TestWhatGoesWrong:
         page.route("**/v1/analyses", lambda route: route.abort())
         choose(page, file(photo_png))
 
-        expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+        expect(page.locator(".progress")).to_contain_text("The server cannot be reached.")
+        page.unroute("**/v1/analyses")
+        page.get_by_role("button", name="Try now").click()
+        verdict(page)
 
     def test_the_address_of_an_unknown_analysis(self, visit):
         page = visit()

@@ -105,7 +105,7 @@ def uploaded_image(request: Request) -> bytes:
         raise BadRequest(f"The form has no file in the field {FIELD!r}; found: {found}.")
     data: bytes = files[FIELD].read()
     if not data:
-        raise EmptyImageError(f"The file in the form field {FIELD!r} is empty.")
+        raise EmptyImageError("The file is empty.")
     return data
 
 

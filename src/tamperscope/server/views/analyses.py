@@ -288,6 +288,7 @@ def summary_line(summary: Summary) -> SummaryAnswer:
             "headline": wording.HEADLINES[summary.verdict],
             "score": summary.score,
             "type": summary.type,
+            "type_name": wording.KINDS[summary.type][0],
             "image": {**summary.image.to_json(), "kept": summary.kept},
             "links": {"self": _address(summary.id)},
         }

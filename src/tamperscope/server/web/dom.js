@@ -43,6 +43,14 @@ export function announce(text) {
   document.getElementById("status").textContent = text;
 }
 
+/** Save a blob as a file of the user. */
+export function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  h("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  announce(`${name} was saved.`);
+}
+
 /** Return a description of a picture whose name is not known. */
 export function described({ format, width, height }) {
   return `${format}, ${width} × ${height}`;
@@ -65,6 +73,11 @@ export function bytes(count) {
   if (count < 1000) return `${count}\u00a0bytes`;
   const [amount, unit] = count < 999_500 ? [count / 1e3, "kB"] : [count / 1e6, "MB"];
   return `${Number(amount.toPrecision(3))}\u00a0${unit}`;
+}
+
+/** Return a limit in bytes, which is often a round number of MiB. */
+export function wholeBytes(count) {
+  return count % 2 ** 20 ? bytes(count) : `${count / 2 ** 20}\u00a0MiB`;
 }
 
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });

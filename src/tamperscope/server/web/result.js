@@ -1,9 +1,10 @@
 // The result of one analysis, from the verdict to the limits of the method.
 
 import * as api from "./api.js";
-import { announce, bytes, described, h, icon, ICONS, moment } from "./dom.js";
+import { bytes, described, h, icon, ICONS, moment, save } from "./dom.js";
 import { evidencePanel, table } from "./evidence.js";
 import * as layers from "./layers.js";
+import { Problem } from "./problem.js";
 import { Stage } from "./stage.js";
 import { certainty, doubts, nextSteps, regions, verdict } from "./verdict.js";
 
@@ -78,10 +79,10 @@ function downloads({ analysis, stage, file, keepButton, remove }) {
   const overlay = async () => {
     if (links.overlay) return api.file(links.overlay);
     if (!stage.picture)
-      throw new api.Problem(404, "The overlay needs the picture, which neither the server nor this tab has.");
+      throw new Problem(404, "The overlay needs the picture, which neither the server nor this tab has.");
     const drawn = await layers.overlayFile(file, await api.file(links.mask));
     if (!drawn)
-      throw new api.Problem(
+      throw new Problem(
         413,
         "This browser cannot draw a picture this large. Keep it on the server first.",
       );
@@ -121,20 +122,13 @@ async function occupied(button, act, said = null) {
   try {
     await act();
   } catch (problem) {
-    if (!(problem instanceof api.Problem)) throw problem;
+    if (!(problem instanceof Problem)) throw problem;
     const text = `${problem.title}. ${problem.message}`;
     if (said) said.textContent = text;
     else button.after(h("span", { class: "wrong", role: "alert" }, ` ${text}`));
   } finally {
     button.disabled = false;
   }
-}
-
-function save(blob, name) {
-  const address = URL.createObjectURL(blob);
-  h("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  announce(`${name} was saved.`);
 }
 
 function background({ image, bundle, versions, words }) {

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { h, percent } from "./dom.js";
 import { scale } from "./evidence.js";
 import * as layers from "./layers.js";
+import { Problem } from "./problem.js";
 import { Viewer } from "./viewer.js";
 
 const OPACITY = 0.75;
@@ -150,7 +151,7 @@ export class Stage {
       this.picture = picture && (await layers.pictureOf(picture, image));
       if (!this.picture && file) this.picture = await layers.pictureOf(await api.preview(file), image);
     } catch (problem) {
-      if (!(problem instanceof api.Problem)) throw problem;
+      if (!(problem instanceof Problem)) throw problem;
       this.notice.textContent = `${problem.title}. ${problem.message} ${problem.advice}`;
       return;
     }
@@ -228,7 +229,7 @@ export class Stage {
       }
       if (this.layer.value === name) this.#viewer.layer = this.#maps.get(name);
     } catch (problem) {
-      if (!(problem instanceof api.Problem)) throw problem;
+      if (!(problem instanceof Problem)) throw problem;
       this.notice.hidden = false;
       this.notice.textContent = `${problem.title}. ${problem.message}`;
     }
