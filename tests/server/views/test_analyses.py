@@ -397,6 +397,7 @@ class TestHistory:
         assert [line["id"] for line in listed] == [analysis["id"] for analysis in reversed(created)]
         for line, analysis in zip(listed, reversed(created), strict=True):
             assert line.pop("headline") == analysis["words"]["headline"]
+            assert line.pop("type_name") == analysis["words"]["types"][line["type"]]["name"]
             assert {key: analysis[key] for key in line if key != "links"} == {
                 key: value for key, value in line.items() if key != "links"
             }
