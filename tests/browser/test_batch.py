@@ -197,7 +197,8 @@ def test_the_rest_can_be_cancelled(visit):
     expect(page.locator("tr[data-verdict='analysing']")).to_have_count(MANY)
     app.extensions[JOBS].work()
     expect(page.locator(".standing")).to_contain_text(f"1 of {MANY} finished")
-    page.get_by_role("button", name="Cancel the rest").click()
+    with page.expect_response("**/cancel"):
+        page.get_by_role("button", name="Cancel the rest").click()
 
     expect(page.locator(".batch tbody tr")).to_have_count(1)
     expect(page.get_by_role("button", name="Cancel the rest")).to_be_hidden()
