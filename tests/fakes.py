@@ -41,7 +41,7 @@ IDENTITY = BundleIdentity(name="fake", version="1", sha256="0" * 64)
 
 
 class FakeDetector:
-    """Reports one copy-move rectangle in the upper left quarter of each image.
+    """Reports one copy-move rectangle in the upper left quarter of each image, copied from the lower right.
 
     Images without any red are authentic. With `holding`, each analysis waits until `release` is set.
     """
@@ -143,7 +143,9 @@ def _report(image: Image, manipulated: bool) -> Report:
     top, left = image.height // 8, image.width // 8
     box = Box(left, top, image.width // 2 - left, image.height // 2 - top)
     corners = ((left, top), (left, image.height // 2 - 1), (image.width // 2 - 1, top))
-    source = CopySource(corners, 0.75, decided=True)
+    source = CopySource(
+        tuple((image.width - 1 - x, image.height - 1 - y) for x, y in corners), 0.75, decided=True
+    )
     region = Region(box, corners, float(mask.mean()), 0.75, ManipulationType.COPYMOVE, source)
     return Report(
         verdict=Verdict.MANIPULATED if manipulated else Verdict.AUTHENTIC,

@@ -102,6 +102,8 @@ class SourceAnswer(Answer):
     """Probability that the region is the copy and this is its source, not the other way round."""
     decided: bool
     """Whether `certainty` is high enough that only the copy is marked."""
+    label: str
+    """Its label in pictures and texts, such as `1b`."""
 
 
 class RegionAnswer(Answer):
@@ -119,6 +121,16 @@ class RegionAnswer(Answer):
     """The other region, if this is one of two regions with the same content; else null."""
     place: str
     """The ninth of the image that contains its centre, such as `upper left`."""
+    label: str
+    """Its label in pictures and texts: `1`, or `1a` for one of two regions that repeat each other. Empty for
+    a minor region."""
+    minor: bool
+    """Whether it is weak or tiny, and so probably a false alarm."""
+    agreement: dict[str, bool]
+    """Whether each measurement that looks for regions singles out this one; `network_map` is the networks'
+    own map."""
+    finding: str
+    """What speaks for this region and what does not."""
 
 
 class ExplanationAnswer(Answer):
@@ -211,17 +223,39 @@ class TypeWordsAnswer(Answer):
     meaning: str
 
 
+class SearchAnswer(Answer):
+    """A search by image that a reader can open."""
+
+    name: str
+    address: str
+
+
+class StepAnswer(Answer):
+    """Something to do next."""
+
+    text: str
+    message: str
+    """Text to copy and send; empty if there is none."""
+    links: tuple[SearchAnswer, ...]
+
+
 class WordsAnswer(Answer):
     """Text for a reader, the same as in the HTML and PDF reports."""
 
     headline: str
     """The verdict."""
+    finding: str
+    """What was found."""
+    next_steps: tuple[StepAnswer, ...]
+    """What to do next, most useful first."""
     meaning: str
     """What the verdict is based on, and how often it is wrong."""
     types: dict[ManipulationType, TypeWordsAnswer]
     types_caveat: str
     strengths: str
     """What the strengths of the evidence mean."""
+    minor_regions: str
+    """How many regions are minor; empty if none is."""
     limits: tuple[str, ...]
     """What to know before acting on the verdict."""
 
@@ -247,6 +281,8 @@ class AnalysisAnswer(Answer):
     """Heatmap value at and above which a pixel belongs to the mask."""
     regions: tuple[RegionAnswer, ...]
     """Connected regions of the mask, largest first."""
+    drawn: bool
+    """Whether the image looks like something other than a photograph, such as a screenshot."""
     notes: tuple[str, ...]
     """The limits of this analysis, in plain words."""
     image: ImageAnswer
@@ -274,6 +310,8 @@ class SummaryAnswer(Answer):
     """The verdict in words."""
     score: Probability
     type: ManipulationType
+    type_name: str
+    """The type in words."""
     image: ImageAnswer
     links: SummaryLinksAnswer
 
@@ -410,6 +448,10 @@ class Index(Answer):
     max_bytes: int
     """Largest image file that the server accepts, in bytes."""
     max_pixels: int
+    max_job_images: int
+    """Most images in one job."""
+    max_job_bytes: int
+    """Most bytes of one job's images together."""
     retention_days: int | None
     """Days for which the server keeps an analysis; null means forever."""
     endpoints: tuple[Endpoint, ...]

@@ -24,6 +24,7 @@ from tamperscope import background, calibration
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
 from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
+from tamperscope.evidence.agreement import agreement, marks_of
 from tamperscope.evidence.clones import Clone, CloneEvidence
 from tamperscope.images import Image, ImageSource, read_image, rendering
 from tamperscope.images.contours import filled, polygon
@@ -143,6 +144,8 @@ class Detector:
         counted = {name: found for name, found in seen.evidence.items() if name in self._counted}
         heatmap = _joined(_resized(seen.heatmap, image.height, image.width), counted)
         type_scores = _type_scores(seen.type_scores, counted)
+        network = _resized(seen.heatmap, image.height, image.width) >= self.bundle.threshold
+        marks = marks_of(seen.evidence, network)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region, verified_copies(counted))
         measurements = self._measure(seen)
         score, verdict, reasons = self._judge(measurements, seen)
@@ -152,7 +155,10 @@ class Detector:
             score=score,
             type=max(type_scores, key=type_scores.__getitem__),
             type_scores=type_scores,
-            regions=tuple(_explained(region, _clones(counted)) for region in found.regions),
+            regions=tuple(
+                replace(_explained(region, _clones(counted)), agreement=agreement(region, marks))
+                for region in found.regions
+            ),
             threshold=self.bundle.threshold,
             notes=(*seen.notes, *self._doubts(seen, verdict, found)),
             image=image.facts(),
@@ -163,6 +169,7 @@ class Detector:
             reasons=reasons,
             measurements=measurements,
             operating_points=model.operating_points if model else None,
+            drawn=seen.drawn,
         )
 
     def _read(self, source: ImageSource | Image) -> Image:

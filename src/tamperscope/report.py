@@ -124,6 +124,10 @@ class Region:
     """How this region was manipulated, if evidence shows it; None if only the type of the report says so."""
     source: CopySource | None = None
     """The other one of two regions that repeat each other; None for a region without a copy."""
+    agreement: Mapping[str, bool] = field(default_factory=dict)
+    """Whether each measurement that looks for regions singles out this one, by the measurement's name;
+    `network_map` is the networks' own map. Empty in records of earlier versions.
+    """
 
     def to_json(self) -> dict[str, Any]:
         """Return the region in types that `json.dumps` takes."""
@@ -134,6 +138,7 @@ class Region:
             "probability": self.probability,
             "type": self.type.value if self.type else None,
             "source": self.source.to_json() if self.source else None,
+            "agreement": dict(self.agreement),
         }
 
     @classmethod
@@ -147,6 +152,7 @@ class Region:
             probability=document["probability"],
             type=ManipulationType(kind) if kind else None,
             source=CopySource.from_json(source) if source else None,
+            agreement=document.get("agreement", {}),
         )
 
 
@@ -374,6 +380,8 @@ class Report:
     """What the score was computed from, by name, as `training.calibration.fit` takes it."""
     operating_points: OperatingPoints | None = None
     """What turned the score into the verdict; None if the bundle is not calibrated."""
+    drawn: bool = False
+    """Whether the image looks like something other than a photograph, such as a screenshot."""
 
     @property
     def record(self) -> ReportRecord:
@@ -392,6 +400,7 @@ class Report:
             image=self.image,
             bundle=self.bundle,
             versions={"tamperscope": __version__},
+            drawn=self.drawn,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -418,6 +427,7 @@ class ReportRecord:
     bundle: BundleIdentity
     versions: Mapping[str, str]
     """Of the software that made the report, by its name."""
+    drawn: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the record in types that `json.dumps` takes."""
@@ -435,6 +445,7 @@ class ReportRecord:
             "image": self.image.to_json(),
             "bundle": asdict(self.bundle),
             "versions": dict(self.versions),
+            "drawn": self.drawn,
         }
 
     @classmethod
@@ -458,6 +469,7 @@ class ReportRecord:
             image=ImageFacts.from_json(document["image"]),
             bundle=BundleIdentity(**document["bundle"]),
             versions=document.get("versions", {"tamperscope": __version__}),
+            drawn=document.get("drawn", False),
         )
 
 

@@ -16,9 +16,11 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 import samples
-from fakes import FakeDetector, fake_app
+from fakes import FakeDetector, fake_app, unready_app
 from tamperscope import Detector
+from tamperscope.documents.findings import REQUEST_FOR_ORIGINAL
 from tamperscope.images import read_image, rendering
+from tamperscope.server.app import RELOAD
 from tamperscope.server.middleware.keys import create_key
 from tamperscope.settings import Settings
 
@@ -87,6 +89,11 @@ class TestFromPictureToReport:
         verdict(page)
         expect(page.locator(".name")).to_contain_text("beach.png")
         expect(page.locator(".verdict")).to_contain_text(
+            "Two regions show the same thing: 1a at the upper left and 1b at the lower right."
+        )
+        expect(page.locator(".certainty p").first).to_be_hidden()
+        page.get_by_text("How sure is this?").click()
+        expect(page.locator(".certainty")).to_contain_text(
             "How often this model is wrong has not been measured"
         )
         expect(page.get_by_label("Score 0.90 on a scale from 0 to 1")).to_be_visible()
@@ -94,6 +101,22 @@ class TestFromPictureToReport:
         expect(page.locator(".regions button")).to_have_text(re.compile("Upper left: copy-move"))
         expect(page.locator(".facts").last).to_contain_text(read_image(photo_png).facts().sha256)
         expect(page.locator(".background")).to_contain_text("It is a lead for human judgement")
+
+    def test_what_to_do_next_has_a_text_to_copy_and_links_that_send_nothing(self, visit, photo_png):
+        page = visit()
+        choose(page, file(photo_png))
+        verdict(page)
+        steps = page.locator(".steps li")
+        expect(steps.first).to_contain_text("Compare 1a with 1b at full size.")
+        steps.get_by_text("Show the text").click()
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        steps.get_by_role("button", name="Copy the text").click()
+        expect(steps.get_by_role("button", name="Copied")).to_be_visible()
+
+        assert page.evaluate("navigator.clipboard.readText()") == REQUEST_FOR_ORIGINAL
+        for link in steps.get_by_role("link").all():
+            assert link.get_attribute("rel") == "noopener noreferrer"
+            assert "?" not in link.get_attribute("href")
 
     @pytest.mark.parametrize("event", ["drop", "paste"])
     def test_a_picture_can_be_dropped_and_pasted(self, visit, photo_png, event):
@@ -140,7 +163,7 @@ class TestFromPictureToReport:
 
         verdict(page)
         expect(page.locator(".regions button").first).to_contain_text("copy-move")
-        expect(page.locator(".regions button").first).to_contain_text("the region outlined in blue")
+        expect(page.locator(".regions button").first).to_contain_text("1b")
         clones = page.get_by_role("tab", name="Clones")
         expect(clones).to_contain_text("unusual")
         clones.click()
@@ -165,10 +188,12 @@ class TestProgress:
 class TestWhatGoesWrong:
     def test_a_bad_file_is_reported_as_one(self, visit):
         page = visit()
+        tiny = samples.encode(samples.photo(20, 16), "PNG")
         for data, title, sentence in (
-            (b"", "Nothing to analyse", "is empty"),
+            (b"", "Nothing to analyse", "The file is empty."),
             (b"just text", "Not a supported picture format", "JPEG, PNG"),
-            (b"\x89PNG\r\n\x1a\n", "Cannot be read", "damaged"),
+            (b"\x89PNG\r\n\x1a\n", "Cannot be read", "cut off in transfer"),
+            (tiny, "Too small", "Look for a larger version"),
         ):
             choose(page, file(data, "notes.png"))
 
@@ -187,9 +212,10 @@ class TestWhatGoesWrong:
         choose(page, file(photo_png))
 
         expect(page.get_by_role("alert")).to_contain_text("this server accepts up to 1 kB")
+        expect(page.get_by_role("alert")).to_contain_text("Ask the server's operator to raise the limit.")
         assert "POST" not in sent
 
-    def test_a_click_sends_the_picture_to_a_busy_server_again(self, visit, serve, photo_png):
+    def test_a_busy_server_gets_the_picture_again(self, visit, photo_png):
         detector = FakeDetector(holding=True)
         app = fake_app(Settings(workers=1, queue=0), detector)
         other = Thread(
@@ -202,13 +228,51 @@ class TestWhatGoesWrong:
         page = visit(app)
         choose(page, file(photo_png))
 
-        alert = page.get_by_role("alert")
-        expect(alert.get_by_role("heading")).to_have_text("The server is busy")
-        expect(alert).to_contain_text("suggests waiting 5 seconds")
+        pause = page.locator(".progress")
+        expect(pause).to_contain_text(re.compile(r"The server is busy.*Trying again in [345] s"))
         detector.release.set()
         other.join()
-        page.get_by_role("button", name="Try again").click()
+        pause.get_by_role("button", name="Try now").click()
         verdict(page)
+
+    def test_what_fails_for_a_moment_is_sent_again_without_a_click(self, visit, photo_png):
+        page = visit()
+        refused = iter([{"status": 429, "headers": {"Retry-After": "1"}}, {"status": 502}, None])
+
+        def sometimes(route: Route) -> None:
+            answer = next(refused, None) if route.request.method == "POST" else None
+            route.fulfill(**answer, body="") if answer else route.continue_()
+
+        page.route("**/v1/analyses", sometimes)
+        choose(page, file(photo_png))
+
+        verdict(page)
+
+    def test_a_picture_dropped_while_the_model_loads_is_analysed_once_it_is_ready(self, visit, photo_png):
+        app = unready_app(FakeDetector)
+        page = visit(app)
+        expect(page.locator("#starting")).to_contain_text("The server is starting up")
+        choose(page, file(photo_png))
+        expect(page.locator(".progress")).to_contain_text("Starting up")
+        app.extensions[RELOAD]()
+
+        verdict(page)
+        expect(page.locator("#starting")).to_be_hidden()
+
+    def test_a_link_is_explained_and_not_followed(self, visit):
+        page = visit()
+        page.evaluate(
+            """() => {
+                const link = new DataTransfer();
+                link.setData("text/uri-list", "https://news.example/photo.jpg");
+                const drop = new DragEvent("drop", {dataTransfer: link, bubbles: true, cancelable: true});
+                document.body.dispatchEvent(drop);
+                document.body.dataset.stopped = drop.defaultPrevented;
+            }"""
+        )
+
+        expect(page.locator("#links")).to_contain_text("This server opens no addresses")
+        assert page.evaluate("document.body.dataset.stopped") == "true"
 
     def test_every_other_refusal_has_its_own_message(self, visit, photo_png):
         page = visit()
@@ -216,19 +280,18 @@ class TestWhatGoesWrong:
             (400, "Nothing to analyse"),
             (403, "Not allowed"),
             (413, "Too large"),
-            (429, "Too many requests"),
             (500, "Something went wrong"),
-            (502, "Something went wrong"),
+            (505, "Something went wrong"),
         ):
             # A proxy in front responds with HTML, which the page does not show.
-            body = "<h1>Bad gateway</h1>" if status == 502 else json.dumps({"detail": f"Refused: {status}."})
+            body = "<h1>Unsupported</h1>" if status == 505 else json.dumps({"detail": f"Refused: {status}."})
             page.route("**/v1/analyses", answering(status, body))
             choose(page, file(photo_png))
 
             alert = page.get_by_role("alert")
             expect(alert.get_by_role("heading")).to_have_text(title)
             expect(alert).to_contain_text(
-                "The server's log has the details." if status == 502 else f"Refused: {status}."
+                "The server's log has the details." if status == 505 else f"Refused: {status}."
             )
             page.unroute("**/v1/analyses")
 
@@ -237,7 +300,10 @@ class TestWhatGoesWrong:
         page.route("**/v1/analyses", lambda route: route.abort())
         choose(page, file(photo_png))
 
-        expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+        expect(page.locator(".progress")).to_contain_text("The server cannot be reached.")
+        page.unroute("**/v1/analyses")
+        page.get_by_role("button", name="Try now").click()
+        verdict(page)
 
     def test_the_address_of_an_unknown_analysis(self, visit):
         page = visit()
@@ -254,7 +320,28 @@ class TestLookingClosely:
         verdict(page)
         return page
 
+    def test_marked_regions_are_outlined_and_the_rest_is_dimmed(self, page, photo_png):
+        expect(page.get_by_label("Layer")).to_have_value("regions")
+        expect(page.locator(".legend")).to_have_text("marked, or the copythe likely source of a copy")
+        inside, outside = pixel(page, 0.2, 0.2), pixel(page, 0.5, 0.2)
+        page.get_by_label("Layer").select_option("none")
+
+        assert pixel(page, 0.2, 0.2) == inside
+        bare = pixel(page, 0.5, 0.2)
+        assert sum(outside) < 0.75 * sum(bare)
+
+    def test_the_heatmap_is_shown_while_its_key_is_held(self, page):
+        before = pixel(page, 0.2, 0.2)
+        page.locator("canvas").focus()
+        page.keyboard.down("h")
+        held = pixel(page, 0.2, 0.2)
+        page.keyboard.up("h")
+
+        assert held != before
+        assert pixel(page, 0.2, 0.2) == before
+
     def test_the_line_separates_the_picture_from_the_heatmap(self, page):
+        page.get_by_label("Layer").select_option("heatmap")
         page.get_by_label("Outlines").uncheck()
         set_range(page, "Opacity", 100)
         covered = pixel(page, 0.3, 0.4)
@@ -349,16 +436,25 @@ class TestLookingClosely:
         expect(panel).to_contain_text("what it cannot")
 
 
-def test_a_file_that_browsers_cannot_show_is_shown_once_the_server_keeps_it(visit):
+@pytest.mark.parametrize(("image_format", "kind"), [("TIFF", "image/tiff"), ("HEIF", "image/heic")])
+def test_a_file_that_browsers_cannot_show_is_shown_as_the_analysis_saw_it(visit, image_format, kind):
     page = visit()
-    choose(page, file(samples.encode(samples.photo(160, 120), "TIFF"), "scan.tif", "image/tiff"))
-    verdict(page)
-    expect(page.locator(".notice")).to_contain_text("This browser cannot show this kind of file.")
-    page.locator(".kept").get_by_role("button", name="Keep the picture on the server").click()
-
-    expect(page.locator(".kept")).to_contain_text("The server keeps the picture")
+    picture = samples.photo(160, 120)
+    choose(page, file(samples.encode(picture, image_format), "scan", kind))
     verdict(page)
     expect(page.locator(".notice")).to_be_hidden()
+    page.get_by_label("Layer").select_option("none")
+
+    assert np.abs(pixel(page, 0.5, 0.5) - picture[58:63, 78:83].mean(axis=(0, 1))).max() < 40
+
+
+def test_a_transparent_picture_is_shown_on_white_as_it_was_analysed(visit):
+    page = visit()
+    choose(page, file(samples.encode(np.zeros((120, 160, 4), np.uint8), "PNG"), "logo.png"))
+    verdict(page)
+    page.get_by_label("Layer").select_option("none")
+
+    assert pixel(page, 0.5, 0.5) == (255, 255, 255)
 
 
 def test_an_empty_map_is_not_shown(visit, joint_bundle):
@@ -419,7 +515,7 @@ class TestHistory:
         verdict(first)
 
         other = visit(address)
-        other.locator("#recent a").last.click()
+        other.locator("#recent .rows a").click()
         verdict(other)
         expect(other.locator(".notice")).to_be_hidden()
         expect(other.locator(".kept")).to_contain_text("The server keeps the picture")

@@ -14,7 +14,16 @@ from reports import NOON, PICTURE, authentic, evidence, report
 from tamperscope.documents import Maps, ReportDocument
 from tamperscope.documents.document import MOST_FACTS
 from tamperscope.images import rendering
-from tamperscope.report import CopySource, ManipulationType, Reason, Region, Report, ReportRecord, Verdict
+from tamperscope.report import (
+    Box,
+    CopySource,
+    ManipulationType,
+    Reason,
+    Region,
+    Report,
+    ReportRecord,
+    Verdict,
+)
 
 
 def document(found: Report, **options: object) -> ReportDocument:
@@ -139,13 +148,16 @@ class TestPictures:
         assert [figure.title for figure in result.figures] == ["Picture", "Marked regions", "Heatmap"]
         assert np.abs(decoded(result, 0) - resized(PICTURE, decoded(result, 0).shape)).mean() < 5
 
-    def test_marked_regions_differ_from_the_picture_only_there(self):
-        result = document(report())
-        difference = np.abs(decoded(result, 1) - decoded(result, 0)).max(axis=2)
-        height, width = difference.shape
+    def test_the_picture_is_dimmed_outside_the_marked_regions(self):
+        region = replace(report().regions[0], source=None)
+        result = document(report(regions=(region,)))
+        marked, plain = decoded(result, 1), decoded(result, 0)
+        height, width = plain.shape[:2]
+        outside = np.s_[height * 3 // 5 :]
+        inside = np.s_[height // 8 + 12 : height // 4, width // 8 + 12 : width // 4]
 
-        assert difference[height * 3 // 5 :].max() < 40
-        assert difference[height // 8 : height // 2, width // 8 : width // 2].mean() > 20
+        assert marked[outside].mean() == pytest.approx(0.7 * plain[outside].mean(), rel=0.02)
+        assert np.abs(marked[inside] - plain[inside]).mean() < 8
 
     def test_without_regions_nothing_is_marked(self):
         assert [figure.title for figure in document(authentic()).figures] == ["Picture", "Heatmap"]
@@ -169,19 +181,41 @@ class TestPictures:
             assert image.size == (figure.picture.width, figure.picture.height)
             assert max(image.size) <= 1200
 
-    @pytest.mark.parametrize(("decided", "word"), [(True, "from"), (False, "from or to")])
-    def test_the_source_of_a_copy_is_named_and_drawn(self, decided, word):
-        source = CopySource(((100, 70), (150, 70), (150, 110)), 0.75, decided)
+    def test_the_source_of_a_copy_is_named_and_dashed(self):
+        source = CopySource(((100, 70), (150, 70), (150, 110)), 0.75, decided=True)
         region = replace(report().regions[0], type=ManipulationType.COPYMOVE, source=source)
         result = document(report(regions=(region,)))
 
-        assert result.regions[0].kind == (
-            f"Copy-move, {word} x\N{NO-BREAK SPACE}100–150, y\N{NO-BREAK SPACE}70–110"
+        assert (result.regions[0].label, result.regions[0].source) == (
+            "1a",
+            "1b: x\N{NO-BREAK SPACE}100–150, y\N{NO-BREAK SPACE}70–110",
         )
-        assert "likely source of a copy" in result.figures[1].caption
-        scale = decoded(result, 1).shape[1] / PICTURE.shape[1]
-        edge = decoded(result, 1)[int(70.5 * scale), int(125 * scale)]
-        assert edge[2] > edge[0] + 100
+        assert "Dashed: the likely source of a copy" in result.figures[1].caption
+        picture = decoded(result, 1)
+        scale = picture.shape[1] / PICTURE.shape[1]
+        edge = picture[int(70.5 * scale), int(103 * scale) : int(147 * scale)].min(axis=1)
+        assert (edge > 200).any()
+        assert (edge < 150).any()
+
+    def test_an_undecided_pair_is_joined_and_not_dashed(self):
+        one, other = report().regions[0], Box(100, 70, 51, 41)
+        corners = ((100, 70), (150, 70), (150, 110))
+        pair = (
+            replace(one, source=CopySource(corners, 0.6, decided=False)),
+            replace(one, box=other, polygon=corners, source=CopySource(one.polygon, 0.4, decided=False)),
+        )
+        result = document(report(regions=pair))
+
+        assert [region.label for region in result.regions] == ["1a", "1b"]
+        assert "Dashed" not in result.figures[1].caption
+        assert "A line without a tip" in result.figures[1].caption
+
+    def test_minor_regions_are_counted_and_not_drawn(self):
+        speck = replace(report().regions[0], area_share=0.0002, source=None)
+        result = document(report(regions=(*report().regions, speck)))
+
+        assert [region.label for region in result.regions] == ["1a"]
+        assert result.left_out.startswith("1 weak or tiny mark is left out")
 
     def test_outlines_fit_the_picture_where_maps_are_smaller(self):
         """Maps from the store are smaller than the picture."""
@@ -259,7 +293,12 @@ def test_regions_are_placed_in_words(left, top, place):
 
     row = document(report(regions=(region,))).regions[0]
 
-    assert (row.number, row.place, row.share, row.probability) == (1, place, "0.3\N{NO-BREAK SPACE}%", "0.60")
+    assert (row.label, row.place, row.share, row.probability) == (
+        "1",
+        place,
+        "0.3\N{NO-BREAK SPACE}%",
+        "0.60",
+    )
 
 
 def decoded(result: ReportDocument, number: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 
 import samples
 from reports import NOON, PICTURE, authentic, evidence, report
-from tamperscope.documents import ReportDocument, render_html
+from tamperscope.documents import CaseDetails, ReportDocument, render_html
 from tamperscope.report import Report
 
 ATTACK = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'{{7*7}}&lt;"
@@ -72,7 +72,7 @@ def test_includes_everything():
 
 
 def test_is_self_contained_and_runs_nothing():
-    page = Page(html(report(), title="A title"))
+    page = Page(html(report(), case=CaseDetails(title="A title")))
 
     names = {name for name, _ in page.elements}
     assert not names & {"script", "link", "iframe", "object", "form", "base"}
@@ -89,13 +89,17 @@ def test_is_self_contained_and_runs_nothing():
     assert policy.startswith("default-src 'none';")
 
 
-@pytest.mark.parametrize("where", ["title", "finding", "detail", "label", "note", "bundle", "format"])
+@pytest.mark.parametrize(
+    "where", ["title", "notes", "finding", "detail", "label", "note", "bundle", "format"]
+)
 def test_foreign_text_stays_text(where):
     found = report()
     options = {}
     match where:
         case "title":
-            options["title"] = ATTACK
+            options["case"] = CaseDetails(title=ATTACK)
+        case "notes":
+            options["case"] = CaseDetails(notes=ATTACK)
         case "finding":
             found = report(evidence={"it": evidence("it", 0.9, finding=ATTACK)})
         case "detail":
@@ -130,7 +134,7 @@ def test_equal_reports_are_equal_files():
 
 def test_without_a_title_no_name_is_shown():
     assert '<p class="title">' not in html(report())
-    assert '<p class="title">' in html(report(), title="Case 7")
+    assert '<p class="title">' in html(report(), case=CaseDetails(title="Case 7"))
 
 
 def test_pictures_that_are_not_kept_are_not_shown():

@@ -9,8 +9,8 @@ import pytest
 from pypdf import PdfReader
 
 from reports import NOON, PICTURE, authentic, evidence, report
-from tamperscope.documents import ReportDocument, render_pdf
-from tamperscope.report import Report, Verdict
+from tamperscope.documents import CaseDetails, ReportDocument, render_pdf
+from tamperscope.report import Report, Verdict, printed_score
 
 
 def pdf(found: Report, **options: object) -> bytes:
@@ -49,8 +49,10 @@ def test_has_pictures_pages_and_an_outline():
     assert len(reader.pages[0].images) >= 3
     assert reader.pages[0].mediabox[2:] == pytest.approx((595.28, 841.89), abs=0.01)
     assert [entry.title for entry in reader.outline] == [
+        "What to do next",
         "Before you rely on this",
         "Marked regions",
+        "How sure is this?",
         "How it was manipulated, if it was",
         "Evidence",
         "Could not be measured",
@@ -66,7 +68,7 @@ def test_has_pictures_pages_and_an_outline():
 
 def test_its_properties_state_when_it_was_made():
     shifted = NOON.astimezone(timezone(timedelta(hours=5)))
-    reader = PdfReader(BytesIO(pdf(report(), made_at=shifted, title="Case 7")))
+    reader = PdfReader(BytesIO(pdf(report(), made_at=shifted, case=CaseDetails(title="Case 7"))))
 
     assert reader.metadata.title == "Case 7: Manipulated"
     assert reader.metadata.creation_date == NOON
@@ -88,7 +90,7 @@ def test_every_kind_of_report_has_a_pdf(found, picture):
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
 def test_scores_at_the_ends_of_the_scale(score):
-    assert f"{score:.2f}" in text(pdf(report(score=score)))
+    assert printed_score(score) in text(pdf(report(score=score)))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_scores_at_the_ends_of_the_scale(score):
     ],
 )
 def test_foreign_text_stays_text(foreign):
-    content = text(pdf(report(notes=(foreign,)), title=foreign))
+    content = text(pdf(report(notes=(foreign,)), case=CaseDetails(title=foreign)))
 
     assert foreign.replace(" ", "") in content.replace(" ", "")
 
@@ -128,7 +130,7 @@ def test_endless_metadata_fits_the_page():
     values = ["W" * 5000, "long words " * 500, "界" * 5000, "\u0301" * 5000]
     details = {f"{'field' * 30} {next(numbers)}": value for value in values for _ in range(30)}
     long = evidence("long", 0.9, finding="x" * 5000, details=details)
-    reader = PdfReader(BytesIO(pdf(report(evidence={"long": long}), title="t" * 5000)))
+    reader = PdfReader(BytesIO(pdf(report(evidence={"long": long}), case=CaseDetails(title="t" * 5000))))
 
     assert 3 <= len(reader.pages) < 15
 
@@ -143,3 +145,13 @@ def test_a_long_table_of_regions_repeats_its_header():
 
 def test_stays_small():
     assert 20_000 < len(pdf(report())) < 300_000
+
+
+def test_what_a_person_adds_is_printed():
+    case = CaseDetails(
+        title="Clogs", number="2026-17", analyst="A. Ortega", notes="First line.\n\nSecond line."
+    )
+    content = text(pdf(report(), case=case))
+
+    for expected in ("Clogs", "Case 2026-17", "Analyst A. Ortega", "First line. Second line."):
+        assert expected in content

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -11,26 +11,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope.documents import pictures, wording
+from tamperscope.documents import findings, pictures, wording
+from tamperscope.documents.findings import NamedRegion, Step
 from tamperscope.documents.foreign_text import shown
 from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
 from tamperscope.report import (
     Box,
     CopySource,
     EvidenceRecord,
-    ImageFacts,
     ManipulationType,
     OperatingPoints,
-    Region,
     Report,
     ReportRecord,
     Verdict,
+    printed_score,
 )
 
 MOST_FACTS = 60
 """Maximum number of details of one measurement. A file can hold more metadata than a person can read."""
 _UNTOLD = {"located"}
 """Details that the finding already states."""
+
+
+@dataclass(frozen=True)
+class CaseDetails:
+    """What a person adds to a report. Empty texts are left out."""
+
+    title: str = ""
+    number: str = ""
+    analyst: str = ""
+    notes: str = ""
+
+
+NO_CASE = CaseDetails()
+LONGEST_NOTES = 4000
+"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +79,17 @@ class Kind:
 
 @dataclass(frozen=True)
 class RegionRow:
-    """One marked region, numbered as in the figure."""
+    """One marked region, labelled as in the figure."""
 
-    number: int
+    label: str
     place: str
     extent: str
     share: str
     probability: str
-    kind: str
+    source: str
+    """Where the other one of two regions that repeat each other is; empty without one."""
+    finding: str
+    """Which measurements agree on it, and which do not."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +112,20 @@ class ReportDocument:
     """The content of a report. Untrusted text has been through `shown`; no text is escaped."""
 
     title: str
+    case: tuple[Fact, ...]
+    """Case number and analyst, as far as they were given."""
+    notes: tuple[str, ...]
+    """The analyst's notes, by paragraphs."""
     made_at: datetime
     """When the image was analysed, in UTC."""
     verdict: Verdict
     headline: str
+    finding: str
+    """What was found, in words."""
+    steps: tuple[Step, ...]
+    """What to do next."""
     meaning: str
+    """What the verdict rests on and how often it is wrong."""
     score: float
     operating_points: OperatingPoints | None
     kinds: tuple[Kind, ...]
@@ -106,6 +133,8 @@ class ReportDocument:
     kinds_caveat: str
     figures: tuple[Figure, ...]
     regions: tuple[RegionRow, ...]
+    left_out: str
+    """Which regions are not listed; empty if all are."""
     reasons: tuple[str, ...]
     """What moved the score, strongest first."""
     doubts: tuple[str, ...]
@@ -128,39 +157,52 @@ class ReportDocument:
         picture: NDArray[np.uint8] | None = None,
         *,
         made_at: datetime,
-        title: str = "",
+        case: CaseDetails = NO_CASE,
     ) -> ReportDocument:
         """Return the document of a new report; `picture` is (height, width, 3) uint8 RGB.
 
-        `made_at` is the time of the analysis, with a time zone. Without a `title` the document does not name
-        the file.
+        `made_at` is the time of the analysis, with a time zone. The document names the file only if `case`
+        does.
         """
-        return cls.of_record(report.record, Maps.of(report, picture), made_at=made_at, title=title)
+        return cls.of_record(report.record, Maps.of(report, picture), made_at=made_at, case=case)
 
     @classmethod
     def of_record(
-        cls, report: ReportRecord, maps: Maps, *, made_at: datetime, title: str = ""
+        cls, report: ReportRecord, maps: Maps, *, made_at: datetime, case: CaseDetails = NO_CASE
     ) -> ReportDocument:
         """Return the document of a stored report and its maps; see `of`."""
-        image, evidence, points = report.image, report.evidence, report.operating_points
+        evidence, points = report.evidence, report.operating_points
+        named = findings.named_regions(report)
+        regions = findings.without_minor(named)
         applicable = sorted(
             (name for name, found in evidence.items() if found.applicable),
             key=lambda name: -(evidence[name].strength or 0) if evidence[name].notable else 0,
         )
         return cls(
-            title=shown(title),
+            title=shown(case.title),
+            case=tuple(
+                Fact(label, shown(text))
+                for label, text in (("Case", case.number), ("Analyst", case.analyst))
+                if text.strip()
+            ),
+            notes=tuple(
+                shown(line, LONGEST_NOTES) for line in case.notes[:LONGEST_NOTES].splitlines() if line.strip()
+            ),
             made_at=made_at.astimezone(UTC),
             verdict=report.verdict,
             headline=wording.HEADLINES[report.verdict],
+            finding=findings.finding(report, named),
+            steps=findings.next_steps(report, named),
             meaning=wording.meaning(report.verdict, report.score, points),
             score=report.score,
             operating_points=points,
             kinds=() if report.verdict is Verdict.AUTHENTIC else _kinds(report.type_scores),
             kinds_caveat=wording.KINDS_CAVEAT,
-            figures=tuple(_figures(maps, report)),
-            regions=tuple(_region(number, region, image) for number, region in enumerate(report.regions, 1)),
+            figures=tuple(_figures(maps, report, regions)),
+            regions=tuple(map(_region, regions)),
+            left_out=findings.minor_regions(named),
             reasons=tuple(shown(reason.text) for reason in report.reasons),
-            doubts=tuple(map(shown, (*report.notes, *map(_sentence, image.notes)))),
+            doubts=tuple(map(shown, (*report.notes, *map(_sentence, report.image.notes)))),
             evidence=tuple(_section(name, evidence[name], maps.evidence.get(name)) for name in applicable),
             inapplicable=tuple(
                 Fact(wording.measurement(name), shown(found.finding))
@@ -171,7 +213,7 @@ class ReportDocument:
             strengths=wording.STRENGTHS,
             limits=wording.limits(points),
             colour_scale=pictures.colour_scale(),
-            sha256=image.sha256,
+            sha256=report.image.sha256,
         )
 
 
@@ -185,20 +227,16 @@ def _kinds(scores: Mapping[ManipulationType, float]) -> tuple[Kind, ...]:
     return tuple(sorted(kinds, key=lambda kind: -kind.share))
 
 
-def _figures(maps: Maps, report: ReportRecord) -> Iterator[Figure]:
+def _figures(maps: Maps, report: ReportRecord, regions: Sequence[NamedRegion]) -> Iterator[Figure]:
     if maps.picture is not None:
         yield Figure("Picture", pictures.photo(maps.picture), "As it was analysed, upright.")
-    outlined = [
-        OutlinedRegion(region.polygon, region.source.polygon if region.source else ())
-        for region in report.regions
-    ]
-    if outlined or maps.picture is None:
-        threshold = report.threshold
-        limit = "" if threshold is None else f" Inside, the probability is at least {threshold:.2f}."
-        copies = " Blue: the likely source of a copy." if any(region.source for region in outlined) else ""
-        ground = " The picture itself was not kept." if maps.picture is None else ""
-        caption = f"Outlined and numbered.{limit}{copies}{ground}" if outlined else f"None.{ground}"
-        yield Figure("Marked regions", pictures.marked(maps, outlined, report.image.width), caption)
+    if regions or maps.picture is None:
+        outlined = [_outlined(named) for named in regions]
+        yield Figure(
+            "Marked regions",
+            pictures.marked(maps, outlined, report.image.width),
+            " ".join(_legend(maps, report, regions)),
+        )
     yield Figure(
         "Heatmap",
         pictures.heat(maps.heatmap),
@@ -207,22 +245,43 @@ def _figures(maps: Maps, report: ReportRecord) -> Iterator[Figure]:
     )
 
 
-def _region(number: int, region: Region, image: ImageFacts) -> RegionRow:
-    kind = wording.KINDS[region.type][0] if region.type else ""
+def _legend(maps: Maps, report: ReportRecord, regions: Sequence[NamedRegion]) -> Iterator[str]:
+    if not regions:
+        yield "None."
+    elif report.threshold is not None:
+        yield f"Inside a solid outline, the probability is at least {report.threshold:.2f}."
+    sources = [named.region.source for named in regions if named.region.source]
+    if any(source.decided for source in sources):
+        yield "Dashed: the likely source of a copy; the arrow leads to the copy."
+    if any(not source.decided for source in sources):
+        yield "A line without a tip joins two regions of which one is a copy of the other."
+    if maps.picture is None:
+        yield "The picture itself was not kept."
+
+
+def _outlined(named: NamedRegion) -> OutlinedRegion:
+    region, source = named.region, named.region.source
+    if source is None:
+        return OutlinedRegion(region.polygon, named.label)
+    return OutlinedRegion(region.polygon, named.label, source.polygon, named.source_label, source.decided)
+
+
+def _region(named: NamedRegion) -> RegionRow:
+    region = named.region
     return RegionRow(
-        number=number,
-        place=wording.place(region.box, image.width, image.height),
+        label=named.label,
+        place=named.place,
         extent=_extent(region.box),
         share=wording.percent(region.area_share),
-        probability=f"{region.probability:.2f}",
-        kind=f"{kind}, {_source(region.source)}" if region.source else kind,
+        probability=printed_score(region.probability),
+        source=_source(region.source, named.source_label) if region.source else "",
+        finding=named.finding,
     )
 
 
-def _source(source: CopySource) -> str:
+def _source(source: CopySource, label: str) -> str:
     xs, ys = zip(*source.polygon, strict=True)
-    extent = _span(min(xs), max(xs), min(ys), max(ys))
-    return f"from {extent}" if source.decided else f"from or to {extent}"
+    return f"{label}: {_span(min(xs), max(xs), min(ys), max(ys))}"
 
 
 def _extent(box: Box) -> str:
@@ -298,7 +357,7 @@ def _facts(report: ReportRecord) -> Iterator[Fact]:
     yield Fact("SHA-256", image.sha256)
     yield Fact("Size", f"{image.width} × {image.height} pixels, {wording.size(image.byte_count)}")
     yield Fact("Format", shown(image.format))
-    yield Fact("Verdict and score", f"{report.verdict.value}, {report.score:.4f}")
+    yield Fact("Verdict and score", f"{wording.HEADLINES[report.verdict]}, {printed_score(report.score)}")
     yield Fact("Model", shown(f"{bundle.name} {bundle.version}"))
     yield Fact("Model's SHA-256", bundle.sha256)
     for name, version in report.versions.items():

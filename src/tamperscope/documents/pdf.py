@@ -39,7 +39,8 @@ rl_config.useA85 = 0
 _MARGIN = 18 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
 _GAP = 5 * mm
-_TALLEST = 118 * mm
+_TALLEST, _TALLEST_MAP = 118 * mm, 66 * mm
+"""Height limits of a figure of the picture, and of a measurement's map: several of these fit a page."""
 
 _SOFT_NAME, _NOTABLE_NAME = "#566072", "#3a4658"
 _INK, _SOFT, _LINE = HexColor("#1c2430"), HexColor(_SOFT_NAME), HexColor("#dde2e9")
@@ -53,11 +54,13 @@ _ACCENTS = {
 
 _BODY = ParagraphStyle("body", fontName=REGULAR, fontSize=9.5, leading=13.5, textColor=_INK)
 _FINDING = ParagraphStyle("finding", _BODY, fontName=STRONG, spaceAfter=2 * mm)
+_LEAD = ParagraphStyle("lead", _BODY, fontSize=11, leading=15.5, spaceAfter=1 * mm)
 _SMALL = ParagraphStyle("small", _BODY, fontSize=8.5, leading=11.5)
 _NOTE = ParagraphStyle("note", _SMALL, textColor=_SOFT)
 _NUMBER = ParagraphStyle("number", _SMALL, alignment=2)
 _HEAD_NUMBER = ParagraphStyle("head number", _NOTE, alignment=2)
 _POINT = ParagraphStyle("point", _BODY, leftIndent=4 * mm, bulletIndent=0.5 * mm, spaceAfter=1 * mm)
+_MESSAGE = ParagraphStyle("message", _NOTE, leftIndent=8 * mm, spaceAfter=2 * mm)
 _TITLE = ParagraphStyle("title", _BODY, fontName=STRONG, fontSize=24, leading=29)
 _SECTION = ParagraphStyle(
     "section", _BODY, fontName=STRONG, fontSize=13, leading=17, spaceBefore=7 * mm, spaceAfter=2 * mm
@@ -130,15 +133,35 @@ class _NumberedCanvas(Canvas):
 
 def _story(document: ReportDocument) -> Iterator[Flowable]:
     yield _head(document)
+    if document.case:
+        yield _facts(document.case)
+        yield Spacer(0, 4 * mm)
     yield _verdict(document)
+    yield from _heading("What to do next")
+    yield from _steps(document)
+    if document.notes:
+        yield from _heading("Notes")
+        yield from (Paragraph(markup(line), _BODY) for line in document.notes)
     if document.doubts:
         yield from _heading("Before you rely on this")
         yield from _points(document.doubts)
     yield Spacer(0, 6 * mm)
     yield _figures(document)
-    if document.regions:
+    if document.regions or document.left_out:
         yield from _heading("Marked regions")
+    if document.regions:
         yield _regions(document)
+    if document.left_out:
+        yield Spacer(0, 1.5 * mm)
+        yield Paragraph(markup(document.left_out), _NOTE)
+    yield KeepTogether(
+        [
+            Paragraph("How sure is this?", _SECTION),
+            Paragraph(markup(document.meaning), _BODY),
+            Spacer(0, 3 * mm),
+            _ScoreScale(document, _WIDTH),
+        ]
+    )
     if document.kinds:
         yield KeepTogether([Paragraph("How it was manipulated, if it was", _SECTION), *_kinds(document)])
     if document.reasons:
@@ -178,13 +201,10 @@ def _time(document: ReportDocument) -> str:
 def _verdict(document: ReportDocument) -> Flowable:
     accent, tint = _ACCENTS[document.verdict]
     title = ParagraphStyle("headline", _TITLE, textColor=accent)
-    inside = _WIDTH - 12 * mm
     cells: list[Flowable] = [
         Paragraph(document.headline, title),
         Spacer(0, 1.5 * mm),
-        Paragraph(markup(document.meaning), _BODY),
-        Spacer(0, 3 * mm),
-        _ScoreScale(document, inside),
+        Paragraph(markup(document.finding), _LEAD),
     ]
     style: list[Any] = [
         ("BACKGROUND", (0, 0), (-1, -1), tint),
@@ -195,6 +215,14 @@ def _verdict(document: ReportDocument) -> Flowable:
         ("BOTTOMPADDING", (0, 0), (-1, -1), 3 * mm),
     ]
     return Table([[cells]], [_WIDTH], style=style)
+
+
+def _steps(document: ReportDocument) -> Iterator[Flowable]:
+    for number, step in enumerate(document.steps, 1):
+        links = " " + ", ".join(link.name for link in step.links) + "." if step.links else ""
+        yield Paragraph(markup(step.text + links), _POINT, bulletText=f"{number}.")
+        if step.message:
+            yield Paragraph(markup(step.message), _MESSAGE)
 
 
 class _ScoreScale(Flowable):
@@ -260,8 +288,12 @@ def _figures(document: ReportDocument) -> Flowable:
     return Table([cells[:-1]], widths[:-1], style=[*_TIGHT, _TOP], hAlign="LEFT")
 
 
-def _figure(figure: Figure, width: float, colour_scale: EncodedPicture) -> list[Flowable]:
-    parts: list[Flowable] = [_image(figure.picture, width)]
+def _figure(
+    figure: Figure, width: float, colour_scale: EncodedPicture, tallest: float = _TALLEST
+) -> list[Flowable]:
+    image = _image(figure.picture, width, tallest)
+    parts: list[Flowable] = [image]
+    width = max(image.drawWidth, 30 * mm)
     if figure.coloured:
         bar = width - 8 * mm
         ends = [
@@ -270,7 +302,12 @@ def _figure(figure: Figure, width: float, colour_scale: EncodedPicture) -> list[
             Paragraph("1", _HEAD_NUMBER),
         ]
         parts.append(
-            Table([ends], [4 * mm, bar, 4 * mm], style=[*_BARE, ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])
+            Table(
+                [ends],
+                [4 * mm, bar, 4 * mm],
+                hAlign="LEFT",
+                style=[*_BARE, ("VALIGN", (0, 0), (-1, -1), "MIDDLE")],
+            )
         )
     if figure.caption:
         parts.append(Spacer(0, 1 * mm))
@@ -280,33 +317,35 @@ def _figure(figure: Figure, width: float, colour_scale: EncodedPicture) -> list[
     return parts
 
 
-def _image(picture: EncodedPicture, width: float) -> Image:
+def _image(picture: EncodedPicture, width: float, tallest: float) -> Image:
     height = width * picture.height / picture.width
-    if height > _TALLEST:
-        width, height = width * _TALLEST / height, _TALLEST
+    if height > tallest:
+        width, height = width * tallest / height, tallest
     return Image(BytesIO(picture.data), width, height, hAlign="LEFT")
 
 
 def _regions(document: ReportDocument) -> Flowable:
-    explained = any(region.kind for region in document.regions)
-    heads = (
-        "No.",
-        "Where",
-        "Pixels",
-        "Share of picture",
-        "Mean probability",
-        "Evidence" if explained else "",
-    )
+    pairs = any(region.source for region in document.regions)
+    heads = ("No.", "Where", "Pixels", "Share of picture", "Mean probability", "Repeats" if pairs else "")
     rows = [_region_cells(heads, _NOTE, _HEAD_NUMBER)]
+    style: list[Any] = [("LEFTPADDING", (5, 0), (5, -1), 4 * mm)]
     for region in document.regions:
-        texts = (str(region.number), region.place, region.extent, region.share, region.probability)
-        rows.append(_region_cells((*texts, region.kind), _SMALL, _NUMBER))
-    widths = [8 * mm, 21 * mm, 38 * mm, 25 * mm, 27 * mm]
-    last = [("LEFTPADDING", (5, 0), (5, -1), 4 * mm)]
-    return _table(rows, [*widths, _WIDTH - sum(widths)], last, repeated=1)
+        texts = (region.label, region.place, region.extent, region.share, region.probability, region.source)
+        rows.append(_region_cells(texts, _SMALL, _NUMBER))
+        if region.finding:
+            row = len(rows)
+            style += [
+                ("SPAN", (1, row), (-1, row)),
+                ("LINEBELOW", (0, row - 1), (-1, row - 1), 0.5, white),
+            ]
+            rows.append(["", Paragraph(markup(region.finding), _NOTE), "", "", "", ""])
+    widths = [10 * mm, 21 * mm, 36 * mm, 25 * mm, 27 * mm]
+    return _table(rows, [*widths, _WIDTH - sum(widths)], style, repeated=1)
 
 
-def _region_cells(texts: Sequence[str], words: ParagraphStyle, numbers: ParagraphStyle) -> list[Flowable]:
+def _region_cells(
+    texts: Sequence[str], words: ParagraphStyle, numbers: ParagraphStyle
+) -> list[Flowable | str]:
     return [
         Paragraph(markup(text), numbers if column in (3, 4) else words) for column, text in enumerate(texts)
     ]
@@ -359,7 +398,7 @@ def _section(section: Section, colour_scale: EncodedPicture) -> Iterator[Flowabl
         pictures = [
             part
             for figure in section.figures
-            for part in (*_figure(figure, left, colour_scale), Spacer(0, 2 * mm))
+            for part in (*_figure(figure, left, colour_scale, _TALLEST_MAP), Spacer(0, 2 * mm))
         ]
         stacked = [part for pair in explanation for part in (*pair, Spacer(0, 1.2 * mm))]
         cells = [pictures, "", stacked]
@@ -389,7 +428,10 @@ def _facts(facts: Sequence[Fact]) -> Flowable:
 
 
 def _table(
-    rows: list[list[Flowable]], widths: list[float], style: Sequence[tuple[Any, ...]] = (), repeated: int = 0
+    rows: Sequence[list[Any]],
+    widths: list[float],
+    style: Sequence[tuple[Any, ...]] = (),
+    repeated: int = 0,
 ) -> Flowable:
     lines = ("LINEBELOW", (0, 0), (-1, -1), 0.5, _LINE)
     vertical = [("TOPPADDING", (0, 0), (-1, -1), 2.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5), _TOP]

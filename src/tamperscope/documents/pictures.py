@@ -1,4 +1,4 @@
-"""The pictures of a report: scaled to fit a page, with outlined and numbered regions, each encoded once."""
+"""The pictures of a report: scaled to fit a page, with outlined and labelled regions, each encoded once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ from numpy.typing import NDArray
 from tamperscope.images import rendering
 from tamperscope.report import Report
 
+PREVIEW = 2048
+"""Longest side in pixels of a preview."""
 LARGE, SMALL = 1200, 720
 """Longest side in pixels of figures that show the picture, and of figures that show a map."""
 
 Points = Sequence[Sequence[int]]
 """(x, y) in pixels of the upright image."""
 
-_REGION, _SOURCE, _EDGE = (255, 64, 160), (0, 200, 255), (20, 20, 20)
+_REGION, _SOURCE, _EDGE = (255, 64, 160), (255, 255, 255), (20, 20, 20)
+_DASH, _SPACE = 14, 9
+"""Pixels of a dash of a source's outline, and of the space after it."""
+_DIMMED = 0.7
+"""Brightness of the picture outside the regions."""
 _GROUND = 48
 """Grey level of the background of regions where the picture was not kept."""
 
@@ -71,8 +77,12 @@ class OutlinedRegion:
     """One region to outline."""
 
     polygon: Points
+    label: str
     source: Points = ()
-    """The outline of the region it was copied from, if that is known."""
+    """The outline of the other one of two regions that repeat each other, if there is one."""
+    source_label: str = ""
+    decided: bool = True
+    """Whether `polygon` is known to be the copy and `source` its source."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +95,18 @@ class EncodedPicture:
     height: int
 
 
+def preview(pixels: NDArray[np.uint8]) -> EncodedPicture:
+    """Return the picture itself, (height, width, 3) uint8 RGB, encoded; never enlarged."""
+    return _jpeg(_fitted(pixels, PREVIEW) if max(pixels.shape) > PREVIEW else pixels)
+
+
 def photo(pixels: NDArray[np.uint8]) -> EncodedPicture:
     """Return the picture itself, (height, width, 3) uint8 RGB, encoded."""
     return _jpeg(_fitted(pixels, LARGE))
 
 
 def marked(maps: Maps, regions: Sequence[OutlinedRegion], image_width: int) -> EncodedPicture:
-    """Return the picture, or the mask where the picture was not kept, with outlined and numbered regions.
+    """Return the picture, or the mask where the picture was not kept, with outlined and labelled regions.
 
     The regions are in pixels of an image of `image_width`.
     """
@@ -100,15 +115,25 @@ def marked(maps: Maps, regions: Sequence[OutlinedRegion], image_width: int) -> E
     else:
         canvas = np.repeat(_fitted(_on_ground(maps.mask), LARGE)[..., None], 3, axis=2)
     scale = canvas.shape[1] / image_width
-    tinted = canvas.copy()
+    inside = canvas.copy()
+    canvas = np.asarray(canvas * _DIMMED, np.uint8)
+    shown = np.zeros(canvas.shape[:2], np.uint8)
     for region in regions:
-        _fill(tinted, region.polygon, scale)
-    canvas = cv2.addWeighted(tinted, 0.22, canvas, 0.78, 0)
+        for points in filter(None, (region.polygon, region.source)):
+            cv2.fillPoly(shown, [_scaled(points, scale)], 1)
+    canvas[shown > 0] = inside[shown > 0]
+    labels = {region.label for region in regions}
+    # The other one of an undecided pair usually is a region itself, with an outline of its own.
+    sources = [region for region in regions if region.source and region.source_label not in labels]
+    for region in sources:
+        _outline(canvas, region.source, scale, _SOURCE, dashed=region.decided)
     for region in regions:
-        _outline(canvas, region.source, scale, _SOURCE)
         _outline(canvas, region.polygon, scale, _REGION)
-        _arrow(canvas, region, scale)
-    return _jpeg(_numbered(canvas, regions, scale))
+    for region in regions:
+        # One line for each pair: the second region of an undecided pair repeats it.
+        if region.source and (region in sources or region.label < region.source_label):
+            _link(canvas, region, scale)
+    return _jpeg(_labelled(canvas, regions, sources, scale))
 
 
 def heat(values: NDArray[np.float32]) -> EncodedPicture:
@@ -154,41 +179,78 @@ def _scaled(points: Points, scale: float) -> NDArray[np.int32]:
     return np.rint((np.array(points, np.float64) + 0.5) * scale - 0.5).astype(np.int32).reshape(-1, 1, 2)
 
 
-def _fill(canvas: NDArray[np.uint8], points: Points, scale: float) -> None:
+def _outline(
+    canvas: NDArray[np.uint8],
+    points: Points,
+    scale: float,
+    colour: tuple[int, int, int],
+    *,
+    dashed: bool = False,
+) -> None:
     if points:
-        cv2.fillPoly(canvas, [_scaled(points, scale)], _REGION, cv2.LINE_AA)
+        lines, closed = (_dashes(points, scale), False) if dashed else ([_scaled(points, scale)], True)
+        for width, stroke in ((6, _EDGE), (3, colour)):
+            cv2.polylines(canvas, lines, closed, stroke, width, cv2.LINE_AA)
 
 
-def _outline(canvas: NDArray[np.uint8], points: Points, scale: float, colour: tuple[int, int, int]) -> None:
-    if points:
-        for width, stroke in ((5, _EDGE), (2, colour)):
-            cv2.polylines(canvas, [_scaled(points, scale)], True, stroke, width, cv2.LINE_AA)
+def _dashes(points: Points, scale: float) -> list[NDArray[np.int32]]:
+    """Return the dashes of a closed outline, each an (n, 1, 2) line."""
+    corners = _scaled([*points, points[0]], scale).reshape(-1, 2).astype(np.float64)
+    along = np.append(0, np.hypot(*np.diff(corners, axis=0).T).cumsum())
+    dashes = []
+    for start in np.arange(0, along[-1], _DASH + _SPACE):
+        end = min(start + _DASH, along[-1])
+        at = np.concatenate([[start], along[(along > start) & (along < end)], [end]])
+        line = np.column_stack([np.interp(at, along, corners[:, axis]) for axis in (0, 1)])
+        dashes.append(np.rint(line).astype(np.int32).reshape(-1, 1, 2))
+    return dashes
 
 
-def _arrow(canvas: NDArray[np.uint8], region: OutlinedRegion, scale: float) -> None:
-    if region.source and region.polygon:
-        start, end = (_scaled(points, scale).mean(axis=0)[0] for points in (region.source, region.polygon))
-        tip = 14 / max(14.0, float(np.hypot(*(end - start))))
-        for width, stroke in ((5, _EDGE), (2, _SOURCE)):
-            cv2.arrowedLine(
-                canvas, start.astype(int), end.astype(int), stroke, width, cv2.LINE_AA, tipLength=tip
-            )
+def _link(canvas: NDArray[np.uint8], region: OutlinedRegion, scale: float) -> None:
+    """Draw an arrow from the source to the copy, or a line where it is not known which is which.
+
+    It leads from outline to outline, so that it covers neither region.
+    """
+    source, copy = (_scaled(points, scale) for points in (region.source, region.polygon))
+    start, end = source.mean(axis=0)[0], copy.mean(axis=0)[0]
+    path = start + np.linspace(0, 1, 101)[:, None] * (end - start)
+    between = [
+        point
+        for point in path.tolist()
+        if all(cv2.pointPolygonTest(outline, point, False) < 0 for outline in (source, copy))
+    ]
+    if not between:
+        return
+    first, last = (tuple(map(round, point)) for point in (between[0], between[-1]))
+    tip = 14 / max(14.0, float(np.hypot(*np.subtract(first, last))))
+    for width, stroke in ((5, _EDGE), (2, _SOURCE)):
+        if region.decided:
+            cv2.arrowedLine(canvas, first, last, stroke, width, cv2.LINE_AA, tipLength=tip)
+        else:
+            cv2.line(canvas, first, last, stroke, width, cv2.LINE_AA)
 
 
-def _numbered(
-    canvas: NDArray[np.uint8], regions: Sequence[OutlinedRegion], scale: float
+def _labelled(
+    canvas: NDArray[np.uint8],
+    regions: Sequence[OutlinedRegion],
+    sources: Sequence[OutlinedRegion],
+    scale: float,
 ) -> NDArray[np.uint8]:
-    """Draw each region's number at its upper left corner, inside the picture."""
+    """Write each label above the upper left corner of its region, where it covers nothing of the region."""
     sheet = PIL.Image.fromarray(canvas)
     drawing = PIL.ImageDraw.Draw(sheet)
-    radius = 15
-    font = PIL.ImageFont.load_default(18)
-    for number, region in enumerate(regions, 1):
-        left, top = _scaled(region.polygon, scale).min(axis=(0, 1)) if region.polygon else (0, 0)
-        x = int(np.clip(left, radius, max(radius, sheet.width - radius)))
-        y = int(np.clip(top, radius, max(radius, sheet.height - radius)))
-        drawing.ellipse((x - radius, y - radius, x + radius, y + radius), _REGION, _EDGE, 2)
-        drawing.text((x, y), str(number), "white", font, anchor="mm", stroke_width=1, stroke_fill=_EDGE)
+    font = PIL.ImageFont.load_default(20)
+    labels = [
+        *((region.source, region.source_label, _SOURCE, _EDGE) for region in sources),
+        *((region.polygon, region.label, _REGION, _EDGE) for region in regions),
+    ]
+    for polygon, label, ground, ink in labels:
+        left, top = _scaled(polygon, scale).min(axis=(0, 1)) if polygon else (0, 0)
+        width, height = int(drawing.textlength(label, font)) + 14, 26
+        x = int(np.clip(left, 1, max(1, sheet.width - width - 1)))
+        y = int(np.clip(top - height - 5, 1, max(1, sheet.height - height - 1)))
+        drawing.rounded_rectangle((x, y, x + width, y + height), 6, ground, _EDGE, 2)
+        drawing.text((x + width / 2, y + height / 2), label, ink, font, anchor="mm")
     return np.asarray(sheet)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tamperscope.report import NOTABLE, Box, ManipulationType, OperatingPoints, Verdict, printed_score
 
 HEADLINES = {
@@ -105,6 +107,48 @@ def measurement(name: str) -> str:
     return name.replace("_", " ").capitalize().replace("jpeg", "JPEG").replace("Jpeg", "JPEG")
 
 
+_IN_A_SENTENCE = {
+    "network_map": "the neural network",
+    "clones": "the search for copies",
+    "double_jpeg": "double JPEG compression",
+    "jpeg_grid": "the JPEG grid",
+    "metadata": "the metadata",
+    "noise": "the noise",
+    "provenance": "the provenance record",
+    "quantisation": "the quantisation tables",
+    "resampling": "traces of resampling",
+}
+PLURALS = frozenset({"jpeg_ghosts", "metadata", "quantisation", "resampling"})
+"""Measurements whose name in a sentence is a plural."""
+
+
+def measurements(names: Sequence[str]) -> str:
+    """Return measurements as the words of a sentence, such as `the noise and JPEG ghosts`."""
+    words = [_IN_A_SENTENCE.get(name, measurement(name)) for name in names]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def capital(text: str) -> str:
+    """Return text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+def count(number: int, one: str, many: str) -> str:
+    """Return a number with the word for one or for many."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def located(where: str) -> str:
+    """Return a place as `place` names it, as it stands in a sentence: `at the upper left`."""
+    return {
+        "centre": "in the centre",
+        "upper": "at the top",
+        "lower": "at the bottom",
+        "left": "on the left",
+        "right": "on the right",
+    }.get(where, f"at the {where}")
+
+
 def place(box: Box, width: int, height: int) -> str:
     """Return which ninth of an image of `width` x `height` pixels holds the centre of a box."""
     across = ("left", "", "right")[min(2, int(3 * (box.x + box.width / 2) / width))]
@@ -113,7 +157,9 @@ def place(box: Box, width: int, height: int) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share, 0 to 1, as a percentage with at most one decimal, such as `2 %` or `0.4 %`."""
+    """Return a share, 0 to 1, as a percentage with at most one decimal: `2 %`, `0.4 %` or `< 0.1 %`."""
+    if 0 < share < 0.0005:
+        return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
     digits = 0 if share == 0 or share >= 0.0995 else 1
     return f"{100 * share:.{digits}f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
 

@@ -110,7 +110,7 @@ def uploaded_image(request: Request) -> bytes:
         )
     data: bytes = files[FIELD].read()
     if not data:
-        raise EmptyImageError(f"The file in the form field {FIELD!r} is empty.")
+        raise EmptyImageError("The file is empty.")
     return data
 
 

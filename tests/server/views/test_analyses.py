@@ -81,7 +81,16 @@ class TestTheAnswer:
         assert analysis["evidence"]["metadata"]["map"] is None
         assert analysis["image"] == {**report.pop("image"), "kept": False}
         (region,) = report.pop("regions")
-        assert analysis["regions"] == [{**region, "place": "upper left"}]
+        assert analysis["regions"] == [
+            {
+                **region,
+                "source": {**region["source"], "label": "1b"},
+                "place": "upper left",
+                "label": "1a",
+                "minor": False,
+                "finding": "Probably copied from 1b.",
+            }
+        ]
         assert {key: analysis[key] for key in report} == report
         assert set(analysis) - set(report) == {
             "id", "created", "words", "regions", "image", "evidence", "links",
@@ -92,6 +101,8 @@ class TestTheAnswer:
 
         words, evidence = analysis["words"], analysis["evidence"]
         assert (words["headline"], words["meaning"]) == (document.headline, document.meaning)
+        assert (words["finding"], words["minor_regions"]) == (document.finding, document.left_out)
+        assert [step["text"] for step in words["next_steps"]] == [step.text for step in document.steps]
         assert (words["limits"], words["strengths"]) == (list(document.limits), document.strengths)
         assert words["types"]["copymove"]["name"] == "Copy-move"
         titles = {found["title"]: found["rating"] for found in evidence.values()}
@@ -386,6 +397,7 @@ class TestHistory:
         assert [line["id"] for line in listed] == [analysis["id"] for analysis in reversed(created)]
         for line, analysis in zip(listed, reversed(created), strict=True):
             assert line.pop("headline") == analysis["words"]["headline"]
+            assert line.pop("type_name") == analysis["words"]["types"][line["type"]]["name"]
             assert {key: analysis[key] for key in line if key != "links"} == {
                 key: value for key, value in line.items() if key != "links"
             }

@@ -5,7 +5,7 @@ With API keys, an analysis belongs to the key that requested it; for all other k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -13,7 +13,16 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
 from tamperscope.api import AnalysisAnswer, HistoryAnswer, SummaryAnswer
-from tamperscope.documents import Maps, ReportDocument, facts_of, render_html, render_pdf, wording
+from tamperscope.documents import (
+    Maps,
+    ReportDocument,
+    facts_of,
+    findings,
+    render_html,
+    render_pdf,
+    wording,
+)
+from tamperscope.documents.findings import NamedRegion
 from tamperscope.images import rendering
 from tamperscope.report import ReportRecord
 from tamperscope.server.archive import EVIDENCE, HEATMAP, MASK, AnalysisArchive
@@ -216,13 +225,7 @@ def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
         }
         for name, found in report.evidence.items()
     }
-    regions = [
-        {
-            **region.to_json(),
-            "place": wording.place(region.box, report.image.width, report.image.height),
-        }
-        for region in report.regions
-    ]
+    regions = findings.named_regions(report)
     links = {
         "self": address,
         "mask": link(MASK, "mask.png"),
@@ -238,8 +241,8 @@ def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
             **report.to_json(),
             "id": stored.id,
             "created": stored.created,
-            "words": _words(report),
-            "regions": regions,
+            "words": _words(report, regions),
+            "regions": [_region(named) for named in regions],
             "image": {**report.image.to_json(), "kept": stored.kept},
             "evidence": evidence,
             "links": links,
@@ -247,10 +250,26 @@ def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
     )
 
 
-def _words(report: ReportRecord) -> dict[str, Any]:
+def _region(named: NamedRegion) -> dict[str, Any]:
+    region = named.region.to_json()
+    source = region["source"]
+    return {
+        **region,
+        "source": source and {**source, "label": named.source_label},
+        "place": named.place,
+        "label": named.label,
+        "minor": named.minor,
+        "finding": named.finding,
+    }
+
+
+def _words(report: ReportRecord, regions: Sequence[NamedRegion]) -> dict[str, Any]:
     points = report.operating_points
     return {
         "headline": wording.HEADLINES[report.verdict],
+        "finding": findings.finding(report, regions),
+        "next_steps": [asdict(step) for step in findings.next_steps(report, regions)],
+        "minor_regions": findings.minor_regions(regions),
         "meaning": wording.meaning(report.verdict, report.score, points),
         "types": {kind: {"name": name, "meaning": means} for kind, (name, means) in wording.KINDS.items()},
         "types_caveat": wording.KINDS_CAVEAT,
@@ -269,6 +288,7 @@ def summary_line(summary: Summary) -> SummaryAnswer:
             "headline": wording.HEADLINES[summary.verdict],
             "score": summary.score,
             "type": summary.type,
+            "type_name": wording.KINDS[summary.type][0],
             "image": {**summary.image.to_json(), "kept": summary.kept},
             "links": {"self": _address(summary.id)},
         }

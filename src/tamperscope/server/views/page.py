@@ -36,6 +36,7 @@ _TYPES = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".ttf": "font/ttf",
+    ".txt": "text/plain; charset=utf-8",
 }
 _FONTS = ("Roboto-Regular.ttf", "Roboto-Medium.ttf")
 _PAGE = "index.html"
@@ -89,6 +90,8 @@ def _index(settings: Settings) -> Index:
         keys=settings.keys is not None,
         max_bytes=settings.max_bytes,
         max_pixels=settings.max_pixels,
+        max_job_images=settings.job_images,
+        max_job_bytes=settings.job_bytes,
         retention_days=settings.retention,
         endpoints=_endpoints(),
     )

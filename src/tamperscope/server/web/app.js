@@ -1,18 +1,22 @@
 // The page: which part of it is shown, and how pictures are added.
 
 import * as api from "./api.js";
-import { announce, bytes, h, icon, ICONS } from "./dom.js";
+import { Batch, tableLink } from "./batch.js";
+import { problemCard, progressCard, strip } from "./cards.js";
+import { announce, h, wholeBytes } from "./dom.js";
 import { History, row } from "./history.js";
 import { loadColours } from "./layers.js";
+import { Problem } from "./problem.js";
 import { resultView } from "./result.js";
 import { forget, key, remembered, useKey } from "./session.js";
-import { Work } from "./work.js";
+import { MANY, Work } from "./work.js";
 
 const at = (id) => document.getElementById(id);
 const work = new Work();
 const history = new History(at("history"), removeAnalysis, (problem, place) =>
-  place.replaceChildren(problemCard(problem)),
+  place.replaceChildren(reported(problem)),
 );
+const batch = new Batch(at("batch"), work);
 let facts = null; // The server's description of itself.
 let shown = null; // The result view on the screen.
 
@@ -25,7 +29,7 @@ function take(files) {
     return;
   }
   const [first] = work.add(files, at("keep").checked);
-  location.hash = `#/pictures/${first.number}`;
+  location.hash = files.length >= MANY ? "#/table" : `#/pictures/${first.number}`;
 }
 
 at("choose").addEventListener("click", () => at("files").click());
@@ -37,7 +41,11 @@ at("sample").addEventListener("click", async () => {
   const picture = await (await fetch("page/sample.jpg")).blob();
   take([new File([picture], "Sample: three clogs.jpg", { type: "image/jpeg" })]);
 });
-document.addEventListener("paste", (event) => take([...event.clipboardData.files]));
+document.addEventListener("paste", (event) => {
+  if (event.target.closest?.("input, textarea")) return;
+  take([...event.clipboardData.files]);
+  if (/^\s*https?:/.test(event.clipboardData.getData("text"))) explainLinks();
+});
 
 let inside = 0; // Elements entered by a drag and not yet left: the next is entered before the last is left.
 const draggingFiles = (event) => event.dataTransfer?.types.includes("Files");
@@ -51,21 +59,27 @@ document.addEventListener("dragleave", (event) => {
   inside = Math.max(0, inside - 1);
   if (!inside) at("veil").hidden = true;
 });
-document.addEventListener("dragover", (event) => draggingFiles(event) && event.preventDefault());
+// Of everything that is dropped: a browser would open a link in place of this page.
+document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
   inside = 0;
   at("veil").hidden = true;
-  if (!draggingFiles(event)) return;
   event.preventDefault();
-  take([...event.dataTransfer.files]);
+  if (draggingFiles(event)) take([...event.dataTransfer.files]);
+  else explainLinks();
 });
+
+function explainLinks() {
+  at("links").hidden = false;
+  announce(at("links").textContent);
+}
 
 // Choosing what is shown.
 
 function route() {
   const [, page = "", which = ""] = location.hash.split("/");
-  const name = { history: "history", analyses: "work", pictures: "work" }[page] ?? "start";
-  for (const section of ["start", "work", "history"]) at(section).hidden = section !== name;
+  const name = { history: "history", analyses: "work", pictures: "work", table: "batch" }[page] ?? "start";
+  for (const section of ["start", "work", "batch", "history"]) at(section).hidden = section !== name;
   for (const link of document.querySelectorAll("[data-route]")) {
     if (link.dataset.route === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -75,6 +89,7 @@ function route() {
   window.scrollTo(0, 0);
   if (name === "start") openStart();
   if (name === "history") history.open();
+  if (name === "batch") batch.open();
   if (page === "pictures") openItem(Number(which));
   if (page === "analyses") openAnalysis(which);
 }
@@ -101,7 +116,7 @@ async function openStart() {
 function openItem(number) {
   const item = work.items.find((each) => each.number === number);
   if (!item) location.replace("#/");
-  else if (item.analysis) location.replace(`#/analyses/${item.analysis.id}`);
+  else if (item.summary) location.replace(`#/analyses/${item.summary.id}`);
   else {
     close();
     showStrip(item);
@@ -132,155 +147,70 @@ async function openAnalysis(id) {
     document.title = `${analysis.words.headline} – tamperscope`;
     at("current").querySelector("h1").focus({ preventScroll: true });
   } catch (problem) {
-    if (!(problem instanceof api.Problem)) throw problem;
-    at("current").replaceChildren(problemCard(problem, () => openAnalysis(id)));
+    if (!(problem instanceof Problem)) throw problem;
+    at("current").replaceChildren(reported(problem, () => openAnalysis(id)));
   } finally {
     at("current").removeAttribute("aria-busy");
   }
 }
 
-/** Show all pictures from this visit, if there are several. */
+/** Show all pictures from this visit: a few side by side, many behind a link to their table. */
 function showStrip(current) {
   at("strip").hidden = work.items.length < 2;
-  const entries = work.items.map((item) =>
-    h(
-      "li",
-      {},
-      h(
-        "a",
-        {
-          href: item.analysis ? `#/analyses/${item.analysis.id}` : `#/pictures/${item.number}`,
-          "aria-current": item === current ? "true" : null,
-          "data-verdict": item.analysis?.verdict ?? item.stage,
-        },
-        item.thumbnail
-          ? h("img", { src: item.thumbnail, alt: "", width: 40, height: 40 })
-          : h("span", { class: "blank" }, icon(ICONS.picture)),
-        h("span", {}, h("bdi", {}, item.name), h("span", { class: "note" }, standing(item))),
-      ),
-    ),
-  );
-  at("strip")
-    .querySelector("ol")
-    .replaceChildren(...entries);
-}
-
-function standing(item) {
-  if (item.analysis) return item.analysis.words.headline;
-  if (item.stage === "sending") return `Sending, ${Math.round(100 * item.sent)} %`;
-  return { waiting: "Waiting", analysing: "Analysing", failed: item.problem?.title }[item.stage];
+  at("strip").replaceChildren(work.many ? tableLink(work) : strip(work.items, current));
 }
 
 function showProgress(item) {
-  if (item.stage === "failed") {
-    at("current").replaceChildren(problemCard(item.problem, () => work.retry(item), item.name));
-    return;
-  }
-  const ahead = work.items.filter(
-    (other) => other.number < item.number && !other.analysis && other.stage !== "failed",
-  );
-  const step = (stage, label, detail) => {
-    const order = ["waiting", "sending", "analysing"];
-    const state =
-      order.indexOf(stage) < order.indexOf(item.stage) ? "over" : stage === item.stage ? "now" : "ahead";
-    return h(
-      "li",
-      { "data-state": state, "aria-current": state === "now" ? "step" : null },
-      h("b", {}, label),
-      h("span", { class: "note" }, state === "ahead" ? "" : detail),
-    );
-  };
-  const bar = h("progress", {
-    max: 1,
-    "aria-label": "Sent",
-    value: item.stage === "analysing" ? null : item.sent,
-  });
   at("current").replaceChildren(
-    h(
-      "section",
-      { class: "progress card" },
-      item.thumbnail
-        ? h("img", { src: item.thumbnail, alt: "", width: 112, height: 112 })
-        : h("span", { class: "blank" }, icon(ICONS.picture)),
-      h(
-        "div",
-        {},
-        h("h1", {}, h("bdi", {}, item.name)),
-        bar,
-        h(
-          "ol",
-          {},
-          step("waiting", "Waiting", item.stage === "waiting" ? `${ahead.length} ahead of it` : ""),
-          step("sending", "Sending", `${Math.round(100 * item.sent)} % of ${bytes(item.file.size)}`),
-          step("analysing", "Analysing", elapsed(item)),
-        ),
-        h("button", { type: "button", click: () => cancel(item) }, "Cancel"),
-      ),
-    ),
+    item.stage === "failed"
+      ? problemCard(item.problem, { retry: () => work.retry([item]), enterKey, name: item.name })
+      : progressCard(item, work, () => {
+          work.cancel(item);
+          location.hash = "#/";
+        }),
   );
 }
 
-/** Return a clock that runs in the browser, because the server does not report its progress. */
-function elapsed(item) {
-  return h("span", { "data-since": item.since }, `${Math.floor((performance.now() - item.since) / 1000)} s`);
+/** Ask for a key after one was missing or refused, then act again. */
+async function enterKey(retry) {
+  if (await askForKey(Boolean(key()))) (retry ?? route)();
 }
+
+function reported(problem, retry = null) {
+  return problemCard(problem, { retry, enterKey });
+}
+
+work.addEventListener("change", ({ detail: item }) => {
+  const [, page, which] = location.hash.split("/");
+  if (page === "table") batch.update();
+  const current =
+    page === "pictures" ? work.items.find((each) => each.number === Number(which)) : work.find(which);
+  if (page === "pictures" || page === "analyses") showStrip(current);
+  if (page !== "pictures" || !current) return;
+  if (current.summary) location.replace(`#/analyses/${current.summary.id}`);
+  else if (!item || current === item || current.stage === "waiting") showProgress(current);
+});
+
+work.addEventListener("end", ({ detail: item }) => {
+  if (work.many) {
+    const left = work.unfinished.length;
+    if (!left) announce(`All ${work.items.length} pictures are finished.`);
+  } else announce(`${item.name}: ${item.problem?.title ?? item.summary.headline}`);
+});
+
+// A reader who leaves has no use for what is not analysed yet.
+window.addEventListener("beforeunload", (event) => work.unfinished.length && event.preventDefault());
+window.addEventListener("pagehide", () => work.cancelJobs());
 
 setInterval(() => {
   for (const clock of document.querySelectorAll("[data-since]")) {
     clock.textContent = `${Math.floor((performance.now() - Number(clock.dataset.since)) / 1000)} s`;
   }
+  for (const clock of document.querySelectorAll("[data-until]")) {
+    const left = Math.ceil((Number(clock.dataset.until) - performance.now()) / 1000);
+    clock.textContent = `${Math.max(0, left)} s`;
+  }
 }, 500);
-
-function cancel(item) {
-  work.cancel(item);
-  location.hash = "#/";
-}
-
-function problemCard(problem, retry = null, name = null) {
-  const act =
-    problem.status === 401
-      ? h(
-          "button",
-          {
-            type: "button",
-            class: "primary",
-            click: async () => (await askForKey(Boolean(key()))) && (retry ?? route)(),
-          },
-          "Enter a key",
-        )
-      : problem.passing &&
-        retry &&
-        h("button", { type: "button", class: "primary", click: retry }, "Try again");
-  return h(
-    "section",
-    { class: "problem card", role: "alert" },
-    icon(ICONS.failed),
-    h(
-      "div",
-      {},
-      h("h1", {}, problem.title),
-      name && h("p", { class: "note" }, h("bdi", {}, name)),
-      problem.message && h("p", {}, problem.message),
-      problem.advice && h("p", {}, problem.advice),
-      problem.wait && h("p", { class: "note" }, `The server suggests waiting ${problem.wait} seconds.`),
-      h("div", { class: "actions" }, act, h("a", { class: "button", href: "#/" }, "Choose another picture")),
-    ),
-  );
-}
-
-work.addEventListener("change", ({ detail: item }) => {
-  const [, page, which] = location.hash.split("/");
-  const current =
-    page === "pictures" ? work.items.find((each) => each.number === Number(which)) : work.find(which);
-  if (page === "pictures" || page === "analyses") showStrip(current);
-  if (page !== "pictures" || !current) return;
-  if (current.analysis) location.replace(`#/analyses/${current.analysis.id}`);
-  else if (current === item || current.stage === "waiting") showProgress(current);
-});
-
-work.addEventListener("end", ({ detail: item }) => {
-  announce(`${item.name}: ${item.problem?.title ?? item.analysis.words.headline}`);
-});
 
 // Keys and confirmation.
 
@@ -337,17 +267,31 @@ async function removeAnalysis(id) {
     }
   }
   forget(id);
-  work.items = work.items.filter((item) => item.analysis?.id !== id);
+  work.items = work.items.filter((item) => item.summary?.id !== id);
   announce("The analysis was deleted.");
   if (location.hash.startsWith("#/history")) history.open();
   else location.hash = "#/";
 }
 
+/** Say that the server still loads its model, until it is ready. What is added meanwhile waits. */
+async function awaitReady() {
+  while (!(await api.ready())) {
+    at("starting").hidden = false;
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+  at("starting").hidden = true;
+  if (work.pause?.problem.kind === "not-ready") work.hurry();
+}
+
 async function start() {
   try {
     await Promise.all([loadColours(), api.server().then((told) => (facts = told))]);
-    work.limit = facts.max_bytes;
-    at("limit").textContent = `, up to ${bytes(facts.max_bytes)} each`;
+    work.limits = {
+      file: facts.max_bytes,
+      jobImages: Math.min(100, facts.max_job_images),
+      jobBytes: Math.min(100e6, facts.max_job_bytes),
+    };
+    at("limit").textContent = `, up to ${wholeBytes(facts.max_bytes)} each`;
     at("retention").textContent = facts.retention_days ? ` for ${facts.retention_days} days` : "";
     showKey();
   } catch (problem) {
@@ -357,6 +301,7 @@ async function start() {
   window.addEventListener("hashchange", route);
   route();
   document.body.dataset.ready = "";
+  awaitReady();
 }
 
 start();

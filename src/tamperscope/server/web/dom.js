@@ -43,12 +43,22 @@ export function announce(text) {
   document.getElementById("status").textContent = text;
 }
 
+/** Save a blob as a file of the user. */
+export function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  h("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  announce(`${name} was saved.`);
+}
+
 /** Return a description of a picture whose name is not known. */
 export function described({ format, width, height }) {
   return `${format}, ${width} × ${height}`;
 }
 
+/** Return a share, 0 to 1, as the reports print it: `2 %`, `0.4 %` or `< 0.1 %`. */
 export function percent(share) {
+  if (share > 0 && share < 0.0005) return "<\u00a00.1\u00a0%";
   const value = 100 * share;
   const digits = value === 0 || value >= 9.95 ? 0 : 1;
   return `${value.toFixed(digits).replace(/\.0$/, "")}\u00a0%`;
@@ -63,6 +73,11 @@ export function bytes(count) {
   if (count < 1000) return `${count}\u00a0bytes`;
   const [amount, unit] = count < 999_500 ? [count / 1e3, "kB"] : [count / 1e6, "MB"];
   return `${Number(amount.toPrecision(3))}\u00a0${unit}`;
+}
+
+/** Return a limit in bytes, which is often a round number of MiB. */
+export function wholeBytes(count) {
+  return count % 2 ** 20 ? bytes(count) : `${count / 2 ** 20}\u00a0MiB`;
 }
 
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });

@@ -89,36 +89,28 @@ export async function pictureOf(blob, { width, height }) {
   }
 }
 
-/** Return a small square crop of a picture as a data URL; null if the browser cannot read the file. */
+/** Return a small square crop of a picture as a data URL, and its megapixels; both null if it cannot be read. */
 export async function thumbnailOf(blob, side = 112) {
   try {
     const bitmap = await createImageBitmap(blob);
+    const megapixels = (bitmap.width * bitmap.height) / 1e6;
     const cut = Math.min(bitmap.width, bitmap.height);
+    const from = [(bitmap.width - cut) / 2, (bitmap.height - cut) / 2, cut, cut];
     const small = canvas(side, side);
-    const context = small.getContext("2d");
+    const context = onWhite(small);
     context.imageSmoothingQuality = "high";
-    context.drawImage(
-      bitmap,
-      (bitmap.width - cut) / 2,
-      (bitmap.height - cut) / 2,
-      cut,
-      cut,
-      0,
-      0,
-      side,
-      side,
-    );
+    context.drawImage(bitmap, ...from, 0, 0, side, side);
     bitmap.close();
-    return small.toDataURL("image/jpeg", 0.8);
+    return { thumbnail: small.toDataURL("image/jpeg", 0.8), megapixels };
   } catch {
-    return null;
+    return { thumbnail: null, megapixels: null };
   }
 }
 
 /** Return the picture with the mask in green as a PNG, as the server draws it; null if it is too large. */
 export async function overlayFile(pictureFile, maskFile) {
   const { data: marks } = await pixelsOf(maskFile);
-  const image = await pixelsOf(pictureFile);
+  const image = await pixelsOf(pictureFile, {}, onWhite);
   for (let i = 0; i < marks.length; i += 4) {
     if (marks[i] < 128) continue;
     image.data[i] >>= 1;
@@ -131,13 +123,25 @@ export async function overlayFile(pictureFile, maskFile) {
 }
 
 /** Return the pixels of a file as stored, without colour management. */
-async function pixelsOf(blob, size = {}) {
+async function pixelsOf(blob, size = {}, ground = contextOf) {
   const bitmap = await createImageBitmap(blob, { ...size, colorSpaceConversion: "none" });
   const { width, height } = bitmap;
-  const context = canvas(width, height).getContext("2d", { willReadFrequently: true });
+  const context = ground(canvas(width, height));
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return context.getImageData(0, 0, width, height);
+}
+
+/** Return the context of a canvas filled with white, on which transparent pictures are analysed. */
+function onWhite(sheet) {
+  const context = contextOf(sheet);
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, sheet.width, sheet.height);
+  return context;
+}
+
+function contextOf(sheet) {
+  return sheet.getContext("2d", { willReadFrequently: true });
 }
 
 function canvas(width, height) {

@@ -1,10 +1,12 @@
 // The result of one analysis, from the verdict to the limits of the method.
 
 import * as api from "./api.js";
-import { announce, bytes, described, h, icon, ICONS, moment, percent, printedScore } from "./dom.js";
+import { bytes, described, h, icon, ICONS, moment, save } from "./dom.js";
 import { evidencePanel, table } from "./evidence.js";
 import * as layers from "./layers.js";
+import { Problem } from "./problem.js";
 import { Stage } from "./stage.js";
+import { certainty, doubts, nextSteps, regions, verdict } from "./verdict.js";
 
 /** Return the element of a result, and a function that closes it.
  *
@@ -42,9 +44,10 @@ export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
         "div",
         { class: "about" },
         verdict(analysis),
-        doubts(analysis),
+        nextSteps(analysis),
         regions(analysis, stage),
-        kinds(analysis),
+        certainty(analysis),
+        doubts(analysis),
       ),
       h("div", { class: "seen" }, stage.element, downloads({ analysis, stage, file, keepButton, remove })),
     ),
@@ -52,140 +55,6 @@ export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
     background(analysis),
   );
   return { element, close: () => stage.close() };
-}
-
-function verdict({ verdict, words, score, operating_points: points }) {
-  return h(
-    "section",
-    { class: "verdict card" },
-    h("h1", { tabindex: -1 }, icon(ICONS[verdict]), words.headline),
-    h("p", {}, words.meaning),
-    scoreScale(score, points),
-  );
-}
-
-function scoreScale(score, points) {
-  const parts = points
-    ? [
-        ["low", 0, points.authentic_below],
-        ["middle", points.authentic_below, points.manipulated_above],
-        ["high", points.manipulated_above, 1],
-      ]
-    : [["middle", 0, 1]];
-  const at = (element, share) => (element.style.setProperty("--at", share), element);
-  const limits = points ? [...new Set([points.authentic_below, points.manipulated_above])] : [];
-  return h(
-    "div",
-    { class: "score", role: "img", "aria-label": `Score ${printedScore(score)} on a scale from 0 to 1` },
-    at(h("b", {}, printedScore(score)), Math.min(0.96, Math.max(0.04, score))),
-    at(h("i", {}), score),
-    h(
-      "div",
-      { class: "track" },
-      parts.map(([kind, from, to]) => at(h("span", { class: kind }), to - from)),
-    ),
-    h(
-      "div",
-      { class: "ends" },
-      h("span", {}, "0"),
-      limits.map((limit) => at(h("span", { class: "limit" }, limit.toFixed(2)), limit)),
-      h("span", {}, "1"),
-    ),
-  );
-}
-
-function doubts({ notes, image }) {
-  const all = [...notes, ...image.notes.map((note) => `How the file was read: ${note}.`)];
-  if (!all.length) return null;
-  return h(
-    "section",
-    { class: "doubts card" },
-    h("h2", {}, "Before you rely on this"),
-    h(
-      "ul",
-      {},
-      all.map((note) => h("li", {}, note)),
-    ),
-  );
-}
-
-function regions({ regions, words }, stage) {
-  const buttons = regions.map((region, number) =>
-    h(
-      "button",
-      {
-        type: "button",
-        "aria-pressed": "false",
-        click: () => stage.show(stage.selected === number ? null : number),
-      },
-      h("span", { class: "number" }, String(number + 1)),
-      h(
-        "span",
-        {},
-        h(
-          "b",
-          {},
-          capital(region.place),
-          region.type ? `: ${words.types[region.type].name.toLowerCase()}` : "",
-        ),
-        h(
-          "span",
-          { class: "note" },
-          `${percent(region.area_share)} of the picture, mean probability ${region.probability.toFixed(2)}`,
-        ),
-        region.source &&
-          h(
-            "span",
-            { class: "note source" },
-            region.source.decided
-              ? "Probably copied from the region outlined in blue"
-              : "Matches the region outlined in blue; which of the two is the copy is uncertain",
-          ),
-      ),
-    ),
-  );
-  stage.onSelected = (number) =>
-    buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(i === number)));
-  return h(
-    "section",
-    { class: "regions card" },
-    h("h2", {}, "Marked regions"),
-    buttons.length
-      ? h(
-          "ol",
-          {},
-          buttons.map((button) => h("li", {}, button)),
-        )
-      : h("p", { class: "note" }, "None."),
-  );
-}
-
-function kinds({ verdict, type_scores: scores, words }) {
-  if (verdict === "authentic") return null;
-  const order = Object.entries(scores).sort(([, one], [, other]) => other - one);
-  const bar = (share) => {
-    const filled = h("span", { class: "fill" });
-    filled.style.setProperty("--share", share);
-    return filled;
-  };
-  return h(
-    "section",
-    { class: "kinds card" },
-    h("h2", {}, "How it was manipulated, if it was"),
-    h(
-      "dl",
-      {},
-      order.map(([kind, share]) =>
-        h(
-          "div",
-          {},
-          h("dt", {}, words.types[kind].name, h("span", {}, share.toFixed(2))),
-          h("dd", {}, bar(share), h("span", { class: "note" }, capital(words.types[kind].meaning))),
-        ),
-      ),
-    ),
-    h("p", { class: "note" }, words.types_caveat),
-  );
 }
 
 function downloads({ analysis, stage, file, keepButton, remove }) {
@@ -210,10 +79,10 @@ function downloads({ analysis, stage, file, keepButton, remove }) {
   const overlay = async () => {
     if (links.overlay) return api.file(links.overlay);
     if (!stage.picture)
-      throw new api.Problem(404, "The overlay needs the picture, which neither the server nor this tab has.");
+      throw new Problem(404, "The overlay needs the picture, which neither the server nor this tab has.");
     const drawn = await layers.overlayFile(file, await api.file(links.mask));
     if (!drawn)
-      throw new api.Problem(
+      throw new Problem(
         413,
         "This browser cannot draw a picture this large. Keep it on the server first.",
       );
@@ -253,7 +122,7 @@ async function occupied(button, act, said = null) {
   try {
     await act();
   } catch (problem) {
-    if (!(problem instanceof api.Problem)) throw problem;
+    if (!(problem instanceof Problem)) throw problem;
     const text = `${problem.title}. ${problem.message}`;
     if (said) said.textContent = text;
     else button.after(h("span", { class: "wrong", role: "alert" }, ` ${text}`));
@@ -262,14 +131,7 @@ async function occupied(button, act, said = null) {
   }
 }
 
-function save(blob, name) {
-  const address = URL.createObjectURL(blob);
-  h("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  announce(`${name} was saved.`);
-}
-
-function background({ reasons, image, bundle, versions, words }) {
+function background({ image, bundle, versions, words }) {
   const facts = [
     { label: "SHA-256", value: image.sha256 },
     { label: "Size", value: `${image.width} × ${image.height} pixels, ${bytes(image.byte_count)}` },
@@ -289,16 +151,6 @@ function background({ reasons, image, bundle, versions, words }) {
       { class: "card" },
       h("h2", {}, "Analysed file and software"),
       table(facts, "File and software"),
-      reasons.length
-        ? [
-            h("h2", {}, "What moved the score"),
-            h(
-              "ul",
-              {},
-              reasons.map(({ text }) => h("li", {}, text)),
-            ),
-          ]
-        : null,
     ),
     h(
       "section",
@@ -311,8 +163,4 @@ function background({ reasons, image, bundle, versions, words }) {
       ),
     ),
   );
-}
-
-function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

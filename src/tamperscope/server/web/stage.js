@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { h, percent } from "./dom.js";
 import { scale } from "./evidence.js";
 import * as layers from "./layers.js";
+import { Problem } from "./problem.js";
 import { Viewer } from "./viewer.js";
 
 const OPACITY = 0.75;
@@ -18,6 +19,7 @@ export class Stage {
   #serverMask = null;
   #maps = new Map();
   #viewer;
+  #before = null; // The layer that was shown before the heatmap's key was pressed.
   #closed = false;
 
   constructor(analysis, file) {
@@ -25,8 +27,10 @@ export class Stage {
     this.canvas = h("canvas", {
       tabindex: 0,
       role: "img",
-      "aria-label": `The picture. Regions marked: ${analysis.regions.length}. Plus and minus zoom, arrow keys move, 0 shows the whole picture.`,
+      "aria-label": `The picture. Regions marked: ${shownRegions(analysis).length}. Plus and minus zoom, arrow keys move, 0 shows the whole picture, H shows the heatmap while it is held.`,
     });
+    this.canvas.addEventListener("keydown", (event) => this.#held(event, true));
+    this.canvas.addEventListener("keyup", (event) => this.#held(event, false));
     this.#viewer = new Viewer(this.canvas, {
       onSelect: (number) => this.select(number),
       onSplit: (share) => (this.compare.value = Math.round(100 * share)),
@@ -46,6 +50,7 @@ export class Stage {
     this.layer = h(
       "select",
       { id: "layer", change: () => this.#show() },
+      h("option", { value: "regions" }, "Marked regions"),
       h("option", { value: "heatmap" }, "Heatmap"),
       h("option", { value: "mask" }, "Mask"),
       h("option", { value: "none" }, "Picture only"),
@@ -71,7 +76,7 @@ export class Stage {
     });
     const zoom = (label, name, act) =>
       h("button", { type: "button", class: "tool", "aria-label": name, title: name, click: act }, label);
-    this.legend = h("div", { class: "legend" }, scale());
+    this.legend = h("div", { class: "legend" });
     this.element = h(
       "section",
       { class: "stage", "aria-label": "Picture" },
@@ -134,7 +139,7 @@ export class Stage {
   }
 
   async #load(file) {
-    const { links, image, regions } = this.#analysis;
+    const { links, image } = this.#analysis;
     try {
       const [heat, mask, picture] = await Promise.all([
         api.file(`${links.heatmap}?raw=true`),
@@ -144,16 +149,20 @@ export class Stage {
       this.#map = await layers.levelsOf(heat);
       this.#serverMask = await layers.maskOf(mask, this.#map);
       this.picture = picture && (await layers.pictureOf(picture, image));
-      if (!this.picture && file && links.image) {
-        this.picture = await layers.pictureOf(await api.file(links.image), image);
-      }
+      if (!this.picture && file) this.picture = await layers.pictureOf(await api.preview(file), image);
     } catch (problem) {
-      if (!(problem instanceof api.Problem)) throw problem;
+      if (!(problem instanceof Problem)) throw problem;
       this.notice.textContent = `${problem.title}. ${problem.message} ${problem.advice}`;
       return;
     }
     if (this.#closed) return;
-    this.#viewer.show({ picture: this.picture, width: image.width, height: image.height, regions });
+    this.#viewer.show({
+      picture: this.picture,
+      width: image.width,
+      height: image.height,
+      regions: shownRegions(this.#analysis),
+    });
+    if (!this.picture) this.layer.value = "heatmap";
     this.notice.textContent = this.picture ? "" : missing(file);
     this.notice.hidden = Boolean(this.picture);
     this.compare.disabled = this.opacity.disabled = !this.picture;
@@ -182,11 +191,34 @@ export class Stage {
     const chosen = this.layer.value;
     const over = Boolean(this.picture);
     const mask = this.#mask();
-    this.legend.hidden = chosen === "mask" || chosen === "none";
-    if (chosen === "none") this.#viewer.layer = null;
+    this.legend.replaceChildren(...this.#legend(chosen));
+    this.#viewer.bare = chosen === "none";
+    if (chosen === "none" || chosen === "regions") this.#viewer.layer = null;
     else if (chosen === "mask") this.#viewer.layer = layers.maskLayer(this.#map, mask, over);
     else if (chosen === "heatmap") this.#viewer.layer = layers.heatLayer(this.#map, over);
     else await this.#evidence(chosen, over);
+  }
+
+  /** Show the heatmap while its key is held. */
+  #held(event, down) {
+    if (event.key.toLowerCase() !== "h" || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (down) [this.#before, this.layer.value] = [this.layer.value, "heatmap"];
+    else if (this.#before) this.layer.value = this.#before;
+    this.#show();
+  }
+
+  #legend(chosen) {
+    if (chosen === "mask" || chosen === "none") return [];
+    if (chosen !== "regions") return [scale()];
+    const shown = shownRegions(this.#analysis);
+    if (!shown.length) return [h("p", { class: "note" }, "No region is marked.")];
+    const line = (kind, text) => h("span", { class: "key" }, h("i", { class: kind }), text);
+    const sources = shown.map(({ source }) => source).filter(Boolean);
+    return [
+      line("solid", sources.some(({ decided }) => decided) ? "marked, or the copy" : "marked"),
+      sources.some(({ decided }) => decided) && line("dashed", "the likely source of a copy"),
+      sources.some(({ decided }) => !decided) && line("joined", "one is a copy of the other"),
+    ].filter(Boolean);
   }
 
   async #evidence(name, over) {
@@ -197,16 +229,20 @@ export class Stage {
       }
       if (this.layer.value === name) this.#viewer.layer = this.#maps.get(name);
     } catch (problem) {
-      if (!(problem instanceof api.Problem)) throw problem;
+      if (!(problem instanceof Problem)) throw problem;
       this.notice.hidden = false;
       this.notice.textContent = `${problem.title}. ${problem.message}`;
     }
   }
 }
 
+/** Return the regions that the picture shows: all but the minor ones. */
+function shownRegions({ regions }) {
+  return regions.filter(({ minor }) => !minor);
+}
+
 function missing(file) {
-  if (file)
-    return "This browser cannot show this kind of file. Keep the picture on the server to see it here.";
+  if (file) return "This is not the picture that was analysed.";
   return "The picture was not kept. Drop the same file on this page to see it. It is not analysed again.";
 }
 

@@ -1,8 +1,9 @@
 // The picture under its findings: a movable line between the two, zoom, pan, and regions to click.
 
 const REGION = "rgb(255 64 160)";
-const SOURCE = "rgb(0 200 255)";
+const SOURCE = "rgb(255 255 255)";
 const EDGE = "rgb(20 20 20 / 80%)";
+const DIM = "rgb(10 14 20 / 38%)"; // Over the picture outside the marked regions.
 const MOST_ZOOM = 16;
 const GRIP = 18; // Pixels to each side of the line in which a press grabs it.
 
@@ -14,6 +15,7 @@ export class Viewer {
   #opacity = 1;
   #split = 0; // Share of the width, from the left, without the layer.
   #outlined = true;
+  #bare = false;
   #selected = null;
   #view = { scale: 1, x: 0, y: 0 };
   #fitted = true;
@@ -41,16 +43,17 @@ export class Viewer {
 
   /** Show a picture, or null, and the regions of an analysis, in pixels of width x height. */
   show({ picture, width, height, regions }) {
+    const labels = new Set(regions.map(({ label }) => label));
     this.#content = {
       picture,
       width,
       height,
       regions: regions.map((region) => ({
         path: outline(region.polygon),
-        source: region.source && outline(region.source.polygon),
-        ends: region.source && [middle(region.source.polygon), middle(region.polygon)],
+        label: region.label,
         corner: corner(region.polygon),
         box: region.box,
+        ...(region.source && sourceOf(region, labels, this.#context)),
       })),
     };
     this.fit();
@@ -73,6 +76,12 @@ export class Viewer {
 
   set outlined(yes) {
     this.#outlined = yes;
+    this.#draw();
+  }
+
+  /** Whether the picture is shown without any finding. */
+  set bare(yes) {
+    this.#bare = yes;
     this.#draw();
   }
 
@@ -171,65 +180,111 @@ export class Viewer {
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     context.setTransform(density * scale, 0, 0, density * scale, density * x, density * y);
     context.imageSmoothingEnabled = scale < 3;
-    if (picture) context.drawImage(picture, 0, 0, width, height);
+    if (picture) {
+      // Transparent pictures are analysed on white.
+      context.fillStyle = "#fff";
+      context.fillRect(0, 0, width, height);
+      context.drawImage(picture, 0, 0, width, height);
+    }
+    if (this.#bare) return;
+    context.save();
+    context.beginPath();
+    context.rect((this.#line() - x) / scale, 0, width, height);
+    context.clip();
     if (this.#layer) {
-      const line = this.#line();
       context.save();
-      context.beginPath();
-      context.rect((line - x) / scale, 0, width, height);
-      context.clip();
       context.globalAlpha = picture ? this.#opacity : 1;
       context.imageSmoothingEnabled = true;
       context.drawImage(this.#layer, 0, 0, width, height);
       context.restore();
-    }
-    if (this.#outlined) regions.forEach((region, number) => this.#outline(region, number, scale));
+    } else if (picture && this.#outlined && regions.length) this.#dim();
+    if (this.#outlined) this.#outlines(scale);
+    context.restore();
     context.setTransform(density, 0, 0, density, 0, 0);
-    if (this.#outlined) regions.forEach((region, number) => this.#badge(region, number));
-    if (picture && this.#layer) this.#grip();
+    if (this.#outlined) {
+      for (const region of regions) {
+        if (region.sourcePath) this.#label(region.sourceLabel, region.sourceCorner, "#fff", "#1c2430");
+      }
+      regions.forEach(({ label, corner }, number) => {
+        const chosen = this.#selected === number;
+        this.#label(label, corner, chosen ? "#1c2430" : REGION, chosen ? "#fff" : "#1c2430");
+      });
+    }
+    if (this.#divided()) this.#grip();
   }
 
-  #outline(region, number, scale) {
+  /** Darken the picture outside the regions, so that they stand out without being covered. */
+  #dim() {
     const context = this.#context;
-    context.globalAlpha = this.#selected === null || this.#selected === number ? 1 : 0.35;
-    context.lineJoin = context.lineCap = "round";
-    const stroke = (path, colour) => {
+    const { picture, width, height, regions } = this.#content;
+    const inside = new Path2D();
+    for (const { path, sourcePath } of regions) {
+      inside.addPath(path);
+      if (sourcePath) inside.addPath(sourcePath);
+    }
+    context.save();
+    context.fillStyle = DIM;
+    context.fillRect(0, 0, width, height);
+    context.clip(inside);
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, width, height);
+    context.drawImage(picture, 0, 0, width, height);
+    context.restore();
+  }
+
+  /** Draw sources first, so that the marked regions stay on top. Shape tells them apart, not hue. */
+  #outlines(scale) {
+    const context = this.#context;
+    const { regions } = this.#content;
+    const strength = (number) => (this.#selected === null || this.#selected === number ? 1 : 0.45);
+    const stroke = (path, colour, { dashed = false, wide = false } = {}) => {
       for (const [width, style] of [
-        [4.5, EDGE],
-        [this.#selected === number ? 3 : 2, colour],
+        [wide ? 7 : 5.5, EDGE],
+        [wide ? 4 : 2.5, colour],
       ]) {
         context.lineWidth = width / scale;
         context.strokeStyle = style;
+        context.setLineDash(dashed ? [9 / scale, 7 / scale] : []);
         context.stroke(path);
       }
     };
-    if (region.source) stroke(region.source, SOURCE);
-    stroke(region.path, REGION);
-    if (region.ends) stroke(arrow(...region.ends, 13 / scale), SOURCE);
+    context.lineJoin = "round";
+    regions.forEach(({ sourcePath, decided }, number) => {
+      context.globalAlpha = strength(number);
+      if (sourcePath) stroke(sourcePath, SOURCE, { dashed: decided });
+    });
+    regions.forEach(({ path }, number) => {
+      context.globalAlpha = strength(number);
+      stroke(path, REGION, { wide: this.#selected === number });
+    });
+    regions.forEach(({ ends, decided }, number) => {
+      context.globalAlpha = strength(number);
+      if (ends) stroke(decided ? arrow(...ends, 13 / scale) : line(...ends), SOURCE);
+    });
+    context.setLineDash([]);
     context.globalAlpha = 1;
   }
 
-  #badge(region, number) {
+  /** Write a label above the upper left corner of a region, where it does not cover the region. */
+  #label(text, [left, top], ground, ink) {
     const context = this.#context;
     const [across, down] = this.#size();
-    const inside = (at, room) => Math.min(Math.max(at, 13), room - 13);
     const { scale, x, y } = this.#view;
-    const [left, top] = [
-      inside(region.corner[0] * scale + x, across),
-      inside(region.corner[1] * scale + y, down),
-    ];
+    context.font = "500 13px Roboto, sans-serif";
+    const width = Math.max(20, context.measureText(text).width + 12);
+    const inside = (at, size, room) => Math.min(Math.max(at, 1), room - size - 1);
+    const at = [inside(left * scale + x, width, across), inside(top * scale + y - 26, 20, down)];
     context.beginPath();
-    context.arc(left, top, 11, 0, 2 * Math.PI);
-    context.fillStyle = this.#selected === number ? "#fff" : REGION;
+    context.roundRect(...at, width, 20, 5);
+    context.fillStyle = ground;
     context.strokeStyle = EDGE;
     context.lineWidth = 2;
-    context.fill();
     context.stroke();
-    context.fillStyle = this.#selected === number ? "#1c2430" : "#fff";
-    context.font = "500 13px Roboto, sans-serif";
+    context.fill();
+    context.fillStyle = ink;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    context.fillText(String(number + 1), left, top + 0.5);
+    context.fillText(text, at[0] + width / 2, at[1] + 10.5);
   }
 
   #grip() {
@@ -257,6 +312,12 @@ export class Viewer {
     context.stroke();
   }
 
+  /** Return whether there is a line between the picture and its findings. */
+  #divided() {
+    const { picture, regions } = this.#content;
+    return Boolean(picture && !this.#bare && (this.#layer || (this.#outlined && regions.length)));
+  }
+
   /** Return the line's position on the visible part of the picture, in pixels of the canvas. */
   #line() {
     const [left, right] = this.#edges();
@@ -279,14 +340,14 @@ export class Viewer {
     this.#canvas.setPointerCapture(event.pointerId);
     const [x, y] = this.#place(event);
     this.#pointers.set(event.pointerId, [x, y]);
-    const onLine = this.#content.picture && this.#layer && Math.abs(x - this.#line()) < GRIP;
+    const onLine = this.#divided() && Math.abs(x - this.#line()) < GRIP;
     this.#gesture = this.#pointers.size > 1 ? "pinch" : onLine ? "split" : "press";
   }
 
   #moved(event) {
     const [x, y] = this.#place(event);
     if (!this.#pointers.has(event.pointerId)) {
-      const onLine = this.#content.picture && this.#layer && Math.abs(x - this.#line()) < GRIP;
+      const onLine = this.#divided() && Math.abs(x - this.#line()) < GRIP;
       this.#canvas.style.cursor = onLine
         ? "ew-resize"
         : this.#at(x, y) !== null
@@ -381,9 +442,43 @@ function middle(points) {
   return [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
 }
 
-/** Return the upper left point of an outline. */
+/** Return the upper left corner of the box around an outline. */
 function corner(points) {
-  return points.reduce((best, point) => (point[0] + point[1] < best[0] + best[1] ? point : best));
+  return [0, 1].map((axis) => Math.min(...points.map((point) => point[axis])));
+}
+
+/** Return how to draw the other one of two regions, unless it is a region with an outline of its own. */
+function sourceOf({ polygon, source, label }, labels, context) {
+  const own = labels.has(source.label);
+  const path = outline(source.polygon);
+  return {
+    decided: source.decided,
+    sourceLabel: source.label,
+    sourcePath: own ? null : path,
+    sourceCorner: corner(source.polygon),
+    // One line for each pair: the second region of an undecided pair repeats it.
+    ends:
+      own && label > source.label
+        ? null
+        : between(context, middle(source.polygon), middle(polygon), path, outline(polygon)),
+  };
+}
+
+/** Return the part of a line that lies between two outlines, so that it covers neither; null if they touch. */
+function between(context, from, to, fromPath, toPath) {
+  const at = (share) => [0, 1].map((axis) => from[axis] + share * (to[axis] - from[axis]));
+  const shares = Array.from({ length: 101 }, (_, i) => i / 100);
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  const start = shares.find((share) => !context.isPointInPath(fromPath, ...at(share)));
+  const end = shares.findLast((share) => !context.isPointInPath(toPath, ...at(share)));
+  return start < end ? [at(start), at(end)] : null;
+}
+
+function line([fromX, fromY], [toX, toY]) {
+  const path = new Path2D();
+  path.moveTo(fromX, fromY);
+  path.lineTo(toX, toY);
+  return path;
 }
 
 function arrow([fromX, fromY], [toX, toY], head) {

@@ -1,17 +1,32 @@
-// The pictures from this visit, analysed one at a time so that other users get their turn.
+// The pictures from this visit. A few are analysed one at a time, so that other users get their turn; many
+// go to the server as jobs, which it works off in the background. What fails for a moment is tried again.
 
 import * as api from "./api.js";
-import { bytes } from "./dom.js";
 import { thumbnailOf } from "./layers.js";
+import { kindOf, Problem, tooLarge } from "./problem.js";
 import { remember } from "./session.js";
 
-/** Items pass through the stages `waiting`, `sending`, `analysing` and `done`, or end as `failed`. */
+/** From so many pictures on, they go to the server as jobs and are shown as a table. */
+export const MANY = 6;
+const POLL_SECONDS = 1;
+const LONGEST_WAIT_SECONDS = 30;
+
+/**
+ * Items pass through the stages `waiting`, `sending`, `analysing` and `done`, or end as `failed`. While
+ * `pause` is set, nothing is sent: `{problem, until}`, with `until` in the time of `performance.now`.
+ */
 export class Work extends EventTarget {
   items = [];
-  /** Maximum size of a file in bytes, once the server has reported it. */
-  limit = Infinity;
+  pause = null;
+  /** The server's limits, once it has reported them. */
+  limits = { file: Infinity, jobImages: 100, jobBytes: 100e6 };
+  /** Seconds that a megapixel took last; null until a picture was analysed. */
+  pace = null;
   #count = 0;
   #running = false;
+  #control = null;
+  #wake = () => {};
+  #jobs = new Set();
 
   /** Add files and return their items. `change` reports each change of an item, `end` its outcome. */
   add(files, keep) {
@@ -24,24 +39,23 @@ export class Work extends EventTarget {
       sent: 0,
       since: 0,
       problem: null,
+      summary: null,
       analysis: null,
       thumbnail: null,
+      megapixels: null,
     }));
     this.items.push(...added);
-    for (const item of added) {
-      thumbnailOf(item.file).then((thumbnail) => {
-        item.thumbnail = thumbnail;
-        if (item.analysis) remember(item.analysis.id, item.name, thumbnail);
-        this.#tell(item);
-      });
-    }
+    this.#drawThumbnails(added);
     this.#run();
     return added;
   }
 
-  retry(item) {
-    Object.assign(item, { stage: "waiting", problem: null, sent: 0 });
-    this.#tell(item);
+  /** Analyse failed items again. */
+  retry(items) {
+    for (const item of items) {
+      Object.assign(item, { stage: "waiting", problem: null, sent: 0 });
+      this.#tell(item);
+    }
     this.#run();
   }
 
@@ -51,42 +65,180 @@ export class Work extends EventTarget {
     this.#tell(item);
   }
 
+  /** Cancel all that is not finished, on the server too. */
+  cancelAll() {
+    this.cancelJobs();
+    this.#control?.abort();
+    for (const item of this.unfinished) item.abort?.();
+    this.items = this.items.filter(({ stage }) => stage === "done" || stage === "failed");
+    this.hurry();
+    this.#tell(null);
+  }
+
+  /** Stop the jobs on the server, and change nothing on the page. */
+  cancelJobs() {
+    for (const id of this.#jobs) api.cancelJob(id);
+    this.#jobs.clear();
+  }
+
+  /** End the pause now. */
+  hurry() {
+    this.#wake();
+  }
+
   /** Make the server keep the picture of an item that is done. */
   async keep(item) {
-    item.analysis = await this.#ask(item, true);
-    this.#tell(item);
+    this.#finish(item, await this.#ask(item, true));
   }
 
   find(id) {
-    return this.items.find((item) => item.analysis?.id === id);
+    return this.items.find((item) => item.summary?.id === id);
+  }
+
+  get unfinished() {
+    return this.items.filter(({ stage }) => stage !== "done" && stage !== "failed");
+  }
+
+  get many() {
+    return this.items.length >= MANY;
+  }
+
+  async #drawThumbnails(items) {
+    // One at a time: decoding a hundred photographs at once would take gigabytes.
+    for (const item of items) {
+      const { thumbnail, megapixels } = await thumbnailOf(item.file);
+      Object.assign(item, { thumbnail, megapixels });
+      if (item.summary) remember(item.summary.id, item.name, thumbnail);
+      this.#tell(item);
+    }
   }
 
   async #run() {
     if (this.#running) return;
     this.#running = true;
-    for (let item; (item = this.items.find((each) => each.stage === "waiting"));) await this.#analyse(item);
+    for (let waiting; (waiting = this.items.filter(({ stage }) => stage === "waiting")).length;) {
+      const chunk = this.many ? this.#chunk(waiting) : [];
+      await (chunk.length > 1 ? this.#analyseJob(chunk) : this.#analyse(waiting[0]));
+    }
     this.#running = false;
   }
 
   async #analyse(item) {
-    this.#enter(item, "sending");
     try {
-      if (item.file.size > this.limit) {
-        const sizes = `The file is ${bytes(item.file.size)}; this server accepts up to ${bytes(this.limit)}.`;
-        throw new api.Problem(413, sizes);
-      }
-      await readable(item.file);
-      item.analysis = await this.#ask(item, item.keep);
-      remember(item.analysis.id, item.name, item.thumbnail);
-      this.#enter(item, "done");
-      this.#tell(item, "end");
+      await this.#check(item);
+      await this.#persist(async () => {
+        this.#enter(item, "sending");
+        const analysis = await this.#ask(item, item.keep);
+        const { width, height } = analysis.image;
+        this.pace = ((performance.now() - item.since) * 1e3) / (width * height);
+        this.#finish(item, analysis);
+      }, [item]);
     } catch (error) {
-      if (error.name === "AbortError") return;
-      if (!(error instanceof api.Problem)) throw error;
-      item.problem = error;
-      this.#enter(item, "failed");
-      this.#tell(item, "end");
+      this.#fail(item, error);
     }
+  }
+
+  /** Return as many items as fit into one job. Files that are too large are analysed, and refused, singly. */
+  #chunk(waiting) {
+    const chunk = [];
+    let size = 0;
+    for (const item of waiting) {
+      size += item.file.size;
+      if (item.file.size > this.limits.file || size > this.limits.jobBytes) break;
+      if (chunk.push(item) >= this.limits.jobImages) break;
+    }
+    return chunk;
+  }
+
+  async #analyseJob(chunk) {
+    const items = [];
+    for (const item of chunk) {
+      try {
+        await this.#check(item);
+        items.push(item);
+      } catch (error) {
+        this.#fail(item, error);
+      }
+    }
+    if (!items.length) return;
+    // A job that was sent twice, because its answer was lost, is analysed once.
+    const key = api.randomKey();
+    let job = null;
+    try {
+      job = await this.#persist(() => this.#submit(items, key), items);
+      this.#jobs.add(job.id);
+      for (const item of items) this.#enter(item, "analysing");
+      await this.#follow(job, items);
+    } catch (error) {
+      for (const item of items) if (item.stage !== "done" && item.stage !== "failed") this.#fail(item, error);
+    } finally {
+      if (job) this.#jobs.delete(job.id);
+    }
+  }
+
+  #submit(items, key) {
+    for (const item of items) this.#enter(item, "sending");
+    this.#control = new AbortController();
+    const onSent = (share) => {
+      for (const item of items) item.sent = share;
+      this.#tell(items[0]);
+    };
+    return api.submitJob(
+      items.map(({ file }) => file),
+      { keep: items[0].keep, key, onSent, signal: this.#control.signal },
+    );
+  }
+
+  /** Read a job's results, as they are found, until there are no more. */
+  async #follow(job, items) {
+    let address = `${job.links.results}?limit=100`;
+    while (address && this.#jobs.has(job.id)) {
+      const { results, next } = await this.#persist(() => api.jobResults(address), []);
+      for (const { number, analysis, problem } of results) {
+        const item = items[number];
+        if (analysis) this.#finish(item, null, analysis);
+        else this.#fail(item, new Problem(422, problem?.detail ?? "", { kind: kindOf(problem?.type) }));
+      }
+      address = next;
+      if (address && !results.length) await this.#sleep(POLL_SECONDS);
+    }
+    const left = items.filter((item) => item.stage === "analysing" && this.items.includes(item));
+    for (const item of left) this.#fail(item, new Problem(404, "The server stopped before this picture."));
+  }
+
+  /** Act until it succeeds or fails for good. In between, wait as long as the server asks for. */
+  async #persist(act, items) {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await act();
+      } catch (error) {
+        if (!(error instanceof Problem) || !error.passing) throw error;
+        const seconds = error.wait ?? Math.min(LONGEST_WAIT_SECONDS, 2 ** tries);
+        this.pause = { problem: error, until: performance.now() + 1000 * seconds };
+        for (const item of items) this.#enter(item, "waiting");
+        this.#tell(items[0] ?? null);
+        await this.#sleep(seconds);
+        this.pause = null;
+        this.#tell(items[0] ?? null);
+        if (items.length && !items.some((item) => this.items.includes(item)))
+          throw new DOMException("", "AbortError");
+      }
+    }
+  }
+
+  #sleep(seconds) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 1000 * seconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #check(item) {
+    if (item.file.size > this.limits.file) throw tooLarge(item.file.size, this.limits.file);
+    await readable(item.file);
   }
 
   #ask(item, keep) {
@@ -101,6 +253,21 @@ export class Work extends EventTarget {
     return api.analyse(item.file, { keep, onSent, signal: control.signal });
   }
 
+  #finish(item, analysis, summary = summaryOf(analysis)) {
+    Object.assign(item, { analysis, summary });
+    remember(summary.id, item.name, item.thumbnail);
+    this.#enter(item, "done");
+    this.#tell(item, "end");
+  }
+
+  #fail(item, error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Problem)) throw error;
+    item.problem = error;
+    this.#enter(item, "failed");
+    this.#tell(item, "end");
+  }
+
   #enter(item, stage) {
     Object.assign(item, { stage, since: performance.now() });
     this.#tell(item);
@@ -111,11 +278,17 @@ export class Work extends EventTarget {
   }
 }
 
+/** Return of an analysis what a line of the history holds. */
+function summaryOf(analysis) {
+  const { headline, types } = analysis.words;
+  return { ...analysis, headline, type_name: types[analysis.type].name };
+}
+
 /** Report a folder or a file that no longer exists, which would look like a server that does not respond. */
 async function readable(file) {
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
-    throw new api.Problem(400, "This cannot be read: it is a folder, or it was moved or deleted.");
+    throw new Problem(400, "This cannot be read: it is a folder, or it was moved or deleted.");
   }
 }
