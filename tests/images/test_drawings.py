@@ -8,7 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from samples import decode, encode, scene, writing
-from tamperscope.images.drawings import is_drawn, plain
+from tamperscope.images.drawings import is_filled, is_framed, plain
+
+
+def is_drawn(picture: NDArray[np.uint8]) -> bool:
+    return is_filled(picture) or is_framed(picture)
 
 
 def clipped_sky() -> NDArray[np.uint8]:

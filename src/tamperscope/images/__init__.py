@@ -112,9 +112,16 @@ class Image:
     def drawn(self) -> bool:
         """Whether the image was drawn, like a screenshot, or cut out, rather than photographed."""
         # Only an analysis needs OpenCV; the command line's help also imports this module.
-        from tamperscope.images.drawings import is_drawn
+        from tamperscope.images.drawings import is_framed
 
-        return is_drawn(self.pixels)
+        return self.filled or is_framed(self.pixels)
+
+    @cached_property
+    def filled(self) -> bool:
+        """Whether a few plain colours fill the image, as in writing, without a photo in it."""
+        from tamperscope.images.drawings import is_filled
+
+        return is_filled(self.pixels)
 
     def upright(self, stored: NDArray[_Sample]) -> NDArray[_Sample]:
         """Turn a plane (rows, columns) from the file's orientation, as in `jpeg`, to that of the pixels."""

@@ -41,14 +41,28 @@ _SHORTEST = 40
 """Least length of a straight edge in pixels. Compression makes shorter ones, at the borders of its blocks."""
 
 
-def is_drawn(pixels: NDArray[np.uint8]) -> bool:
-    """Return whether an RGB image, (height, width, 3) uint8, is a drawing or a cut-out on plain colour."""
-    spacing = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _MOST_PIXELS))
-    gray = cv2.cvtColor(np.ascontiguousarray(pixels[::spacing, ::spacing]), cv2.COLOR_RGB2GRAY)
+def is_filled(pixels: NDArray[np.uint8]) -> bool:
+    """Return whether a few plain colours fill an RGB image, (height, width, 3) uint8, as in writing."""
+    gray = _gray(pixels)
     flat = plain(gray)
-    if flat.mean() < FRAMED_PLAIN:
+    levels = np.bincount(gray[flat], minlength=256)
+    common = np.zeros(256, bool)
+    common[np.argsort(levels)[-COLOURS:]] = True
+    filled = flat & common[gray]
+    if filled.mean() < FILLED:
         return False
-    return _is_filled(gray, flat) or _straight_edges(gray, flat) >= FRAMED
+    around = cv2.dilate(filled.astype(np.uint8), np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)) > 0
+    return bool((around & ~filled).sum() >= CLOSE_BY * (~filled).sum())
+
+
+def is_framed(pixels: NDArray[np.uint8]) -> bool:
+    """Return whether an RGB image, (height, width, 3) uint8, shows straight frames on plain colour.
+
+    So do windows, lists, and pages with photos.
+    """
+    gray = _gray(pixels)
+    flat = plain(gray)
+    return bool(flat.mean() >= FRAMED_PLAIN and _straight_edges(gray, flat) >= FRAMED)
 
 
 def plain(gray: NDArray[Any]) -> NDArray[np.bool_]:
@@ -60,16 +74,9 @@ def plain(gray: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(cv2.subtract(cv2.dilate(gray, square), cv2.erode(gray, square)) <= 1)
 
 
-def _is_filled(gray: NDArray[Any], flat: NDArray[np.bool_]) -> bool:
-    """Return whether a few plain colours fill the image, and the rest lies close to them."""
-    levels = np.bincount(gray[flat], minlength=256)
-    common = np.zeros(256, bool)
-    common[np.argsort(levels)[-COLOURS:]] = True
-    filled = flat & common[gray]
-    if filled.mean() < FILLED:
-        return False
-    around = cv2.dilate(filled.astype(np.uint8), np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)) > 0
-    return bool((around & ~filled).sum() >= CLOSE_BY * (~filled).sum())
+def _gray(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    spacing = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _MOST_PIXELS))
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels[::spacing, ::spacing]), cv2.COLOR_RGB2GRAY))
 
 
 def _straight_edges(gray: NDArray[Any], flat: NDArray[np.bool_]) -> float:

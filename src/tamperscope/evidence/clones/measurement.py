@@ -121,7 +121,7 @@ def measure(image: Image) -> CloneEvidence:
             f"The picture is too small to search for copies: its sides need at least {SMALLEST_SIDE} pixels.",
             strength=None,
         )
-    if image.drawn:
+    if image.filled:
         return _evidence(
             "The picture is filled with plain colours, as screenshots and drawings are. Writing and symbols "
             "repeat by themselves, so copies cannot be told apart from them.",
