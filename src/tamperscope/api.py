@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from tamperscope.jobs.model import JobState, WebhookState
+from tamperscope.origin import Basis, OriginKind
 from tamperscope.report import ManipulationType, OperatingPoints, Probability, Verdict
 
 
@@ -38,6 +39,42 @@ Polygon = tuple[tuple[int, int], ...]
 """Outer contour as (x, y) points, in pixels of the upright image."""
 
 
+class ClaimAnswer(Answer):
+    """One thing that a part of the file says about its origin."""
+
+    kind: OriginKind
+    basis: Basis
+    """`proven` by a valid signature, `signed` (declared under one) or `declared` (anyone can write it)."""
+    source: str
+    """The part of the file, such as `Content Credentials` or `XMP DigitalSourceType`."""
+    text: str
+    belief: str
+    """How far to believe it."""
+    program: str
+    """The program, device or signer that it names; empty if it names none."""
+    strength: Probability
+    """How unusual such a claim is on an authentic photo."""
+
+
+class RuleAnswer(Answer):
+    """The rule by which the origin decides or limits the verdict."""
+
+    name: str
+    text: str
+
+
+class OriginAnswer(Answer):
+    """What the file proves and declares about where it comes from."""
+
+    kind: OriginKind
+    """The most telling kind of claim; `unknown` if there is none."""
+    headline: str
+    claims: tuple[ClaimAnswer, ...]
+    """The most telling first."""
+    rule: RuleAnswer | None
+    """Null if no rule applies, and the score alone gives the verdict."""
+
+
 PngIfAsked = Annotated[Png | None, Field(exclude_if=lambda png: png is None)]
 """Omitted from the answer when None."""
 
@@ -58,6 +95,8 @@ class SegmentAnswer(Answer):
     verdict: Verdict
     notes: tuple[str, ...]
     """The limits of this answer, in plain words."""
+    origin: OriginAnswer
+    """What the file says about where it comes from, and the rule by which that moved the verdict."""
 
 
 class ClassifyAnswer(Answer):
@@ -74,6 +113,8 @@ class ClassifyAnswer(Answer):
     verdict: Verdict
     notes: tuple[str, ...]
     """The limits of this answer, in plain words."""
+    origin: OriginAnswer
+    """What the file says about where it comes from, and the rule by which that moved the verdict."""
 
 
 class BundleFacts(Answer):
@@ -215,7 +256,7 @@ class WordsAnswer(Answer):
     """Text for a reader, the same as in the HTML and PDF reports."""
 
     headline: str
-    """The verdict."""
+    """The verdict, or the origin where the file declares a telling one."""
     meaning: str
     """What the verdict is based on, and how often it is wrong."""
     types: dict[ManipulationType, TypeWordsAnswer]
@@ -255,6 +296,8 @@ class AnalysisAnswer(Answer):
     """Versions of the software that made the analysis."""
     evidence: dict[str, EvidenceAnswer]
     """The measurements by name, in the order of a report."""
+    origin: OriginAnswer
+    """What the file says about where it comes from, and the rule by which that moved the verdict."""
     links: LinksAnswer
 
 
@@ -271,7 +314,7 @@ class SummaryAnswer(Answer):
     created: datetime
     verdict: Verdict
     headline: str
-    """The verdict in words."""
+    """The verdict in words, or the declared origin."""
     score: Probability
     type: ManipulationType
     image: ImageAnswer

@@ -9,8 +9,9 @@ A report never claims more than was measured: without a calibration the verdict 
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -22,14 +23,17 @@ from numpy.typing import NDArray
 from tamperscope import calibration
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
-from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
+from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts, metadata, provenance
 from tamperscope.evidence.clones import Clone, CloneEvidence
+from tamperscope.evidence.origin_rules import judged
+from tamperscope.evidence.provenance import TrustList
 from tamperscope.images import Image, ImageSource, read_image
 from tamperscope.images.contours import filled, polygon
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import MaskedRegions, outline
 from tamperscope.inference.runtime import Runtime, TileOutputs
 from tamperscope.method import DetectorOptions, Method
+from tamperscope.origin import Claim
 from tamperscope.report import CopySource, Evidence, ManipulationType, Reason, Region, Report, Verdict
 
 COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
@@ -70,6 +74,7 @@ class Detector:
         self.bundle = bundle
         self.options = replace(options, **changes)
         self._counted = COUNTED if self.options.use_evidence else frozenset()
+        self._trust = TrustList(self.options.trust_list, self.options.trust_anchors)
         self._runtime = Runtime(
             bundle,
             threads=self.options.threads,
@@ -132,7 +137,8 @@ class Detector:
         type_scores = _type_scores(seen.type_scores, counted)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region, verified_copies(counted))
         measurements = self._measure(seen)
-        score, verdict, reasons = self._judge(measurements, seen)
+        score, by_score, reasons = self._judge(measurements, seen)
+        origin, verdict = judged(self._claims(image), by_score)
         model = self.bundle.calibration
         return Report(
             verdict=verdict,
@@ -150,6 +156,7 @@ class Detector:
             reasons=reasons,
             measurements=measurements,
             operating_points=model.operating_points if model else None,
+            origin=origin,
         )
 
     def _read(self, source: ImageSource | Image) -> Image:
@@ -160,11 +167,11 @@ class Detector:
         pixels, notes = _within_budget(image.pixels, self.options.pixel_budget)
         tiles = tiling.plan(*pixels.shape[:2])
         if self.options.threads == 1 or not evidence:
-            measured, outputs = _measured(image, evidence), self._run(pixels, tiles)
+            measured, outputs = self._measured(image, evidence), self._run(pixels, tiles)
         else:
             # At the same time as the networks: neither of the two keeps every core busy.
             with ThreadPoolExecutor(1, thread_name_prefix="tamperscope-evidence") as beside:
-                measuring = beside.submit(_measured, image, evidence)
+                measuring = beside.submit(self._measured, image, evidence)
                 outputs = self._run(pixels, tiles)
             measured = measuring.result()
         masks = [output.mask for output in outputs if output.mask is not None]
@@ -180,6 +187,17 @@ class Detector:
             notes=notes,
             drawn=image.drawn,
         )
+
+    def _measured(self, image: Image, names: Collection[str]) -> dict[str, Evidence]:
+        credentials = functools.partial(provenance.measure, trust=self._trust)
+        measurements: dict[str, Callable[[Image], Evidence]] = {**MEASUREMENTS, provenance.NAME: credentials}
+        return {name: measure(image) for name, measure in measurements.items() if name in names}
+
+    def _claims(self, image: Image) -> Iterator[Claim]:
+        """Yield what the file itself says about its origin, which every analysis reads."""
+        if credentials := provenance.read(image, self._trust):
+            yield from provenance.claims(credentials)
+        yield from metadata.claims(metadata.read(image))
 
     def _run(self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile]) -> list[TileOutputs]:
         return [self._runtime.run(pixels[tile.rows, tile.columns]) for tile in tiles]
@@ -232,10 +250,6 @@ class _Seen:
     notes: tuple[str, ...]
     drawn: bool
     """Whether it looks like something other than a photograph."""
-
-
-def _measured(image: Image, names: Collection[str]) -> dict[str, Evidence]:
-    return {name: measure(image) for name, measure in MEASUREMENTS.items() if name in names}
 
 
 def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from tamperscope._version import __version__
+from tamperscope.origin import UNKNOWN_ORIGIN, Origin
 
 if TYPE_CHECKING:
     # Clients read reports without NumPy.
@@ -370,6 +371,8 @@ class Report:
     """What the score was computed from, by name, as `training.calibration.fit` takes it."""
     operating_points: OperatingPoints | None = None
     """What turned the score into the verdict; None if the bundle is not calibrated."""
+    origin: Origin = UNKNOWN_ORIGIN
+    """What the file proves and declares about where it comes from, and how that moved the verdict."""
 
     @property
     def record(self) -> ReportRecord:
@@ -388,6 +391,7 @@ class Report:
             image=self.image,
             bundle=self.bundle,
             versions={"tamperscope": __version__},
+            origin=self.origin,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -414,6 +418,7 @@ class ReportRecord:
     bundle: BundleIdentity
     versions: Mapping[str, str]
     """Of the software that made the report, by its name."""
+    origin: Origin
 
     def to_json(self) -> dict[str, Any]:
         """Return the record in types that `json.dumps` takes."""
@@ -431,6 +436,7 @@ class ReportRecord:
             "image": self.image.to_json(),
             "bundle": asdict(self.bundle),
             "versions": dict(self.versions),
+            "origin": self.origin.to_json(),
         }
 
     @classmethod
@@ -454,6 +460,7 @@ class ReportRecord:
             image=ImageFacts.from_json(document["image"]),
             bundle=BundleIdentity(**document["bundle"]),
             versions=document.get("versions", {"tamperscope": __version__}),
+            origin=Origin.from_json(document.get("origin")),
         )
 
 

@@ -168,7 +168,7 @@ def _explained_writing(path: Path, option: str) -> Iterator[None]:
 
 def _print_table(findings: Sequence[_Finding]) -> None:
     table(
-        ("File", "Verdict", "Score", "Type", "Area", "Notes"),
+        ("File", "Verdict", "Score", "Type", "Area", "Origin", "Notes"),
         [
             (
                 str(finding.file),
@@ -176,6 +176,7 @@ def _print_table(findings: Sequence[_Finding]) -> None:
                 printed_score(finding.report.score),
                 finding.report.type.value if finding.report.verdict is not Verdict.AUTHENTIC else "",
                 f"{finding.report.mask.mean():.1%}",
+                finding.report.origin.headline if finding.report.origin.claims else "",
                 "; ".join(finding.report.notes),
             )
             for finding in findings

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tamperscope.documents import pictures, wording
 from tamperscope.documents.foreign_text import shown
 from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
+from tamperscope.origin import Origin
 from tamperscope.report import (
     Box,
     CopySource,
@@ -29,8 +30,8 @@ from tamperscope.report import (
 
 MOST_FACTS = 60
 """Maximum number of details of one measurement. A file can hold more metadata than a person can read."""
-_UNTOLD = {"located"}
-"""Details that the finding already states."""
+_UNTOLD = {"located", "entries"}
+"""Details that the finding already states, or that only a search makes readable."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,17 @@ class Section:
 
 
 @dataclass(frozen=True)
+class OriginSection:
+    """What the file proves and declares about its origin."""
+
+    headline: str
+    rule: str
+    """How that moved the verdict, or would have; empty without a rule."""
+    claims: tuple[Fact, ...]
+    """What it rests on and which part of the file says it, and the claim with how far to believe it."""
+
+
+@dataclass(frozen=True)
 class ReportDocument:
     """The content of a report. Untrusted text has been through `shown`; no text is escaped."""
 
@@ -99,6 +111,8 @@ class ReportDocument:
     verdict: Verdict
     headline: str
     meaning: str
+    origin: OriginSection | None
+    """None where the file says nothing about its origin."""
     score: float
     operating_points: OperatingPoints | None
     kinds: tuple[Kind, ...]
@@ -151,8 +165,9 @@ class ReportDocument:
             title=shown(title),
             made_at=made_at.astimezone(UTC),
             verdict=report.verdict,
-            headline=wording.HEADLINES[report.verdict],
-            meaning=wording.meaning(report.verdict, report.score, points),
+            headline=shown(wording.headline(report.verdict, report.origin)),
+            meaning=wording.meaning(report.verdict, report.score, points, report.origin),
+            origin=_origin(report.origin),
             score=report.score,
             operating_points=points,
             kinds=() if report.verdict is Verdict.AUTHENTIC else _kinds(report.type_scores),
@@ -173,6 +188,19 @@ class ReportDocument:
             colour_scale=pictures.colour_scale(),
             sha256=image.sha256,
         )
+
+
+def _origin(origin: Origin) -> OriginSection | None:
+    if not origin.claims:
+        return None
+    return OriginSection(
+        headline=shown(origin.headline),
+        rule=shown(origin.rule.text, 2000) if origin.rule else "",
+        claims=tuple(
+            Fact(shown(wording.claim_label(claim)), shown(f"{claim.text} {claim.belief}", 2000))
+            for claim in origin.claims
+        ),
+    )
 
 
 def facts_of(details: Mapping[str, Any]) -> tuple[Fact, ...]:

@@ -131,6 +131,13 @@ class _NumberedCanvas(Canvas):
 def _story(document: ReportDocument) -> Iterator[Flowable]:
     yield _head(document)
     yield _verdict(document)
+    if document.origin:
+        yield from _heading("Origin of the file")
+        yield Paragraph(markup(document.origin.headline), _FINDING)
+        if document.origin.rule:
+            yield Paragraph(markup(document.origin.rule), _BODY)
+            yield Spacer(0, 1.5 * mm)
+        yield _facts(document.origin.claims)
     if document.doubts:
         yield from _heading("Before you rely on this")
         yield from _points(document.doubts)
@@ -180,7 +187,7 @@ def _verdict(document: ReportDocument) -> Flowable:
     title = ParagraphStyle("headline", _TITLE, textColor=accent)
     inside = _WIDTH - 12 * mm
     cells: list[Flowable] = [
-        Paragraph(document.headline, title),
+        Paragraph(markup(document.headline), title),
         Spacer(0, 1.5 * mm),
         Paragraph(markup(document.meaning), _BODY),
         Spacer(0, 3 * mm),

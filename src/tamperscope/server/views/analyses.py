@@ -250,8 +250,8 @@ def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
 def _words(report: ReportRecord) -> dict[str, Any]:
     points = report.operating_points
     return {
-        "headline": wording.HEADLINES[report.verdict],
-        "meaning": wording.meaning(report.verdict, report.score, points),
+        "headline": wording.headline(report.verdict, report.origin),
+        "meaning": wording.meaning(report.verdict, report.score, points, report.origin),
         "types": {kind: {"name": name, "meaning": means} for kind, (name, means) in wording.KINDS.items()},
         "types_caveat": wording.KINDS_CAVEAT,
         "strengths": wording.STRENGTHS,
@@ -266,7 +266,7 @@ def summary_line(summary: Summary) -> SummaryAnswer:
             "id": summary.id,
             "created": summary.created,
             "verdict": summary.verdict,
-            "headline": wording.HEADLINES[summary.verdict],
+            "headline": wording.headline(summary.verdict, summary.origin),
             "score": summary.score,
             "type": summary.type,
             "image": {**summary.image.to_json(), "kept": summary.kept},

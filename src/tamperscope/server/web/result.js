@@ -42,6 +42,7 @@ export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
         "div",
         { class: "about" },
         verdict(analysis),
+        origin(analysis),
         doubts(analysis),
         regions(analysis, stage),
         kinds(analysis),
@@ -58,9 +59,33 @@ function verdict({ verdict, words, score, operating_points: points }) {
   return h(
     "section",
     { class: "verdict card" },
-    h("h1", { tabindex: -1 }, icon(ICONS[verdict]), words.headline),
+    h("h1", { tabindex: -1 }, icon(ICONS[verdict]), h("bdi", {}, words.headline)),
     h("p", {}, words.meaning),
     scoreScale(score, points),
+  );
+}
+
+/** Return what the file proves and declares about where it comes from; null if it says nothing. */
+function origin({ origin }) {
+  if (!origin.claims.length) return null;
+  return h(
+    "section",
+    { class: "origin card" },
+    h("h2", {}, "Origin of the file"),
+    h("p", {}, h("b", {}, h("bdi", {}, origin.headline))),
+    origin.rule ? h("p", {}, origin.rule.text) : null,
+    h(
+      "ul",
+      {},
+      origin.claims.map((claim) =>
+        h(
+          "li",
+          {},
+          h("bdi", {}, claim.text),
+          h("span", { class: "note" }, ` ${capital(claim.basis)}: `, h("bdi", {}, claim.source), `. ${claim.belief}`),
+        ),
+      ),
+    ),
   );
 }
 

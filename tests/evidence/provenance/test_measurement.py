@@ -11,6 +11,7 @@ import samples
 from credentials import CROPPED, GENERATED, SIGNER, TAKEN, signed
 from tamperscope.errors import ImageError
 from tamperscope.evidence import provenance
+from tamperscope.evidence.provenance import reading
 from tamperscope.images import read_image
 from tamperscope.report import Evidence
 
@@ -132,7 +133,7 @@ def test_a_reader_that_fails_leaves_the_record_unreadable(
     def fail(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(provenance.subprocess, "run", fail)
+    monkeypatch.setattr(reading.subprocess, "run", fail)
     evidence = measured(taken)
     assert evidence.details["state"] == "unreadable"
     assert not evidence.notable

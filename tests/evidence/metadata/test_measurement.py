@@ -64,7 +64,7 @@ def test_a_declared_generated_picture_is_notable() -> None:
     source = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     evidence = measured(xmp=b"<x:xmpmeta>" + source + b"</x:xmpmeta>")
     assert evidence.notable
-    assert "image generator" in evidence.finding
+    assert "made by a generator (AI)" in evidence.finding
 
 
 def test_a_preview_of_another_picture_is_notable() -> None:
