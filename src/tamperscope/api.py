@@ -213,6 +213,17 @@ class ImageAnswer(Answer):
     """Whether the server keeps the image."""
 
 
+class LocationAnswer(Answer):
+    """Where the file states that the picture was taken."""
+
+    latitude: float
+    """In degrees, north positive."""
+    longitude: float
+    """In degrees, east positive."""
+    map: str
+    """Address of a map of that place, to open in a browser. The server never requests it."""
+
+
 class LinksAnswer(Answer):
     """Addresses of the parts of an analysis."""
 
@@ -298,6 +309,10 @@ class AnalysisAnswer(Answer):
     """The measurements by name, in the order of a report."""
     origin: OriginAnswer
     """What the file says about where it comes from, and the rule by which that moved the verdict."""
+    location: Annotated[LocationAnswer | None, Field(exclude_if=lambda location: location is None)] = None
+    """Where the picture was taken, as the file states. Only with `location=true`, and never stored: a stored
+    analysis answers it only if its image was kept.
+    """
     links: LinksAnswer
 
 

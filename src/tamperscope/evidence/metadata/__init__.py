@@ -4,18 +4,51 @@
 `comparison` compares the embedded preview, and `measurement` makes evidence of it.
 """
 
+from dataclasses import dataclass
+
 from tamperscope.evidence.metadata.comparison import Preview, picture_of, preview
 from tamperscope.evidence.metadata.measurement import NAME, measure
 from tamperscope.evidence.metadata.origin_claims import claims
 from tamperscope.evidence.metadata.reading import Metadata, read
 from tamperscope.images import Image
 
-__all__ = ["NAME", "Metadata", "Preview", "claims", "measure", "picture_of", "position", "preview", "read"]
+__all__ = [
+    "NAME",
+    "Location",
+    "Metadata",
+    "Preview",
+    "claims",
+    "location",
+    "measure",
+    "picture_of",
+    "preview",
+    "read",
+]
 
 
-def position(image: Image) -> tuple[float, float] | None:
-    """Return (latitude, longitude) in degrees, north and east positive; None if the file states none.
+@dataclass(frozen=True)
+class Location:
+    """Where a file states that its picture was taken."""
+
+    latitude: float
+    """In degrees, north positive."""
+    longitude: float
+    """In degrees, east positive."""
+    map: str
+    """Address of a map of that place, for a person to open. Nothing in this program requests it."""
+
+    def __str__(self) -> str:
+        return f"{self.latitude:.6f}, {self.longitude:.6f}"
+
+
+def location(image: Image) -> Location | None:
+    """Return where a file states that its picture was taken; None if it states nothing.
 
     Nothing else discloses it: only the person who took a picture may decide to publish where.
     """
-    return read(image).position
+    position = read(image).position
+    if position is None:
+        return None
+    latitude, longitude = (round(degrees, 6) for degrees in position)
+    address = f"https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}#map=15/{latitude}/{longitude}"
+    return Location(latitude, longitude, address)

@@ -42,7 +42,7 @@ export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
         "div",
         { class: "about" },
         verdict(analysis),
-        origin(analysis),
+        origin(analysis, file),
         doubts(analysis),
         regions(analysis, stage),
         kinds(analysis),
@@ -66,8 +66,9 @@ function verdict({ verdict, words, score, operating_points: points }) {
 }
 
 /** Return what the file proves and declares about where it comes from; null if it says nothing. */
-function origin({ origin }) {
-  if (!origin.claims.length) return null;
+function origin({ id, origin, evidence, image }, file) {
+  const located = evidence.metadata?.details.located && (file || image.kept);
+  if (!origin.claims.length && !located) return null;
   return h(
     "section",
     { class: "origin card" },
@@ -86,7 +87,34 @@ function origin({ origin }) {
         ),
       ),
     ),
+    located ? place(id, file) : null,
   );
+}
+
+/** Return a button that shows where the picture was taken. No one but the reader opens the map. */
+function place(id, file) {
+  const shown = h("p", { class: "place" });
+  const show = async () => {
+    const found = await api.location(id, file);
+    shown.replaceChildren(
+      found
+        ? h(
+            "span",
+            {},
+            `The file states ${found.latitude}, ${found.longitude}. `,
+            h("a", { href: found.map, target: "_blank", rel: "noopener noreferrer" }, "Open a map"),
+          )
+        : "The file states no position.",
+    );
+  };
+  shown.append(
+    h(
+      "button",
+      { type: "button", class: "small", click: (event) => occupied(event.currentTarget, show) },
+      "Show where it was taken, as the file states",
+    ),
+  );
+  return shown;
 }
 
 function scoreScale(score, points) {
