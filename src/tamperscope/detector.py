@@ -147,7 +147,7 @@ class Detector:
             type_scores=type_scores,
             regions=tuple(_explained(region, _clones(counted)) for region in found.regions),
             threshold=self.bundle.threshold,
-            notes=(*seen.notes, *self._doubts(seen, verdict, found)),
+            notes=(*seen.notes, *self._doubts(seen, by_score, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
             mask=found.mask,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tamperscope.documents import pictures, wording
 from tamperscope.documents.foreign_text import shown
 from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
-from tamperscope.origin import Origin
+from tamperscope.origin import OriginKind
 from tamperscope.report import (
     Box,
     CopySource,
@@ -116,7 +116,7 @@ class ReportDocument:
     score: float
     operating_points: OperatingPoints | None
     kinds: tuple[Kind, ...]
-    """The likeliest first; empty where no manipulation was found."""
+    """The likeliest first; empty where no manipulation was found, and for a picture declared as generated."""
     kinds_caveat: str
     figures: tuple[Figure, ...]
     regions: tuple[RegionRow, ...]
@@ -167,10 +167,10 @@ class ReportDocument:
             verdict=report.verdict,
             headline=shown(wording.headline(report.verdict, report.origin)),
             meaning=wording.meaning(report.verdict, report.score, points, report.origin),
-            origin=_origin(report.origin),
+            origin=_origin(report),
             score=report.score,
             operating_points=points,
-            kinds=() if report.verdict is Verdict.AUTHENTIC else _kinds(report.type_scores),
+            kinds=_kinds(report.type_scores) if _names_kinds(report) else (),
             kinds_caveat=wording.KINDS_CAVEAT,
             figures=tuple(_figures(maps, report)),
             regions=tuple(_region(number, region, image) for number, region in enumerate(report.regions, 1)),
@@ -190,12 +190,16 @@ class ReportDocument:
         )
 
 
-def _origin(origin: Origin) -> OriginSection | None:
+def _origin(report: ReportRecord) -> OriginSection | None:
+    origin = report.origin
     if not origin.claims:
         return None
+    meaning = wording.meaning(report.verdict, report.score, report.operating_points, origin)
+    # The meaning of the verdict already gives a rule that decided it.
+    told = origin.rule is None or meaning.startswith(origin.rule.text)
     return OriginSection(
         headline=shown(origin.headline),
-        rule=shown(origin.rule.text, 2000) if origin.rule else "",
+        rule="" if told or origin.rule is None else origin.rule.text,
         claims=tuple(
             Fact(shown(wording.claim_label(claim)), shown(f"{claim.text} {claim.belief}", 2000))
             for claim in origin.claims
@@ -206,6 +210,10 @@ def _origin(origin: Origin) -> OriginSection | None:
 def facts_of(details: Mapping[str, Any]) -> tuple[Fact, ...]:
     """Return a measurement's details as rows of a table; every text has been through `shown`."""
     return tuple(islice(_details(details), MOST_FACTS))
+
+
+def _names_kinds(report: ReportRecord) -> bool:
+    return report.verdict is not Verdict.AUTHENTIC and report.origin.kind is not OriginKind.GENERATED
 
 
 def _kinds(scores: Mapping[ManipulationType, float]) -> tuple[Kind, ...]:

@@ -207,7 +207,7 @@ def _found_in(
 
 def _best_place(large: NDArray[np.uint8], small: NDArray[np.uint8]) -> tuple[float, tuple[int, int]]:
     if min(large.std(), small.std()) < 1:
-        return float(abs(float(large.mean()) - float(small.mean())) < 16), (0, 0)
+        return _correlation(large, small), (0, 0)
     scores = cv2.matchTemplate(large, small, cv2.TM_CCOEFF_NORMED)
     scores[~np.isfinite(scores)] = -1
     y, x = np.unravel_index(int(np.argmax(scores)), scores.shape)
@@ -378,6 +378,7 @@ def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
-    if min(first.std(), second.std()) < 1:
-        return float(abs(float(first.mean()) - float(second.mean())) < 16)
+    spreads = sorted((float(first.std()), float(second.std())))
+    if spreads[0] < 1:  # plain pictures are alike if both are, in the same tone
+        return float(spreads[1] < 8 and abs(float(first.mean()) - float(second.mean())) < 16)
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])

@@ -25,8 +25,11 @@ _MOST_NUMBERS = 64
 
 DECODERS_ONLY = frozenset((273, 279, 324, 325, 320, 347, 513, 514))
 """Tags that only a decoder needs: where pixels and tables lie."""
+_MOST_PLAIN_BYTES = 4
+"""Versions are single bytes; programs also write texts as bytes."""
+
 _TYPES = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l", 11: "f", 12: "d", 13: "L", 16: "Q", 17: "q"}
-_TEXT, _UNDEFINED, _RATIONALS = 2, 7, {5: "LL", 10: "ll"}
+_BYTE, _TEXT, _UNDEFINED, _RATIONALS = 1, 2, 7, {5: "LL", 10: "ll"}
 _POINTERS = {0x8769: CAPTURE, 0x8825: GPS, 0xA005: INTEROP}
 _BIG = b"\x2b"
 
@@ -38,8 +41,8 @@ class Field:
     directory: str
     tag: int
     value: Any
-    """bytes for text and undefined data; a number, or a tuple of numbers, for everything else. A fraction
-    whose denominator is 0 is None.
+    """bytes for text and undefined data; a number, or a tuple of numbers, for everything else. Within a
+    tuple, None stands for a fraction over zero.
     """
 
 
@@ -107,7 +110,7 @@ class _Layout:
             if len(value) < size and kind != _TEXT:
                 return None
         value = value[:size]
-        if kind in (_TEXT, _UNDEFINED) or (letters == "B" and count > _MOST_NUMBERS):
+        if kind in (_TEXT, _UNDEFINED) or (kind == _BYTE and count > _MOST_PLAIN_BYTES):
             return value
         if count > _MOST_NUMBERS:
             return None

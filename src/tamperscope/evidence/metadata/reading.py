@@ -234,8 +234,6 @@ def _written(field: ifd.Field) -> str:
             return _commented(value)
         return _decoded(value)
     if isinstance(value, tuple):
-        if field.tag in _WIDE_TEXT:
-            return bytes(value).decode("utf-16-le", "replace")
         return ", ".join(map(_number, value))
     return _number(value)
 

@@ -66,7 +66,7 @@ function verdict({ verdict, words, score, operating_points: points }) {
 }
 
 /** Return what the file proves and declares about where it comes from; null if it says nothing. */
-function origin({ id, origin, evidence, image }, file) {
+function origin({ id, origin, evidence, image, words }, file) {
   const located = evidence.metadata?.details.located && (file || image.kept);
   if (!origin.claims.length && !located) return null;
   return h(
@@ -74,7 +74,7 @@ function origin({ id, origin, evidence, image }, file) {
     { class: "origin card" },
     h("h2", {}, "Origin of the file"),
     h("p", {}, h("b", {}, h("bdi", {}, origin.headline))),
-    origin.rule ? h("p", {}, origin.rule.text) : null,
+    origin.rule && !words.meaning.startsWith(origin.rule.text) ? h("p", {}, origin.rule.text) : null,
     h(
       "ul",
       {},
@@ -213,8 +213,8 @@ function regions({ regions, words }, stage) {
   );
 }
 
-function kinds({ verdict, type_scores: scores, words }) {
-  if (verdict === "authentic") return null;
+function kinds({ verdict, type_scores: scores, words, origin }) {
+  if (verdict === "authentic" || origin.kind === "generated") return null;
   const order = Object.entries(scores).sort(([, one], [, other]) => other - one);
   const bar = (share) => {
     const filled = h("span", { class: "fill" });
