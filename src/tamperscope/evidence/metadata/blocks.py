@@ -185,10 +185,10 @@ def _add_profile(found: _Found, kind: str, content: bytes) -> None:
         block = binascii.unhexlify(digits)
     except binascii.Error:
         return
-    if kind in ("exif", "app1") and block.startswith(b"Exif"):
-        found.exif = found.exif or block[6:]
-    elif kind == "xmp" or block.startswith(_XMP):
+    if kind == "xmp" or block.startswith(_XMP):
         found.xmp.append(block.removeprefix(_XMP))
+    elif kind in ("exif", "app1"):
+        found.exif = found.exif or block.removeprefix(b"Exif\0\0")
     elif kind in ("iptc", "8bim"):
         found.photoshop = found.photoshop or block.removeprefix(_PHOTOSHOP)
     elif kind in ("icc", "icm"):

@@ -260,15 +260,14 @@ def _commented(value: bytes) -> str:
 
 
 def _decoded(value: bytes) -> str:
-    text = value.split(b"\0\0", 1)[0].rstrip(b"\0 ") if value.rstrip(b"\0 ") else b""
+    """Return a text up to its end, or the number of bytes that are no text."""
+    text = value.lstrip(b"\0 ").partition(b"\0")[0]
     try:
-        return text.decode("utf-8").replace("\0", " ")
+        return text.decode("utf-8")
     except UnicodeDecodeError:
         pass
     printable = sum(32 <= byte < 127 for byte in text)
-    if printable < 0.8 * len(text):
-        return f"{len(value)} bytes"
-    return text.decode("latin-1").replace("\0", " ")
+    return text.decode("latin-1") if printable > 0.8 * len(text) else f"{len(value)} bytes"
 
 
 def _position(place: dict[int, Any]) -> tuple[float, float] | None:
