@@ -46,10 +46,30 @@ def signed(data: bytes, mime_type: str, actions: Sequence[dict[str, Any]] = (TAK
     return file.getvalue()
 
 
+def authority() -> str:
+    """Return the certificate of the authority that vouches for `SIGNER`, PEM."""
+    return _pem(_root()[0])
+
+
+def other_authority() -> str:
+    """Return the certificate of an authority that vouches for no one, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return _pem(_certificate("Other Root", key, "Other Root", key, is_authority=True))
+
+
+@functools.cache
+def _root() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return _certificate("Test Root", key, "Test Root", key, is_authority=True), key
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
 @functools.cache
 def _identity() -> c2pa.C2paSignerInfo:
-    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root = _certificate("Test Root", authority, "Test Root", authority, is_authority=True)
+    (root, authority), key = _root(), ec.generate_private_key(ec.SECP256R1())
     leaf = _certificate("Test Desk", key, "Test Root", authority, is_authority=False)
     chain = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in (leaf, root))
     secret = key.private_bytes(

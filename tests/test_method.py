@@ -104,6 +104,8 @@ def test_all_libraries_under_the_detector_are_part_of_the_digest():
         {"pixel_budget": 1000},
         {"precision": "f32"},
         {"use_evidence": False},
+        {"trust_list": "another"},
+        {"trust_anchors": "another"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -120,7 +122,8 @@ def test_how_fast_an_answer_comes_makes_no_other_method(tmp_path):
 
 
 def test_every_option_was_thought_of():
-    tried = {"limits", "pixel_budget", "precision", "use_evidence", "threads", "cache"}
+    tried = {"limits", "pixel_budget", "precision", "use_evidence", "trust_list", "trust_anchors", "threads"}
+    tried.add("cache")
 
     assert {field.name for field in dataclasses.fields(DetectorOptions)} == tried
 

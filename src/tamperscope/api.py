@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from tamperscope.jobs.model import JobState, WebhookState
+from tamperscope.origin import Basis, OriginKind
 from tamperscope.report import ManipulationType, OperatingPoints, Probability, Verdict
 
 
@@ -38,6 +39,42 @@ Polygon = tuple[tuple[int, int], ...]
 """Outer contour as (x, y) points, in pixels of the upright image."""
 
 
+class ClaimAnswer(Answer):
+    """One thing that a part of the file says about its origin."""
+
+    kind: OriginKind
+    basis: Basis
+    """`proven` by a valid signature, `signed` (declared under one) or `declared` (anyone can write it)."""
+    source: str
+    """The part of the file, such as `Content Credentials` or `XMP DigitalSourceType`."""
+    text: str
+    belief: str
+    """How far to believe it."""
+    program: str
+    """The program, device or signer that it names; empty if it names none."""
+    strength: Probability
+    """How unusual such a claim is on an authentic photo."""
+
+
+class RuleAnswer(Answer):
+    """The rule by which the origin decides or limits the verdict."""
+
+    name: str
+    text: str
+
+
+class OriginAnswer(Answer):
+    """What the file proves and declares about where it comes from."""
+
+    kind: OriginKind
+    """The most telling kind of claim; `unknown` if there is none."""
+    headline: str
+    claims: tuple[ClaimAnswer, ...]
+    """The most telling first."""
+    rule: RuleAnswer | None
+    """Null if no rule applies, and the score alone gives the verdict."""
+
+
 PngIfAsked = Annotated[Png | None, Field(exclude_if=lambda png: png is None)]
 """Omitted from the answer when None."""
 
@@ -58,6 +95,8 @@ class SegmentAnswer(Answer):
     verdict: Verdict
     notes: tuple[str, ...]
     """The limits of this answer, in plain words."""
+    origin: OriginAnswer
+    """What the file says about where it comes from, and the rule by which that moved the verdict."""
 
 
 class ClassifyAnswer(Answer):
@@ -74,6 +113,8 @@ class ClassifyAnswer(Answer):
     verdict: Verdict
     notes: tuple[str, ...]
     """The limits of this answer, in plain words."""
+    origin: OriginAnswer
+    """What the file says about where it comes from, and the rule by which that moved the verdict."""
 
 
 class BundleFacts(Answer):
@@ -184,6 +225,17 @@ class ImageAnswer(Answer):
     """Whether the server keeps the image."""
 
 
+class LocationAnswer(Answer):
+    """Where the file states that the picture was taken."""
+
+    latitude: float
+    """In degrees, north positive."""
+    longitude: float
+    """In degrees, east positive."""
+    map: str
+    """Address of a map of that place, to open in a browser. The server never requests it."""
+
+
 class LinksAnswer(Answer):
     """Addresses of the parts of an analysis."""
 
@@ -243,7 +295,7 @@ class WordsAnswer(Answer):
     """Text for a reader, the same as in the HTML and PDF reports."""
 
     headline: str
-    """The verdict."""
+    """The verdict, or the origin where the file declares a telling one."""
     finding: str
     """What was found."""
     next_steps: tuple[StepAnswer, ...]
@@ -291,6 +343,12 @@ class AnalysisAnswer(Answer):
     """Versions of the software that made the analysis."""
     evidence: dict[str, EvidenceAnswer]
     """The measurements by name, in the order of a report."""
+    origin: OriginAnswer
+    """What the file says about where it comes from, and the rule by which that moved the verdict."""
+    location: Annotated[LocationAnswer | None, Field(exclude_if=lambda location: location is None)] = None
+    """Where the picture was taken, as the file states. Only with `location=true`, and never stored: a stored
+    analysis answers it only if its image was kept.
+    """
     links: LinksAnswer
 
 
@@ -307,7 +365,7 @@ class SummaryAnswer(Answer):
     created: datetime
     verdict: Verdict
     headline: str
-    """The verdict in words."""
+    """The verdict in words, or the declared origin."""
     score: Probability
     type: ManipulationType
     type_name: str

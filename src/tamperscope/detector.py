@@ -23,15 +23,18 @@ from numpy.typing import NDArray
 from tamperscope import background, calibration
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
-from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts
+from tamperscope.evidence import MEASUREMENTS, clones, double_jpeg, jpeg_ghosts, metadata, provenance
 from tamperscope.evidence.agreement import agreement, marks_of
 from tamperscope.evidence.clones import Clone, CloneEvidence
+from tamperscope.evidence.origin_rules import judged
+from tamperscope.evidence.provenance import TrustList
 from tamperscope.images import Image, ImageSource, read_image, rendering
 from tamperscope.images.contours import filled, polygon
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import MaskedRegions, outline
 from tamperscope.inference.runtime import Runtime, TileOutputs
 from tamperscope.method import DetectorOptions, Method
+from tamperscope.origin import Claim
 from tamperscope.report import CopySource, Evidence, ManipulationType, Reason, Region, Report, Verdict
 
 COUNTED = frozenset({clones.NAME, jpeg_ghosts.NAME, double_jpeg.NAME})
@@ -81,6 +84,7 @@ class Detector:
         self.bundle = bundle
         self.options = replace(options, **changes)
         self._counted = COUNTED if self.options.use_evidence else frozenset()
+        self._trust = TrustList(self.options.trust_list, self.options.trust_anchors)
         self._runtime = Runtime(
             bundle,
             threads=self.options.threads,
@@ -148,7 +152,8 @@ class Detector:
         marks = marks_of(seen.evidence, network)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region, verified_copies(counted))
         measurements = self._measure(seen)
-        score, verdict, reasons = self._judge(measurements, seen)
+        score, by_score, reasons = self._judge(measurements, seen)
+        origin, verdict = judged(self._claims(image), by_score)
         model = self.bundle.calibration
         return Report(
             verdict=verdict,
@@ -160,7 +165,7 @@ class Detector:
                 for region in found.regions
             ),
             threshold=self.bundle.threshold,
-            notes=(*seen.notes, *self._doubts(seen, verdict, found)),
+            notes=(*seen.notes, *self._doubts(seen, by_score, found)),
             image=image.facts(),
             bundle=self.bundle.identity,
             mask=found.mask,
@@ -170,6 +175,7 @@ class Detector:
             measurements=measurements,
             operating_points=model.operating_points if model else None,
             drawn=seen.drawn,
+            origin=origin,
         )
 
     def _read(self, source: ImageSource | Image) -> Image:
@@ -181,10 +187,12 @@ class Detector:
         cover = tiling.whole if self.bundle.scales_images else tiling.plan
         tiles = cover(*pixels.shape[:2])
         if self.options.threads == 1 or not evidence:
-            measured, outputs = _measured(image, evidence, check), self._run(pixels, tiles, check)
+            measured, outputs = self._measured(image, evidence, check), self._run(pixels, tiles, check)
         else:
             # At the same time as the networks: neither of the two keeps every core busy.
-            measuring = background.begin(partial(_measured, image, evidence, check), "tamperscope-evidence")
+            measuring = background.begin(
+                partial(self._measured, image, evidence, check), "tamperscope-evidence"
+            )
             try:
                 outputs = self._run(pixels, tiles, check)
             finally:
@@ -204,6 +212,23 @@ class Detector:
             notes=notes,
             drawn=image.drawn,
         )
+
+    def _measured(self, image: Image, names: Collection[str], check: Check) -> dict[str, Evidence]:
+        credentials = partial(provenance.measure, trust=self._trust)
+        measurements: dict[str, Callable[[Image], Evidence]] = {**MEASUREMENTS, provenance.NAME: credentials}
+        measured = {}
+        for name, measure in measurements.items():
+            if name in names:
+                check()
+                found = measure(image)
+                measured[name] = found if name in COUNTED else _for_the_reader(found)
+        return measured
+
+    def _claims(self, image: Image) -> Iterator[Claim]:
+        """Yield what the file itself says about its origin, which every analysis reads."""
+        if credentials := provenance.read(image, self._trust):
+            yield from provenance.claims(credentials)
+        yield from metadata.claims(metadata.read(image))
 
     def _run(
         self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile], check: Check
@@ -262,15 +287,6 @@ class _Seen:
     notes: tuple[str, ...]
     drawn: bool
     """Whether it looks like something other than a photograph."""
-
-
-def _measured(image: Image, names: Collection[str], check: Check) -> dict[str, Evidence]:
-    measured = {}
-    for name, measure in MEASUREMENTS.items():
-        if name in names:
-            check()
-            measured[name] = _for_the_reader(measure(image)) if name not in COUNTED else measure(image)
-    return measured
 
 
 def _for_the_reader(evidence: Evidence) -> Evidence:

@@ -42,12 +42,15 @@ MEASURING_CODE = (
     "images",
     "inference",
     "method.py",
+    "origin.py",
     "report.py",
 )
 """Files and folders of this package that can change a report: everything that `detector.py` imports."""
 
 MEASURING_LIBRARIES = (
     "c2pa-python",
+    "defusedxml",
+    "exifread",
     "jpeglib",
     "numpy",
     "opencv-python-headless",
@@ -56,6 +59,7 @@ MEASURING_LIBRARIES = (
     "pillow",
 )
 _DEFAULT_LIMITS = ImageLimits()
+_SOURCES = (".py", ".toml")
 # Options that change how long an analysis takes, and not what it finds.
 _WITHOUT_EFFECT_ON_ANSWERS = frozenset({"threads", "cache"})
 
@@ -76,6 +80,10 @@ class DetectorOptions:
     """
     threads: int | None = None
     """CPU threads of one analysis; None takes what the machine has."""
+    trust_list: str = ""
+    """Name of the list of trusted signers of Content Credentials, as reports call it; empty without one."""
+    trust_anchors: str = ""
+    """That list: certificates of authorities, PEM."""
     cache: Path | None = None
     """Folder in which compiled networks are kept; None compiles them each time."""
 
@@ -97,6 +105,7 @@ class Method:
     def to_json(self) -> dict[str, Any]:
         """Return all that can change an answer, in types that `json.dumps` takes."""
         options = dataclasses.asdict(self.options)
+        options["trust_anchors"] = hashlib.sha256(self.options.trust_anchors.encode()).hexdigest()
         return {
             "bundle": self.bundle.sha256,
             "options": {
@@ -133,7 +142,7 @@ def _sources(place: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
     if place.is_dir():
         for entry in sorted(place.iterdir(), key=lambda entry: entry.name):
             yield from _sources(entry, f"{name}/{entry.name}")
-    elif name.endswith(".py"):
+    elif name.endswith(_SOURCES):
         yield name, place.read_bytes()
 
 

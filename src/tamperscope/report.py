@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from tamperscope._version import __version__
+from tamperscope.origin import UNKNOWN_ORIGIN, Origin
 
 if TYPE_CHECKING:
     # Clients read reports without NumPy.
@@ -382,6 +383,8 @@ class Report:
     """What turned the score into the verdict; None if the bundle is not calibrated."""
     drawn: bool = False
     """Whether the image looks like something other than a photograph, such as a screenshot."""
+    origin: Origin = UNKNOWN_ORIGIN
+    """What the file proves and declares about where it comes from, and how that moved the verdict."""
 
     @property
     def record(self) -> ReportRecord:
@@ -401,6 +404,7 @@ class Report:
             bundle=self.bundle,
             versions={"tamperscope": __version__},
             drawn=self.drawn,
+            origin=self.origin,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -427,6 +431,7 @@ class ReportRecord:
     bundle: BundleIdentity
     versions: Mapping[str, str]
     """Of the software that made the report, by its name."""
+    origin: Origin
     drawn: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -446,6 +451,7 @@ class ReportRecord:
             "bundle": asdict(self.bundle),
             "versions": dict(self.versions),
             "drawn": self.drawn,
+            "origin": self.origin.to_json(),
         }
 
     @classmethod
@@ -470,6 +476,7 @@ class ReportRecord:
             bundle=BundleIdentity(**document["bundle"]),
             versions=document.get("versions", {"tamperscope": __version__}),
             drawn=document.get("drawn", False),
+            origin=Origin.from_json(document.get("origin")),
         )
 
 

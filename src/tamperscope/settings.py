@@ -213,6 +213,12 @@ class Settings:
         "Whether copies and JPEG traces join mask and score: on, or off, which is faster and finds less.",
         _one_of("on", "off"),
     )
+    c2pa_trust: Path | None = _setting(
+        None,
+        "File of the authorities whose signers of Content Credentials are trusted, PEM, such as the official "
+        "C2PA trust list; without one no signer is.",
+        Path,
+    )
     database: str = _setting(
         _users_database,
         "Database of analyses: sqlite:////folder/file.db or postgresql://user@host/name. "
@@ -301,15 +307,29 @@ class Settings:
 
     @property
     def detector_options(self) -> DetectorOptions:
-        """How images are analysed."""
+        """How images are analysed; raises `SettingsError` when the trust list cannot be read."""
         return DetectorOptions(
             limits=self.limits,
             pixel_budget=self.pixel_budget,
             precision=self.precision,
             use_evidence=self.evidence == "on",
+            trust_list=self.c2pa_trust.name if self.c2pa_trust else "",
+            trust_anchors=_certificates(self.c2pa_trust) if self.c2pa_trust else "",
             threads=self.threads,
             cache=self.cache,
         )
+
+
+def _certificates(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise SettingsError(
+            f"The C2PA trust list {path} cannot be read; name a file of certificates in PEM form."
+        )
+    return text
 
 
 TABLE = tuple(Setting(each.name, **each.metadata) for each in dataclasses.fields(Settings))

@@ -10,14 +10,20 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tamperscope.commands.options import fail_on_option, message_options, model_option, plain_option
+from tamperscope.commands.options import (
+    fail_on_option,
+    message_options,
+    model_option,
+    plain_option,
+    settings_options,
+)
 from tamperscope.commands.output import (
     FINDING,
     UNREADABLE,
@@ -33,6 +39,7 @@ from tamperscope.report import Report, Verdict, printed_score
 from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
+    from tamperscope.evidence.metadata import Location
     from tamperscope.images import Image
 
 
@@ -57,18 +64,27 @@ if TYPE_CHECKING:
     "Otherwise: a folder that gets both files for each image.",
 )
 @model_option
+@settings_options({"c2pa_trust"})
+@click.option(
+    "--location",
+    is_flag=True,
+    help="Also say where the file states that the picture was taken. Reports never do.",
+)
 @fail_on_option
 @plain_option
 @message_options
 @click.pass_context
 def analyze(
     ctx: click.Context,
+    /,
     files: Sequence[Path],
     as_json: bool,
     out: Path | None,
     report_path: Path | None,
     model: Path | None,
+    location: bool,
     fail_on: Sequence[str],
+    **options: str | None,
 ) -> None:
     """Detect whether, where and how each FILE was altered; - reads one image from stdin.
 
@@ -86,9 +102,10 @@ def analyze(
         raise click.BadParameter("- may be given once.", param_hint="FILE")
     from tamperscope.cores import leave_blas_one_thread
     from tamperscope.detector import Detector
+    from tamperscope.evidence import metadata
     from tamperscope.images import read_image
 
-    settings = Settings.read(os.environ)
+    settings = Settings.read(os.environ, options)
     leave_blas_one_thread()
     detector = Detector.load(model or settings.model, settings.detector_options)
     findings: list[_Finding] = []
@@ -100,7 +117,8 @@ def analyze(
             began = time.monotonic()
             try:
                 image = read_image(_source(file, settings.limits.bytes), settings.limits)
-                finding = _Finding(file, detector.analyze(image, all_evidence=report_path is not None))
+                report = detector.analyze(image, all_evidence=report_path is not None)
+                finding = _Finding(file, report, metadata.location(image) if location else None, location)
             except (ImageError, OSError) as error:
                 complain(f"{file}: {_sentence(file, error)}")
                 continue
@@ -130,9 +148,14 @@ _REPORT_SUFFIXES = (".html", ".pdf")
 class _Finding:
     file: Path
     report: Report
+    location: Location | None
+    """Where the picture was taken, as the file states; None if it does not, or if no one asked."""
+    located: bool
+    """Whether someone asked for the location."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"file": str(self.file), **self.report.to_json()}
+        location = {"location": self.location and asdict(self.location)} if self.located else {}
+        return {"file": str(self.file), **location, **self.report.to_json()}
 
 
 def _check_report(path: Path, images: int) -> None:
@@ -215,8 +238,9 @@ def _explained_writing(path: Path, option: str) -> Iterator[None]:
 
 
 def _print_table(findings: Sequence[_Finding]) -> None:
+    located = findings[0].located
     table(
-        ("File", "Verdict", "Score", "Type", "Area", "Notes"),
+        ("File", "Verdict", "Score", "Type", "Area", "Origin", *(("Location",) if located else ()), "Notes"),
         [
             (
                 str(finding.file),
@@ -224,6 +248,8 @@ def _print_table(findings: Sequence[_Finding]) -> None:
                 printed_score(finding.report.score),
                 finding.report.type.value if finding.report.verdict is not Verdict.AUTHENTIC else "",
                 f"{finding.report.mask.mean():.1%}",
+                finding.report.origin.headline if finding.report.origin.claims else "",
+                *((str(finding.location or ""),) if located else ()),
                 "; ".join(finding.report.notes),
             )
             for finding in findings

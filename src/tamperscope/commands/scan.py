@@ -83,7 +83,7 @@ _NAMED = 5
     "-0", "--null", is_flag=True, help="Names on stdin end with a null byte, as written by find -print0."
 )
 @model_option
-@settings_options({"max_bytes", "max_pixels", "pixel_budget", "precision", "evidence"})
+@settings_options({"max_bytes", "max_pixels", "pixel_budget", "precision", "evidence", "c2pa_trust"})
 @click.option(
     "--all-evidence", is_flag=True, help="Make every measurement. Slower; the score stays the same."
 )

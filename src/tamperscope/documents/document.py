@@ -15,6 +15,7 @@ from tamperscope.documents import findings, pictures, wording
 from tamperscope.documents.findings import NamedRegion, Step
 from tamperscope.documents.foreign_text import shown
 from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
+from tamperscope.origin import OriginKind
 from tamperscope.report import (
     Box,
     CopySource,
@@ -29,8 +30,8 @@ from tamperscope.report import (
 
 MOST_FACTS = 60
 """Maximum number of details of one measurement. A file can hold more metadata than a person can read."""
-_UNTOLD = {"located"}
-"""Details that the finding already states."""
+_UNTOLD = {"located", "entries"}
+"""Details that the finding already states, or that only a search makes readable."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,17 @@ class Section:
 
 
 @dataclass(frozen=True)
+class OriginSection:
+    """What the file proves and declares about its origin."""
+
+    headline: str
+    rule: str
+    """How that moved the verdict, or would have; empty without a rule."""
+    claims: tuple[Fact, ...]
+    """What it rests on and which part of the file says it, and the claim with how far to believe it."""
+
+
+@dataclass(frozen=True)
 class ReportDocument:
     """The content of a report. Untrusted text has been through `shown`; no text is escaped."""
 
@@ -126,10 +138,12 @@ class ReportDocument:
     """What to do next."""
     meaning: str
     """What the verdict rests on and how often it is wrong."""
+    origin: OriginSection | None
+    """None where the file says nothing about its origin."""
     score: float
     operating_points: OperatingPoints | None
     kinds: tuple[Kind, ...]
-    """The likeliest first; empty where no manipulation was found."""
+    """The likeliest first; empty where no manipulation was found, and for a picture declared as generated."""
     kinds_caveat: str
     figures: tuple[Figure, ...]
     regions: tuple[RegionRow, ...]
@@ -190,13 +204,14 @@ class ReportDocument:
             ),
             made_at=made_at.astimezone(UTC),
             verdict=report.verdict,
-            headline=wording.HEADLINES[report.verdict],
+            headline=shown(wording.headline(report.verdict, report.origin)),
             finding=findings.finding(report, named),
             steps=findings.next_steps(report, named),
-            meaning=wording.meaning(report.verdict, report.score, points),
+            meaning=wording.meaning(report.verdict, report.score, points, report.origin),
+            origin=_origin(report),
             score=report.score,
             operating_points=points,
-            kinds=() if report.verdict is Verdict.AUTHENTIC else _kinds(report.type_scores),
+            kinds=_kinds(report.type_scores) if _names_kinds(report) else (),
             kinds_caveat=wording.KINDS_CAVEAT,
             figures=tuple(_figures(maps, report, regions)),
             regions=tuple(map(_region, regions)),
@@ -217,9 +232,30 @@ class ReportDocument:
         )
 
 
+def _origin(report: ReportRecord) -> OriginSection | None:
+    origin = report.origin
+    if not origin.claims:
+        return None
+    meaning = wording.meaning(report.verdict, report.score, report.operating_points, origin)
+    # The meaning of the verdict already gives a rule that decided it.
+    told = origin.rule is None or meaning.startswith(origin.rule.text)
+    return OriginSection(
+        headline=shown(origin.headline),
+        rule="" if told or origin.rule is None else origin.rule.text,
+        claims=tuple(
+            Fact(shown(wording.claim_label(claim)), shown(f"{claim.text} {claim.belief}", 2000))
+            for claim in origin.claims
+        ),
+    )
+
+
 def facts_of(details: Mapping[str, Any]) -> tuple[Fact, ...]:
     """Return a measurement's details as rows of a table; every text has been through `shown`."""
     return tuple(islice(_details(details), MOST_FACTS))
+
+
+def _names_kinds(report: ReportRecord) -> bool:
+    return report.verdict is not Verdict.AUTHENTIC and report.origin.kind is not OriginKind.GENERATED
 
 
 def _kinds(scores: Mapping[ManipulationType, float]) -> tuple[Kind, ...]:

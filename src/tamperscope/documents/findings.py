@@ -86,7 +86,15 @@ def named_regions(report: ReportRecord) -> tuple[NamedRegion, ...]:
 
 
 def finding(report: ReportRecord, regions: Sequence[NamedRegion]) -> str:
-    """Return the strongest finding of a report in words; `regions` are its `named_regions`."""
+    """Return the strongest finding of a report in words; `regions` are its `named_regions`.
+
+    What the file proves or declares comes before what was measured.
+    """
+    seen = _measured(report, regions)
+    return seen if report.origin.rule is None else f"{report.origin.rule.text} {seen}".strip()
+
+
+def _measured(report: ReportRecord, regions: Sequence[NamedRegion]) -> str:
     if report.verdict is Verdict.AUTHENTIC:
         return _of_authentic(report)
     if report.verdict is Verdict.MANIPULATED:

@@ -137,6 +137,13 @@ def _story(document: ReportDocument) -> Iterator[Flowable]:
         yield _facts(document.case)
         yield Spacer(0, 4 * mm)
     yield _verdict(document)
+    if document.origin:
+        yield from _heading("Origin of the file")
+        yield Paragraph(markup(document.origin.headline), _FINDING)
+        if document.origin.rule:
+            yield Paragraph(markup(document.origin.rule), _BODY)
+            yield Spacer(0, 1.5 * mm)
+        yield _facts(document.origin.claims)
     yield from _heading("What to do next")
     yield from _steps(document)
     if document.notes:
@@ -202,7 +209,7 @@ def _verdict(document: ReportDocument) -> Flowable:
     accent, tint = _ACCENTS[document.verdict]
     title = ParagraphStyle("headline", _TITLE, textColor=accent)
     cells: list[Flowable] = [
-        Paragraph(document.headline, title),
+        Paragraph(markup(document.headline), title),
         Spacer(0, 1.5 * mm),
         Paragraph(markup(document.finding), _LEAD),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tamperscope.origin import Basis, Claim, Origin, OriginKind
 from tamperscope.report import NOTABLE, Box, ManipulationType, OperatingPoints, Verdict, printed_score
 
 HEADLINES = {
@@ -11,6 +12,42 @@ HEADLINES = {
     Verdict.AUTHENTIC: "No manipulation found",
     Verdict.INCONCLUSIVE: "Inconclusive",
 }
+
+_OWN_HEADLINE = frozenset(
+    {
+        OriginKind.CHANGED,
+        OriginKind.GENERATED,
+        OriginKind.AI_EDITED,
+        OriginKind.COMPOSITED,
+        OriginKind.DRAWN,
+        OriginKind.SCREENSHOT,
+    }
+)
+"""Origins that a reader must see first, whatever the score."""
+
+BASES = {
+    Basis.PROVEN: "Proven by a valid signature",
+    Basis.SIGNED: "Declared under a valid signature",
+    Basis.DECLARED: "Declared",
+}
+"""What a claim of the origin rests on, in words."""
+
+
+def headline(verdict: Verdict, origin: Origin) -> str:
+    """Return the first words of a report: the verdict, or a telling origin that the file declares."""
+    if origin.kind is OriginKind.CHANGED:
+        return f"Manipulated: {origin.headline[:1].lower()}{origin.headline[1:]}"
+    if origin.kind is OriginKind.GENERATED or (
+        origin.kind in _OWN_HEADLINE and verdict is not Verdict.MANIPULATED
+    ):
+        return origin.headline
+    return HEADLINES[verdict]
+
+
+def claim_label(claim: Claim) -> str:
+    """Return what a claim rests on and which part of the file says it."""
+    return f"{BASES[claim.basis]}: {claim.source}"
+
 
 KINDS = {
     ManipulationType.SPLICING: ("Splicing", "a part of another picture was pasted in"),
@@ -26,9 +63,11 @@ KINDS_CAVEAT = (
 )
 
 
-def meaning(verdict: Verdict, score: float, points: OperatingPoints | None) -> str:
+def meaning(verdict: Verdict, score: float, points: OperatingPoints | None, origin: Origin) -> str:
     """Return what a verdict rests on and how often it is wrong."""
     printed = printed_score(score)
+    if origin.rule is not None and verdict is not _by_score(score, points):
+        return f"{origin.rule.text} The score is {printed}."
     if points is None:
         return (
             f"The score is {printed}. How often this model is wrong has not been measured, so its score "
@@ -56,6 +95,13 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None) -> s
         f"The score of {printed} lies between {lower} and {upper}. Both authentic and manipulated images are "
         "common in this range, and the traces in this one are not enough to tell which it is."
     )
+
+
+def _by_score(score: float, points: OperatingPoints | None) -> Verdict:
+    """Return the verdict of the score alone."""
+    if points is None or points.authentic_below <= score <= points.manipulated_above:
+        return Verdict.INCONCLUSIVE
+    return Verdict.MANIPULATED if score > points.manipulated_above else Verdict.AUTHENTIC
 
 
 def limits(points: OperatingPoints | None) -> tuple[str, ...]:

@@ -1,14 +1,19 @@
-"""Read Content Credentials in a separate process: `python _c2pa_reader.py MIME-TYPE < image > manifests`.
+"""Read Content Credentials in a separate process: `python _c2pa_reader.py MIME-TYPE < request > answer`.
 
 The official library is native code and parses untrusted files. If it crashes, hangs or takes all memory, this
-process ends and not the server. The module imports nothing from tamperscope, so that it starts quickly. It
-prints the manifest store as JSON, or nothing if the library cannot read one.
+process ends and not the server. The module imports nothing from tamperscope, so that it starts quickly.
+
+The request is the number of bytes of the trust anchors (PEM) on a line of its own, the anchors, and the
+image. The answer is `{"store": ...}`, the manifest store as JSON, or `{"error": ...}`, the library's name for
+what stopped it.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import sys
+from typing import Any
 
 import c2pa
 
@@ -19,7 +24,7 @@ SECONDS = 10
 LONGEST_ANSWER = 4 * 2**20
 """Limit of the JSON, in bytes. It does not contain the pictures of a manifest."""
 
-OFFLINE = {
+OFFLINE: dict[str, Any] = {
     "verify": {
         "verify_trust": True,
         "verify_timestamp_trust": False,
@@ -32,12 +37,14 @@ OFFLINE = {
 def main() -> None:
     """Read one image from standard input and print its manifest store."""
     _limit_resources()
+    anchors = sys.stdin.buffer.read(int(sys.stdin.buffer.readline())).decode("utf-8", "replace")
     image = io.BytesIO(sys.stdin.buffer.read())
+    settings = {**OFFLINE, "trust": {"trust_anchors": anchors}} if anchors else OFFLINE
     try:
-        with c2pa.Reader(sys.argv[1], image, context=c2pa.Context.from_dict(OFFLINE)) as reader:
-            answer = reader.json()
-    except c2pa.C2paError:
-        return
+        with c2pa.Reader(sys.argv[1], image, context=c2pa.Context.from_dict(settings)) as reader:
+            answer = f'{{"store": {reader.json()}}}'
+    except c2pa.C2paError as error:
+        answer = json.dumps({"error": str(error)[:200]})
     if len(answer) <= LONGEST_ANSWER:
         sys.stdout.write(answer)
 

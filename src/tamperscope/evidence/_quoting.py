@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 LONGEST = 100
-"""Longest quotation in characters."""
+"""Longest quotation in characters, unless a caller allows more."""
 
 
-def quoted(value: object) -> str:
-    """Return a value from a file as printable text of at most `LONGEST` characters, whatever it holds."""
+def quoted(value: object, longest: int = LONGEST) -> str:
+    """Return a value from a file as printable text of at most `longest` characters, whatever it holds."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
-    return "".join(character for character in text[: 4 * LONGEST] if character.isprintable()).strip()[
-        :LONGEST
-    ]
+    spaced = (" " if character in "\n\r\t" else character for character in text[: 4 * longest])
+    return "".join(character for character in spaced if character.isprintable()).strip()[:longest]

@@ -390,7 +390,7 @@ def _check_jpeg_effort(data: bytes) -> None:
     """
     scans = stray = exif = 0
     position = 2
-    for segments, (marker, start, end) in enumerate(_jpeg_segments(data)):
+    for segments, (marker, start, end) in enumerate(jpeg_segments(data)):
         scans += marker == _SOS
         stray += start - position
         position = end
@@ -677,7 +677,7 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
     tables and scans, from one thread at a time. It reads from a path, hence the temporary file.
     """
     kept = {_SOS, _DHT, _DQT, _DRI, _DAC} | _FRAMES
-    segments = [data[start:end] for marker, start, end in _jpeg_segments(data) if marker in kept]
+    segments = [data[start:end] for marker, start, end in jpeg_segments(data) if marker in kept]
     bare = b"".join([b"\xff\xd8", *segments, b"\xff\xd9"])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "bare.jpg")
@@ -699,7 +699,7 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
     )
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of each segment before EOI. A scan ends with its coded data (T.81, B.1)."""
     position = 2
     while match := _MARKER.search(data, position):

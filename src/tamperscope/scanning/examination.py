@@ -37,6 +37,12 @@ class ScanRow:
     evidence: Mapping[str, float | None] | None = None
     """The strength of each measurement that was made; None if the measurement does not apply."""
     notes: tuple[str, ...] | None = None
+    origin: str | None = None
+    """The most telling kind of what the file says about its origin, such as `generated`."""
+    origin_headline: str | None = None
+    """The same in words, with the program."""
+    origin_rule: str | None = None
+    """Name of the rule by which the origin decided or limited the verdict; None if none applied."""
     width: int | None = None
     height: int | None = None
     format: str | None = None
@@ -56,6 +62,9 @@ class ScanRow:
             regions=report.regions,
             evidence={name: found.strength for name, found in report.evidence.items()},
             notes=(*report.notes, *image.notes),
+            origin=report.origin.kind.value,
+            origin_headline=report.origin.headline,
+            origin_rule=report.origin.rule.name if report.origin.rule else None,
             width=image.width,
             height=image.height,
             format=image.format,

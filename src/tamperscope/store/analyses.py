@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, delete, exists, select, tuple_, up
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from tamperscope.origin import Origin
 from tamperscope.report import ImageFacts, ManipulationType, ReportRecord, Verdict
 from tamperscope.store.database import Database
 from tamperscope.store.tables import AnalysisRow, Base, PictureRow
@@ -66,6 +67,7 @@ class Summary:
     type: ManipulationType
     image: ImageFacts
     kept: bool
+    origin: Origin
 
 
 def _now() -> datetime:
@@ -201,6 +203,7 @@ def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | N
             document["type"].as_string(),
             document["image"],
             exists().where(PictureRow.analysis_id == AnalysisRow.id, PictureRow.name == IMAGE),
+            document["origin"],
         )
         .where(*conditions)
         .order_by(AnalysisRow.created.desc(), AnalysisRow.id.desc())
@@ -208,9 +211,16 @@ def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | N
     )
     return [
         Summary(
-            id, created, Verdict(verdict), score, ManipulationType(kind), ImageFacts.from_json(image), kept
+            id,
+            created,
+            Verdict(verdict),
+            score,
+            ManipulationType(kind),
+            ImageFacts.from_json(image),
+            kept,
+            Origin.from_json(origin),
         )
-        for id, created, verdict, score, kind, image, kept in session.execute(query)
+        for id, created, verdict, score, kind, image, kept, origin in session.execute(query)
     ]
 
 

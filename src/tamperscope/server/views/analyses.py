@@ -23,6 +23,7 @@ from tamperscope.documents import (
     wording,
 )
 from tamperscope.documents.findings import NamedRegion
+from tamperscope.evidence import metadata
 from tamperscope.images import rendering
 from tamperscope.report import ReportRecord
 from tamperscope.server.archive import EVIDENCE, HEATMAP, MASK, AnalysisArchive
@@ -48,6 +49,7 @@ _PATH = "/v1/analyses"
 _ID = Parameter("id", "Id of the analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
 _NAME = Parameter("name", "Name of the measurement, such as `clones`.", {"type": "string"}, place="path")
 _KEEP = Parameter("keep", "The same as the form's `keep`.", FLAG)
+_LOCATION = Parameter("location", "`true` also answers where the file states that it was taken.", FLAG)
 _RAW = Parameter(
     "raw", "`true` for 8-bit grey (values from 0 to 255 stand for 0 to 1) instead of colours.", FLAG
 )
@@ -74,7 +76,7 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         statuses=(200, 201),
         problems=(400, 413, 415, 422, 503),
         form=AnalysisForm,
-        parameters=(_KEEP,),
+        parameters=(_KEEP, _LOCATION),
     )
     def create_analysis() -> Response:
         """Analyse an image and store the result (201), or return the stored analysis of that image (200)."""
@@ -83,7 +85,8 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         analysis, new = archive.analyze(
             data, owner=owner(), keep=keep, client_disconnected=client_disconnected(request)
         )
-        response = respond(_answer(analysis), 201 if new else 200)
+        answer = _answer(analysis, location(data) if located() else None)
+        response = respond(answer, 201 if new else 200)
         response.headers["Location"] = _address(analysis.id)
         return response
 
@@ -98,10 +101,12 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         return respond(HistoryAnswer(analyses=tuple(map(summary_line, listed)), next=more))
 
     @views.get(f"{_PATH}/<id>")
-    @operation(AnalysisAnswer, problems=_STORED, parameters=(_ID,))
+    @operation(AnalysisAnswer, problems=(400, *_RENDERED), parameters=(_ID, _LOCATION))
     def get_analysis(id: str) -> Response:
         """Return a stored analysis."""
-        return respond(_answer(stored(id)))
+        found = stored(id)
+        asked = located() and found.kept
+        return respond(_answer(found, location(kept_image(id)) if asked else None))
 
     @views.delete(f"{_PATH}/<id>")
     @operation({}, statuses=(204,), problems=_STORED, parameters=(_ID,))
@@ -171,6 +176,13 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         with service.decoded(kept_image(id), client_disconnected(request)) as image:
             return _png(rendering.encode_png(image.pixels))
 
+    def located() -> bool:
+        return flag("location", request.args.get("location"))
+
+    def location(data: bytes) -> metadata.Location | None:
+        with service.decoded(data, client_disconnected(request)) as image:
+            return metadata.location(image)
+
     def stored(id: str) -> StoredAnalysis:
         return or_404(store.get(id, owner=owner()), "analysis")
 
@@ -208,7 +220,7 @@ def _address(id: str) -> str:
     return f"{_PATH}/{id}"
 
 
-def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
+def _answer(stored: StoredAnalysis, location: metadata.Location | None = None) -> AnalysisAnswer:
     address = _address(stored.id)
     report = stored.report
 
@@ -245,6 +257,7 @@ def _answer(stored: StoredAnalysis) -> AnalysisAnswer:
             "regions": [_region(named) for named in regions],
             "image": {**report.image.to_json(), "kept": stored.kept},
             "evidence": evidence,
+            "location": location and asdict(location),
             "links": links,
         }
     )
@@ -266,11 +279,11 @@ def _region(named: NamedRegion) -> dict[str, Any]:
 def _words(report: ReportRecord, regions: Sequence[NamedRegion]) -> dict[str, Any]:
     points = report.operating_points
     return {
-        "headline": wording.HEADLINES[report.verdict],
+        "headline": wording.headline(report.verdict, report.origin),
         "finding": findings.finding(report, regions),
         "next_steps": [asdict(step) for step in findings.next_steps(report, regions)],
         "minor_regions": findings.minor_regions(regions),
-        "meaning": wording.meaning(report.verdict, report.score, points),
+        "meaning": wording.meaning(report.verdict, report.score, points, report.origin),
         "types": {kind: {"name": name, "meaning": means} for kind, (name, means) in wording.KINDS.items()},
         "types_caveat": wording.KINDS_CAVEAT,
         "strengths": wording.STRENGTHS,
@@ -285,7 +298,7 @@ def summary_line(summary: Summary) -> SummaryAnswer:
             "id": summary.id,
             "created": summary.created,
             "verdict": summary.verdict,
-            "headline": wording.HEADLINES[summary.verdict],
+            "headline": wording.headline(summary.verdict, summary.origin),
             "score": summary.score,
             "type": summary.type,
             "type_name": wording.KINDS[summary.type][0],

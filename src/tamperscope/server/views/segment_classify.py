@@ -12,8 +12,9 @@ from flask import Blueprint, Request, Response, request
 from numpy.typing import NDArray
 from werkzeug.exceptions import BadRequest
 
-from tamperscope.api import ClassifyAnswer, SegmentAnswer
+from tamperscope.api import ClassifyAnswer, OriginAnswer, SegmentAnswer
 from tamperscope.images import rendering
+from tamperscope.origin import Origin
 from tamperscope.server.detector_service import Analysis, DetectorService
 from tamperscope.server.forms import ImageForm, client_disconnected, respond, uploaded_image
 from tamperscope.server.middleware.origins import any_origin
@@ -65,6 +66,7 @@ def blueprint(service: DetectorService) -> Blueprint:
                     manipulation_score=round(report.score, _DIGITS),
                     verdict=report.verdict,
                     notes=report.notes,
+                    origin=_origin(report.origin),
                 )
             )
 
@@ -84,10 +86,15 @@ def blueprint(service: DetectorService) -> Blueprint:
                 manipulation_score=round(report.score, _DIGITS),
                 verdict=report.verdict,
                 notes=report.notes,
+                origin=_origin(report.origin),
             )
         )
 
     return contract
+
+
+def _origin(origin: Origin) -> OriginAnswer:
+    return OriginAnswer.model_validate(origin.to_json())
 
 
 def _included(request: Request) -> set[str]:

@@ -37,6 +37,15 @@ export async function analysis(id) {
   return (await ask(`${ANALYSES}/${encodeURIComponent(id)}`)).json();
 }
 
+/** Return where a picture was taken, as its file states; null if it states nothing, or the server has no file. */
+export async function location(id, picture) {
+  if (!picture)
+    return (await (await ask(`${ANALYSES}/${encodeURIComponent(id)}?location=true`)).json()).location ?? null;
+  const form = new FormData();
+  form.append("image", picture, "picture");
+  return (await (await ask(`${ANALYSES}?location=true`, { method: "POST", body: form })).json()).location ?? null;
+}
+
 export async function remove(id) {
   await ask(`${ANALYSES}/${encodeURIComponent(id)}`, { method: "DELETE" });
 }

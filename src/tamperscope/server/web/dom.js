@@ -85,3 +85,8 @@ const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSty
 export function moment(text) {
   return h("time", { datetime: text }, MOMENT.format(new Date(text)));
 }
+
+/** Return a text with a capital first letter. */
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -103,7 +103,32 @@ function contents(name, found, { thumbnail, keepButton, onShow }) {
       ),
     ),
     found.facts.length ? table(found.facts, `Details of ${found.title}`) : null,
+    found.details.entries?.length ? everything(found.details.entries) : null,
   ].filter(Boolean);
+}
+
+/** Return the complete list of what a file states, with a field to search it. */
+function everything(entries) {
+  const facts = entries.map(({ group, name, value }) => ({ label: `${group}: ${name}`, value }));
+  const found = h("div");
+  const search = (text) => {
+    const wanted = text.trim().toLowerCase();
+    const kept = facts.filter(({ label, value }) => `${label} ${value}`.toLowerCase().includes(wanted));
+    found.replaceChildren(kept.length ? table(kept, "All metadata") : h("p", { class: "note" }, "Nothing fits."));
+  };
+  search("");
+  return h(
+    "details",
+    { class: "everything" },
+    h("summary", {}, `All metadata (${facts.length})`),
+    h(
+      "label",
+      {},
+      "Search ",
+      h("input", { type: "search", input: (event) => search(event.currentTarget.value) }),
+    ),
+    found,
+  );
 }
 
 function figures(name, found, { thumbnail, keepButton, onShow }) {

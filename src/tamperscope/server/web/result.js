@@ -4,6 +4,8 @@ import * as api from "./api.js";
 import { bytes, described, h, icon, ICONS, moment, save } from "./dom.js";
 import { evidencePanel, table } from "./evidence.js";
 import * as layers from "./layers.js";
+import { occupied } from "./occupied.js";
+import { origin } from "./origin.js";
 import { Problem } from "./problem.js";
 import { Stage } from "./stage.js";
 import { certainty, doubts, nextSteps, regions, verdict } from "./verdict.js";
@@ -44,6 +46,7 @@ export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
         "div",
         { class: "about" },
         verdict(analysis),
+        origin(analysis, file),
         nextSteps(analysis),
         regions(analysis, stage),
         certainty(analysis),
@@ -113,22 +116,6 @@ function downloads({ analysis, stage, file, keepButton, remove }) {
     said,
     h("p", { class: "note kept" }, kept, analysis.image.kept ? null : keepButton()),
   );
-}
-
-/** Run an action with its button disabled, and show what went wrong. */
-async function occupied(button, act, said = null) {
-  button.disabled = true;
-  if (said) said.textContent = "";
-  try {
-    await act();
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    const text = `${problem.title}. ${problem.message}`;
-    if (said) said.textContent = text;
-    else button.after(h("span", { class: "wrong", role: "alert" }, ` ${text}`));
-  } finally {
-    button.disabled = false;
-  }
 }
 
 function background({ image, bundle, versions, words }) {

@@ -1,13 +1,13 @@
 // The first things that a reader sees: what was found, what to do next, and how sure that is.
 
-import { announce, h, icon, ICONS, percent, printedScore } from "./dom.js";
+import { announce, capital, h, icon, ICONS, percent, printedScore } from "./dom.js";
 
 /** Return the verdict and the strongest finding. */
 export function verdict({ verdict, words }) {
   return h(
     "section",
     { class: "verdict card" },
-    h("h1", { tabindex: -1 }, icon(ICONS[verdict]), words.headline),
+    h("h1", { tabindex: -1 }, icon(ICONS[verdict]), h("bdi", {}, words.headline)),
     h("p", {}, words.finding),
   );
 }
@@ -204,8 +204,4 @@ export function regions({ regions: all, words }, stage) {
       : h("p", { class: "note" }, "None."),
     words.minor_regions && h("p", { class: "note minor" }, words.minor_regions),
   );
-}
-
-function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import samples
-from credentials import CROPPED, GENERATED, SIGNER, TAKEN, signed
+from credentials import CROPPED, GENERATED, SIGNER, TAKEN, authority, other_authority, signed
 from tamperscope.errors import ImageError
 from tamperscope.evidence import provenance
+from tamperscope.evidence.provenance import NO_TRUST_LIST, TrustList, reading
 from tamperscope.images import read_image
+from tamperscope.origin import Basis, OriginKind
 from tamperscope.report import Evidence
 
 
@@ -132,7 +134,53 @@ def test_a_reader_that_fails_leaves_the_record_unreadable(
     def fail(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(provenance.subprocess, "run", fail)
+    monkeypatch.setattr(reading.subprocess, "run", fail)
     evidence = measured(taken)
     assert evidence.details["state"] == "unreadable"
     assert not evidence.notable
+
+
+def test_the_sentence_says_which_trust_list_vouches_for_the_signer(taken: bytes) -> None:
+    evidence = provenance.measure(read_image(taken), TrustList("authorities.pem", authority()))
+    assert evidence.details["state"] == "trusted"
+    assert "unchanged since; the signer is on the trust list authorities.pem." in evidence.finding
+
+
+def test_a_signer_that_is_not_on_the_trust_list_is_named_as_such(taken: bytes) -> None:
+    evidence = provenance.measure(read_image(taken), TrustList("others.pem", other_authority()))
+    assert evidence.details["state"] == "unvouched"
+    assert "the signer is not on the trust list others.pem" in evidence.finding
+
+
+def test_a_changed_picture_is_claimed_as_proven(taken: bytes) -> None:
+    changed = bytearray(taken)
+    changed[-100] ^= 1
+    found = provenance.read(read_image(bytes(changed)))
+    assert found is not None
+    first = next(provenance.claims(found))
+    assert (first.kind, first.basis) == (OriginKind.CHANGED, Basis.PROVEN)
+
+
+def test_a_capture_is_proven_only_by_a_trusted_signer(taken: bytes) -> None:
+    image = read_image(taken)
+    bases = []
+    for trust in (NO_TRUST_LIST, TrustList("authorities.pem", authority())):
+        found = provenance.read(image, trust)
+        assert found is not None
+        bases += [claim.basis for claim in provenance.claims(found)]
+    assert bases == [Basis.SIGNED, Basis.PROVEN]
+
+
+def test_edits_under_a_trusted_signature_prove_no_capture() -> None:
+    data = signed(samples.encode(samples.photo(200, 150)), "image/jpeg", [TAKEN, CROPPED])
+    found = provenance.read(read_image(data), TrustList("authorities.pem", authority()))
+    assert found is not None
+    assert Basis.PROVEN not in {claim.basis for claim in provenance.claims(found)}
+
+
+def test_a_record_from_before_the_standard_is_said_to_be_one(
+    monkeypatch: pytest.MonkeyPatch, taken: bytes
+) -> None:
+    answer = subprocess.CompletedProcess((), 0, b'{"error": "Other: prerelease content detected"}')
+    monkeypatch.setattr(reading.subprocess, "run", lambda *_, **__: answer)
+    assert measured(taken).details["state"] == "prerelease"

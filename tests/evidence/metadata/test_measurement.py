@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import PIL.Image
+import PIL.PngImagePlugin
 import pytest
 from PIL.ExifTags import IFD, Base
 
@@ -64,7 +65,7 @@ def test_a_declared_generated_picture_is_notable() -> None:
     source = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     evidence = measured(xmp=b"<x:xmpmeta>" + source + b"</x:xmpmeta>")
     assert evidence.notable
-    assert "image generator" in evidence.finding
+    assert "made by a generator (AI)" in evidence.finding
 
 
 def test_a_preview_of_another_picture_is_notable() -> None:
@@ -151,12 +152,54 @@ def test_a_position_is_mentioned_but_not_disclosed() -> None:
     assert "48" not in json.dumps(evidence.record.to_json())
 
 
-def test_position_returns_the_coordinates() -> None:
+def test_location_returns_the_coordinates_and_a_map() -> None:
     block = exif({Base.Make: "Canon"})
     block.get_ifd(IFD.GPSInfo).update({1: "S", 2: (48.0, 30.0, 0.0), 3: "E", 4: (2.0, 15.0, 36.0)})
     picture = samples.photo(120, 80)
-    assert metadata.position(read_image(samples.encode(picture, exif=block))) == pytest.approx((-48.5, 2.26))
-    assert metadata.position(read_image(samples.encode(picture))) is None
+    found = metadata.location(read_image(samples.encode(picture, exif=block)))
+    assert found is not None
+    assert (found.latitude, found.longitude) == (-48.5, 2.26)
+    assert "mlat=-48.5&mlon=2.26" in found.map
+    assert metadata.location(read_image(samples.encode(picture))) is None
+
+
+def test_a_gps_block_of_a_version_alone_is_no_position() -> None:
+    block = exif({Base.Make: "Canon"})
+    block.get_ifd(IFD.GPSInfo).update({0: b"\2\2\0\0"})
+    evidence = measured(exif=block)
+    assert "GPS" not in evidence.finding
+    assert not evidence.details["located"]
+
+
+def test_the_complete_list_leaves_out_every_position() -> None:
+    xmp = (
+        b'<rdf:Description xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '
+        b'xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
+        b'exif:GPSLatitude="48,51.5N" photoshop:City="Paris" photoshop:Credit="Agency"/>'
+    )
+    entries = measured(xmp=xmp).details["entries"]
+    assert [entry["name"] for entry in entries] == ["photoshop:Credit"]
+
+
+def test_a_prompt_in_the_field_of_the_maker_is_not_a_camera() -> None:
+    evidence = measured(exif=exif({Base.Make: 'prompt:{"3": {"class_type": "KSampler"}}'}))
+    assert "Taken with" not in evidence.finding
+    assert "image generator ComfyUI" in evidence.finding
+
+
+def test_the_prompt_is_quoted_as_what_the_file_says() -> None:
+    text = PIL.PngImagePlugin.PngInfo()
+    text.add_text("parameters", "a <b>cat</b>\nSteps: 20, Sampler: Euler a, Seed: 7")
+    evidence = measured(image_format="PNG", pnginfo=text)
+    assert "as the file says: “a <b>cat</b>”. Seed 7." in evidence.finding
+
+
+def test_a_list_of_metadata_is_bounded() -> None:
+    text = PIL.PngImagePlugin.PngInfo()
+    for number in range(2000):
+        text.add_text(f"key {number}", "x" * 2000)
+    details = measured(image_format="PNG", pnginfo=text).details
+    assert len(json.dumps(details)) < 500_000
 
 
 @pytest.mark.parametrize("block", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 200])

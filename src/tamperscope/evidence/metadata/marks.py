@@ -1,0 +1,119 @@
+"""Generators, editors and platforms, recognised by the marks that `marks.toml` lists.
+
+for mark in find(metadata):
+    mark.program, mark.kind, mark.entry
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import translate
+from importlib import resources
+
+from tamperscope.evidence.metadata.reading import Entry, Metadata
+
+
+class Kind(enum.StrEnum):
+    """What a program does to a picture."""
+
+    GENERATOR = "generator"
+    AI_EDITOR = "ai_editor"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+    CAMERA = "camera"
+    SCREENSHOT = "screenshot"
+    PLATFORM = "platform"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark that was found."""
+
+    program: str
+    """The program's name for readers."""
+    kind: Kind
+    entry: Entry
+    """What the file holds."""
+
+
+def find(metadata: Metadata) -> tuple[Mark, ...]:
+    """Return the marks in a file's metadata, at most one for each program."""
+    found: dict[str, Mark] = {}
+    for entry in metadata.entries:
+        mark = _marked(entry)
+        if mark is not None:
+            found.setdefault(mark.program, mark)
+    return tuple(found.values())
+
+
+def names_program(entry: Entry) -> bool:
+    """Return whether an entry names the program that wrote the file."""
+    return _places(_programs()).match(f"{entry.group}/{entry.name}") is not None
+
+
+_LONGEST_SEARCHED = 20_000
+"""Characters of a value in which a mark is searched for."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    program: str
+    kind: Kind
+    places: re.Pattern[str]
+    pattern: re.Pattern[str]
+
+
+def _marked(entry: Entry) -> Mark | None:
+    place, value = f"{entry.group}/{entry.name}", entry.value[:_LONGEST_SEARCHED]
+    if not _anywhere().match(place):
+        return None
+    for known in _known():
+        if known.places.match(place) and known.pattern.search(value):
+            return Mark(known.program, known.kind, entry)
+    return None
+
+
+@functools.cache
+def _table() -> dict[str, object]:
+    text = (resources.files("tamperscope.evidence.metadata") / "marks.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+@functools.cache
+def _programs() -> tuple[str, ...]:
+    places = _table()["places_of_programs"]
+    assert isinstance(places, list)
+    return tuple(places)
+
+
+@functools.cache
+def _places(places: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, places)))
+
+
+@functools.cache
+def _known() -> tuple[_Known, ...]:
+    return tuple(_rows())
+
+
+@functools.cache
+def _anywhere() -> re.Pattern[str]:
+    """Return a pattern of every place that any mark can have."""
+    return re.compile("|".join(dict.fromkeys(known.places.pattern for known in _known())))
+
+
+def _rows() -> Iterator[_Known]:
+    rows = _table()["mark"]
+    assert isinstance(rows, list)
+    for row in rows:
+        yield _Known(
+            program=row["program"],
+            kind=Kind(row["kind"]),
+            places=_places(tuple(row.get("places", _programs()))),
+            pattern=re.compile(row["pattern"], re.IGNORECASE),
+        )

@@ -1,0 +1,111 @@
+"""What the metadata of a file claims about its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tamperscope.evidence._quoting import quoted
+from tamperscope.evidence.metadata.generation import Generation, generation
+from tamperscope.evidence.metadata.marks import Kind, Mark, find, names_program
+from tamperscope.evidence.metadata.reading import Metadata
+from tamperscope.evidence.source_types import SourceType, source_type
+from tamperscope.origin import Basis, Claim, OriginKind
+
+_STRENGTHS = {
+    OriginKind.GENERATED: 0.9,
+    OriginKind.AI_EDITED: 0.8,
+    OriginKind.COMPOSITED: 0.7,
+    OriginKind.DRAWN: 0.6,
+    OriginKind.SCREENSHOT: 0.4,
+    OriginKind.EDITED: 0.4,
+    OriginKind.RESAVED: 0.1,
+    OriginKind.CAPTURED: 0.0,
+}
+"""Honest pictures pass through editors too often for an editor's name alone to be notable."""
+_BELIEFS = {
+    OriginKind.GENERATED: "Anyone can write this, but hardly anyone declares a real photo as generated.",
+    OriginKind.AI_EDITED: "Anyone can write this, but hardly anyone declares an untouched photo as changed.",
+    OriginKind.COMPOSITED: "Anyone can write this, but hardly anyone declares a single photo as composed.",
+    OriginKind.DRAWN: "Anyone can write this, but hardly anyone declares a photo as drawn.",
+    OriginKind.SCREENSHOT: "Anyone can write this. A screenshot says nothing about what the screen showed.",
+    OriginKind.EDITED: "Editors write their name after every change, cropping and brightening included.",
+    OriginKind.RESAVED: "The picture inside may be authentic or not; traces of earlier changes are weakened.",
+    OriginKind.CAPTURED: "Anyone can write this, and it stays in the file when the picture is changed.",
+}
+_KINDS = {
+    Kind.GENERATOR: OriginKind.GENERATED,
+    Kind.AI_EDITOR: OriginKind.AI_EDITED,
+    Kind.EDITOR: OriginKind.EDITED,
+    Kind.SCREENSHOT: OriginKind.SCREENSHOT,
+    Kind.VIEWER: OriginKind.RESAVED,
+    Kind.PLATFORM: OriginKind.RESAVED,
+}
+_LONGEST_PROMPT = 600
+
+
+def claims(metadata: Metadata) -> Iterator[Claim]:
+    """Yield what the metadata claims: declared source types, programs, and the device."""
+    marks = find(metadata)
+    prompt = generation(metadata) if any(mark.kind is Kind.GENERATOR for mark in marks) else Generation()
+    for kind in dict.fromkeys(filter(None, map(source_type, metadata.values("XMP", "DigitalSourceType")))):
+        yield _declared_type(kind, marks, prompt)
+    for mark in marks:
+        yield _marked(mark, prompt)
+    if device := _device(metadata, marks):
+        yield _claim(OriginKind.CAPTURED, "EXIF Make and Model", f"Taken with {device}.", device)
+
+
+def _declared_type(kind: SourceType, marks: tuple[Mark, ...], prompt: Generation) -> Claim:
+    programs = [mark.program for mark in marks if _KINDS[mark.kind] is kind.kind]
+    program = programs[0] if programs else ""
+    with_program = f", with {program}" if program else ""
+    asked = _asked(prompt) if kind.kind is OriginKind.GENERATED else ""
+    text = f"Declared as {kind.words}{with_program}.{asked}"
+    return _claim(kind.kind, "XMP DigitalSourceType", text, program)
+
+
+def _marked(mark: Mark, prompt: Generation) -> Claim:
+    entry = mark.entry
+    program = _named(mark)
+    sentences = {
+        Kind.GENERATOR: f"Made or changed with the image generator {program}.",
+        Kind.AI_EDITOR: f"Changed with {program}, which adds generated content.",
+        Kind.EDITOR: f"Saved by the image editor {program}.",
+        Kind.SCREENSHOT: f"Made with {program}.",
+        Kind.VIEWER: f"Saved by {program}.",
+        Kind.PLATFORM: f"Saved again by {program}.",
+    }
+    text = sentences[mark.kind] + (_asked(prompt) if mark.kind is Kind.GENERATOR else "")
+    return _claim(_KINDS[mark.kind], f"{entry.group} {entry.name}"[:80], text, mark.program)
+
+
+def _named(mark: Mark) -> str:
+    """Return the program as the file names it, with the usual name where that is another."""
+    said = quoted(mark.entry.value)
+    if not names_program(mark.entry) or "\n" in mark.entry.value or not said:
+        return mark.program
+    return said if said.lower().startswith(mark.program.lower()) else f"{mark.program} (“{said}”)"
+
+
+def _claim(kind: OriginKind, source: str, text: str, program: str) -> Claim:
+    return Claim(kind, Basis.DECLARED, quoted(source), text, _BELIEFS[kind], program, _STRENGTHS[kind])
+
+
+def _asked(prompt: Generation) -> str:
+    """Return the prompt and the seed in words, as what the file says."""
+    said = (
+        f" Its prompt, as the file says: “{quoted(prompt.prompt, _LONGEST_PROMPT)}”." if prompt.prompt else ""
+    )
+    seed = f" Seed {quoted(prompt.seed)}." if prompt.seed else ""
+    model = f" Model {quoted(prompt.model)}." if prompt.model else ""
+    return said + seed + model
+
+
+def _device(metadata: Metadata, marks: tuple[Mark, ...]) -> str:
+    """Return the camera, unless the fields that name it hold something else, such as a prompt."""
+    if any(mark.entry.group == "EXIF" and mark.entry.name in ("Make", "Model") for mark in marks):
+        return ""
+    maker, model = (quoted(metadata.first("EXIF", name)) for name in ("Make", "Model"))
+    if any(character in maker + model for character in "{}:\n"):
+        return ""
+    return model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip()
