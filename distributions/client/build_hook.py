@@ -22,6 +22,7 @@ MODULES = (
     "errors.py",
     "jobs/__init__.py",
     "jobs/model.py",
+    "origin.py",
     "report.py",
 )
 """Everything that `tamperscope.client` imports; `tests/test_distributions.py` compares."""

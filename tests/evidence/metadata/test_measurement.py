@@ -214,11 +214,11 @@ def test_quoted_text_is_printable_and_short() -> None:
 
 
 def test_endless_metadata_is_listed_to_a_limit_and_hides_no_editor() -> None:
-    names = [f"program {number}" for number in range(3000)] + ["GIMP 2.10"]
+    names = [f"program {number}" for number in range(500)] + ["GIMP 2.10"]
     xmp = "".join(f"<xmp:CreatorTool>{name}</xmp:CreatorTool>" for name in names).encode()
 
     evidence = measured(image_format="WEBP", xmp=xmp)
 
     programs = [field["value"] for field in evidence.details["fields"] if field["name"] == "Program"]
-    assert (programs[:2], len(programs)) == (["GIMP 2.10", "program 0"], 50)
+    assert (programs[:2], len(programs)) == (["GIMP 2.10", "program 0"], 10)
     assert "GIMP 2.10" in evidence.finding

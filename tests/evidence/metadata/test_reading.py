@@ -3,6 +3,7 @@ from __future__ import annotations
 import struct
 import zlib
 
+import numpy as np
 import PIL.Image
 import pytest
 from PIL.ExifTags import IFD, Base
@@ -10,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import samples
 from tamperscope.evidence.metadata.reading import Metadata, read, read_maker_note
-from tamperscope.images import read_image
+from tamperscope.images import Image, read_image
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description '
@@ -174,3 +175,9 @@ def test_a_text_that_inflates_is_bounded() -> None:
 
 def test_an_array_has_no_metadata() -> None:
     assert read(read_image(samples.photo())) == Metadata()
+
+
+def test_a_gif_of_comments_is_read_once() -> None:
+    """Each length byte may also be the start of a comment, which must not make the work quadratic."""
+    data = b"GIF89a" + bytes(7) + b"!\xfe\xff" + b"!\xfe" * 2_000_000
+    assert read(Image(np.zeros((32, 32, 3), np.uint8), data, "GIF")) is not None

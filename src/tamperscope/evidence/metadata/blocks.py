@@ -225,6 +225,8 @@ def _webp(data: bytes, found: _Found) -> None:
 _GIF_XMP = b"!\xff\x0bXMP DataXMP"
 _GIF_XMP_END = b"\x01\xff\xfe"
 _GIF_COMMENT = re.compile(rb"!\xfe[\x01-\xff]", re.DOTALL)
+_MOST_GIF_COMMENTS = 10_000
+"""Places that look like the start of a comment. Compressed pixels of a real file hold a few hundred."""
 
 
 def _gif(data: bytes, found: _Found) -> None:
@@ -233,14 +235,17 @@ def _gif(data: bytes, found: _Found) -> None:
         end = data.find(_GIF_XMP_END, start)
         found.xmp.append(data[start + len(_GIF_XMP) : end if end >= 0 else None][:_LONGEST_BLOCK])
     position = 0
-    while introducer := _GIF_COMMENT.search(data, position):
-        position, comment = introducer.start() + 2, b""
+    for _ in range(_MOST_GIF_COMMENTS):
+        introducer = _GIF_COMMENT.search(data, position)
+        if introducer is None:
+            return
+        position, comment = introducer.start() + 2, bytearray()
         while (length := int.from_bytes(data[position : position + 1])) and len(comment) < LONGEST_TEXT:
             comment += data[position + 1 : position + 1 + length]
             position += 1 + length
         # Compressed pixels can look like the start of a comment.
         if comment.isascii() and comment.decode().isprintable():
-            _add_text(found, "GIF comment", "", comment)
+            _add_text(found, "GIF comment", "", bytes(comment))
         if len(found.texts) >= MOST_TEXTS:
             return
 

@@ -176,9 +176,10 @@ _MOST_OF_ONE = 10
 
 def _fields(stated: Metadata) -> Iterator[tuple[str, str]]:
     """Yield the name, in words, and the value of each field that helps to judge a file."""
-    programs = (
-        quoted(entry.value) for entry in stated.entries if names_program(entry) and _is_program(entry)
-    )
+    named = [entry for entry in stated.entries if names_program(entry) and _is_program(entry)]
+    # Known programs first. Otherwise a file could hide its editor behind many other names.
+    known = {mark.entry for mark in find(stated)}
+    programs = map(quoted, (entry.value for entry in sorted(named, key=lambda entry: entry not in known)))
     for program in list(dict.fromkeys(filter(None, programs)))[:_MOST_OF_ONE]:
         yield "Program", program
     asked = asdict(generation(stated)) if find(stated) else {}
