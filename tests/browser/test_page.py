@@ -20,7 +20,7 @@ from fakes import FakeDetector, fake_app, unready_app
 from tamperscope import Detector
 from tamperscope.documents.findings import REQUEST_FOR_ORIGINAL
 from tamperscope.images import read_image, rendering
-from tamperscope.server.app import RELOAD
+from tamperscope.server.app import controls
 from tamperscope.server.middleware.keys import create_key
 from tamperscope.settings import Settings
 
@@ -254,7 +254,7 @@ class TestWhatGoesWrong:
         expect(page.locator("#starting")).to_contain_text("The server is starting up")
         choose(page, file(photo_png))
         expect(page.locator(".progress")).to_contain_text("Starting up")
-        app.extensions[RELOAD]()
+        controls(app).reload()
 
         verdict(page)
         expect(page.locator("#starting")).to_be_hidden()
