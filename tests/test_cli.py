@@ -67,7 +67,7 @@ class TestAnalyze:
 
         rows = [row.split("\t") for row in result.stdout.splitlines()]
         assert result.exit_code == 0
-        assert rows[0] == ["File", "Verdict", "Score", "Type", "Area", "Notes"]
+        assert rows[0] == ["File", "Verdict", "Score", "Type", "Area", "Origin", "Notes"]
         assert [str(manipulated), "manipulated", "0.90", "copymove", "14.1%"] == rows[1][:5]
         assert [str(authentic), "authentic", "0.10", "", "0.0%"] == rows[2][:5]
         assert result.stderr == ""
