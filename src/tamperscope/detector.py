@@ -337,6 +337,16 @@ def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> N
     return joined
 
 
+def suspected(report: Report, bundle: Bundle) -> NDArray[np.bool_]:
+    """Return the mask of a report whether its score supports marks or not: (height, width) bool, True in
+    marked regions and in hints.
+    """
+    if not report.hints:
+        return report.mask
+    copies = verified_copies(report.evidence)
+    return outline(report.heatmap, bundle.threshold, bundle.smallest_region, copies).mask
+
+
 def verified_copies(evidence: Mapping[str, Evidence]) -> NDArray[np.bool_] | None:
     """Return (height, width) bool, True in verified copies, which a mask keeps at any size; None without
     copies.

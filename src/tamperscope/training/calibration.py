@@ -57,10 +57,11 @@ def fit(
     of modern neural networks").
 
     The operating point `manipulated_above` is the lowest score that at most `false_alarm_rate` of the
-    authentic images exceed, among those that were made for the calibration and among those taken as found. `authentic_below` is the highest score that at most `miss_rate` of the
-    manipulated images fall below. When the two cross, every score between them satisfies both rates. Both
-    points then move to the middle, and no image is inconclusive. `marked_above` is the lowest score that at
-    most `marked_rate` of either exceed, but not above `manipulated_above`.
+    authentic images exceed, among those that were made for the calibration and among those taken as found.
+    `authentic_below` is the highest score that at most `miss_rate` of the manipulated images fall below. When
+    the two cross, every score between them satisfies both rates. Both points then move to the middle, and no
+    image is inconclusive. `marked_above` is the lowest score that at most `marked_rate` of the same authentic
+    images exceed, but not above `manipulated_above`.
 
     Args:
         measurements: Measurements by name, one mapping per image, all with the same names.
