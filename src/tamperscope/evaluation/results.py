@@ -213,7 +213,7 @@ def _groups(groups: Sequence[Group]) -> Table:
             "missed",
             "inconclusive",
             "calibration error",
-        ),  # fmt: skip
+        ),
         rows=tuple(
             (
                 group.dimension,
