@@ -3,8 +3,8 @@
     apt-get install libimage-exiftool-perl
     python benchmarks/metadata.py FOLDER [--differences]
 
-Every image below FOLDER that Pillow opens counts, up to `--most`. A field is compared where both read a value;
-spaces and ends of strings do not count. Pixels are not decoded.
+Every image below FOLDER that Pillow opens counts, up to `--most`. A field is compared where both read a
+value; spaces and ends of strings do not count. Pixels are not decoded.
 """
 
 from __future__ import annotations
@@ -104,9 +104,22 @@ def exiftool(paths: list[Path]) -> Iterator[tuple[Path, dict[str, str]]]:
     ]
     for start in range(0, len(paths), AT_A_TIME):
         part = paths[start : start + AT_A_TIME]
-        command = ["exiftool", "-j", "-n", "-G1", "-q", "-q", "-m", *wanted, "-@", "-"]
+        command = [
+            "exiftool",
+            "-j",
+            "-n",
+            "-G1",
+            "-q",
+            "-q",
+            "-m",
+            "-charset",
+            "EXIF=Latin1",
+            *wanted,
+            "-@",
+            "-",
+        ]
         listed = "\n".join(str(path.absolute()) for path in part)
-        done = subprocess.run(command, input=listed, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, input=listed, stdout=subprocess.PIPE, text=True, check=False)
         rows = {row["SourceFile"]: row for row in json.loads(done.stdout or "[]")}
         for path in part:
             yield path, fields(rows.get(str(path.absolute()), {}))
@@ -114,14 +127,15 @@ def exiftool(paths: list[Path]) -> Iterator[tuple[Path, dict[str, str]]]:
 
 def fields(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the compared fields of one row of exiftool."""
-    placed = "GPS:GPSLatitude" in row and "GPS:GPSLongitude" in row
+    # Cameras also write directories whose values are empty.
+    placed = all(str(row.get(f"GPS:{name}", "")).strip() for name in ("GPSLatitude", "GPSLongitude"))
     return {
         **{
             field: next((str(row[f"{each}:{name}"]) for each in DIRECTORIES if f"{each}:{name}" in row), "")
             for field, (_, name) in FIELDS.items()
         },
         "GPS position": "present" if placed else "",
-        "thumbnail": "present" if "IFD1:ThumbnailLength" in row else "",
+        "thumbnail": "present" if row.get("IFD1:ThumbnailLength") else "",
     }
 
 

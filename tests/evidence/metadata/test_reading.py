@@ -83,9 +83,10 @@ def test_texts_behind_the_pixels_of_a_png_are_read() -> None:
     assert [entry.value for entry in metadata(data).entries] == ["NovelAI", "a cat", "Häuser"]
 
 
-def test_blocks_that_imagemagick_writes_as_text_are_read() -> None:
+@pytest.mark.parametrize("following", [b"", b'\n$"!#'])
+def test_blocks_that_imagemagick_writes_as_text_are_read(following: bytes) -> None:
     block = b"Exif\0\0" + exif().tobytes().removeprefix(b"Exif\0\0")
-    text = b"\nexif\n%8d\n" % len(block) + block.hex().encode()
+    text = b"\nexif\n%8d\n" % len(block) + block.hex().encode() + following
     data = with_chunk(
         samples.encode(samples.photo(), "PNG"), b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text)
     )

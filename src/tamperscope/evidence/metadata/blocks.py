@@ -181,10 +181,11 @@ def _add_png_text(found: _Found, name: str, content: bytes) -> None:
 
 def _add_profile(found: _Found, kind: str, content: bytes) -> None:
     """Add a block that ImageMagick or exiftool wrote as text: name, length, hexadecimal digits."""
-    digits = b"".join(content.split()[2:])
+    parts = content.split(None, 2)
     try:
-        block = binascii.unhexlify(digits)
-    except binascii.Error:
+        # Something else may follow the digits.
+        block = binascii.unhexlify(b"".join(parts[2].split())[: 2 * int(parts[1])])
+    except (IndexError, ValueError):
         return
     if kind == "xmp" or block.startswith(_XMP):
         found.xmp.append(block.removeprefix(_XMP))
