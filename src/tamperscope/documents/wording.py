@@ -182,6 +182,7 @@ _IN_A_SENTENCE = {
     "provenance": "the provenance record",
     "quantisation": "the quantisation tables",
     "resampling": "traces of resampling",
+    "structure": "the structure of the file",
 }
 PLURALS = frozenset({"jpeg_ghosts", "metadata", "quantisation", "resampling"})
 """Measurements whose name in a sentence is a plural."""
