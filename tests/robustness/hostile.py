@@ -35,7 +35,7 @@ import samples
 PATHS = ("/classify", "/segment?include=mask", "/v1/analyses")
 EXPECTED = {200, 201, 400, 413, 415, 422}
 LIMIT_SECONDS = 20.0
-GROWTH = 1.1
+GROWTH = 1.15
 """Allowed memory after all files, relative to the memory after the first thousand."""
 _SETTLED_AFTER = 1000
 _ROWS = 10
