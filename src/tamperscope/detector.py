@@ -34,6 +34,7 @@ from tamperscope.images.kind import FileKind
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import MaskedRegions, outline
 from tamperscope.inference.runtime import Runtime, TileOutputs
+from tamperscope.interruption import Check, checked_by, checkpoint
 from tamperscope.method import DetectorOptions, Method
 from tamperscope.origin import Claim
 from tamperscope.report import CopySource, Evidence, ManipulationType, Reason, Region, Report, Verdict
@@ -52,13 +53,6 @@ MAP_PIXELS = 16_000_000
 # Value of a ghost's map from which a block reacts like the smaller group of blocks.
 _GHOST = 0.5
 _DEFAULT_OPTIONS = DetectorOptions()
-
-Check = Callable[[], None]
-"""Raises an exception when an analysis should end."""
-
-
-def _never() -> None:
-    """Let an analysis go on."""
 
 
 class Detector:
@@ -125,7 +119,7 @@ class Detector:
         self._runtime.run(np.zeros((side, side, 3), np.uint8))
 
     def analyze(
-        self, source: ImageSource | Image, *, all_evidence: bool = False, check: Check = _never
+        self, source: ImageSource | Image, *, all_evidence: bool = False, check: Check | None = None
     ) -> Report:
         """Analyse one image.
 
@@ -133,8 +127,8 @@ class Detector:
             source: A path, bytes, a binary file object, a Pillow image, an array as `read_image` takes it, or
                 an `Image` that was already read.
             all_evidence: Make every measurement, not only those that the score rests on.
-            check: Called before each tile and each measurement, from two threads. What it raises ends the
-                analysis, and is raised here.
+            check: Called before each tile and each step of a measurement, from two threads. What it raises
+                ends the analysis, and is raised here.
 
         Returns:
             The report. `mask` is (height, width) bool and `heatmap` (height, width) float32, 0 to 1, both of
@@ -144,8 +138,11 @@ class Detector:
             ImageError: The image cannot be read, or is outside the limits.
             OSError: The path cannot be opened.
         """
-        image = self._read(source)
-        seen = self._look(image, MEASUREMENTS if all_evidence else self._counted, check)
+        with checked_by(check):
+            return self._report(self._read(source), MEASUREMENTS if all_evidence else self._counted)
+
+    def _report(self, image: Image, evidence: Collection[str]) -> Report:
+        seen = self._look(image, evidence)
         counted = {name: found for name, found in seen.evidence.items() if name in self._counted}
         heatmap = _joined(_resized(seen.heatmap, image.height, image.width), counted)
         type_scores = _type_scores(seen.type_scores, counted)
@@ -187,20 +184,18 @@ class Detector:
     def _read(self, source: ImageSource | Image) -> Image:
         return source if isinstance(source, Image) else read_image(source, self.options.limits)
 
-    def _look(self, image: Image, evidence: Collection[str], check: Check) -> _Seen:
+    def _look(self, image: Image, evidence: Collection[str]) -> _Seen:
         """Run the networks tile by tile, blend their answers, and make the measurements."""
         pixels, notes = _within_budget(image.pixels, self.options.pixel_budget)
         cover = tiling.whole if self.bundle.scales_images else tiling.plan
         tiles = cover(*pixels.shape[:2])
         if self.options.threads == 1 or not evidence:
-            measured, outputs = self._measured(image, evidence, check), self._run(pixels, tiles, check)
+            measured, outputs = self._measured(image, evidence), self._run(pixels, tiles)
         else:
             # At the same time as the networks: neither of the two keeps every core busy.
-            measuring = background.begin(
-                partial(self._measured, image, evidence, check), "tamperscope-evidence"
-            )
+            measuring = background.begin(partial(self._measured, image, evidence), "tamperscope-evidence")
             try:
-                outputs = self._run(pixels, tiles, check)
+                outputs = self._run(pixels, tiles)
             finally:
                 # Even if the networks were stopped: the next analysis needs the memory.
                 wait([measuring])
@@ -219,13 +214,13 @@ class Detector:
             drawn=image.drawn,
         )
 
-    def _measured(self, image: Image, names: Collection[str], check: Check) -> dict[str, Evidence]:
+    def _measured(self, image: Image, names: Collection[str]) -> dict[str, Evidence]:
         credentials = partial(provenance.measure, trust=self._trust)
         measurements: dict[str, Callable[[Image], Evidence]] = {**MEASUREMENTS, provenance.NAME: credentials}
         measured = {}
         for name, measure in measurements.items():
             if name in names:
-                check()
+                checkpoint()
                 found = measure(image)
                 measured[name] = found if name in COUNTED else _for_the_reader(found)
         return measured
@@ -236,12 +231,10 @@ class Detector:
             yield from provenance.claims(credentials)
         yield from metadata.claims(metadata.read(image))
 
-    def _run(
-        self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile], check: Check
-    ) -> list[TileOutputs]:
+    def _run(self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile]) -> list[TileOutputs]:
         outputs = []
         for tile in tiles:
-            check()
+            checkpoint()
             outputs.append(self._runtime.run(pixels[tile.rows, tile.columns]))
         return outputs
 
@@ -357,6 +350,7 @@ def verified_copies(evidence: Mapping[str, Evidence]) -> NDArray[np.bool_] | Non
 
 def _explained(region: Region, found: Sequence[Clone]) -> Region:
     """Give a region that is mostly a verified copy its type and its source."""
+    checkpoint()
     box = region.box
     window = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
     corners = tuple((x - box.x, y - box.y) for x, y in region.polygon)
