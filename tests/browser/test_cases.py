@@ -41,7 +41,7 @@ def test_title_case_notes_and_tags_are_found_in_the_history(visit, photo_png):
     page.keyboard.press("Enter")
     expect(page.locator("#history .empty")).to_contain_text("No analysis fits.")
     page.locator("#history").get_by_label("Search").fill("flood car")
-    page.get_by_label("Tag").fill("Water")
+    page.locator("#history").get_by_label("Tag").fill("Water")
     page.keyboard.press("Enter")
     row.get_by_role("link").click()
     page.get_by_text("Case and notes").click()

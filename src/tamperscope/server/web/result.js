@@ -9,6 +9,7 @@ import { occupied } from "./occupied.js";
 import { origin } from "./origin.js";
 import { Problem } from "./problem.js";
 import { Stage } from "./stage.js";
+import { toolsCard } from "./tools.js";
 import { certainty, copy, doubts, nextSteps, regions, verdict } from "./verdict.js";
 
 /** Return the element of a result, and a function that closes it.
@@ -60,7 +61,7 @@ export function resultView({ analysis, name, file, thumbnail, listedFor, keep, r
         certainty(analysis),
         doubts(analysis),
       ),
-      h("div", { class: "seen" }, stage.element, downloads({ analysis, stage, file, keepButton, remove })),
+      h("div", { class: "seen" }, stage.element, toolsCard(stage, file), downloads({ analysis, stage, file, keepButton, remove })),
     ),
     evidencePanel({ analysis, thumbnail, keepButton, onShow: (each) => stage.showMap(each) }),
     background(analysis),
