@@ -33,7 +33,9 @@ def pixels(page: Page, filter: str, values: dict[str, int], source: np.ndarray) 
 def ramp() -> np.ndarray:
     """Return a picture whose red rises to the right, green downwards, and whose blue is constant."""
     steps = np.arange(0, 256, 4, dtype=np.uint8)
-    return np.dstack([np.tile(steps, (SIDE, 1)), np.tile(steps[:, None], (1, SIDE)), np.full((SIDE, SIDE), 7)])
+    return np.dstack(
+        [np.tile(steps, (SIDE, 1)), np.tile(steps[:, None], (1, SIDE)), np.full((SIDE, SIDE), 7)]
+    )
 
 
 class TestFilters:
@@ -150,5 +152,10 @@ def test_the_structure_of_a_jpeg_is_listed(visit):
     page.get_by_text("Structure of the JPEG file").first.click()
 
     parts = page.locator(".structure tbody")
-    for text in ("Quantisation tables", "baseline, 160 × 120", "Scan", "Bytes after the end of the image, 8 bytes"):
+    for text in (
+        "Quantisation tables",
+        "baseline, 160 × 120",
+        "Scan",
+        "Bytes after the end of the image, 8 bytes",
+    ):
         expect(parts).to_contain_text(text)

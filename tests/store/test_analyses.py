@@ -161,7 +161,9 @@ def test_old_analyses_of_every_owner_expire(store, clock):
     assert store.get(young.id, owner="") == young
 
 
-CASE = CaseDetails("Flood on Main Street", "2026/7", "A. B.", "Sent by a reader.", ("Flood", "Reader"), {"1a": "Same car"})
+CASE = CaseDetails(
+    "Flood on Main Street", "2026/7", "A. B.", "Sent by a reader.", ("Flood", "Reader"), {"1a": "Same car"}
+)
 
 
 def found(store, **filter) -> list[str]:

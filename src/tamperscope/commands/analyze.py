@@ -225,9 +225,7 @@ def _write_report(path: Path, stem: str, finding: _Finding, image: Image) -> int
     """
     from tamperscope.documents import ReportDocument, render_html, render_pdf
 
-    document = ReportDocument.of(
-        finding.report, image.pixels, made_at=datetime.now(UTC), case=finding.case
-    )
+    document = ReportDocument.of(finding.report, image.pixels, made_at=datetime.now(UTC), case=finding.case)
     single = path.suffix.lower() in _REPORT_SUFFIXES
     targets = [path] if single else [path / f"{stem}{suffix}" for suffix in _REPORT_SUFFIXES]
     with _explained_writing(path, "--report"):

@@ -17,7 +17,17 @@ from tamperscope.server.connections import REFUSAL, BodyLimit
 from tamperscope.server.middleware import metrics, problems, request_log
 from tamperscope.server.middleware.access import Access, read_keys
 from tamperscope.server.middleware.origins import Origins
-from tamperscope.server.views import admin, analyses, cases, docs, health, jobs, page, preview, segment_classify
+from tamperscope.server.views import (
+    admin,
+    analyses,
+    cases,
+    docs,
+    health,
+    jobs,
+    page,
+    preview,
+    segment_classify,
+)
 from tamperscope.settings import ANY_ORIGIN, Settings
 
 _CONTROLS = "tamperscope"

@@ -110,19 +110,6 @@ class TagRow(Base):
     tag: Mapped[str] = mapped_column(String(40), primary_key=True, index=True)
 
 
-class CorrectionRow(Base):
-    """What a person found to be true of an analysed image."""
-
-    __tablename__ = "correction"
-
-    analysis_id: Mapped[str] = mapped_column(ForeignKey(AnalysisRow.id, ondelete="CASCADE"), primary_key=True)
-    created: Mapped[datetime] = mapped_column(UtcDateTime)
-    truth: Mapped[str] = mapped_column(String(16))
-    """`manipulated` or `authentic`."""
-    regions: Mapped[list[str]] = mapped_column(JSON)
-    """Labels of the regions that are right, as far as they were chosen."""
-
-
 class JobRow(Base):
     """A job: many images to analyse, and their progress."""
 

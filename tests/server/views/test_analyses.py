@@ -451,7 +451,8 @@ class TestCases:
         assert (line["title"], line["case_number"], line["tags"]) == ("Flood <b>", "2026/7", ["Flood"])
         page = client.get(address + "/report.html").text
         pdf = "".join(
-            each.extract_text() for each in pypdf.PdfReader(BytesIO(client.get(address + "/report.pdf").data)).pages
+            each.extract_text()
+            for each in pypdf.PdfReader(BytesIO(client.get(address + "/report.pdf").data)).pages
         )
         for text in ("2026/7", "A. B.", "Sent by a reader.", "Flood", "The same car"):
             assert text in page

@@ -21,7 +21,9 @@ def blueprint(store: AnalysisStore) -> Blueprint:
     def put_case(id: str) -> Response:
         """Replace title, case number, analyst, notes and tags of a stored analysis."""
         case = json_body(request, Case)
-        or_404(store.describe(id, CaseDetails.from_json(case.model_dump()), owner=owner()) or None, "analysis")
+        or_404(
+            store.describe(id, CaseDetails.from_json(case.model_dump()), owner=owner()) or None, "analysis"
+        )
         return respond(case)
 
     return views

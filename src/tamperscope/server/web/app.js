@@ -81,6 +81,13 @@ function explainLinks() {
   announce(at("links").textContent);
 }
 
+at("help-button").addEventListener("click", () => at("help").showModal());
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "?" || event.target.closest?.("input, textarea, select, dialog")) return;
+  event.preventDefault();
+  at("help").showModal();
+});
+
 // Choosing what is shown.
 
 function route() {

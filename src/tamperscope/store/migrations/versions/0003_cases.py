@@ -30,14 +30,3 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_analysis_tag_tag", "analysis_tag", ["tag"])
-    op.create_table(
-        "correction",
-        sa.Column("analysis_id", sa.String(32), nullable=False),
-        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("truth", sa.String(16), nullable=False),
-        sa.Column("regions", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("analysis_id", name="pk_correction"),
-        sa.ForeignKeyConstraint(
-            ["analysis_id"], ["analysis.id"], name="fk_correction_analysis", ondelete="CASCADE"
-        ),
-    )
