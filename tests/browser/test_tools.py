@@ -50,7 +50,8 @@ class TestFilters:
     def test_the_level_sweep_stretches_a_few_levels(self, visit, ramp):
         drawn = pixels(visit(), "sweep", {"level": 128, "width": 16}, ramp)[0, :, 0]
 
-        assert (drawn[:29] == 0).all() and (drawn[36:] == 255).all()
+        assert (drawn[:29] == 0).all()
+        assert (drawn[36:] == 255).all()
         assert (np.diff(drawn[30:34].astype(int)) > 40).all()
 
     def test_noise_is_what_a_median_takes_away(self, visit):

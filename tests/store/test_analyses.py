@@ -233,4 +233,5 @@ def test_private_analyses_expire_by_themselves(store, clock):
     fresh, _ = store.add(replace(SUBJECT, private=True), REPORT, {})
 
     assert store.expire_private(timedelta(days=1)) == 1
-    assert store.get(listed.id, owner="") and store.get(fresh.id, owner="")
+    assert store.get(listed.id, owner="")
+    assert store.get(fresh.id, owner="")

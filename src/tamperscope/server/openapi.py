@@ -68,7 +68,7 @@ def operation(
     parameters: Sequence[Parameter] = (),
     body: type[BaseModel] | None = None,
 ) -> Callable[[_View], _View]:
-    """Describe a view: its answers and their statuses, the statuses of problems, its form or body and its parameters."""
+    """Describe a view: answers and their statuses, statuses of problems, form or JSON body, and parameters."""
     described = Operation(
         {"application/json": answers} if isinstance(answers, type) else answers,
         tuple(statuses),
