@@ -30,7 +30,7 @@ from tamperscope.case import (
 )
 from tamperscope.jobs.model import JobState, WebhookState
 from tamperscope.origin import Basis, OriginKind
-from tamperscope.report import ManipulationType, OperatingPoints, Probability, Verdict
+from tamperscope.report import ErrorRates, ManipulationType, OperatingPoints, Probability, Verdict
 
 
 class Answer(BaseModel):
@@ -312,6 +312,10 @@ class OperatingPointsAnswer(OperatingPoints):
     """The scores between which the verdict is inconclusive, and the error rates outside them."""
 
 
+class ErrorRatesAnswer(ErrorRates):
+    """How often the verdicts on files of one kind were wrong when the bundle was calibrated."""
+
+
 class TypeWordsAnswer(Answer):
     """A manipulation type, described for a reader."""
 
@@ -346,6 +350,8 @@ class WordsAnswer(Answer):
     """What to do next, most useful first."""
     meaning: str
     """What the verdict is based on, and how often it is wrong."""
+    error_rates: str
+    """How often verdicts on files like this one were wrong; empty if that was not measured."""
     types: dict[ManipulationType, TypeWordsAnswer]
     types_caveat: str
     strengths: str
@@ -380,6 +386,11 @@ class AnalysisAnswer(Answer):
     """Heatmap value at and above which a pixel belongs to the mask."""
     regions: tuple[RegionAnswer, ...]
     """Connected regions of the mask, largest first."""
+    hints: tuple[RegionAnswer, ...]
+    """Regions that the score of the whole picture does not support, largest first. They are minor, and not in
+    the mask."""
+    error_rates: ErrorRatesAnswer | None
+    """How often verdicts on files like this one were wrong; null if that was not measured."""
     drawn: bool
     """Whether the image looks like something other than a photograph, such as a screenshot."""
     notes: tuple[str, ...]
@@ -429,7 +440,7 @@ class SummaryAnswer(Answer):
     image: ImageAnswer
     origin: SummaryOriginAnswer
     title: str
-    """What a person called it; empty if nobody did."""
+    """What a person called it; empty if no one did."""
     case_number: str
     tags: tuple[str, ...]
     links: SummaryLinksAnswer

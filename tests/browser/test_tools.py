@@ -157,6 +157,6 @@ def test_the_structure_of_a_jpeg_is_listed(visit):
         "Quantisation tables",
         "baseline, 160 × 120",
         "Scan",
-        "Bytes after the end of the image, 8 bytes",
+        "after the end of the image, 8 bytes",
     ):
         expect(parts).to_contain_text(text)

@@ -124,8 +124,8 @@ def analyze(
             try:
                 image = read_image(_source(file, settings.limits.bytes), settings.limits)
                 report = detector.analyze(image, all_evidence=report_path is not None)
-                place = metadata.location(image) if location else None
-                finding = _Finding(file, report, place, location, case)
+                taken_at = metadata.location(image) if location else None
+                finding = _Finding(file, report, taken_at, location, case)
             except (ImageError, OSError) as error:
                 complain(f"{file}: {_sentence(file, error)}")
                 continue

@@ -251,7 +251,7 @@ def _filter(asked: Mapping[str, str]) -> Filter:
     verdict = asked.get("verdict")
     if verdict is not None and verdict not in list(Verdict):
         raise BadRequest(f"`verdict` must be one of {', '.join(Verdict)}.")
-    return Filter(asked.get("search", ""), verdict and Verdict(verdict), asked.get("tag", ""))
+    return Filter(asked.get("search", ""), Verdict(verdict) if verdict else None, asked.get("tag", ""))
 
 
 def _address(id: str) -> str:
@@ -296,7 +296,8 @@ def _answer(stored: StoredAnalysis, location: metadata.Location | None = None) -
             "words": _words(report, regions),
             "case": stored.case.to_json(),
             "private": stored.private,
-            "regions": [_region(named) for named in regions],
+            "regions": [_region(named) for named in regions[: len(report.regions)]],
+            "hints": [_region(named) for named in regions[len(report.regions) :]],
             "image": {**report.image.to_json(), "kept": stored.kept},
             "evidence": evidence,
             "location": location and asdict(location),
@@ -326,6 +327,7 @@ def _words(report: ReportRecord, regions: Sequence[NamedRegion]) -> dict[str, An
         "next_steps": [asdict(step) for step in findings.next_steps(report, regions)],
         "minor_regions": findings.minor_regions(regions),
         "meaning": wording.meaning(report.verdict, report.score, points, report.origin),
+        "error_rates": wording.error_rates(report.error_rates),
         "types": {kind: {"name": name, "meaning": means} for kind, (name, means) in wording.KINDS.items()},
         "types_caveat": wording.KINDS_CAVEAT,
         "strengths": wording.STRENGTHS,
