@@ -68,7 +68,7 @@ def operation(
     parameters: Sequence[Parameter] = (),
     body: type[BaseModel] | None = None,
 ) -> Callable[[_View], _View]:
-    """Describe a view: answers and their statuses, statuses of problems, form or JSON body, and parameters."""
+    """Describe a view: answers and their statuses, statuses of problems, form or body, and parameters."""
     described = Operation(
         {"application/json": answers} if isinstance(answers, type) else answers,
         tuple(statuses),
