@@ -170,6 +170,17 @@ class TestAnalyze:
         assert manipulated.name not in report
         assert str(tmp_path) not in report
 
+    def test_a_report_holds_what_a_person_adds(self, manipulated, tmp_path):
+        added = ("--title", "The flood", "--case", "2026/7", "--tag", "water", "--region-note", "1", "A car")
+
+        result = run("analyze", manipulated, "--json", "--report", tmp_path / "report.html", *added)
+
+        report = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert all(text in report for text in ("The flood", "2026/7", "water"))
+        case = json.loads(result.stdout)["case"]
+        assert (case["title"], case["region_notes"]) == ("The flood", {"1": "A car"})
+        assert run("analyze", manipulated, *added).exit_code == 2
+
     def test_reports_of_several_images_fill_a_folder(self, manipulated, authentic, text, tmp_path):
         out = tmp_path / "reports"
 

@@ -15,7 +15,7 @@ from werkzeug.exceptions import TooManyRequests
 import samples
 import tamperscope.detector
 from fakes import FakeDetector
-from tamperscope.client import AsyncClient, Client
+from tamperscope.client import AsyncClient, Case, Client
 from tamperscope.errors import BusyError, RefusedError, UnreachableError
 from tamperscope.report import ManipulationType, Verdict
 from tamperscope.server import serve
@@ -93,6 +93,19 @@ def test_an_analysis_is_stored_and_read_again(serving, photo):
         client.analysis("0" * 32)
     with pytest.raises(RefusedError, match="not found"):
         client.analysis("../../metrics")
+
+
+def test_an_analysis_is_described_and_found(serving, photo):
+    client = Client(serving(FakeDetector()))
+    answer = client.analyze(photo)
+    client.analyze(photo, private=True)
+
+    case = client.describe(answer.id, Case(title="The flood", tags=("flood",)))
+
+    assert client.analysis(answer.id).case == case
+    assert [found.id for found in client.analyses(search="FLOOD", verdict=Verdict.MANIPULATED)] == [answer.id]
+    assert [found.id for found in client.analyses()] == [answer.id]
+    assert list(client.analyses(tag="fire")) == []
 
 
 def test_a_job_is_followed_to_its_end(serving, photo, tmp_path):

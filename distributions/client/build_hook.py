@@ -17,6 +17,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "tamperscope"
 MODULES = (
     "_version.py",
     "api.py",
+    "case.py",
     "client/__init__.py",
     "client/_requests.py",
     "errors.py",

@@ -10,8 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
+from tamperscope.case import (
+    LONGEST_LINE,
+    LONGEST_NOTES,
+    LONGEST_REGION_NOTE,
+    LONGEST_TAG,
+    MOST_REGION_NOTES,
+    MOST_TAGS,
+)
 from tamperscope.jobs.model import JobState, WebhookState
 from tamperscope.origin import Basis, OriginKind
 from tamperscope.report import ErrorRates, ManipulationType, OperatingPoints, Probability, Verdict
@@ -77,6 +93,30 @@ class OriginAnswer(Answer):
 
 PngIfAsked = Annotated[Png | None, Field(exclude_if=lambda png: png is None)]
 """Omitted from the answer when None."""
+
+
+Line = Annotated[str, Field(max_length=LONGEST_LINE)]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TAG)]
+RegionNotes = Annotated[
+    dict[
+        Annotated[str, Field(max_length=8)],
+        Annotated[str, Field(max_length=LONGEST_REGION_NOTE)],
+    ],
+    Field(max_length=MOST_REGION_NOTES),
+]
+
+
+class Case(Answer):
+    """What a person adds to an analysis. Reports print it, and searches find it."""
+
+    title: Line = ""
+    number: Line = ""
+    """The case's number or name."""
+    analyst: Line = ""
+    notes: Annotated[str, Field(max_length=LONGEST_NOTES)] = ""
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS)] = ()
+    region_notes: RegionNotes = {}
+    """Notes by the label of the region, such as `1a`."""
 
 
 class SegmentAnswer(Answer):
@@ -247,6 +287,10 @@ class LinksAnswer(Answer):
     """The image with the mask highlighted in green; null if the image was not kept."""
     image: str | None
     """The upright image; null if it was not kept."""
+    thumbnail: str | None
+    """The middle square of the image as a small JPEG; null if the image was not kept."""
+    case: str
+    """Where to put what a person adds."""
     report_json: str
     report_html: str
     """A self-contained page to read and share."""
@@ -323,6 +367,9 @@ class AnalysisAnswer(Answer):
 
     id: str
     created: datetime
+    case: Case
+    private: bool
+    """Whether no list contains it, and it is deleted after a day."""
     words: WordsAnswer
     verdict: Verdict
     score: Probability
@@ -364,9 +411,18 @@ class AnalysisAnswer(Answer):
 
 
 class SummaryLinksAnswer(Answer):
-    """The address of the full analysis."""
+    """Addresses of the full analysis and of its thumbnail."""
 
     self: str
+    thumbnail: str | None
+    """Null if the image was not kept."""
+
+
+class SummaryOriginAnswer(Answer):
+    """What the file says about where it comes from, in one line."""
+
+    kind: OriginKind
+    headline: str
 
 
 class SummaryAnswer(Answer):
@@ -382,6 +438,11 @@ class SummaryAnswer(Answer):
     type_name: str
     """The type in words."""
     image: ImageAnswer
+    origin: SummaryOriginAnswer
+    title: str
+    """What a person called it; empty if no one did."""
+    case_number: str
+    tags: tuple[str, ...]
     links: SummaryLinksAnswer
 
 

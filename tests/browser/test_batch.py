@@ -101,9 +101,9 @@ def test_it_is_sorted_filtered_and_searched(visit, app):
     expect(page.locator(".batch thead [aria-sort='descending']")).to_have_text("Picture")
     page.get_by_role("button", name="Score").click()
     expect(page.locator(".batch tbody td.number").first).to_have_text("0.90")
-    page.get_by_label("Show", exact=True).select_option("authentic")
+    page.locator("#batch").get_by_label("Show", exact=True).select_option("authentic")
     expect(page.locator(".batch tbody tr")).to_have_count(MANY // 2)
-    page.get_by_label("Search").fill("03")
+    page.locator("#batch").get_by_label("Search").fill("03")
 
     expect(page.locator(".batch tbody th")).to_have_text(["03.png"])
 

@@ -646,3 +646,30 @@ class TestOnAPhone:
         ]
 
         assert tops == sorted(tops)
+
+
+def test_the_keys_are_listed_on_a_question_mark(visit, photo_png):
+    page = visit()
+    choose(page, file(photo_png))
+    verdict(page)
+    page.get_by_text("Case and notes").click()
+    page.get_by_label("Title").press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    page.locator("h1:visible").press("?")
+
+    expect(page.get_by_role("dialog", name="Keys")).to_contain_text("show the heatmap while held")
+
+
+def test_touch_targets_are_44_pixels_high(visit, photo_png):
+    page = visit(width=390)
+    page.emulate_media(reduced_motion="reduce")
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    session.send("Emulation.setEmulatedMedia", {"features": [{"name": "pointer", "value": "coarse"}]})
+    choose(page, file(photo_png))
+    verdict(page)
+
+    low = page.evaluate("""() => [...document.querySelectorAll("button, select, summary, input[type=range]")]
+        .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 43.5)
+        .map((each) => each.outerHTML.slice(0, 90))""")
+    assert low == []

@@ -9,7 +9,8 @@ import pytest
 
 import samples
 from reports import NOON, PICTURE, authentic, evidence, report
-from tamperscope.documents import CaseDetails, ReportDocument, render_html
+from tamperscope.case import CaseDetails
+from tamperscope.documents import ReportDocument, render_html
 from tamperscope.report import Report
 
 ATTACK = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'{{7*7}}&lt;"

@@ -9,7 +9,8 @@ import pytest
 from pypdf import PdfReader
 
 from reports import NOON, PICTURE, authentic, evidence, report
-from tamperscope.documents import CaseDetails, ReportDocument, render_pdf
+from tamperscope.case import CaseDetails
+from tamperscope.documents import ReportDocument, render_pdf
 from tamperscope.report import Report, Verdict, printed_score
 
 

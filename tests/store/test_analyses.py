@@ -10,7 +10,9 @@ from datetime import timedelta
 import pytest
 
 import reports
-from tamperscope.store import IMAGE, AnalysisStore, Database, StoredPicture, Subject
+from tamperscope.case import CaseDetails
+from tamperscope.report import Verdict
+from tamperscope.store import IMAGE, AnalysisStore, Database, Filter, StoredPicture, Subject
 
 SUBJECT = Subject(owner="", image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
 REPORT = reports.report().record
@@ -124,9 +126,9 @@ def test_nothing_follows_an_id_that_is_not_the_owners(store):
 def test_an_image_can_be_added_once(store):
     stored, _ = store.add(SUBJECT, REPORT, {})
 
-    store.keep(stored.id, PHOTO, replace(stored.report, notes=("more",)))
-    store.keep(stored.id, StoredPicture("image/png", b"other"), REPORT)
-    store.keep("0" * 32, PHOTO, REPORT)
+    store.keep(stored.id, {IMAGE: PHOTO}, replace(stored.report, notes=("more",)))
+    store.keep(stored.id, {IMAGE: StoredPicture("image/png", b"other")}, REPORT)
+    store.keep("0" * 32, {IMAGE: PHOTO}, REPORT)
 
     found = store.get(stored.id, owner="")
     assert (found.kept, found.report) == (True, replace(REPORT, notes=("more",)))
@@ -157,3 +159,79 @@ def test_old_analyses_of_every_owner_expire(store, clock):
     assert store.expire(timedelta(days=30)) == 0
     assert store.get(old[0].id, owner="") is store.get(old[1].id, owner="claims") is None
     assert store.get(young.id, owner="") == young
+
+
+CASE = CaseDetails(
+    "Flood on Main Street", "2026/7", "A. B.", "Sent by a reader.", ("Flood", "Reader"), {"1a": "Same car"}
+)
+
+
+def found(store, **filter) -> list[str]:
+    return [summary.id for summary in store.list(owner="", limit=10, filter=Filter(**filter))]
+
+
+def test_what_people_add_is_stored_and_replaced(store):
+    added, _ = store.add(SUBJECT, REPORT, {})
+
+    assert store.describe(added.id, CASE, owner="")
+    assert store.get(added.id, owner="").case == CASE
+    assert store.list(owner="", limit=1)[0].case == CASE
+
+    assert store.describe(added.id, CaseDetails(title="Another"), owner="")
+    assert store.get(added.id, owner="").case == CaseDetails(title="Another")
+    assert found(store, tag="flood") == found(store, search="reader") == []
+
+
+def test_only_its_owner_can_describe_an_analysis(store):
+    added, _ = store.add(replace(SUBJECT, owner="one"), REPORT, {})
+
+    assert not store.describe(added.id, CASE, owner="other")
+    assert not store.describe("f" * 32, CASE, owner="one")
+    assert store.get(added.id, owner="one").case == CaseDetails()
+
+
+@pytest.mark.parametrize(
+    ("filter", "matches"),
+    [
+        ({}, True),
+        ({"search": "FLOOD 2026/7"}, True),
+        ({"search": "same car"}, True),
+        ({"search": "flood snow"}, False),
+        ({"search": "fl_od"}, False),
+        ({"search": "%"}, False),
+        ({"search": "0000000"}, True),
+        ({"tag": "READER"}, True),
+        ({"tag": "read"}, False),
+        ({"verdict": Verdict.MANIPULATED}, True),
+        ({"verdict": Verdict.AUTHENTIC}, False),
+    ],
+)
+def test_a_list_is_searched_and_filtered(store, filter, matches):
+    described, _ = store.add(image(1), REPORT, {})
+    store.describe(described.id, CASE, owner="")
+
+    assert found(store, **filter) == ([described.id] if matches else [])
+
+
+def test_a_private_analysis_is_only_found_by_its_id(store):
+    private, _ = store.add(replace(SUBJECT, private=True), REPORT, {})
+    again, new = store.add(replace(SUBJECT, private=True), REPORT, {})
+    listed, _ = store.add(SUBJECT, REPORT, {})
+
+    assert new
+    assert len({private.id, again.id, listed.id}) == 3
+    assert found(store) == [listed.id]
+    assert store.find(SUBJECT).id == listed.id
+    assert store.find(replace(SUBJECT, private=True)) is None
+    assert store.get(private.id, owner="").private
+
+
+def test_private_analyses_expire_by_themselves(store, clock):
+    store.add(replace(SUBJECT, private=True), REPORT, {})
+    listed, _ = store.add(SUBJECT, REPORT, {})
+    clock.time += timedelta(days=2)
+    fresh, _ = store.add(replace(SUBJECT, private=True), REPORT, {})
+
+    assert store.expire_private(timedelta(days=1)) == 1
+    assert store.get(listed.id, owner="")
+    assert store.get(fresh.id, owner="")

@@ -26,17 +26,21 @@ import httpx2
 
 from tamperscope.api import (
     AnalysisAnswer,
+    Case,
     ClassifyAnswer,
+    HistoryAnswer,
     ImageResultAnswer,
     ImageResultsAnswer,
     JobAnswer,
     SegmentAnswer,
+    SummaryAnswer,
 )
 from tamperscope.client import _requests
 from tamperscope.client._requests import PICTURES, AnAnswer, Image, Picture, Request, Server
 from tamperscope.errors import RefusedError, UnreachableError
+from tamperscope.report import Verdict
 
-__all__ = ["AsyncClient", "Client", "Image", "Picture", "RefusedError", "UnreachableError"]
+__all__ = ["AsyncClient", "Case", "Client", "Image", "Picture", "RefusedError", "UnreachableError"]
 
 
 class Client:
@@ -130,12 +134,13 @@ class Client:
         """
         return self._send(_requests.classify(image))
 
-    def analyze(self, image: Image, *, keep: bool = False) -> AnalysisAnswer:
+    def analyze(self, image: Image, *, keep: bool = False, private: bool = False) -> AnalysisAnswer:
         """Return the full analysis of an image. The server stores the analysis.
 
         Args:
             image: The content of an image file, or its path.
             keep: Whether the server also stores the image.
+            private: Whether no list contains the analysis, and the server deletes it after a day.
 
         Returns:
             The analysis, with its regions, its evidence and the addresses of its pictures and reports.
@@ -149,7 +154,7 @@ class Client:
             answer = client.analyze("photo.jpg", keep=True)
             answer.verdict, answer.links.report_pdf
         """
-        return self._send(_requests.analyze(image, keep))
+        return self._send(_requests.analyze(image, keep, private))
 
     def analysis(self, id: str) -> AnalysisAnswer:
         """Return a stored analysis.
@@ -168,6 +173,48 @@ class Client:
             client.analysis(answer.id).verdict
         """
         return self._send(_requests.analysis(id))
+
+    def analyses(
+        self, *, search: str = "", verdict: Verdict | None = None, tag: str = ""
+    ) -> Iterator[SummaryAnswer]:
+        """Yield the stored analyses, newest first; private ones are left out.
+
+        Args:
+            search: Words that must all be in what people added, or begin the image's SHA-256.
+            verdict: Only analyses with this verdict.
+            tag: Only analyses with this tag.
+
+        Raises:
+            RefusedError: The server refused the request, or was too busy to accept it.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            [found.id for found in client.analyses(search="case 7", verdict="manipulated")]
+        """
+        request: Request[HistoryAnswer] | None = _requests.analyses(search, verdict, tag)
+        while request:
+            page = self._send(request)
+            yield from page.analyses
+            request = _requests.analyses_at(page.next) if page.next else None
+
+    def describe(self, id: str, case: Case) -> Case:
+        """Replace title, case number, analyst, notes and tags of a stored analysis.
+
+        Args:
+            id: The `id` of an analysis.
+            case: What a person adds; `tamperscope.api.Case`.
+
+        Returns:
+            What is stored now.
+
+        Raises:
+            RefusedError: There is no such analysis (404), or the server refused the request.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            client.describe(answer.id, Case(title="The flood", number="7", tags=["flood"]))
+        """
+        return self._send(_requests.describe(id, case))
 
     def submit(
         self,
@@ -347,13 +394,28 @@ class AsyncClient:
         """Return how an image was manipulated; see `Client.classify`."""
         return await self._send(_requests.classify(image))
 
-    async def analyze(self, image: Image, *, keep: bool = False) -> AnalysisAnswer:
+    async def analyze(self, image: Image, *, keep: bool = False, private: bool = False) -> AnalysisAnswer:
         """Return the full analysis of an image; see `Client.analyze`."""
-        return await self._send(_requests.analyze(image, keep))
+        return await self._send(_requests.analyze(image, keep, private))
 
     async def analysis(self, id: str) -> AnalysisAnswer:
         """Return a stored analysis; see `Client.analysis`."""
         return await self._send(_requests.analysis(id))
+
+    async def analyses(
+        self, *, search: str = "", verdict: Verdict | None = None, tag: str = ""
+    ) -> AsyncIterator[SummaryAnswer]:
+        """Yield the stored analyses, newest first; see `Client.analyses`."""
+        request: Request[HistoryAnswer] | None = _requests.analyses(search, verdict, tag)
+        while request:
+            page = await self._send(request)
+            for found in page.analyses:
+                yield found
+            request = _requests.analyses_at(page.next) if page.next else None
+
+    async def describe(self, id: str, case: Case) -> Case:
+        """Replace what people added to an analysis; see `Client.describe`."""
+        return await self._send(_requests.describe(id, case))
 
     async def submit(
         self,

@@ -17,7 +17,9 @@ from pydantic import ValidationError
 from tamperscope.api import (
     AnalysisAnswer,
     Answer,
+    Case,
     ClassifyAnswer,
+    HistoryAnswer,
     ImageResultsAnswer,
     JobAnswer,
     Problem,
@@ -46,9 +48,14 @@ class Request(Generic[AnAnswer]):
     images: tuple[Image, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    """A JSON object to send instead of a form."""
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of httpx for one attempt. Raises `OSError` when a path cannot be read."""
+        if self.body is not None:
+            json = {**self.headers, "Content-Type": "application/json"}
+            return {"method": self.method, "url": self.path, "headers": json, "content": self.body}
         files = [("image", _part(image, number)) for number, image in enumerate(self.images)]
         return {
             "method": self.method,
@@ -69,14 +76,31 @@ def classify(image: Image) -> Request[ClassifyAnswer]:
     return Request("POST", "/classify", ClassifyAnswer, (image,))
 
 
-def analyze(image: Image, keep: bool) -> Request[AnalysisAnswer]:
+def analyze(image: Image, keep: bool, private: bool) -> Request[AnalysisAnswer]:
     """See `segment`."""
-    return Request("POST", f"/v1/analyses?keep={str(keep).lower()}", AnalysisAnswer, (image,))
+    flags = urlencode({"keep": str(keep).lower(), "private": str(private).lower()})
+    return Request("POST", f"/v1/analyses?{flags}", AnalysisAnswer, (image,))
 
 
 def analysis(id: str) -> Request[AnalysisAnswer]:
     """See `segment`."""
     return Request("GET", f"/v1/analyses/{quote(id, safe='')}", AnalysisAnswer)
+
+
+def analyses(search: str, verdict: str | None, tag: str) -> Request[HistoryAnswer]:
+    """See `segment`."""
+    asked = {"limit": "100", "search": search, "tag": tag} | ({"verdict": verdict} if verdict else {})
+    return Request("GET", f"/v1/analyses?{urlencode(asked)}", HistoryAnswer)
+
+
+def analyses_at(path: str) -> Request[HistoryAnswer]:
+    """Return the request of a further page."""
+    return Request("GET", path, HistoryAnswer)
+
+
+def describe(id: str, case: Case) -> Request[Case]:
+    """See `segment`."""
+    return Request("PUT", f"/v1/analyses/{quote(id, safe='')}/case", Case, body=case.model_dump_json())
 
 
 def submit(

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tamperscope.case import NO_CASE, CaseDetails
 from tamperscope.commands.options import (
+    case_options,
     fail_on_option,
     message_options,
     model_option,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     help="Write a report to share, with all evidence. For one image: a file that ends in .html or .pdf. "
     "Otherwise: a folder that gets both files for each image.",
 )
+@case_options
 @model_option
 @settings_options({"c2pa_trust"})
 @click.option(
@@ -84,6 +87,7 @@ def analyze(
     model: Path | None,
     location: bool,
     fail_on: Sequence[str],
+    case: CaseDetails,
     **options: str | None,
 ) -> None:
     """Detect whether, where and how each FILE was altered; - reads one image from stdin.
@@ -91,13 +95,15 @@ def analyze(
     \b
     Example:
       tamperscope analyze photo.jpg other.png --out findings
-      tamperscope analyze photo.jpg --report report.pdf
+      tamperscope analyze photo.jpg --report report.pdf --title "The flood" --case 2026/7
       tamperscope analyze incoming/*.jpg --json --fail-on manipulated
 
     A file that cannot be read is named on stderr. The others are still analysed, and the exit code is 3.
     """
     if report_path:
         _check_report(report_path, len(files))
+    if case != NO_CASE and not (report_path or as_json or out):
+        raise click.UsageError("--title and the like need --report, --out or --json, which hold them.")
     if files.count(_STDIN) > 1:
         raise click.BadParameter("- may be given once.", param_hint="FILE")
     from tamperscope.cores import leave_blas_one_thread
@@ -118,7 +124,8 @@ def analyze(
             try:
                 image = read_image(_source(file, settings.limits.bytes), settings.limits)
                 report = detector.analyze(image, all_evidence=report_path is not None)
-                finding = _Finding(file, report, metadata.location(image) if location else None, location)
+                taken_at = metadata.location(image) if location else None
+                finding = _Finding(file, report, taken_at, location, case)
             except (ImageError, OSError) as error:
                 complain(f"{file}: {_sentence(file, error)}")
                 continue
@@ -127,7 +134,7 @@ def analyze(
             if out:
                 written[out] += _write(out, stem, finding, image)
             if report_path:
-                written[report_path] += _write_report(report_path, stem, finding.report, image)
+                written[report_path] += _write_report(report_path, stem, finding, image)
             if as_json:
                 click.echo(json.dumps(finding.to_json()))
     if not as_json and findings:
@@ -152,10 +159,12 @@ class _Finding:
     """Where the picture was taken, as the file states; None if it does not, or if no one asked."""
     located: bool
     """Whether someone asked for the location."""
+    case: CaseDetails
 
     def to_json(self) -> dict[str, Any]:
         location = {"location": self.location and asdict(self.location)} if self.located else {}
-        return {"file": str(self.file), **location, **self.report.to_json()}
+        case = {} if self.case == NO_CASE else {"case": self.case.to_json()}
+        return {"file": str(self.file), **case, **location, **self.report.to_json()}
 
 
 def _check_report(path: Path, images: int) -> None:
@@ -206,7 +215,7 @@ def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> int:
     return len(pictures) + 1
 
 
-def _write_report(path: Path, stem: str, report: Report, image: Image) -> int:
+def _write_report(path: Path, stem: str, finding: _Finding, image: Image) -> int:
     """Write the format that the suffix of `path` names, or both formats into the folder `path`.
 
     Return the number of files written.
@@ -216,7 +225,7 @@ def _write_report(path: Path, stem: str, report: Report, image: Image) -> int:
     """
     from tamperscope.documents import ReportDocument, render_html, render_pdf
 
-    document = ReportDocument.of(report, image.pixels, made_at=datetime.now(UTC))
+    document = ReportDocument.of(finding.report, image.pixels, made_at=datetime.now(UTC), case=finding.case)
     single = path.suffix.lower() in _REPORT_SUFFIXES
     targets = [path] if single else [path / f"{stem}{suffix}" for suffix in _REPORT_SUFFIXES]
     with _explained_writing(path, "--report"):

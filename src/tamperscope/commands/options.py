@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import click
 
+from tamperscope.case import CaseDetails
 from tamperscope.commands.output import QUIET, VERBOSE, set_plain, set_verbosity
 from tamperscope.report import Verdict
 from tamperscope.settings import TABLE
@@ -37,6 +40,36 @@ plain_option = click.option(
     callback=_choose_plain,
     help="Print the table tab-separated, one row a line, as it is for a pipe or a file.",
 )
+
+
+def case_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of what a person adds to a report, as the argument `case`."""
+
+    @functools.wraps(command)
+    def described(*arguments: Any, **options: Any) -> None:
+        texts = {name: options.pop(f"case_{name}") for name in ("title", "number", "analyst", "notes")}
+        tags, notes = options.pop("case_tags"), dict(options.pop("case_region_notes"))
+        command(*arguments, case=CaseDetails(**texts, tags=tags, region_notes=notes), **options)
+
+    for option in (
+        click.option("--title", "case_title", default="", help="Title of the report."),
+        click.option("--case", "case_number", default="", help="Case number or name, for the report."),
+        click.option("--analyst", "case_analyst", default="", help="Who made the report."),
+        click.option("--notes", "case_notes", default="", metavar="TEXT", help="Notes in the report."),
+        click.option(
+            "--tag", "case_tags", multiple=True, metavar="TAG", help="Tag in the report. May be repeated."
+        ),
+        click.option(
+            "--region-note",
+            "case_region_notes",
+            type=(str, str),
+            multiple=True,
+            metavar="LABEL TEXT",
+            help="Note on a region, such as 1a. May be repeated.",
+        ),
+    ):
+        described = option(described)
+    return described
 
 
 def message_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,9 +7,9 @@
 Both contain what `ReportDocument` holds and nothing else. Equal documents produce equal bytes.
 """
 
-from tamperscope.documents.document import CaseDetails, ReportDocument, facts_of
+from tamperscope.documents.document import ReportDocument, facts_of
 from tamperscope.documents.html import render_html
 from tamperscope.documents.pdf import render_pdf
 from tamperscope.documents.pictures import Maps
 
-__all__ = ["CaseDetails", "Maps", "ReportDocument", "facts_of", "render_html", "render_pdf"]
+__all__ = ["Maps", "ReportDocument", "facts_of", "render_html", "render_pdf"]

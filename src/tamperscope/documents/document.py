@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.case import LONGEST_NOTES, LONGEST_REGION_NOTE, NO_CASE, CaseDetails
 from tamperscope.documents import findings, pictures, wording
 from tamperscope.documents.findings import NamedRegion, Step
 from tamperscope.documents.foreign_text import shown
@@ -32,21 +33,6 @@ MOST_FACTS = 60
 """Maximum number of details of one measurement. A file can hold more metadata than a person can read."""
 _UNTOLD = {"located", "entries"}
 """Details that the finding already states, or that only a search makes readable."""
-
-
-@dataclass(frozen=True)
-class CaseDetails:
-    """What a person adds to a report. Empty texts are left out."""
-
-    title: str = ""
-    number: str = ""
-    analyst: str = ""
-    notes: str = ""
-
-
-NO_CASE = CaseDetails()
-LONGEST_NOTES = 4000
-"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +77,8 @@ class RegionRow:
     """Where the other one of two regions that repeat each other is; empty without one."""
     finding: str
     """Which measurements agree on it, and which do not."""
+    note: str
+    """The analyst's note on it; empty without one."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +113,7 @@ class ReportDocument:
 
     title: str
     case: tuple[Fact, ...]
-    """Case number and analyst, as far as they were given."""
+    """Case number, analyst and tags, as far as they were given."""
     notes: tuple[str, ...]
     """The analyst's notes, by paragraphs."""
     made_at: datetime
@@ -198,7 +186,11 @@ class ReportDocument:
             title=shown(case.title),
             case=tuple(
                 Fact(label, shown(text))
-                for label, text in (("Case", case.number), ("Analyst", case.analyst))
+                for label, text in (
+                    ("Case", case.number),
+                    ("Analyst", case.analyst),
+                    ("Tags", ", ".join(case.tags)),
+                )
                 if text.strip()
             ),
             notes=tuple(
@@ -217,7 +209,7 @@ class ReportDocument:
             kinds=_kinds(report.type_scores) if _names_kinds(report) else (),
             kinds_caveat=wording.KINDS_CAVEAT,
             figures=tuple(_figures(maps, report, regions)),
-            regions=tuple(map(_region, regions)),
+            regions=tuple(_region(named, case.region_notes.get(named.label, "")) for named in regions),
             left_out=findings.minor_regions(named),
             reasons=tuple(shown(reason.text) for reason in report.reasons),
             doubts=tuple(map(shown, (*report.notes, *map(_sentence, report.image.notes)))),
@@ -305,7 +297,7 @@ def _outlined(named: NamedRegion) -> OutlinedRegion:
     return OutlinedRegion(region.polygon, named.label, source.polygon, named.source_label, source.decided)
 
 
-def _region(named: NamedRegion) -> RegionRow:
+def _region(named: NamedRegion, note: str) -> RegionRow:
     region = named.region
     return RegionRow(
         label=named.label,
@@ -315,6 +307,7 @@ def _region(named: NamedRegion) -> RegionRow:
         probability=printed_score(region.probability),
         source=_source(region.source, named.source_label) if region.source else "",
         finding=named.finding,
+        note=shown(note, LONGEST_REGION_NOTE),
     )
 
 

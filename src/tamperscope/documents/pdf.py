@@ -339,13 +339,13 @@ def _regions(document: ReportDocument) -> Flowable:
     for region in document.regions:
         texts = (region.label, region.place, region.extent, region.share, region.probability, region.source)
         rows.append(_region_cells(texts, _SMALL, _NUMBER))
-        if region.finding:
+        for told in filter(None, (region.finding, region.note and f"Note: {region.note}")):
             row = len(rows)
             style += [
                 ("SPAN", (1, row), (-1, row)),
                 ("LINEBELOW", (0, row - 1), (-1, row - 1), 0.5, white),
             ]
-            rows.append(["", Paragraph(markup(region.finding), _NOTE), "", "", "", ""])
+            rows.append(["", Paragraph(markup(told), _NOTE), "", "", "", ""])
     widths = [10 * mm, 21 * mm, 36 * mm, 25 * mm, 27 * mm]
     return _table(rows, [*widths, _WIDTH - sum(widths)], style, repeated=1)
 

@@ -20,6 +20,8 @@ from tamperscope.report import Report
 
 PREVIEW = 2048
 """Longest side in pixels of a preview."""
+THUMBNAIL = 160
+"""Side in pixels of a thumbnail."""
 LARGE, SMALL = 1200, 720
 """Longest side in pixels of figures that show the picture, and of figures that show a map."""
 
@@ -98,6 +100,16 @@ class EncodedPicture:
 def preview(pixels: NDArray[np.uint8]) -> EncodedPicture:
     """Return the picture itself, (height, width, 3) uint8 RGB, encoded; never enlarged."""
     return _jpeg(_fitted(pixels, PREVIEW) if max(pixels.shape) > PREVIEW else pixels)
+
+
+def thumbnail(pixels: NDArray[np.uint8]) -> EncodedPicture:
+    """Return the middle square of the picture, (height, width, 3) uint8 RGB, small and encoded."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[top : top + side, left : left + side]
+    size = min(side, THUMBNAIL)
+    return _jpeg(np.asarray(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA), np.uint8))
 
 
 def photo(pixels: NDArray[np.uint8]) -> EncodedPicture:

@@ -17,7 +17,17 @@ from tamperscope.server.connections import REFUSAL, BodyLimit
 from tamperscope.server.middleware import metrics, problems, request_log
 from tamperscope.server.middleware.access import Access, read_keys
 from tamperscope.server.middleware.origins import Origins
-from tamperscope.server.views import admin, analyses, docs, health, jobs, page, preview, segment_classify
+from tamperscope.server.views import (
+    admin,
+    analyses,
+    cases,
+    docs,
+    health,
+    jobs,
+    page,
+    preview,
+    segment_classify,
+)
 from tamperscope.settings import ANY_ORIGIN, Settings
 
 _CONTROLS = "tamperscope"
@@ -85,6 +95,7 @@ def create_app(parts: Assembly) -> Flask:
         health.blueprint(service),
         segment_classify.blueprint(service),
         analyses.blueprint(service, parts.archive),
+        cases.blueprint(parts.store),
         preview.blueprint(service),
         jobs.blueprint(parts.jobs, parts.runner, settings),
         admin.blueprint(reload),

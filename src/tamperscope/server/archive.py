@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.documents import pictures
 from tamperscope.evidence import metadata
 from tamperscope.images import Image, rendering
 from tamperscope.method import Method
 from tamperscope.report import Report, ReportRecord
 from tamperscope.server.detector_service import DetectorService
-from tamperscope.store import IMAGE, AnalysisStore, StoredAnalysis, StoredPicture, Subject
+from tamperscope.store import IMAGE, THUMBNAIL, AnalysisStore, StoredAnalysis, StoredPicture, Subject
 
 MASK, HEATMAP, EVIDENCE = "mask", "heatmap", "evidence/"
 """Names of the stored pictures; a measurement's map is named `EVIDENCE` plus the measurement's name."""
@@ -36,42 +37,54 @@ class AnalysisArchive:
         *,
         owner: str,
         keep: bool,
+        private: bool = False,
         client_disconnected: Callable[[], bool] = lambda: False,
     ) -> tuple[StoredAnalysis, bool]:
         """Return the analysis of an image file, and whether it is new.
 
         `owner` is the id of the caller's API key, or empty without one. An owner has one analysis per image
-        and method. `keep` also stores the image, even if the analysis already exists. Raises as
-        `DetectorService.analyze` does, and `StoreError`.
+        and method. `keep` also stores the image, even if the analysis already exists. A `private` analysis is
+        always new and never listed. Raises as `DetectorService.analyze` does, and `StoreError`.
         """
         sha256 = hashlib.sha256(data).hexdigest()
-        stored = self.store.find(_subject(owner, sha256, self._service.method))
+        stored = self.store.find(_subject(owner, sha256, self._service.method, private))
         new = False
         if stored is None:
-            stored, new = self._analyzed(data, owner, keep, client_disconnected)
+            stored, new = self._analyzed(data, owner, keep, private, client_disconnected)
         if keep and not stored.kept:
             with self._service.decoded(data, client_disconnected) as image:
                 record = _with_preview(stored.report, image)
-            self.store.keep(stored.id, _image(data, record.image.format), record)
+                kept = _kept(data, image, record.image.format)
+            self.store.keep(stored.id, kept, record)
             stored = self.store.get(stored.id, owner=owner) or stored
         return stored, new
 
     def _analyzed(
-        self, data: bytes, owner: str, keep: bool, client_disconnected: Callable[[], bool]
+        self, data: bytes, owner: str, keep: bool, private: bool, client_disconnected: Callable[[], bool]
     ) -> tuple[StoredAnalysis, bool]:
         with self._service.analyze(data, client_disconnected, all_evidence=True) as analysis:
             report = analysis.report
             with self._service.metrics.stage("encode"):
-                pictures = dict(_pictures(report))
-        if keep:
-            pictures[IMAGE] = _image(data, report.image.format)
+                stored = dict(_pictures(report))
+            if keep:
+                stored |= _kept(data, analysis.image, report.image.format)
         record = report.record if keep else _without_preview(report.record)
         # The method that was used, because the bundle may have been replaced in the meantime.
-        return self.store.add(_subject(owner, report.image.sha256, analysis.method), record, pictures)
+        subject = _subject(owner, report.image.sha256, analysis.method, private)
+        return self.store.add(subject, record, stored)
 
 
-def _subject(owner: str, image_sha256: str, method: Method) -> Subject:
-    return Subject(owner, image_sha256, method.bundle.sha256, method.key)
+def _subject(owner: str, image_sha256: str, method: Method, private: bool) -> Subject:
+    return Subject(owner, image_sha256, method.bundle.sha256, method.key, private)
+
+
+def _kept(data: bytes, image: Image, image_format: str) -> dict[str, StoredPicture]:
+    """Return the pictures to store of an image that is kept: the file itself, and a thumbnail."""
+    small = pictures.thumbnail(image.pixels)
+    return {
+        IMAGE: StoredPicture(f"image/{image_format.lower()}", data),
+        THUMBNAIL: StoredPicture(small.media_type, small.data),
+    }
 
 
 def _pictures(report: Report) -> Iterator[tuple[str, StoredPicture]]:
@@ -104,7 +117,3 @@ def _previewing(record: ReportRecord, picture: str | None) -> ReportRecord:
 
 def _png(picture: NDArray[np.uint8]) -> StoredPicture:
     return StoredPicture("image/png", rendering.encode_png(picture))
-
-
-def _image(data: bytes, image_format: str) -> StoredPicture:
-    return StoredPicture(f"image/{image_format.lower()}", data)

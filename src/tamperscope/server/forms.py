@@ -6,17 +6,20 @@ from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 from flask import Request, Response
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 from werkzeug.datastructures import FileStorage, MultiDict
-from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge, UnsupportedMediaType
 
 from tamperscope.api import Answer
 from tamperscope.errors import EmptyImageError, ImageTooLargeError, TemporaryFolderError
 from tamperscope.server.openapi import Parameter
 
 FIELD = "image"
+_LARGEST_JSON = 2**16
+"""Bytes."""
 
 _Found = TypeVar("_Found")
+_Model = TypeVar("_Model", bound=BaseModel)
 
 _MOST_LISTED = 100
 _USUALLY_LISTED = 20
@@ -27,6 +30,11 @@ LIMIT = Parameter(
     {"type": "integer", "minimum": 1, "maximum": _MOST_LISTED},
 )
 AFTER = Parameter("after", "List only the entries after this id.", {"type": "string"})
+
+
+ANALYSIS_ID = Parameter(
+    "id", "Id of the analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path"
+)
 
 
 class ImageForm(BaseModel):
@@ -50,6 +58,13 @@ class AnalysisForm(ImageForm):
     keep: Annotated[
         bool,
         Field(description="Keep the image too, for the overlay and the reports. Also accepted in the query."),
+    ] = False
+    private: Annotated[
+        bool,
+        Field(
+            description="Make an analysis that no list contains, and that is deleted after a day. Cannot be "
+            "combined with `keep`. Also accepted in the query."
+        ),
     ] = False
 
 
@@ -138,6 +153,22 @@ def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[st
         raise ImageTooLargeError("The request is larger than this server accepts.") from None
     except OSError:
         raise TemporaryFolderError("The server has no room for this upload; try again later.") from None
+
+
+def json_body(request: Request, model: type[_Model]) -> _Model:
+    """Return the JSON body of a request.
+
+    Raises `BadRequest` when it does not fit `model`, and `RequestEntityTooLarge` or `UnsupportedMediaType`.
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send a JSON object with Content-Type: application/json.")
+    request.max_content_length = _LARGEST_JSON
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"])) or "The body"
+        raise BadRequest(f"{place}: {first['msg']}.") from None
 
 
 FLAG = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}

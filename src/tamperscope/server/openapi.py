@@ -55,6 +55,8 @@ class Operation:
     problems: tuple[int, ...]
     form: type[BaseModel] | None
     parameters: tuple[Parameter, ...]
+    body: type[BaseModel] | None = None
+    """The JSON object that a request sends."""
 
 
 def operation(
@@ -64,14 +66,16 @@ def operation(
     problems: Sequence[int] = (),
     form: type[BaseModel] | None = None,
     parameters: Sequence[Parameter] = (),
+    body: type[BaseModel] | None = None,
 ) -> Callable[[_View], _View]:
-    """Describe a view: its answers and their statuses, the statuses of problems, its form and parameters."""
+    """Describe a view: answers and their statuses, statuses of problems, form or body, and parameters."""
     described = Operation(
         {"application/json": answers} if isinstance(answers, type) else answers,
         tuple(statuses),
         tuple(problems),
         form,
         tuple(parameters),
+        body,
     )
 
     def describe(view: _View) -> _View:
@@ -100,8 +104,7 @@ def document(app: Flask) -> dict[str, Any]:
         if described is None:
             continue
         models |= {(model, "serialization"): None for model in described.answers.values() if model}
-        if described.form:
-            models[described.form, "validation"] = None
+        models |= {(model, "validation"): None for model in (described.form, described.body) if model}
         view = app.view_functions[rule.endpoint]
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             paths.setdefault(path_of(rule), {})[method.lower()] = _described(view, described)
@@ -136,11 +139,9 @@ def _described(view: Callable[..., Any], described: Operation) -> dict[str, Any]
             }
             for parameter in described.parameters
         ]
-    if described.form:
-        result["requestBody"] = {
-            "required": True,
-            "content": {"multipart/form-data": _schema(described.form)},
-        }
+    for media, sent in (("multipart/form-data", described.form), ("application/json", described.body)):
+        if sent:
+            result["requestBody"] = {"required": True, "content": {media: _schema(sent)}}
     result["responses"] = {
         str(status): {"description": HTTPStatus(status).phrase} | ({"content": answer} if answer else {})
         for status in described.statuses

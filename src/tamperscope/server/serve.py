@@ -23,6 +23,7 @@ from tamperscope.server.tunnel import Tunnel, open_tunnel
 from tamperscope.settings import Settings
 
 _EXPIRY_SECONDS = 3600.0
+_LONGEST_PRIVATE = timedelta(days=1)
 _MOST_OPEN_FILES = 4096
 """For connections and their temporary files; systems usually allow 1024."""
 _say = partial(print, flush=True)
@@ -137,18 +138,15 @@ class RunningServer:
 
 def _expire_regularly(parts: Assembly, loop: Loop) -> None:
     days = parts.settings.retention
-    if days is None:
-        return
-    age = timedelta(days=days)
     while True:
         try:
+            if expired := parts.store.expire_private(_LONGEST_PRIVATE):
+                _log.info("deleted %d private analyses", expired)
             for kept, name in ((parts.store, "analyses"), (parts.jobs, "jobs")):
-                if expired := kept.expire(age):
+                if days is not None and (expired := kept.expire(timedelta(days=days))):
                     _log.info("deleted %d %s older than %d days", expired, name, days)
         except StoreError:
-            _log.warning(
-                "analyses and jobs older than %d days could not be deleted; trying again later", days
-            )
+            _log.warning("analyses and jobs that have expired could not be deleted; trying again later")
         if loop.ends_within(_EXPIRY_SECONDS):
             return
 

@@ -7,7 +7,26 @@
 `tables.py` defines the schema, `migrations/` brings a database up to it, `database.py` connects to it.
 """
 
-from tamperscope.store.analyses import IMAGE, AnalysisStore, StoredAnalysis, StoredPicture, Subject, Summary
+from tamperscope.store.analyses import (
+    IMAGE,
+    THUMBNAIL,
+    AnalysisStore,
+    Filter,
+    StoredAnalysis,
+    StoredPicture,
+    Subject,
+    Summary,
+)
 from tamperscope.store.database import Database
 
-__all__ = ["IMAGE", "AnalysisStore", "Database", "StoredAnalysis", "StoredPicture", "Subject", "Summary"]
+__all__ = [
+    "IMAGE",
+    "THUMBNAIL",
+    "AnalysisStore",
+    "Database",
+    "Filter",
+    "StoredAnalysis",
+    "StoredPicture",
+    "Subject",
+    "Summary",
+]

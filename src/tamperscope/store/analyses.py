@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, delete, exists, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, exists, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from tamperscope.case import NO_CASE, CaseDetails
 from tamperscope.origin import Origin
 from tamperscope.report import ImageFacts, ManipulationType, ReportRecord, Verdict
 from tamperscope.store.database import Database
-from tamperscope.store.tables import AnalysisRow, Base, PictureRow
+from tamperscope.store.tables import AnalysisRow, Base, CaseRow, PictureRow, TagRow
 
 IMAGE = "image"
 """Name of the picture that is the analysed file itself; present only if a caller asked to keep it."""
+THUMBNAIL = "thumbnail"
+"""Name of the small picture of the analysed file; present only with `IMAGE`."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Subject:
     bundle_sha256: str
     method: str
     """`Method.key`: everything the result depends on besides the image."""
+    private: bool = False
+    """Whether each request gets an analysis of its own, which is never listed."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,9 @@ class StoredAnalysis:
     report: ReportRecord
     pictures: frozenset[str]
     """Names of its stored pictures."""
+    case: CaseDetails = NO_CASE
+    private: bool = False
+    """Whether it is in no list."""
 
     @property
     def kept(self) -> bool:
@@ -68,6 +76,37 @@ class Summary:
     image: ImageFacts
     kept: bool
     origin: Origin
+    case: CaseDetails = NO_CASE
+    thumbnail: bool = False
+    """Whether a thumbnail is stored, which it is only for an image that was kept."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which analyses a list contains; the default is all of them."""
+
+    search: str = ""
+    """Words that must all be in what people added, or begin the image's SHA-256."""
+    verdict: Verdict | None = None
+    tag: str = ""
+
+    @property
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """The conditions on `AnalysisRow`, joined with `CaseRow`."""
+        for word in self.search.casefold().split()[:MOST_WORDS]:
+            yield or_(
+                CaseRow.words.contains(word, autoescape=True),
+                AnalysisRow.image_sha256.startswith(word, autoescape=True),
+            )
+        if self.verdict is not None:
+            yield AnalysisRow.document["verdict"].as_string() == self.verdict.value
+        if self.tag:
+            yield exists().where(TagRow.analysis_id == AnalysisRow.id, TagRow.tag == self.tag.casefold())
+
+
+EVERYTHING = Filter()
+MOST_WORDS = 8
+"""Words of a search that count."""
 
 
 def _now() -> datetime:
@@ -94,15 +133,17 @@ class AnalysisStore:
         self, subject: Subject, report: ReportRecord, pictures: Mapping[str, StoredPicture]
     ) -> tuple[StoredAnalysis, bool]:
         """Store an analysis; return it and True, or the one that its subject already has and False."""
+        # 128 random bits, so that the address cannot be guessed.
+        id = secrets.token_hex(16)
         row = AnalysisRow(
-            # 128 random bits, so that the address cannot be guessed.
-            id=secrets.token_hex(16),
+            id=id,
             created=self._now(),
             owner=subject.owner,
             image_sha256=subject.image_sha256,
             bundle_sha256=subject.bundle_sha256,
-            method=subject.method,
+            method=f"{subject.method} {id}" if subject.private else subject.method,
             document=report.to_json(),
+            private=subject.private,
         )
         try:
             with self._database.transaction() as session:
@@ -114,10 +155,13 @@ class AnalysisStore:
             if found is None:
                 raise
             return found, False
-        return StoredAnalysis(row.id, row.created, report, frozenset(pictures)), True
+        added = StoredAnalysis(id, row.created, report, frozenset(pictures), private=subject.private)
+        return added, True
 
     def find(self, subject: Subject) -> StoredAnalysis | None:
-        """Return the analysis of a subject, or None if it does not exist."""
+        """Return the analysis of a subject, or None if it does not exist; a private one is never found."""
+        if subject.private:
+            return None
         return self._one(
             select(AnalysisRow).where(
                 AnalysisRow.owner == subject.owner,
@@ -129,7 +173,7 @@ class AnalysisStore:
 
     def get(self, id: str, *, owner: str) -> StoredAnalysis | None:
         """Return an analysis of an owner, or None if it does not exist."""
-        return self._one(select(AnalysisRow).where(AnalysisRow.id == id, AnalysisRow.owner == owner))
+        return self._one(_owned(id, owner))
 
     def picture(self, id: str, name: str, *, owner: str) -> StoredPicture | None:
         """Return one picture of an owner's analysis, or None if it does not exist."""
@@ -141,10 +185,12 @@ class AnalysisStore:
             )
             return StoredPicture(row.media_type, row.data) if row else None
 
-    def list(self, *, owner: str, limit: int, after: str | None = None) -> Sequence[Summary]:
+    def list(
+        self, *, owner: str, limit: int, after: str | None = None, filter: Filter = EVERYTHING
+    ) -> Sequence[Summary]:
         """Return at most `limit` analyses of an owner, newest first, starting after the analysis `after`.
 
-        Returns nothing if the owner has no analysis with that id.
+        Returns nothing if the owner has no analysis with that id. Private analyses are left out.
         """
         with self._database.transaction() as session:
             position = None
@@ -153,17 +199,33 @@ class AnalysisStore:
                 if last is None or last.owner != owner:
                     return []
                 position = tuple_(AnalysisRow.created, AnalysisRow.id) < tuple_(last.created, last.id)
-            conditions = [AnalysisRow.owner == owner, *([] if position is None else [position])]
+            conditions = [
+                AnalysisRow.owner == owner,
+                AnalysisRow.private.is_(False),
+                *filter.conditions,
+                *([] if position is None else [position]),
+            ]
             return summaries(session, *conditions, limit=limit)
 
-    def keep(self, id: str, image: StoredPicture, report: ReportRecord) -> None:
-        """Add the image to an analysis, if the analysis still exists and does not have it yet.
+    def describe(self, id: str, case: CaseDetails, *, owner: str) -> bool:
+        """Replace what people added to an owner's analysis; return whether there is such an analysis."""
+        with self._database.transaction() as session:
+            if session.scalar(_owned(id, owner).with_for_update()) is None:
+                return False
+            session.execute(delete(TagRow).where(TagRow.analysis_id == id))
+            session.merge(CaseRow(analysis_id=id, document=case.to_json(), words=case.words))
+            tags = {tag.casefold() for tag in case.tags}
+            session.add_all(TagRow(analysis_id=id, tag=tag) for tag in sorted(tags))
+            return True
+
+    def keep(self, id: str, pictures: Mapping[str, StoredPicture], report: ReportRecord) -> None:
+        """Add the image, and what shows it, to an analysis that still exists and does not have it yet.
 
         `report` replaces the report of the analysis.
         """
         try:
             with self._database.transaction() as session:
-                session.add(_picture_row(id, IMAGE, image))
+                session.add_all(_picture_row(id, name, picture) for name, picture in pictures.items())
                 session.execute(
                     update(AnalysisRow).where(AnalysisRow.id == id).values(document=report.to_json())
                 )
@@ -178,6 +240,11 @@ class AnalysisStore:
         """Delete the analyses of all owners that are older than `age`; return how many there were."""
         return delete_rows(self._database, AnalysisRow, AnalysisRow.created < self._now() - age)
 
+    def expire_private(self, age: timedelta) -> int:
+        """Delete the private analyses that are older than `age`; return how many there were."""
+        old = AnalysisRow.created < self._now() - age
+        return delete_rows(self._database, AnalysisRow, AnalysisRow.private.is_(True), old)
+
     def close(self) -> None:
         """Close the connections to the database."""
         self._database.close()
@@ -187,8 +254,20 @@ class AnalysisStore:
             row = session.scalar(query)
             if row is None:
                 return None
-            report = ReportRecord.from_json(row.document)
-            return StoredAnalysis(row.id, row.created, report, _names(session, row.id))
+            return StoredAnalysis(
+                row.id,
+                row.created,
+                ReportRecord.from_json(row.document),
+                _names(session, row.id),
+                CaseDetails.from_json(
+                    session.scalar(select(CaseRow.document).where(CaseRow.analysis_id == row.id))
+                ),
+                row.private,
+            )
+
+
+def _owned(id: str, owner: str) -> Select[AnalysisRow]:
+    return select(AnalysisRow).where(AnalysisRow.id == id, AnalysisRow.owner == owner)
 
 
 def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Summary]:
@@ -202,9 +281,12 @@ def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | N
             document["score"].as_float(),
             document["type"].as_string(),
             document["image"],
-            exists().where(PictureRow.analysis_id == AnalysisRow.id, PictureRow.name == IMAGE),
+            _has(IMAGE),
             document["origin"],
+            CaseRow.document,
+            _has(THUMBNAIL),
         )
+        .outerjoin(CaseRow, CaseRow.analysis_id == AnalysisRow.id)
         .where(*conditions)
         .order_by(AnalysisRow.created.desc(), AnalysisRow.id.desc())
         .limit(limit)
@@ -219,9 +301,15 @@ def summaries(session: Session, *conditions: ColumnElement[bool], limit: int | N
             ImageFacts.from_json(image),
             kept,
             Origin.from_json(origin),
+            CaseDetails.from_json(case),
+            thumbnail,
         )
-        for id, created, verdict, score, kind, image, kept, origin in session.execute(query)
+        for id, created, verdict, score, kind, image, kept, origin, case, thumbnail in session.execute(query)
     ]
+
+
+def _has(picture: str) -> ColumnElement[bool]:
+    return exists().where(PictureRow.analysis_id == AnalysisRow.id, PictureRow.name == picture)
 
 
 def delete_rows(database: Database, table: type[Base], *conditions: ColumnElement[bool]) -> int:

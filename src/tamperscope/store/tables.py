@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -67,6 +68,9 @@ class AnalysisRow(Base):
     method: Mapped[str] = mapped_column(Text)
     document: Mapped[dict[str, Any]] = mapped_column(JSON)
     """`Report.to_json()`. Not JSONB, which loses the order of the evidence."""
+    private: Mapped[bool] = mapped_column(server_default=false())
+    """Whether it is in no list, and only its id leads to it. Its `method` ends with its id, so that no other
+    request for the same image finds it."""
 
     __table_args__ = (
         UniqueConstraint(owner, image_sha256, bundle_sha256, method),
@@ -83,6 +87,27 @@ class PictureRow(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     media_type: Mapped[str] = mapped_column(String(64))
     data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class CaseRow(Base):
+    """What a person added to an analysis."""
+
+    __tablename__ = "analysis_case"
+
+    analysis_id: Mapped[str] = mapped_column(ForeignKey(AnalysisRow.id, ondelete="CASCADE"), primary_key=True)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """`CaseDetails.to_json()`."""
+    words: Mapped[str] = mapped_column(Text)
+    """`CaseDetails.words`, which a search looks through."""
+
+
+class TagRow(Base):
+    """One tag of an analysis, in lower case."""
+
+    __tablename__ = "analysis_tag"
+
+    analysis_id: Mapped[str] = mapped_column(ForeignKey(AnalysisRow.id, ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(40), primary_key=True, index=True)
 
 
 class JobRow(Base):

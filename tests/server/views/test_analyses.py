@@ -93,7 +93,7 @@ class TestTheAnswer:
         ]
         assert {key: analysis[key] for key in report} == report
         assert set(analysis) - set(report) == {
-            "id", "created", "words", "regions", "image", "evidence", "links",
+            "id", "created", "case", "private", "words", "regions", "image", "evidence", "links",
         }  # fmt: skip
 
     def test_its_words_are_those_of_the_reports(self, analysis, photo_png):
@@ -398,6 +398,8 @@ class TestHistory:
         for line, analysis in zip(listed, reversed(created), strict=True):
             assert line.pop("headline") == analysis["words"]["headline"]
             assert line.pop("type_name") == analysis["words"]["types"][line["type"]]["name"]
+            assert (line.pop("title"), line.pop("case_number"), line.pop("tags")) == ("", "", [])
+            assert line.pop("origin").items() <= analysis["origin"].items()
             assert {key: analysis[key] for key in line if key != "links"} == {
                 key: value for key, value in line.items() if key != "links"
             }
@@ -422,6 +424,112 @@ class TestDeleting:
     def test_an_analysis_that_never_existed(self, client):
         for address in (MISSING, f"{MISSING}/mask.png", f"{PATH}/x", f"{MISSING}/evidence/clones.png"):
             assert_problem(client.get(address), 404)
+
+
+CASE = {
+    "title": "Flood <b>",
+    "number": "2026/7",
+    "analyst": "A. B.",
+    "notes": "Sent by a reader.",
+    "tags": ["Flood"],
+    "region_notes": {"1a": "The same car"},
+}
+
+
+class TestCases:
+    @pytest.fixture
+    def described(self, client, kept):
+        response = client.put(kept["links"]["case"], json=CASE)
+        assert (response.status_code, response.get_json()) == (200, CASE)
+        return kept
+
+    def test_what_people_add_is_in_the_analysis_the_list_and_the_reports(self, client, described):
+        address = described["links"]["self"]
+
+        assert client.get(address).get_json()["case"] == CASE
+        (line,) = client.get(PATH).get_json()["analyses"]
+        assert (line["title"], line["case_number"], line["tags"]) == ("Flood <b>", "2026/7", ["Flood"])
+        page = client.get(address + "/report.html").text
+        pdf = "".join(
+            each.extract_text()
+            for each in pypdf.PdfReader(BytesIO(client.get(address + "/report.pdf").data)).pages
+        )
+        for text in ("2026/7", "A. B.", "Sent by a reader.", "Flood", "The same car"):
+            assert text in page
+            assert text in pdf.replace("\n", " ")
+        assert "<b>Flood" not in page
+        assert "Flood &lt;b&gt;" in page
+
+    @pytest.mark.parametrize(
+        ("query", "count"),
+        [("search=reader", 1), ("search=nothing", 0), ("tag=flood", 1), ("verdict=authentic", 0)],
+    )
+    def test_the_list_is_searched_and_filtered(self, client, described, query, count):
+        assert len(client.get(f"{PATH}?{query}").get_json()["analyses"]) == count
+
+    def test_further_pages_keep_the_search(self, client, create, described):
+        for number in range(2):
+            other = create(samples.encode(samples.photo(48, 40, seed=number), "PNG")).get_json()
+            client.put(other["links"]["case"], json={"notes": "reader & co"})
+
+        first = client.get(f"{PATH}?search=reader&limit=2").get_json()
+        second = client.get(first["next"]).get_json()
+
+        assert (len(first["analyses"]), len(second["analyses"]), second["next"]) == (2, 1, None)
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            ({"title": "x" * 201}, 400),
+            ({"tags": ["x"] * 21}, 400),
+            ({"tags": [" "]}, 400),
+            ({"region_notes": {"1": "x" * 1001}}, 400),
+            ({"notes": "x" * 70_000}, 413),
+            ([], 400),
+        ],
+    )
+    def test_too_much_is_refused_and_changes_nothing(self, client, described, body, status):
+        assert_problem(client.put(described["links"]["case"], json=body), status)
+        assert client.get(described["links"]["self"]).get_json()["case"] == CASE
+
+    def test_a_form_is_refused(self, client, described):
+        assert "application/json" in assert_problem(
+            client.put(described["links"]["case"], data={"title": "x"}), 415
+        )
+
+    def test_an_unknown_verdict_is_refused(self, client):
+        assert "manipulated" in assert_problem(client.get(f"{PATH}?verdict=fake"), 400)
+
+
+class TestThumbnails:
+    def test_one_is_stored_with_a_kept_image_only(self, client, analysis, kept):
+        del analysis
+        (line,) = client.get(PATH).get_json()["analyses"]
+        small = PIL.Image.open(BytesIO(client.get(line["links"]["thumbnail"]).data))
+
+        assert (small.format, *small.size) == ("JPEG", 64, 64)
+
+    def test_without_the_image_there_is_none(self, client, analysis):
+        assert analysis["links"]["thumbnail"] is None
+        assert client.get(PATH).get_json()["analyses"][0]["links"]["thumbnail"] is None
+        assert_problem(client.get(analysis["links"]["self"] + "/thumbnail.jpg"), 404)
+
+
+class TestPrivateAnalyses:
+    def test_each_request_gets_its_own_and_no_list_has_it(self, client, create, photo_png):
+        first = create(photo_png, private="true")
+        second = create(photo_png, query="?private=true")
+        listed = create(photo_png)
+
+        assert [first.status_code, second.status_code, listed.status_code] == [201] * 3
+        assert first.get_json()["private"]
+        assert not listed.get_json()["private"]
+        assert len({each.get_json()["id"] for each in (first, second, listed)}) == 3
+        assert [line["id"] for line in client.get(PATH).get_json()["analyses"]] == [listed.get_json()["id"]]
+        assert client.get(first.headers["Location"] + "/report.pdf").status_code == 200
+
+    def test_it_keeps_no_image(self, create, photo_png):
+        assert "private" in assert_problem(create(photo_png, private="true", keep="true"), 400)
 
 
 class TestKeys:
@@ -451,6 +559,7 @@ class TestKeys:
             for path in ("", *(f"/{part}" for part in (*REPORTS, *PICTURES))):
                 assert ask(other, address + path).status_code == 404, (other, path)
             assert ask(other, address, "DELETE").status_code == 404
+            assert ask(other, address + "/case", "PUT", json={"title": "x"}).status_code == 404
             assert ask(other, PATH).get_json()["analyses"] == []
         assert ask("newsroom", address).get_json() == mine.get_json()
 

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 
 from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 
 from tamperscope import errors
 from tamperscope.api import Problem
@@ -52,6 +52,9 @@ _KINDS: dict[type[BaseException], _Kind] = {
 }
 
 
+_NO_SUCH_ADDRESS = "There is nothing at this address. GET / lists what this server answers."
+
+
 def register(app: Flask) -> None:
     """Answer every error of `app` with a problem document."""
     app.register_error_handler(errors.TamperscopeError, _from_ours)
@@ -88,7 +91,10 @@ def _from_ours(error: errors.TamperscopeError) -> Response:
 def _from_http(error: HTTPException) -> Response:
     status = error.code or 500
     g.problem = error.name.lower().replace(" ", "-")
-    response = _respond(status, error.name, error.description or error.name)
+    # The library's own sentence speaks of a typed address, to programs too.
+    unknown = status == 404 and error.description == NotFound.description
+    detail = _NO_SUCH_ADDRESS if unknown else error.description or error.name
+    response = _respond(status, error.name, detail)
     # For example Allow, which a 405 must have.
     for name, value in error.get_headers():
         if name.lower() != "content-type":

@@ -5,12 +5,13 @@ With API keys, an analysis belongs to the key that requested it; for all other k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 
 from tamperscope.api import AnalysisAnswer, HistoryAnswer, SummaryAnswer
 from tamperscope.documents import (
@@ -25,11 +26,12 @@ from tamperscope.documents import (
 from tamperscope.documents.findings import NamedRegion
 from tamperscope.evidence import metadata
 from tamperscope.images import rendering
-from tamperscope.report import ReportRecord
+from tamperscope.report import ReportRecord, Verdict
 from tamperscope.server.archive import EVIDENCE, HEATMAP, MASK, AnalysisArchive
 from tamperscope.server.detector_service import DetectorService
 from tamperscope.server.forms import (
     AFTER,
+    ANALYSIS_ID,
     FLAG,
     LIMIT,
     AnalysisForm,
@@ -42,13 +44,21 @@ from tamperscope.server.forms import (
 )
 from tamperscope.server.middleware.access import owner
 from tamperscope.server.openapi import Parameter, operation
-from tamperscope.store import IMAGE, StoredAnalysis, StoredPicture, Summary
+from tamperscope.store import IMAGE, THUMBNAIL, Filter, StoredAnalysis, StoredPicture, Summary
 
 _PATH = "/v1/analyses"
 
-_ID = Parameter("id", "Id of the analysis.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, place="path")
+_ID = ANALYSIS_ID
 _NAME = Parameter("name", "Name of the measurement, such as `clones`.", {"type": "string"}, place="path")
 _KEEP = Parameter("keep", "The same as the form's `keep`.", FLAG)
+_PRIVATE = Parameter("private", "The same as the form's `private`.", FLAG)
+_SEARCH = Parameter(
+    "search",
+    "Words that must all be in what people added to the analysis, or begin the image's SHA-256.",
+    {"type": "string"},
+)
+_VERDICT = Parameter("verdict", "List only this verdict.", {"type": "string", "enum": list(Verdict)})
+_TAG = Parameter("tag", "List only analyses with this tag.", {"type": "string"})
 _LOCATION = Parameter("location", "`true` also answers where the file states that it was taken.", FLAG)
 _RAW = Parameter(
     "raw", "`true` for 8-bit grey (values from 0 to 255 stand for 0 to 1) instead of colours.", FLAG
@@ -76,14 +86,21 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         statuses=(200, 201),
         problems=(400, 413, 415, 422, 503),
         form=AnalysisForm,
-        parameters=(_KEEP, _LOCATION),
+        parameters=(_KEEP, _PRIVATE, _LOCATION),
     )
     def create_analysis() -> Response:
         """Analyse an image and store the result (201), or return the stored analysis of that image (200)."""
         data = uploaded_image(request)
         keep = flag("keep", request.form.get("keep"), request.args.get("keep"))
+        private = flag("private", request.form.get("private"), request.args.get("private"))
+        if keep and private:
+            raise BadRequest("A private analysis keeps no image: leave out `keep` or `private`.")
         analysis, new = archive.analyze(
-            data, owner=owner(), keep=keep, client_disconnected=client_disconnected(request)
+            data,
+            owner=owner(),
+            keep=keep,
+            private=private,
+            client_disconnected=client_disconnected(request),
         )
         answer = _answer(analysis, location(data) if located() else None)
         response = respond(answer, 201 if new else 200)
@@ -91,13 +108,18 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         return response
 
     @views.get(_PATH)
-    @operation(HistoryAnswer, problems=(400, 503), parameters=(LIMIT, AFTER))
+    @operation(HistoryAnswer, problems=(400, 503), parameters=(LIMIT, AFTER, _SEARCH, _VERDICT, _TAG))
     def list_analyses() -> Response:
-        """Return the stored analyses, newest first."""
+        """Return the stored analyses, newest first. Private ones are left out."""
         limit = page_size(request.args.get("limit"))
-        found = store.list(owner=owner(), limit=limit + 1, after=request.args.get("after"))
+        asked = {name: request.args[name] for name in ("search", "verdict", "tag") if name in request.args}
+        found = store.list(
+            owner=owner(), limit=limit + 1, after=request.args.get("after"), filter=_filter(asked)
+        )
         listed = found[:limit]
-        more = f"{_PATH}?limit={limit}&after={listed[-1].id}" if len(found) > limit else None
+        more = None
+        if len(found) > limit:
+            more = f"{_PATH}?{urlencode({**asked, 'limit': limit, 'after': listed[-1].id})}"
         return respond(HistoryAnswer(analyses=tuple(map(summary_line, listed)), next=more))
 
     @views.get(f"{_PATH}/<id>")
@@ -169,6 +191,12 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
             marked = rendering.decode_grey_png(mask) > 0
             return _png(rendering.encode_png(rendering.overlay(image.pixels, marked)))
 
+    @views.get(f"{_PATH}/<id>/thumbnail.jpg")
+    @operation({"image/jpeg": None}, problems=_STORED, parameters=(_ID,))
+    def analysis_thumbnail(id: str) -> Response:
+        """Return the middle square of the image, at most 160 pixels wide, if the image was kept."""
+        return _picture(picture(id, THUMBNAIL))
+
     @views.get(f"{_PATH}/<id>/image.png")
     @operation(_PNG, problems=_RENDERED, parameters=(_ID,))
     def analysis_image(id: str) -> Response:
@@ -198,6 +226,7 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         found = stored(id)
         files = {name: picture(id, name).data for name in found.pictures}
         kept = files.pop(IMAGE, None)
+        files.pop(THUMBNAIL, None)
         disconnected = client_disconnected(request)
         with service.decoded(kept, disconnected) if kept else service.slot(disconnected) as image:
             maps = Maps.from_files(
@@ -206,7 +235,9 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
                 evidence={name.removeprefix(EVIDENCE): data for name, data in files.items()},
                 picture=image.pixels if image else None,
             )
-            return render(ReportDocument.of_record(found.report, maps, made_at=found.created))
+            return render(
+                ReportDocument.of_record(found.report, maps, made_at=found.created, case=found.case)
+            )
 
     def kept_image(id: str) -> bytes:
         return picture(
@@ -214,6 +245,13 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
         ).data
 
     return views
+
+
+def _filter(asked: Mapping[str, str]) -> Filter:
+    verdict = asked.get("verdict")
+    if verdict is not None and verdict not in list(Verdict):
+        raise BadRequest(f"`verdict` must be one of {', '.join(Verdict)}.")
+    return Filter(asked.get("search", ""), Verdict(verdict) if verdict else None, asked.get("tag", ""))
 
 
 def _address(id: str) -> str:
@@ -244,6 +282,8 @@ def _answer(stored: StoredAnalysis, location: metadata.Location | None = None) -
         "heatmap": link(HEATMAP, "heatmap.png"),
         "overlay": link(IMAGE, "overlay.png"),
         "image": link(IMAGE, "image.png"),
+        "thumbnail": link(THUMBNAIL, "thumbnail.jpg"),
+        "case": f"{address}/case",
         "report_json": f"{address}/report.json",
         "report_html": f"{address}/report.html",
         "report_pdf": f"{address}/report.pdf",
@@ -254,6 +294,8 @@ def _answer(stored: StoredAnalysis, location: metadata.Location | None = None) -
             "id": stored.id,
             "created": stored.created,
             "words": _words(report, regions),
+            "case": stored.case.to_json(),
+            "private": stored.private,
             "regions": [_region(named) for named in regions[: len(report.regions)]],
             "hints": [_region(named) for named in regions[len(report.regions) :]],
             "image": {**report.image.to_json(), "kept": stored.kept},
@@ -305,7 +347,14 @@ def summary_line(summary: Summary) -> SummaryAnswer:
             "type": summary.type,
             "type_name": wording.KINDS[summary.type][0],
             "image": {**summary.image.to_json(), "kept": summary.kept},
-            "links": {"self": _address(summary.id)},
+            "origin": {"kind": summary.origin.kind, "headline": summary.origin.headline},
+            "title": summary.case.title,
+            "case_number": summary.case.number,
+            "tags": summary.case.tags,
+            "links": {
+                "self": _address(summary.id),
+                "thumbnail": f"{_address(summary.id)}/thumbnail.jpg" if summary.thumbnail else None,
+            },
         }
     )
 
@@ -317,7 +366,11 @@ def _map(picture: StoredPicture) -> Response:
 
 
 def _png(data: bytes) -> Response:
-    response = Response(data, content_type="image/png")
+    return _picture(StoredPicture("image/png", data))
+
+
+def _picture(picture: StoredPicture) -> Response:
+    response = Response(picture.data, content_type=picture.media_type)
     # Only this user's browser may cache it, and must ask before each use whether it is still valid.
     response.headers["Cache-Control"] = "private, no-cache"
     response.add_etag()

@@ -46,6 +46,23 @@ export async function location(id, picture) {
   return (await (await ask(`${ANALYSES}?location=true`, { method: "POST", body: form })).json()).location ?? null;
 }
 
+/** Replace what people added to an analysis; return what is stored now. */
+export async function describe(id, added) {
+  const options = { method: "PUT", body: JSON.stringify(added), headers: { "Content-Type": "application/json" } };
+  return (await ask(`${ANALYSES}/${encodeURIComponent(id)}/case`, options)).json();
+}
+
+/** Return the address of the analyses that fit: `search`, `verdict` and `tag`, each possibly empty. */
+export function searchAddress(wanted) {
+  const given = Object.entries(wanted).filter(([, value]) => value);
+  return `${ANALYSES}?${new URLSearchParams([["limit", "20"], ...given])}`;
+}
+
+/** Delete an analysis, even while the page is being closed. */
+export function removeOnLeaving(id) {
+  return ask(`${ANALYSES}/${encodeURIComponent(id)}`, { method: "DELETE", keepalive: true }).catch(() => {});
+}
+
 export async function remove(id) {
   await ask(`${ANALYSES}/${encodeURIComponent(id)}`, { method: "DELETE" });
 }
@@ -63,11 +80,12 @@ export async function file(link) {
 }
 
 /** Analyse a file; `onSent` receives the share sent, 0 to 1. */
-export function analyse(picture, { keep, onSent, signal }) {
+export function analyse(picture, { keep, priv, onSent, signal }) {
   const form = new FormData();
   // The file's name is private, and the server does not need it.
   form.append("image", picture, "picture");
   if (keep) form.append("keep", "true");
+  if (priv) form.append("private", "true");
   return post(ANALYSES, form, { onSent, signal });
 }
 

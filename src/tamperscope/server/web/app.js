@@ -28,9 +28,16 @@ function take(files) {
     askForKey().then((given) => given && take(files));
     return;
   }
-  const [first] = work.add(files, at("keep").checked);
+  const [first] = work.add(files, { keep: at("keep").checked, priv: at("private").checked });
   location.hash = files.length >= MANY ? "#/table" : `#/pictures/${first.number}`;
 }
+
+// A private analysis keeps nothing, so the two exclude each other.
+for (const [one, other] of [
+  ["keep", "private"],
+  ["private", "keep"],
+])
+  at(one).addEventListener("change", () => at(one).checked && (at(other).checked = false));
 
 at("choose").addEventListener("click", () => at("files").click());
 at("files").addEventListener("change", () => {
@@ -73,6 +80,13 @@ function explainLinks() {
   at("links").hidden = false;
   announce(at("links").textContent);
 }
+
+at("help-button").addEventListener("click", () => at("help").showModal());
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "?" || event.target.closest?.("input, textarea, select, dialog")) return;
+  event.preventDefault();
+  at("help").showModal();
+});
 
 // Choosing what is shown.
 
@@ -140,6 +154,7 @@ async function openAnalysis(id) {
       name,
       thumbnail,
       file: item?.file ?? null,
+      listedFor: facts?.keys ? "key" : "all",
       keep: () => work.keep(item).then(() => openAnalysis(id)),
       remove: () => removeAnalysis(id),
     });
@@ -200,7 +215,10 @@ work.addEventListener("end", ({ detail: item }) => {
 
 // A reader who leaves has no use for what is not analysed yet.
 window.addEventListener("beforeunload", (event) => work.unfinished.length && event.preventDefault());
-window.addEventListener("pagehide", () => work.cancelJobs());
+window.addEventListener("pagehide", () => {
+  work.cancelJobs();
+  work.removePrivate();
+});
 
 setInterval(() => {
   for (const clock of document.querySelectorAll("[data-since]")) {
@@ -293,6 +311,7 @@ async function start() {
     };
     at("limit").textContent = `, up to ${wholeBytes(facts.max_bytes)} each`;
     at("retention").textContent = facts.retention_days ? ` for ${facts.retention_days} days` : "";
+    for (const told of document.querySelectorAll("[data-keyless]")) told.hidden = facts.keys;
     showKey();
   } catch (problem) {
     // The page works without these facts; the next request reports what is wrong.

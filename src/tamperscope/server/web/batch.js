@@ -11,6 +11,7 @@ const COLUMNS = [
   ["Verdict", (item) => ORDER.indexOf(item.summary?.verdict ?? item.stage)],
   ["Score", ({ summary }) => -(summary?.score ?? -1)],
   ["Type", (item) => typeOf(item)],
+  ["Origin", (item) => originOf(item)],
 ];
 const ORDER = ["manipulated", "inconclusive", "authentic", "failed", "analysing", "sending", "waiting"];
 
@@ -21,6 +22,11 @@ export function tableLink(work) {
 
 function typeOf({ summary }) {
   return summary?.verdict === "manipulated" ? summary.type_name : "";
+}
+
+/** Return what the file says about where it comes from; empty if it says nothing. */
+function originOf({ summary }) {
+  return !summary || summary.origin.kind === "unknown" ? "" : summary.origin.headline;
 }
 
 /** The table of all pictures from this visit. */
@@ -175,6 +181,7 @@ export class Batch {
       verdict: item.summary?.verdict ?? item.stage,
       score: item.summary ? printedScore(item.summary.score) : "",
       type: item.summary?.verdict === "manipulated" ? item.summary.type : "",
+      origin: originOf(item),
       sha256: item.summary?.image.sha256 ?? "",
       analysis: item.summary ? new URL(addressOf(item), location.href).href : "",
       problem: item.problem ? `${item.problem.title}. ${item.problem.message}`.trim() : "",
@@ -229,6 +236,7 @@ function tableRow(item) {
     h("td", { class: "verdict-cell" }, ICONS[verdict] && icon(ICONS[verdict]), standing(item)),
     h("td", { class: "number" }, item.summary ? printedScore(item.summary.score) : ""),
     h("td", {}, typeOf(item)),
+    h("td", { class: "origin-cell" }, h("bdi", {}, originOf(item))),
   );
 }
 

@@ -2,10 +2,11 @@
 
 import * as api from "./api.js";
 import { bytes, described, h, icon, ICONS, moment, printedScore } from "./dom.js";
-import { remembered } from "./session.js";
+import { lasting, remembered, setLasting } from "./session.js";
 
 /** Return the row of one analysis; `onDelete` is called with its id. */
-export function row({ id, created, verdict, headline, score, image }, onDelete) {
+export function row(summary, onDelete) {
+  const { id, created, verdict, headline, score, image, title, case_number: number, tags } = summary;
   const { name, thumbnail } = remembered(id) ?? {};
   return h(
     "li",
@@ -13,20 +14,20 @@ export function row({ id, created, verdict, headline, score, image }, onDelete) 
     h(
       "a",
       { href: `#/analyses/${id}` },
-      thumbnail
-        ? h("img", { src: thumbnail, alt: "", width: 56, height: 56 })
-        : h("span", { class: "blank" }, icon(ICONS.picture)),
+      small(thumbnail, summary.links.thumbnail),
       h(
         "span",
         { class: "what" },
         h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, `score ${printedScore(score)}`)),
-        h("bdi", {}, name ?? described(image)),
+        h("bdi", {}, title || name || described(image)),
         h(
           "span",
           { class: "note" },
           moment(created),
           `, ${bytes(image.byte_count)}${image.kept ? ", picture kept" : ""}`,
+          number ? [", case ", h("bdi", {}, number)] : null,
         ),
+        tags.length ? h("span", { class: "tags" }, tags.map((tag) => h("bdi", {}, tag))) : null,
       ),
     ),
     onDelete &&
@@ -43,6 +44,27 @@ export function row({ id, created, verdict, headline, score, image }, onDelete) 
   );
 }
 
+/** Return a thumbnail: this browser's, or the server's if it keeps the picture. */
+function small(known, link) {
+  if (known) return picture(known);
+  const blank = h("span", { class: "blank" }, icon(ICONS.picture));
+  if (link)
+    api.file(link).then(
+      (file) => {
+        const address = URL.createObjectURL(file);
+        const shown = picture(address);
+        shown.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
+        blank.replaceWith(shown);
+      },
+      () => {}, // The row is as useful without it.
+    );
+  return blank;
+}
+
+function picture(address) {
+  return h("img", { src: address, alt: "", width: 56, height: 56 });
+}
+
 /** The page of all earlier analyses. */
 export class History {
   #section;
@@ -53,11 +75,27 @@ export class History {
     this.onDelete = onDelete;
     this.onProblem = onProblem;
     this.#more.addEventListener("click", () => this.#load(this.#next));
+    this.#filters.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.open();
+    });
+    this.#filters.querySelector("select").addEventListener("change", () => this.open());
+    const lastingBox = section.querySelector("#lasting");
+    lastingBox.checked = lasting();
+    lastingBox.addEventListener("change", () => setLasting(lastingBox.checked));
   }
 
   async open() {
     this.#rows.replaceChildren();
-    await this.#load();
+    await this.#load(api.searchAddress(this.#wanted));
+  }
+
+  get #filters() {
+    return this.#section.querySelector(".filters");
+  }
+
+  get #wanted() {
+    return Object.fromEntries(new FormData(this.#filters));
   }
 
   get #rows() {
@@ -77,7 +115,10 @@ export class History {
       this.#rows.append(...analyses.map((each) => row(each, this.onDelete)));
       this.#next = next;
       this.#more.hidden = !next;
-      this.#section.querySelector(".empty").hidden = this.#rows.childElementCount > 0;
+      const empty = this.#section.querySelector(".empty");
+      empty.hidden = this.#rows.childElementCount > 0;
+      const searched = Object.values(this.#wanted).some(Boolean);
+      empty.firstElementChild.textContent = searched ? "No analysis fits." : "Nothing here yet.";
     } catch (problem) {
       this.onProblem(problem, place);
     }

@@ -1,30 +1,35 @@
 // The result of one analysis, from the verdict to the limits of the method.
 
 import * as api from "./api.js";
-import { bytes, described, h, icon, ICONS, moment, save } from "./dom.js";
+import { caseCard } from "./case.js";
+import { announce, bytes, described, h, icon, ICONS, moment, save } from "./dom.js";
 import { evidencePanel, table } from "./evidence.js";
 import * as layers from "./layers.js";
 import { occupied } from "./occupied.js";
 import { origin } from "./origin.js";
 import { Problem } from "./problem.js";
 import { Stage } from "./stage.js";
-import { certainty, doubts, nextSteps, regions, verdict } from "./verdict.js";
+import { toolsCard } from "./tools.js";
+import { certainty, copy, doubts, nextSteps, regions, verdict } from "./verdict.js";
 
 /** Return the element of a result, and a function that closes it.
  *
  * `file` is the picture itself if this tab has it. `keep` makes the server keep it.
  * `remove` deletes the analysis.
  */
-export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
+export function resultView({ analysis, name, file, thumbnail, listedFor, keep, remove }) {
   const stage = new Stage(analysis, file);
   const keepButton = () =>
-    file
+    file && !analysis.private
       ? h(
           "button",
           { type: "button", class: "small", click: (event) => occupied(event.currentTarget, keep) },
           "Keep the picture on the server",
         )
       : null;
+  const shownName = h("bdi");
+  const tellName = ({ title }) => (shownName.textContent = title || name || described(analysis.image));
+  tellName(analysis.case);
   const element = h(
     "article",
     { class: "result", "data-verdict": analysis.verdict },
@@ -34,10 +39,13 @@ export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
       h(
         "p",
         { class: "name" },
-        h("bdi", {}, name ?? described(analysis.image)),
+        shownName,
         " ",
         h("span", { class: "note" }, moment(analysis.created)),
       ),
+      analysis.private
+        ? h("p", { class: "note" }, "Private: deleted when you leave this page.")
+        : copyLink(listedFor),
     ),
     h(
       "div",
@@ -49,15 +57,29 @@ export function resultView({ analysis, name, file, thumbnail, keep, remove }) {
         origin(analysis, file),
         nextSteps(analysis),
         regions(analysis, stage),
+        caseCard(analysis, tellName),
         certainty(analysis),
         doubts(analysis),
       ),
-      h("div", { class: "seen" }, stage.element, downloads({ analysis, stage, file, keepButton, remove })),
+      h("div", { class: "seen" }, stage.element, toolsCard(stage, file), downloads({ analysis, stage, file, keepButton, remove })),
     ),
     evidencePanel({ analysis, thumbnail, keepButton, onShow: (each) => stage.showMap(each) }),
     background(analysis),
   );
   return { element, close: () => stage.close() };
+}
+
+/** Return a button that copies the address of this result, which says who can open it. */
+function copyLink(listedFor) {
+  const address = h("span", { class: "unseen" }, location.href);
+  const who = listedFor === "key" ? "everyone who has your key" : "everyone who reaches this server";
+  const button = h("button", { type: "button", class: "small", title: `It opens for ${who}.` }, "Copy link");
+  button.addEventListener("click", async () => {
+    await copy(location.href, address);
+    button.textContent = `Copied. It opens for ${who}.`;
+    announce("The link was copied.");
+  });
+  return h("p", { class: "link" }, address, button);
 }
 
 function downloads({ analysis, stage, file, keepButton, remove }) {

@@ -8,17 +8,21 @@ import { Problem } from "./problem.js";
 import { Viewer } from "./viewer.js";
 
 const OPACITY = 0.75;
+const DRAWN = "drawn"; // The layer that a tool drew.
 
 /** The picture with its controls. */
 export class Stage {
   selected = null;
   onSelected = () => {};
+  /** Receives the point, in pixels of the picture, that the reader looks at: the pointer, or the middle. */
+  onPoint = () => {};
   picture = null;
   #analysis;
   #map = null;
   #serverMask = null;
   #maps = new Map();
   #viewer;
+  #drawn = null; // What a tool drew, to show over the picture.
   #before = null; // The layer that was shown before the heatmap's key was pressed.
   #closed = false;
 
@@ -34,6 +38,7 @@ export class Stage {
     this.#viewer = new Viewer(this.canvas, {
       onSelect: (number) => this.select(number),
       onSplit: (share) => (this.compare.value = Math.round(100 * share)),
+      onPoint: (point) => this.onPoint(point),
     });
     this.#viewer.opacity = OPACITY;
     this.notice = h("p", { class: "notice", role: "status" }, "Loading the maps…");
@@ -58,6 +63,7 @@ export class Stage {
         .filter(([, found]) => found.map)
         .map(([name, { title }]) => h("option", { value: name }, `Evidence: ${title}`)),
     );
+    this.drawnOption = h("option", { value: DRAWN });
     this.marked = h("output", { id: "marked", for: "threshold" });
     this.reset = h(
       "button",
@@ -124,6 +130,22 @@ export class Stage {
     this.layer.value = name;
     this.#show();
     this.element.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+  }
+
+  /** The facts about the picture's file. */
+  get image() {
+    return this.#analysis.image;
+  }
+
+  /** Show what a tool drew in place of the picture; null shows the regions again. */
+  showDrawn(sheet, name = "") {
+    this.#drawn = sheet;
+    this.drawnOption.textContent = `Tool: ${name}`;
+    if (sheet) this.layer.append(this.drawnOption);
+    if (sheet) this.layer.value = DRAWN;
+    else if (this.layer.value === DRAWN) this.layer.value = "regions";
+    if (!sheet) this.drawnOption.remove();
+    this.#show();
   }
 
   close() {
@@ -193,8 +215,10 @@ export class Stage {
     const mask = this.#mask();
     this.legend.replaceChildren(...this.#legend(chosen));
     this.#viewer.bare = chosen === "none";
+    this.#viewer.opacity = chosen === DRAWN ? 1 : this.opacity.value / 100;
     if (chosen === "none" || chosen === "regions") this.#viewer.layer = null;
     else if (chosen === "mask") this.#viewer.layer = layers.maskLayer(this.#map, mask, over);
+    else if (chosen === DRAWN) this.#viewer.layer = this.#drawn;
     else if (chosen === "heatmap") this.#viewer.layer = layers.heatLayer(this.#map, over);
     else await this.#evidence(chosen, over);
   }
@@ -208,7 +232,7 @@ export class Stage {
   }
 
   #legend(chosen) {
-    if (chosen === "mask" || chosen === "none") return [];
+    if (chosen === "mask" || chosen === "none" || chosen === DRAWN) return [];
     if (chosen !== "regions") return [scale()];
     const shown = shownRegions(this.#analysis);
     if (!shown.length) return [h("p", { class: "note" }, "No region is marked.")];

@@ -66,7 +66,7 @@ export function certainty(analysis) {
   const { words, score, reasons } = analysis;
   return h(
     "details",
-    { class: "certainty card" },
+    { class: "certainty folded card" },
     h("summary", {}, h("h2", {}, "How sure is this?"), h("span", { class: "note" }, `score ${printedScore(score)}`)),
     h("p", {}, words.meaning),
     words.error_rates && h("p", {}, words.error_rates),

@@ -24,12 +24,16 @@ export class Viewer {
   #pending = false;
   #observer;
 
-  /** `onSelect` receives the number of the clicked region, or null; `onSplit` the line's new position. */
-  constructor(canvas, { onSelect, onSplit }) {
+  /**
+   * `onSelect` receives the number of the clicked region, or null; `onSplit` the line's new position;
+   * `onPoint` the pixel at which the reader looks.
+   */
+  constructor(canvas, { onSelect, onSplit, onPoint }) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
     this.onSelect = onSelect;
     this.onSplit = onSplit;
+    this.onPoint = onPoint;
     this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
@@ -158,6 +162,8 @@ export class Viewer {
     this.#view.x = within(this.#view.x, width * scale, across);
     this.#view.y = within(this.#view.y, height * scale, down);
     // A finger scrolls the page while the whole picture is shown, and moves the picture once it is zoomed in.
+    const middle = [across / 2, down / 2];
+    this.onPoint(this.#pixel(...middle));
     this.#canvas.style.touchAction = this.#fitted ? "pan-y" : "none";
     this.#draw();
   }
@@ -330,6 +336,11 @@ export class Viewer {
     return [Math.max(0, x), Math.min(across, x + this.#content.width * scale)];
   }
 
+  /** Return the pixel of the picture at a point of the canvas. */
+  #pixel(x, y) {
+    return [(x - this.#view.x) / this.#view.scale, (y - this.#view.y) / this.#view.scale];
+  }
+
   #place(event) {
     const box = this.#canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
@@ -346,6 +357,7 @@ export class Viewer {
 
   #moved(event) {
     const [x, y] = this.#place(event);
+    this.onPoint(this.#pixel(x, y));
     if (!this.#pointers.has(event.pointerId)) {
       const onLine = this.#divided() && Math.abs(x - this.#line()) < GRIP;
       this.#canvas.style.cursor = onLine
@@ -393,8 +405,7 @@ export class Viewer {
   /** Return the number of the smallest region at a point of the canvas, or null. */
   #at(x, y) {
     if (!this.#outlined) return null;
-    const { scale } = this.#view;
-    const point = [(x - this.#view.x) / scale, (y - this.#view.y) / scale];
+    const point = this.#pixel(x, y);
     this.#context.setTransform(1, 0, 0, 1, 0, 0);
     const hits = this.#content.regions
       .map((region, number) => ({ number, size: region.box.width * region.box.height, path: region.path }))

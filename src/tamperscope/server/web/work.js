@@ -29,12 +29,13 @@ export class Work extends EventTarget {
   #jobs = new Set();
 
   /** Add files and return their items. `change` reports each change of an item, `end` its outcome. */
-  add(files, keep) {
+  add(files, { keep = false, priv = false } = {}) {
     const added = Array.from(files, (file) => ({
       number: ++this.#count,
       file,
       name: file.name || "Pasted picture",
       keep,
+      priv,
       stage: "waiting",
       sent: 0,
       since: 0,
@@ -81,6 +82,11 @@ export class Work extends EventTarget {
     this.#jobs.clear();
   }
 
+  /** Delete the private analyses, while the page is being closed. */
+  removePrivate() {
+    for (const { priv, summary } of this.items) if (priv && summary) api.removeOnLeaving(summary.id);
+  }
+
   /** End the pause now. */
   hurry() {
     this.#wake();
@@ -108,7 +114,7 @@ export class Work extends EventTarget {
     for (const item of items) {
       const { thumbnail, megapixels } = await thumbnailOf(item.file);
       Object.assign(item, { thumbnail, megapixels });
-      if (item.summary) remember(item.summary.id, item.name, thumbnail);
+      if (item.summary) this.#remember(item);
       this.#tell(item);
     }
   }
@@ -117,7 +123,8 @@ export class Work extends EventTarget {
     if (this.#running) return;
     this.#running = true;
     for (let waiting; (waiting = this.items.filter(({ stage }) => stage === "waiting")).length;) {
-      const chunk = this.many ? this.#chunk(waiting) : [];
+      // Jobs are listed on the server, so private pictures are sent one by one.
+      const chunk = this.many && !waiting[0].priv ? this.#chunk(waiting.filter(({ priv }) => !priv)) : [];
       await (chunk.length > 1 ? this.#analyseJob(chunk) : this.#analyse(waiting[0]));
     }
     this.#running = false;
@@ -250,14 +257,18 @@ export class Work extends EventTarget {
       if (share === 1) this.#enter(item, "analysing");
       else this.#tell(item);
     };
-    return api.analyse(item.file, { keep, onSent, signal: control.signal });
+    return api.analyse(item.file, { keep, priv: item.priv, onSent, signal: control.signal });
   }
 
   #finish(item, analysis, summary = summaryOf(analysis)) {
     Object.assign(item, { analysis, summary });
-    remember(summary.id, item.name, item.thumbnail);
+    this.#remember(item);
     this.#enter(item, "done");
     this.#tell(item, "end");
+  }
+
+  #remember({ summary, name, thumbnail, priv }) {
+    if (!priv) remember(summary.id, name, thumbnail);
   }
 
   #fail(item, error) {

@@ -1,0 +1,45 @@
+"""What a person adds to an analysis: title, case, notes and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+LONGEST_LINE, LONGEST_NOTES, LONGEST_REGION_NOTE, LONGEST_TAG = 200, 4000, 1000, 40
+"""Characters."""
+MOST_TAGS, MOST_REGION_NOTES = 20, 100
+
+
+@dataclass(frozen=True)
+class CaseDetails:
+    """What a person adds to an analysis and its reports. Empty texts are left out there."""
+
+    title: str = ""
+    number: str = ""
+    """The case's number or name."""
+    analyst: str = ""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    region_notes: Mapping[str, str] = field(default_factory=dict)
+    """Notes by the label of the region, such as `1a`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the details in types that `json.dumps` takes."""
+        return asdict(self) | {"tags": list(self.tags)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any] | None) -> Self:
+        """Read back what `to_json` returned; None gives empty details."""
+        if document is None:
+            return cls()
+        return cls(**{**document, "tags": tuple(document["tags"])})
+
+    @property
+    def words(self) -> str:
+        """Everything that a search looks through, in lower case."""
+        texts = (self.title, self.number, self.analyst, self.notes, *self.tags, *self.region_notes.values())
+        return "\n".join(texts).casefold()
+
+
+NO_CASE = CaseDetails()

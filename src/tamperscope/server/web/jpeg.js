@@ -1,0 +1,66 @@
+// The parts of a JPEG file (ITU-T T.81, Annex B), read from its bytes.
+
+const NAMES = {
+  0xc4: "Huffman tables",
+  0xd8: "Start of the image",
+  0xd9: "End of the image",
+  0xda: "Scan",
+  0xdb: "Quantisation tables",
+  0xdd: "Restart interval",
+  0xfe: "Comment",
+};
+const FRAMES = { 0xc0: "baseline", 0xc1: "extended", 0xc2: "progressive", 0xc9: "arithmetic" };
+const MOST_PARTS = 400;
+
+/** Return the parts of a file: `{offset, name, length}` in bytes; empty if it is no JPEG. */
+export async function jpegParts(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return [];
+  const parts = [{ offset: 0, name: NAMES[0xd8], length: 2 }];
+  for (let at = 2; at + 1 < bytes.length && parts.length < MOST_PARTS; ) {
+    const marker = bytes[at + 1];
+    if (bytes[at] !== 0xff || marker === 0xff) {
+      if (bytes[at] === 0xff) {
+        at++;
+        continue;
+      }
+      parts.push({ offset: at, name: "Bytes that belong to no part", length: bytes.length - at });
+      break;
+    }
+    const bare = marker === 0xd9 || marker === 0x01;
+    const declared = bare ? 2 : 2 + (bytes[at + 2] << 8) + bytes[at + 3];
+    const end = marker === 0xda ? endOfScan(bytes, at + declared) : at + declared;
+    parts.push({ offset: at, name: nameOf(marker, bytes, at), length: Math.min(end, bytes.length) - at });
+    at = Math.max(end, at + 2);
+    if (marker === 0xd9) {
+      if (at < bytes.length)
+        parts.push({ offset: at, name: "Bytes after the end of the image", length: bytes.length - at });
+      break;
+    }
+  }
+  return parts;
+}
+
+/** Return where the next marker begins after compressed data. */
+function endOfScan(bytes, from) {
+  for (let at = from; at + 1 < bytes.length; at++) {
+    if (bytes[at] !== 0xff) continue;
+    const next = bytes[at + 1];
+    // Stuffed zeros and restart markers belong to the scan.
+    if (next !== 0 && next !== 0xff && (next < 0xd0 || next > 0xd7)) return at;
+  }
+  return bytes.length;
+}
+
+function nameOf(marker, bytes, at) {
+  if (marker >= 0xe0 && marker <= 0xef) {
+    const text = String.fromCharCode(...bytes.subarray(at + 4, at + 34)).match(/^[\x20-\x7e]{2,28}/)?.[0];
+    return `Application data ${marker - 0xe0}${text ? `: ${text}` : ""}`;
+  }
+  if (NAMES[marker]) return NAMES[marker];
+  if (marker >= 0xc0 && marker <= 0xcf) {
+    const [height, width] = [5, 7].map((offset) => (bytes[at + offset] << 8) + bytes[at + offset + 1]);
+    return `Frame, ${FRAMES[marker] ?? "of another kind"}, ${width} × ${height}, ${bytes[at + 9]} components`;
+  }
+  return `Marker ${marker.toString(16).toUpperCase()}`;
+}

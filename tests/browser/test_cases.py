@@ -1,0 +1,133 @@
+"""Case work: notes and tags, the history, private analyses, and what the browser remembers."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+from flask import Response, request
+from playwright.sync_api import Page, expect
+
+from fakes import fake_app
+from tamperscope.settings import Settings
+
+
+def choose(page: Page, png: bytes, name: str = "beach.png") -> None:
+    page.set_input_files("#files", [{"name": name, "mimeType": "image/png", "buffer": png}])
+    expect(page.locator(".stage[data-ready]")).to_be_visible()
+
+
+def describe(page: Page, **texts: str) -> None:
+    page.get_by_text("Case and notes").click()
+    for label, text in texts.items():
+        page.locator(".case-form").get_by_label(label.replace("_", " ")).fill(text)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".case-form [role=status]")).to_contain_text("Saved")
+
+
+def test_title_case_notes_and_tags_are_found_in_the_history(visit, photo_png):
+    page = visit()
+    choose(page, photo_png)
+    describe(page, Title="The flood", Case_number="2026/7", Tags="water, reader", Note_on_region_1a="A car")
+
+    expect(page.locator(".name")).to_contain_text("The flood")
+    page.get_by_role("link", name="History").click()
+    row = page.locator("#history .rows li")
+    expect(row).to_contain_text("The flood")
+    expect(row).to_contain_text("case 2026/7")
+    expect(row.locator(".tags bdi")).to_have_text(["water", "reader"])
+    page.locator("#history").get_by_label("Search").fill("snow")
+    page.keyboard.press("Enter")
+    expect(page.locator("#history .empty")).to_contain_text("No analysis fits.")
+    page.locator("#history").get_by_label("Search").fill("flood car")
+    page.locator("#history").get_by_label("Tag").fill("Water")
+    page.keyboard.press("Enter")
+    row.get_by_role("link").click()
+    page.get_by_text("Case and notes").click()
+    expect(page.get_by_label("Note on region 1a")).to_have_value("A car")
+
+
+def test_an_emptied_note_is_gone(visit, photo_png):
+    page = visit()
+    choose(page, photo_png)
+    describe(page, Note_on_region_1a="A car", Tags="water")
+    page.get_by_label("Note on region 1a").fill("")
+    page.get_by_label("Tags").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".case-form [role=status]")).to_contain_text("Saved")
+
+    page.reload()
+    page.get_by_text("Case and notes").click()
+    expect(page.get_by_label("Note on region 1a")).to_have_value("")
+    expect(page.get_by_label("Tags")).to_have_value("")
+
+
+def test_the_link_can_be_copied_and_says_for_whom_it_opens(visit, photo_png):
+    page = visit()
+    choose(page, photo_png)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+
+    expect(page.get_by_role("button", name="Copied.")).to_contain_text("everyone who reaches this server")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+def test_a_private_analysis_is_in_no_list_and_ends_with_the_page(visit, photo_png):
+    app, deleted = fake_app(), threading.Event()
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        if request.method == "DELETE":
+            deleted.set()
+        return response
+
+    page = visit(app)
+    page.get_by_label("Also keep the pictures").check()
+    page.get_by_label("Private:").check()
+    expect(page.get_by_label("Also keep the pictures")).not_to_be_checked()
+    choose(page, photo_png)
+    expect(page.locator(".result > .titled")).to_contain_text("Private: deleted when you leave this page.")
+    expect(page.get_by_role("button", name="Keep the picture")).to_have_count(0)
+    address = "/v1/analyses/" + page.url.rsplit("/", 1)[1]
+    assert app.test_client().get(address).status_code == 200
+
+    page.get_by_role("link", name="History").click()
+    expect(page.locator("#history .empty")).to_contain_text("Nothing here yet.")
+    assert page.evaluate("Object.keys(sessionStorage).length") == 0
+    page.reload()
+    assert deleted.wait(60)
+    assert app.test_client().get(address).status_code == 404
+
+
+def test_a_thumbnail_comes_from_the_server_where_it_keeps_the_picture(visit, photo_png):
+    app = fake_app()
+    page = visit(app)
+    page.get_by_label("Also keep the pictures").check()
+    choose(page, photo_png)
+    page.evaluate("sessionStorage.clear()")
+    page.get_by_role("link", name="History").click()
+
+    expect(page.locator("#history .rows img")).to_have_attribute("src", re.compile("^blob:"))
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_names_outlive_the_tab_only_if_the_reader_wants_it(visit, photo_png, lasting):
+    page = visit()
+    choose(page, photo_png)
+    page.get_by_role("link", name="History").click()
+    page.get_by_label("Remember the pictures").set_checked(lasting)
+    other = page.context.new_page()
+    other.goto(page.url)
+
+    expect(other.locator("#history .rows li")).to_contain_text("beach.png" if lasting else "PNG, 160 × 120")
+    expect(other.get_by_label("Remember the pictures")).to_be_checked(checked=lasting)
+
+
+def test_without_keys_the_page_says_who_sees_the_list(visit, tmp_path):
+    told = visit().get_by_text("This server has no keys: everyone who reaches it sees the list")
+    expect(told).to_be_visible()
+
+    (tmp_path / "keys.json").write_text("{}", "utf-8")
+    keyed = visit(fake_app(Settings(keys=tmp_path / "keys.json")))
+    expect(keyed.get_by_text("This server has no keys")).to_be_hidden()
