@@ -221,7 +221,8 @@ def _recorded(out: Path, maker: str) -> set[int]:
     for history in HISTORIES:
         path = out / f"{maker}_{history}" / "forgeries.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        found.append({int(Path(json.loads(line)["file"]).stem) for line in lines})
+        files = (Path(json.loads(line)["file"]) for line in lines)
+        found.append({int(file.stem) for file in files if file.parent.name == "images"})
     return set.intersection(*found)
 
 
@@ -335,12 +336,14 @@ def _publish(order: Order, name: str, number: int, kind: str, sources: Sequence[
         (folder / "masks").mkdir(exist_ok=True)
         _write(folder / "masks" / f"{number:04}.png", 255 * truth.astype(np.uint8))
         with (folder / "forgeries.jsonl").open("a", encoding="utf-8") as lines:
-            file = f"images/{number:04}{suffix}"
-            lines.write(json.dumps({"file": file, "type": kind, "sources": sources}) + "\n")
+            # A split keeps images of the same sources together, and so a forgery and its twin.
+            for part, its_type in (("authentic", None), ("images", kind)):
+                record = {"file": f"{part}/{number:04}{suffix}", "type": its_type, "sources": sources}
+                lines.write(json.dumps(record) + "\n")
 
 
 def changed(twin: Pixels, forged: Pixels, region: Mask) -> Mask:
-    """Return the pixels that differ by more than `CHANGED`, and the inside of the region, where some are equal.
+    """Return the pixels that differ by more than `CHANGED`, and the inside of the region.
 
     All arguments have the same height and width. A program rewrites the whole region, and also a margin whose
     width is its own choice.
