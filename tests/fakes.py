@@ -17,6 +17,7 @@ import numpy as np
 from flask import Flask
 
 from tamperscope.images import Image, read_image
+from tamperscope.interruption import checkpoint
 from tamperscope.method import DetectorOptions, Method
 from tamperscope.report import (
     Box,
@@ -62,15 +63,13 @@ class FakeDetector:
     def method(self) -> Method:
         return Method.of(self.bundle.identity, self.options)
 
-    def analyze(
-        self, source: object, *, all_evidence: bool = False, check: Callable[[], None] = lambda: None
-    ) -> Report:
+    def analyze(self, source: object, *, all_evidence: bool = False) -> Report:
         image = source if isinstance(source, Image) else read_image(source)
         self.entered.release()
         for _ in range(3000):
             if self.release.wait(0.01):
                 break
-            check()
+            checkpoint()
         assert self.release.is_set()
         manipulated = bool(image.pixels[..., 0].any())
         return replace(

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pi_heif
+import PIL.ExifTags
 import PIL.Image
 import pillow_heif
 from numpy.typing import NDArray
@@ -82,6 +83,14 @@ def with_preview(thumbnail: np.ndarray, orientation: int = 1, picture: np.ndarra
     block = b"II*\0" + struct.pack("<L", 8) + main + first + bytes(4) + small
     picture = photo(120, 80) if picture is None else picture
     return encode(picture, exif=b"Exif\0\0" + block)
+
+
+def exif(**fields: str) -> PIL.Image.Exif:
+    """Return EXIF with texts by the names of their tags, such as `Make="Canon"`."""
+    written = PIL.Image.Exif()
+    for name, value in fields.items():
+        written[PIL.ExifTags.Base[name]] = value
+    return written
 
 
 def exif_orientation(orientation: int) -> PIL.Image.Exif:

@@ -30,9 +30,11 @@ from tamperscope.evidence.origin_rules import judged
 from tamperscope.evidence.provenance import TrustList
 from tamperscope.images import Image, ImageSource, read_image, rendering
 from tamperscope.images.contours import filled, polygon
+from tamperscope.images.kind import FileKind
 from tamperscope.inference import tiling
 from tamperscope.inference.regions import MaskedRegions, outline
 from tamperscope.inference.runtime import Runtime, TileOutputs
+from tamperscope.interruption import Check, checked_by, checkpoint
 from tamperscope.method import DetectorOptions, Method
 from tamperscope.origin import Claim
 from tamperscope.report import CopySource, Evidence, ManipulationType, Reason, Region, Report, Verdict
@@ -51,13 +53,6 @@ MAP_PIXELS = 16_000_000
 # Value of a ghost's map from which a block reacts like the smaller group of blocks.
 _GHOST = 0.5
 _DEFAULT_OPTIONS = DetectorOptions()
-
-Check = Callable[[], None]
-"""Raises an exception when an analysis should end."""
-
-
-def _never() -> None:
-    """Let an analysis go on."""
 
 
 class Detector:
@@ -124,7 +119,7 @@ class Detector:
         self._runtime.run(np.zeros((side, side, 3), np.uint8))
 
     def analyze(
-        self, source: ImageSource | Image, *, all_evidence: bool = False, check: Check = _never
+        self, source: ImageSource | Image, *, all_evidence: bool = False, check: Check | None = None
     ) -> Report:
         """Analyse one image.
 
@@ -132,8 +127,8 @@ class Detector:
             source: A path, bytes, a binary file object, a Pillow image, an array as `read_image` takes it, or
                 an `Image` that was already read.
             all_evidence: Make every measurement, not only those that the score rests on.
-            check: Called before each tile and each measurement, from two threads. What it raises ends the
-                analysis, and is raised here.
+            check: Called before each tile and each step of a measurement, from two threads. What it raises
+                ends the analysis, and is raised here.
 
         Returns:
             The report. `mask` is (height, width) bool and `heatmap` (height, width) float32, 0 to 1, both of
@@ -143,16 +138,25 @@ class Detector:
             ImageError: The image cannot be read, or is outside the limits.
             OSError: The path cannot be opened.
         """
-        image = self._read(source)
-        seen = self._look(image, MEASUREMENTS if all_evidence else self._counted, check)
+        with checked_by(check):
+            return self._report(self._read(source), MEASUREMENTS if all_evidence else self._counted)
+
+    def _report(self, image: Image, evidence: Collection[str]) -> Report:
+        seen = self._look(image, evidence)
         counted = {name: found for name, found in seen.evidence.items() if name in self._counted}
         heatmap = _joined(_resized(seen.heatmap, image.height, image.width), counted)
         type_scores = _type_scores(seen.type_scores, counted)
         network = _resized(seen.heatmap, image.height, image.width) >= self.bundle.threshold
         marks = marks_of(seen.evidence, network)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region, verified_copies(counted))
-        measurements = self._measure(seen)
+        kind = FileKind.of(image)
+        measurements = self._measure(seen, kind)
         score, by_score, reasons = self._judge(measurements, seen)
+        regions = tuple(
+            replace(_explained(region, _clones(counted)), agreement=agreement(region, marks))
+            for region in found.regions
+        )
+        marked = self._marks(score, by_score, seen)
         origin, verdict = judged(self._claims(image), by_score)
         model = self.bundle.calibration
         return Report(
@@ -160,15 +164,12 @@ class Detector:
             score=score,
             type=max(type_scores, key=type_scores.__getitem__),
             type_scores=type_scores,
-            regions=tuple(
-                replace(_explained(region, _clones(counted)), agreement=agreement(region, marks))
-                for region in found.regions
-            ),
+            regions=regions if marked else (),
             threshold=self.bundle.threshold,
-            notes=(*seen.notes, *self._doubts(seen, by_score, found)),
+            notes=(*seen.notes, *self._doubts(seen, by_score, found, marked)),
             image=image.facts(),
             bundle=self.bundle.identity,
-            mask=found.mask,
+            mask=found.mask if marked else np.zeros_like(found.mask),
             heatmap=heatmap,
             evidence=seen.evidence,
             reasons=reasons,
@@ -176,25 +177,25 @@ class Detector:
             operating_points=model.operating_points if model else None,
             drawn=seen.drawn,
             origin=origin,
+            hints=() if marked else regions,
+            error_rates=model.error_rates(kind) if model and not seen.drawn else None,
         )
 
     def _read(self, source: ImageSource | Image) -> Image:
         return source if isinstance(source, Image) else read_image(source, self.options.limits)
 
-    def _look(self, image: Image, evidence: Collection[str], check: Check) -> _Seen:
+    def _look(self, image: Image, evidence: Collection[str]) -> _Seen:
         """Run the networks tile by tile, blend their answers, and make the measurements."""
         pixels, notes = _within_budget(image.pixels, self.options.pixel_budget)
         cover = tiling.whole if self.bundle.scales_images else tiling.plan
         tiles = cover(*pixels.shape[:2])
         if self.options.threads == 1 or not evidence:
-            measured, outputs = self._measured(image, evidence, check), self._run(pixels, tiles, check)
+            measured, outputs = self._measured(image, evidence), self._run(pixels, tiles)
         else:
             # At the same time as the networks: neither of the two keeps every core busy.
-            measuring = background.begin(
-                partial(self._measured, image, evidence, check), "tamperscope-evidence"
-            )
+            measuring = background.begin(partial(self._measured, image, evidence), "tamperscope-evidence")
             try:
-                outputs = self._run(pixels, tiles, check)
+                outputs = self._run(pixels, tiles)
             finally:
                 # Even if the networks were stopped: the next analysis needs the memory.
                 wait([measuring])
@@ -213,13 +214,13 @@ class Detector:
             drawn=image.drawn,
         )
 
-    def _measured(self, image: Image, names: Collection[str], check: Check) -> dict[str, Evidence]:
+    def _measured(self, image: Image, names: Collection[str]) -> dict[str, Evidence]:
         credentials = partial(provenance.measure, trust=self._trust)
         measurements: dict[str, Callable[[Image], Evidence]] = {**MEASUREMENTS, provenance.NAME: credentials}
         measured = {}
         for name, measure in measurements.items():
             if name in names:
-                check()
+                checkpoint()
                 found = measure(image)
                 measured[name] = found if name in COUNTED else _for_the_reader(found)
         return measured
@@ -230,12 +231,10 @@ class Detector:
             yield from provenance.claims(credentials)
         yield from metadata.claims(metadata.read(image))
 
-    def _run(
-        self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile], check: Check
-    ) -> list[TileOutputs]:
+    def _run(self, pixels: NDArray[np.uint8], tiles: Sequence[tiling.Tile]) -> list[TileOutputs]:
         outputs = []
         for tile in tiles:
-            check()
+            checkpoint()
             outputs.append(self._runtime.run(pixels[tile.rows, tile.columns]))
         return outputs
 
@@ -249,12 +248,20 @@ class Detector:
         verdict = Verdict.INCONCLUSIVE if seen.drawn else model.verdict(score)
         return score, verdict, model.reasons(measurements)
 
-    def _measure(self, seen: _Seen) -> dict[str, float]:
+    def _marks(self, score: float, verdict: Verdict, seen: _Seen) -> bool:
+        """Return whether the judgement of the whole picture supports marking regions in it."""
+        model = self.bundle.calibration
+        if model is None:
+            return True
+        supported = verdict is Verdict.MANIPULATED or score >= model.operating_points.marked_above
+        return supported and verdict is not Verdict.AUTHENTIC and not seen.drawn
+
+    def _measure(self, seen: _Seen, kind: FileKind) -> dict[str, float]:
         found = {name: seen.evidence.get(name) if name in self._counted else None for name in COUNTED}
         strengths = {name: (evidence and evidence.strength) or 0.0 for name, evidence in found.items()}
-        return calibration.measure(seen.heatmap, strengths)
+        return calibration.measure(seen.heatmap, strengths, kind)
 
-    def _doubts(self, seen: _Seen, verdict: Verdict, found: MaskedRegions) -> Iterator[str]:
+    def _doubts(self, seen: _Seen, verdict: Verdict, found: MaskedRegions, marked: bool) -> Iterator[str]:
         """Yield what a reader should know before trusting verdict and mask."""
         if seen.drawn:
             yield (
@@ -266,11 +273,14 @@ class Detector:
                 "This model is not calibrated. The score is the network's own, its error rates are unknown, "
                 "and so there is no verdict."
             )
-        if verdict is Verdict.AUTHENTIC and found.regions:
-            yield "The mask marks regions although the score says authentic. They may well be false alarms."
+        if found.regions and not marked:
+            yield (
+                "The networks suspect places that the picture as a whole does not support. They are hints, "
+                "most of them false alarms, and not part of the mask."
+            )
         if verdict is Verdict.MANIPULATED and not found.regions:
             yield "The score says manipulated, but no region is certain enough for the mask. See the heatmap."
-        if found.region_count > len(found.regions):
+        if marked and found.region_count > len(found.regions):
             yield f"The mask has {found.region_count} separate regions, of which the largest are listed."
 
 
@@ -320,6 +330,16 @@ def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> N
     return joined
 
 
+def suspected(report: Report, bundle: Bundle) -> NDArray[np.bool_]:
+    """Return the mask of a report whether its score supports marks or not: (height, width) bool, True in
+    marked regions and in hints.
+    """
+    if not report.hints:
+        return report.mask
+    copies = verified_copies(report.evidence)
+    return outline(report.heatmap, bundle.threshold, bundle.smallest_region, copies).mask
+
+
 def verified_copies(evidence: Mapping[str, Evidence]) -> NDArray[np.bool_] | None:
     """Return (height, width) bool, True in verified copies, which a mask keeps at any size; None without
     copies.
@@ -330,6 +350,7 @@ def verified_copies(evidence: Mapping[str, Evidence]) -> NDArray[np.bool_] | Non
 
 def _explained(region: Region, found: Sequence[Clone]) -> Region:
     """Give a region that is mostly a verified copy its type and its source."""
+    checkpoint()
     box = region.box
     window = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
     corners = tuple((x - box.x, y - box.y) for x, y in region.polygon)

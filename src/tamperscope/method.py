@@ -41,6 +41,7 @@ MEASURING_CODE = (
     "evidence",
     "images",
     "inference",
+    "interruption.py",
     "method.py",
     "origin.py",
     "report.py",

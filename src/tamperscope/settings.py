@@ -259,7 +259,8 @@ class Settings:
     )
     rate_limit: int | None = _setting(
         None,
-        "Requests per minute from one key, or from one address without keys; beyond that the answer is 429.",
+        "Requests per minute to one server process from one key, or from one address without keys; beyond "
+        "that the answer is 429.",
         _count(1, 100_000),
     )
     trusted_proxy: str | None = _setting(

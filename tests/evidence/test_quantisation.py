@@ -58,3 +58,37 @@ def test_other_formats_have_no_tables() -> None:
     evidence = quantisation.measure(read_image(samples.encode(samples.photo(), "PNG")))
     assert not evidence.applicable
     assert evidence.finding == "Only JPEG files have quantisation tables."
+
+
+class TestDevices:
+    """What the tables say about the device that the metadata names."""
+
+    def test_tables_of_a_common_program_contradict_a_device_with_tables_of_its_own(self) -> None:
+        evidence = quantisation.measure(read_image(self.file("Apple", "iPhone XR")))
+
+        assert "saved again by another program" in evidence.finding
+        assert evidence.details == {"device": "contradicts"}
+        assert not evidence.notable
+
+    def test_tables_that_originals_of_the_device_have_agree(self) -> None:
+        evidence = quantisation.measure(
+            read_image(self.file("CASIO COMPUTER CO.,LTD", "EX-Z750", quality=95))
+        )
+
+        assert "Originals of the device that the file names have the same tables." in evidence.finding
+        assert evidence.details == {"device": "agrees"}
+        assert evidence.strength == 0
+
+    def test_a_device_that_no_one_collected_is_left_alone(self) -> None:
+        evidence = quantisation.measure(read_image(self.file("Acme", "Camera 1")))
+
+        assert evidence.details == {}
+
+    def test_photoshop_does_not_write_tables_of_libjpeg(self) -> None:
+        data = samples.encode(samples.photo(), exif=samples.exif(Software="Adobe Photoshop CS6 (Windows)"))
+
+        assert "another program saved the file since" in quantisation.measure(read_image(data)).finding
+
+    @staticmethod
+    def file(make: str, model: str, quality: int = 90) -> bytes:
+        return samples.encode(samples.photo(), quality=quality, exif=samples.exif(Make=make, Model=model))

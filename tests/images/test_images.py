@@ -591,3 +591,12 @@ def test_planes_turn_between_the_file_and_the_upright_picture(orientation: int) 
     assert image.orientation == orientation
     assert np.array_equal(image.stored(image.pixels[..., 0]), straight.pixels[..., 0])
     assert np.array_equal(image.upright(straight.pixels[..., 0]), image.pixels[..., 0])
+
+
+@pytest.mark.parametrize("size", [(65_501, 40), (40, 65_501)])
+def test_a_side_that_cannot_be_compressed_again_is_refused(size):
+    data = samples.encode(PIL.Image.new("L", size), "PNG")
+
+    with pytest.raises(ImageTooLargeError, match="a side may have at most 65500"):
+        read_image(data)
+    assert read_image(samples.encode(PIL.Image.new("L", (65_500, 40)), "PNG")).width == 65_500

@@ -3,7 +3,7 @@
     python tests/robustness/hostile.py --files 5000 --seed 0
 
 This starts a server with the default model and sends it every file. No answer may be a 500 or take longer
-than the limit, and the server's memory must not grow.
+than the limit, and the server's memory must not grow. The table shows memory and answers on the way.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ PATHS = ("/classify", "/segment?include=mask", "/v1/analyses")
 EXPECTED = {200, 201, 400, 413, 415, 422}
 LIMIT_SECONDS = 20.0
 GROWTH = 1.15
-"""Allowed memory after all files, relative to the memory after the first fifth of them."""
+"""Allowed memory after all files, relative to the memory after the first thousand."""
+_SETTLED_AFTER = 1000
+_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -278,28 +280,38 @@ def main(files: int, seed: int) -> None:
         by_hand = made_by_hand()
         everything = damaged(files - len(by_hand), seed)
         begun = time.monotonic()
-        outcomes = [
-            send_all(url, by_hand, ["/v1/analyses"]),
-            send_all(url, itertools.islice(everything, files // 5)),
-        ]
-        before = memory(server.pid)
-        outcomes.append(send_all(url, everything))
-        after = memory(server.pid)
+        click.echo("| files | memory MB | answers |\n|---|---|---|")
+        outcomes = [send_all(url, by_hand, ["/v1/analyses"])]
+        memories = []
+        for count in batches(files, len(by_hand)):
+            outcomes.append(send_all(url, itertools.islice(everything, count)))
+            memories.append(memory(server.pid))
+            statuses = sum((outcome.statuses for outcome in outcomes), Counter())
+            click.echo(f"| {statuses.total()} | {memories[-1]} | {listed(statuses)} |")
         alive = server.poll() is None
         server.terminate()
-    statuses = sum((outcome.statuses for outcome in outcomes), Counter())
-    click.echo(
-        f"{statuses.total()} files, {len(by_hand)} made by hand, in {time.monotonic() - begun:.0f} s: "
-        f"{dict(sorted(statuses.items()))}"
-    )
+        seconds = time.monotonic() - begun
     slowest = max(outcome.slowest for outcome in outcomes)
-    click.echo(f"slowest answer {slowest:.1f} s, memory {before} to {after} MB")
+    click.echo(
+        f"\n{files} files, {len(by_hand)} made by hand, in {seconds:.0f} s; slowest answer {slowest:.1f} s"
+    )
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     failures += [] if alive else ["the server died"]
-    failures += [] if after <= GROWTH * before else ["memory grew"]
+    failures += [] if memories[-1] <= GROWTH * memories[0] else ["memory grew"]
     for failure in failures:
         click.echo(failure, err=True)
     sys.exit(bool(failures))
+
+
+def batches(files: int, sent: int) -> list[int]:
+    """Return how many files to send before each row: the first thousand or fifth, then equal parts."""
+    first = max(1, min(_SETTLED_AFTER, files // 5) - sent)
+    ends = [first + (files - sent - first) * row // (_ROWS - 1) for row in range(_ROWS)]
+    return [first, *(later - earlier for earlier, later in itertools.pairwise(ends))]
+
+
+def listed(statuses: Counter[int]) -> str:
+    return ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
 
 
 def memory(process: int) -> int:

@@ -29,6 +29,21 @@ libc.malloc_info(0, out)
 libc.fclose(out)
 """
 
+# What a server does when too many analyses hang: it stops waiting, and does not end in time.
+HANGING = """
+from types import SimpleNamespace
+from tamperscope.server import lifecycle
+
+running = SimpleNamespace(wait=lambda: None, stop=lambda: False, reload=None)
+lifecycle.run(lambda: running, print, "Goodbye.")
+"""
+
+
+def test_a_process_that_cannot_go_on_ends_with_an_error_for_its_supervisor() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "cut off" in ended.stderr
+
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc reports its heaps")
 def test_threads_share_heaps() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from io import BytesIO
 
 import pytest
 
 from fakes import FakeDetector, fake_app
-from tamperscope.errors import BusyError
+from tamperscope.errors import AnalysisTimeoutError, BusyError
+from tamperscope.server import detector_service
+from tamperscope.server.detector_service import MOST_HUNG, DetectorService
 from tamperscope.server.gate import Gate
 from tamperscope.settings import Settings
 
@@ -115,6 +118,52 @@ class TestLowPriority:
             with gate.enter(low_priority=True):
                 assert gate.inside == 1
         assert gate.inside == 0
+
+
+class HangingDetector(FakeDetector):
+    """Like native code that never comes back, until it is released."""
+
+    def analyze(self, source, *, all_evidence=False):
+        self.entered.release()
+        assert self.release.wait(30)
+        return FakeDetector().analyze(source)
+
+
+class TestHangingAnalysis:
+    @pytest.fixture
+    def hanging(self, monkeypatch):
+        detector = HangingDetector(holding=True)
+
+        def impatient(outcomes, timeout):
+            while not (ended := wait(outcomes, 0.01)).done and not detector.entered.acquire(blocking=False):
+                pass
+            return ended
+
+        monkeypatch.setattr(detector_service, "wait", impatient)
+        yield detector
+        detector.release.set()
+
+    def test_it_is_left_behind_and_the_server_goes_on(self, hanging, photo_png):
+        app = fake_app(Settings(workers=1, queue=0), hanging)
+
+        ended = send(app, photo_png)
+        page = app.test_client().get("/metrics").text
+
+        assert ended.get_json()["type"] == "urn:tamperscope:problem:analysis-timeout"
+        assert re.search(r"^tamperscope_analyses_hung 1", page, re.MULTILINE)
+        assert re.search(r"^tamperscope_analyses_running 0", page, re.MULTILINE)
+        hanging.release.set()
+        assert send(app, photo_png).status_code == 200
+
+    def test_too_many_ask_for_a_new_process(self, hanging, photo_png):
+        service = DetectorService(Settings(), lambda: hanging)
+        service.load()
+        for _ in range(MOST_HUNG):
+            assert not service.exhausted
+            with pytest.raises(AnalysisTimeoutError), service.analyze(photo_png):
+                pass
+        assert service.exhausted
+        assert not service.idle_within(0)
 
 
 class TestDeadline:

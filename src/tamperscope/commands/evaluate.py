@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tamperscope.datasets import Problem
     from tamperscope.detector import Detector
     from tamperscope.evaluation.benchmark import Journal, Task
+    from tamperscope.evaluation.groups import by_group
     from tamperscope.evaluation.measurement import Case
     from tamperscope.evaluation.results import Results
 
@@ -114,6 +115,7 @@ def evaluate(
         command=_command_line(ctx),
         bundle=detector.bundle,
         summaries=summarise([measurement for _, measurement in cases]),
+        groups=by_group(measurement for _, measurement in cases),
         robustness=compare(cases, corrupted) if corrupted else [],
         problems=problems,
     )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tamperscope.origin import Basis, Claim, Origin, OriginKind
-from tamperscope.report import NOTABLE, Box, ManipulationType, OperatingPoints, Verdict, printed_score
+from tamperscope.report import (
+    NOTABLE,
+    Box,
+    ErrorRates,
+    ManipulationType,
+    OperatingPoints,
+    Verdict,
+    printed_score,
+)
 
 HEADLINES = {
     Verdict.MANIPULATED: "Manipulated",
@@ -97,6 +105,17 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None, orig
     )
 
 
+def error_rates(rates: ErrorRates | None) -> str:
+    """Return how often verdicts on files like this one were wrong, in words; empty if not measured."""
+    if rates is None:
+        return ""
+    return (
+        f"Among {rates.files}, {rates.false_alarms} of {rates.authentic_images} authentic images were called "
+        f"manipulated when the model was calibrated, and {rates.misses} of {rates.manipulated_images} "
+        "manipulated images authentic."
+    )
+
+
 def _by_score(score: float, points: OperatingPoints | None) -> Verdict:
     """Return the verdict of the score alone."""
     if points is None or points.authentic_below <= score <= points.manipulated_above:
@@ -163,6 +182,7 @@ _IN_A_SENTENCE = {
     "provenance": "the provenance record",
     "quantisation": "the quantisation tables",
     "resampling": "traces of resampling",
+    "structure": "the structure of the file",
 }
 PLURALS = frozenset({"jpeg_ghosts", "metadata", "quantisation", "resampling"})
 """Measurements whose name in a sentence is a plural."""

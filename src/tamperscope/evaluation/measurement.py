@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tamperscope.datasets import Sample
-from tamperscope.detector import Detector
+from tamperscope.detector import Detector, suspected
 from tamperscope.errors import DatasetError
 from tamperscope.evaluation.corruption import Corruption, scaled
 from tamperscope.evaluation.metrics import Overlap, PixelHistogram, overlap, precision_recall
-from tamperscope.images import read_image
+from tamperscope.evidence import metadata
+from tamperscope.images import Image, read_image
+from tamperscope.images.kind import FileKind
 from tamperscope.report import ManipulationType, Verdict
 
 
@@ -33,8 +36,16 @@ class Measurement:
     verdict: Verdict
     pixels: int
     """Pixels of the analysed image."""
+    kind: str
+    """What the picture shows, from a file name such as `receipt__12.jpg`; empty for other names."""
+    format_band: str
+    size_band: str
+    history: str
+    """What the file's metadata say about where it comes from."""
     overlap: Overlap
-    """Overlap of the mask with the ground truth, regardless of the verdict."""
+    """Overlap of marked regions and hints with the ground truth, regardless of the score."""
+    shown: Overlap
+    """Overlap of the mask, which has no hints, with the ground truth."""
     best_f1: float | None
     average_precision: float | None
     histogram: str
@@ -44,6 +55,11 @@ class Measurement:
     def f1(self) -> float | None:
         """F1 at the bundle's threshold."""
         return self.overlap.f1 if self.forged else None
+
+    @property
+    def shown_f1(self) -> float | None:
+        """F1 of the mask."""
+        return self.shown.f1 if self.forged else None
 
     @property
     def iou(self) -> float | None:
@@ -59,7 +75,7 @@ class Measurement:
     @property
     def area_share(self) -> float:
         """Share of the pixels that the mask marks."""
-        return self.overlap.marked / self.pixels
+        return self.shown.marked / self.pixels
 
     def to_json(self) -> dict[str, Any]:
         """Return this measurement in types that `json.dumps` accepts."""
@@ -76,6 +92,7 @@ class Measurement:
                 "found_type": ManipulationType(document["found_type"]),
                 "verdict": Verdict(document["verdict"]),
                 "overlap": Overlap(*document["overlap"]),
+                "shown": Overlap(*document["shown"]),
             }
         )
 
@@ -100,6 +117,7 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
         DatasetError: The ground truth differs from the image in size, or is empty for a forged image.
     """
     image = read_image(sample.image)
+    history = _history(image)
     truth = sample.ground_truth(image.height, image.width)
     if corruption:
         image = read_image(corruption.apply(image.pixels))
@@ -108,6 +126,7 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
         raise DatasetError(f"The mask of {sample.image.name} marks nothing.")
     report = detector.analyze(image)
     curve = precision_recall(report.heatmap, truth) if sample.forged else None
+    kind, marked = FileKind.of(image), suspected(report, detector.bundle)
     return Measurement(
         set=sample.set,
         corruption=corruption.name if corruption else "",
@@ -117,8 +136,24 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
         score=report.score,
         verdict=report.verdict,
         pixels=truth.size,
-        overlap=(overlap(report.mask, truth) if sample.forged else Overlap(0, int(np.sum(report.mask)), 0)),
+        kind=sample.image.stem.partition("__")[0] if "__" in sample.image.stem else "",
+        format_band=kind.format_band,
+        size_band=kind.size_band,
+        history=history,
+        overlap=_overlap(marked, truth),
+        shown=_overlap(report.mask, truth),
         best_f1=curve.best_f1 if curve else None,
         average_precision=curve.average_precision if curve else None,
         histogram=PixelHistogram.of(report.heatmap, truth).encode(),
     )
+
+
+def _history(image: Image) -> str:
+    found = metadata.read(image)
+    if found.first("EXIF", "Make", "Model"):
+        return "metadata of a camera"
+    return "metadata of a program" if found.first("EXIF", "Software") else "neither of these metadata"
+
+
+def _overlap(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Overlap:
+    return overlap(mask, truth) if truth.any() else Overlap(0, int(np.sum(mask)), 0)

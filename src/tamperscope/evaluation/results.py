@@ -14,6 +14,7 @@ from typing import Any
 from tamperscope._version import __version__
 from tamperscope.bundle import Bundle
 from tamperscope.datasets import Problem
+from tamperscope.evaluation.groups import Group, Share
 from tamperscope.evaluation.measurement import Case
 from tamperscope.evaluation.summary import METRICS, RESAMPLES, SEED, Estimate, RobustnessLevel, Summary
 from tamperscope.report import ManipulationType
@@ -29,8 +30,8 @@ CONVENTIONS = (
 )
 
 _CSV_COLUMNS = (
-    "set", "forged", "type", "found_type", "score", "verdict", "area_share",
-    "f1", "iou", "best_f1", "average_precision", "everything_f1",
+    "set", "kind", "size_band", "format_band", "history", "forged", "type", "found_type", "score", "verdict",
+    "area_share", "f1", "shown_f1", "iou", "best_f1", "average_precision", "everything_f1",
 )  # fmt: skip
 
 
@@ -51,6 +52,8 @@ class Results:
     """The command line of the run, with paths reduced to their last part."""
     bundle: Bundle
     summaries: Sequence[Summary]
+    groups: Sequence[Group]
+    """Wrong verdicts by kind of picture and file."""
     robustness: Sequence[RobustnessLevel]
     """Empty if there was no robustness sweep."""
     problems: Sequence[Problem]
@@ -68,17 +71,20 @@ class Results:
             },
             "conventions": {"general": CONVENTIONS, **{metric.name: metric.convention for metric in METRICS}},
             "sets": [_set_json(summary) for summary in self.summaries],
+            "groups": [_group_json(group) for group in self.groups],
             "robustness": [_without_nan(dataclasses.asdict(level)) for level in self.robustness],
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
         }
 
     def tables(self, *, intervals: bool) -> list[Table]:
-        """Return the tables of metrics, types and robustness.
+        """Return the tables of metrics, types, groups and robustness.
 
         With `intervals`, every metric has its 95 % interval; without, only those of the last set do.
         """
         tables = [_metrics(self.summaries, intervals)]
         tables += [_types(summary) for summary in self.summaries[-1:] if summary.types]
+        if self.groups:
+            tables.append(_groups(self.groups))
         if self.robustness:
             tables.append(_robustness(self.robustness))
         return tables
@@ -177,6 +183,58 @@ def _types(summary: Summary) -> Table:
             )
         ),
     )
+
+
+def _group_json(group: Group) -> dict[str, Any]:
+    shares = {
+        name: {"share": share.value, "low": share.interval[0], "high": share.interval[1], "images": share.of}
+        for name, share in vars(group).items()
+        if isinstance(share, Share)
+    }
+    return {
+        "dimension": group.dimension,
+        "name": group.name,
+        **{name: _without_nan(share) for name, share in shares.items()},
+        **_without_nan({"calibration_error": group.calibration_error}),
+    }
+
+
+def _groups(groups: Sequence[Group]) -> Table:
+    return Table(
+        title="Verdicts by kind of picture, size, format and history; in brackets: 95 % interval (Wilson)",
+        columns=(
+            "by",
+            "group",
+            "authentic",
+            "false alarms",
+            "with a mark",
+            "forged",
+            "detected",
+            "missed",
+            "inconclusive",
+            "calibration error",
+        ),
+        rows=tuple(
+            (
+                group.dimension,
+                group.name,
+                str(group.false_alarms.of),
+                _share(group.false_alarms),
+                _share(group.marked),
+                str(group.detected.of),
+                _share(group.detected),
+                _share(group.missed),
+                _share(group.inconclusive),
+                _number(group.calibration_error),
+            )
+            for group in groups
+        ),
+    )
+
+
+def _share(share: Share) -> str:
+    low, high = share.interval
+    return f"{share.value:.3f} [{low:.3f}, {high:.3f}]" if share.of else "–"
 
 
 def _robustness(levels: Sequence[RobustnessLevel]) -> Table:

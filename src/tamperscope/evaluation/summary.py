@@ -18,7 +18,7 @@ RESAMPLES = 1000
 SEED = 0
 
 _Rows = NDArray[np.void]
-_FORGED = ("f1", "iou", "best_f1", "average_precision", "everything_f1")
+_FORGED = ("f1", "shown_f1", "iou", "best_f1", "average_precision", "everything_f1")
 _BOTH = ("score", "manipulated", "inconclusive", "area_share", "hits", "marked", "truth")
 
 
@@ -89,8 +89,14 @@ METRICS = (
     Metric(
         "f1",
         "F1",
-        "mean over forged images, mask at the bundle's threshold regardless of the verdict",
+        "mean over forged images, marked regions and hints at the bundle's threshold regardless of the score",
         lambda images: _mean(images.forged["f1"]),
+    ),
+    Metric(
+        "shown_f1",
+        "F1 of the mask",
+        "as F1, without the hints: what a report marks",
+        lambda images: _mean(images.forged["shown_f1"]),
     ),
     Metric("iou", "IoU", "as F1", lambda images: _mean(images.forged["iou"])),
     Metric(

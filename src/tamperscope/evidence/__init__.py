@@ -21,6 +21,7 @@ from tamperscope.evidence import (
     provenance,
     quantisation,
     resampling,
+    structure,
 )
 from tamperscope.images import Image
 from tamperscope.report import Evidence
@@ -31,6 +32,7 @@ MEASUREMENTS: Mapping[str, Callable[[Image], Evidence]] = MappingProxyType(
         for module in (
             provenance,
             metadata,
+            structure,
             clones,
             quantisation,
             jpeg_grid,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tamperscope.evidence import error_level
 from tamperscope.images.contours import filled
+from tamperscope.interruption import checkpoint
 from tamperscope.report import Evidence, Region
 
 NETWORK = "network_map"
@@ -67,5 +68,6 @@ def _marks(mask: NDArray[np.bool_] | None) -> Marks:
 def _agrees(marks: Marks, window: tuple[slice, slice], inside: NDArray[np.bool_]) -> bool:
     if marks.mask is None:
         return False
+    checkpoint()
     share = float(marks.mask[window][inside].mean())
     return share >= _LEAST_SHARE and share >= _LEAST_CONTRAST * marks.share

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
+from tamperscope.interruption import checkpoint
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "double_jpeg"
@@ -81,6 +82,7 @@ def measure(image: Image) -> Evidence:
     ratios = np.zeros(coefficients.shape[:2], np.float32)
     shares = []
     for place, (row, column) in enumerate(_FREQUENCIES):
+        checkpoint()
         if not 1 <= table[row, column] <= _LARGEST_STEP:
             continue
         values = np.abs(coefficients[:, :, row, column])
@@ -125,6 +127,7 @@ def _singly_compressed(coefficients: NDArray[np.int16], table: NDArray[np.uint16
     rows, columns = coefficients.shape[0] - 1, coefficients.shape[1]
     again = np.empty((rows, columns - 1, len(_FREQUENCIES)), np.int16)
     for top in range(0, rows, _STRIP):
+        checkpoint()
         strip = coefficients[top : top + _STRIP + 1]
         blocks = (strip.reshape(-1, 64) * steps) @ decode
         np.clip(np.rint(blocks, out=blocks), -128, 127, out=blocks)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tamperscope.evidence import quantisation
 from tamperscope.images import Image
+from tamperscope.interruption import checkpoint
 from tamperscope.report import Evidence, Explanation
 
 NAME = "error_level"
@@ -66,6 +67,7 @@ def _change(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.float32]:
     """Return (height, width) float32, 0 to 255: how much saving again changes each pixel."""
     change = np.empty(pixels.shape[:2], np.float32)
     for top in range(0, len(pixels), _STRIP):
+        checkpoint()
         strip = pixels[top : top + _STRIP]
         difference = cv2.absdiff(strip, _saved_again(strip, quality))
         change[top : top + _STRIP] = difference.astype(np.float32).mean(axis=2)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
+from tamperscope.interruption import checkpoint
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "jpeg_ghosts"
@@ -99,6 +100,7 @@ def _sampled(luminance: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
 
 def _difference(luminance: NDArray[np.uint8], quality: int) -> NDArray[np.float32]:
     """Return the mean squared change of each block when compressed at `quality`."""
+    checkpoint()
     _, data = cv2.imencode(".jpg", luminance, [cv2.IMWRITE_JPEG_QUALITY, quality])
     change = cv2.absdiff(luminance, cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)).astype(np.float32) ** 2
     size = luminance.shape[1] // _BLOCK, luminance.shape[0] // _BLOCK

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
+from tamperscope.interruption import checkpoint
 from tamperscope.report import Evidence, Explanation
 
 NAME = "jpeg_grid"
@@ -79,6 +80,7 @@ def grid_votes(luminance: NDArray[np.uint8]) -> NDArray[np.int8]:
     """
     votes = np.empty(luminance.shape, np.int8)
     for top in range(0, len(votes), _STRIP):
+        checkpoint()
         # A block reaches seven pixels further. A margin of eight preserves the numbers of the grids.
         first = max(0, top - _BLOCK)
         strip = _votes_in_strip(luminance[first : top + _STRIP + _BLOCK])
@@ -147,6 +149,7 @@ def _significant_regions(votes: NDArray[np.int8], grids: tuple[int, ...]) -> _Re
     for grid in grids:
         if counts[grid] < fewest:
             continue
+        checkpoint()
         voters = (votes == grid).astype(np.uint8)
         _, labels, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(voters, kernel))
         sizes = np.bincount(labels[voters > 0], minlength=len(boxes))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
+from tamperscope.interruption import checkpoint
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "noise"
@@ -94,6 +95,7 @@ def _not_applicable(reason: str) -> Evidence:
 def _estimate(luminance: NDArray[np.uint8]) -> _Blocks:
     strips = []
     for top in range(0, len(luminance) // _BLOCK * _BLOCK, _STRIP):
+        checkpoint()
         first = max(0, top - _MARGIN)
         found = _estimate_strip(luminance[first : top + _STRIP + _MARGIN].astype(np.float32))
         inside = slice((top - first) // _BLOCK, (top - first + _STRIP) // _BLOCK)

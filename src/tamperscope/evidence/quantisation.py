@@ -18,14 +18,18 @@ from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.JpegPresets import presets
 
+from tamperscope.evidence import metadata
+from tamperscope.evidence.camera_tables import NOTHING_KNOWN, Fit, common_name, device_fit, tables_digest
 from tamperscope.images import Image
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "quantisation"
 EXPLANATION = Explanation(
-    what_you_see="The JPEG quality of the file, and the kind of software whose quantisation tables it uses.",
-    what_it_can_mean="Tables of an image editor show that the file does not come straight from a camera. A "
-    "low quality has erased most other traces, so their absence means little.",
+    what_you_see="The JPEG quality of the file, the kind of software whose quantisation tables it uses, and "
+    "whether they fit the device or program that the metadata names.",
+    what_it_can_mean="Tables of an image editor, or others than those of the device's originals, show that "
+    "the file does not come straight from the camera. A low quality has erased most other traces, so their "
+    "absence means little.",
     what_it_cannot="Saving is not manipulating. Editors crop and convert honest pictures. Websites and "
     "messengers save every picture again, with the tables that most programs share.",
 )
@@ -42,16 +46,41 @@ class Origin(NamedTuple):
     """The software that writes such tables, in words."""
     editor: bool = False
     """Whether only image editors are known to write them."""
+    name: str = ""
+    """As `camera_tables` calls them: the program and the quality, or a digest."""
+
+
+_CONTRADICTION = 0.3
+"""Strength: saving again is as usual as it is harmless."""
 
 
 def measure(image: Image) -> Evidence:
-    """Return the quality and the kind of software that the tables reveal; there is no map."""
+    """Return the quality and the kind of software that the tables reveal; there is no map.
+
+    The details are `{"device": "agrees"}` or `{"device": "contradicts"}` where something is known about the
+    device or the program that the metadata names.
+    """
     if image.jpeg is None:
         return Evidence(NAME, EXPLANATION, "Only JPEG files have quantisation tables.", None)
     found = origin(image.jpeg.quantisation_tables)
+    fit = _device_fit(image, found)
     quality = f"{'' if found.exact else 'about '}{found.quality}"
-    finding = f"JPEG quality {quality}. The tables are those of {found.software}."
-    return Evidence(NAME, EXPLANATION, finding, NOTABLE if found.editor else 0.0)
+    finding = f"JPEG quality {quality}. The tables are those of {found.software}. {fit.text}".strip()
+    strength = NOTABLE if found.editor else _CONTRADICTION if fit.contradicts else 0.0
+    known = "agrees" if fit.agrees else "contradicts" if fit.contradicts else None
+    return Evidence(NAME, EXPLANATION, finding, strength, details={"device": known} if known else {})
+
+
+def _device_fit(image: Image, found: Origin) -> Fit:
+    stated = metadata.read(image)
+    if stated.first("EXIF", "Software").startswith("Adobe Photoshop") and found.exact:
+        return Fit(
+            contradicts=True,
+            text="The metadata names Adobe Photoshop, which has tables of its own, so another program saved "
+            "the file since.",
+        )
+    maker, model = stated.first("EXIF", "Make"), stated.first("EXIF", "Model")
+    return device_fit(maker, model, found.name) if maker else NOTHING_KNOWN
 
 
 def origin(tables: tuple[NDArray[np.uint16], ...]) -> Origin:
@@ -61,13 +90,16 @@ def origin(tables: tuple[NDArray[np.uint16], ...]) -> Origin:
     nearest = int(np.argmin(distances)) + 1
     for quality in (nearest, *range(1, 101)):
         if _same(tables, _libjpeg_tables()[quality - 1]):
-            return Origin(quality, True, "libjpeg, which most programs, most websites and some cameras use")
+            software = "libjpeg, which most programs, most websites and some cameras use"
+            return Origin(quality, True, software, name=common_name("libjpeg", quality))
         if _same(tables, _mozjpeg_tables(quality)):
-            return Origin(quality, True, "mozjpeg, which some websites and converters use")
+            software = "mozjpeg, which some websites and converters use"
+            return Origin(quality, True, software, name=common_name("mozjpeg", quality))
     for preset in presets.values():
         if _same(tables, tuple(_square(table) for table in cast(list[list[int]], preset["quantization"]))):
-            return Origin(nearest, False, "Adobe Photoshop", editor=True)
-    return Origin(nearest, False, "an unknown program; many cameras and some editors have their own")
+            return Origin(nearest, False, "Adobe Photoshop", True, common_name("Photoshop", nearest))
+    software = "an unknown program; many cameras and some editors have their own"
+    return Origin(nearest, False, software, name=tables_digest(tables))
 
 
 @functools.cache

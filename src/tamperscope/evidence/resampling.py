@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
+from tamperscope.interruption import checkpoint
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "resampling"
@@ -100,6 +101,7 @@ def _power(
     """
     strips = []
     for first in range(0, len(rows), _ROWS_AT_ONCE):
+        checkpoint()
         taken = rows[first : first + _ROWS_AT_ONCE]
         # The prediction of a pixel reaches one row further.
         top = max(0, int(taken[0]) - 1)
@@ -163,6 +165,7 @@ def _pixel_map(peak: NDArray[np.float32], windows: _Windows, image: Image) -> ND
     """Return for each pixel the mean strength of the windows that contain it."""
     total, count = (np.zeros((image.height, image.width), np.float32) for _ in range(2))
     for row, line in zip(windows.corners[0], peak, strict=True):
+        checkpoint()
         for column, value in zip(windows.corners[1], line, strict=True):
             window = np.s_[row : row + _WINDOW, column : column + _WINDOW]
             total[window] += strength(float(value), NOTABLE_AT)

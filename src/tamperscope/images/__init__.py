@@ -177,7 +177,7 @@ def read_image(source: ImageSource, limits: ImageLimits = _DEFAULT_LIMITS) -> Im
 
     Raises:
         EmptyImageError: there are no bytes.
-        ImageTooLargeError: the file or the image exceeds the limits.
+        ImageTooLargeError: the file or the image exceeds the limits, or a side has more than 65,500 pixels.
         ImageTooSmallError: a side is shorter than the limits allow.
         UnsupportedImageError: the content, whatever its name, is not in a format that can be read.
         DamagedImageError: the format is known, but decoding fails; also for truncated files.
@@ -339,8 +339,16 @@ def _sniff(data: bytes) -> str | None:
     return None
 
 
+_LONGEST_SIDE = 65_500
+"""Pixels: what libjpeg compresses at most. Several measurements save the image as a JPEG once more."""
+
+
 def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
     _check_pixel_count(size, limits)
+    if max(size) > _LONGEST_SIDE:
+        raise ImageTooLargeError(
+            f"The image has {size[0]} x {size[1]} pixels; a side may have at most {_LONGEST_SIDE}."
+        )
     if min(size) < limits.min_side:
         raise ImageTooSmallError(
             f"The image has {size[0]} x {size[1]} pixels; "

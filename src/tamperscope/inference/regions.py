@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.images.contours import polygon
+from tamperscope.interruption import checkpoint
 from tamperscope.report import Box, Region
 
 MOST_REGIONS = 100
@@ -100,6 +101,7 @@ def outline(
 def _region(
     label: int, labels: NDArray[np.int32], statistics: NDArray[np.int32], heatmap: NDArray[np.float32]
 ) -> Region:
+    checkpoint()
     x, y, width, height, area = statistics[label].tolist()
     window = slice(y, y + height), slice(x, x + width)
     inside = labels[window] == label

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 from werkzeug.exceptions import ClientDisconnected
 
+from tamperscope import background
 from tamperscope.detector import Detector
 from tamperscope.errors import AnalysisTimeoutError, NotReadyError, StoppingError
 from tamperscope.images import Image, read_image
+from tamperscope.interruption import checked_by
 from tamperscope.method import Method
 from tamperscope.report import BundleIdentity, Report
 from tamperscope.server.gate import Gate
 from tamperscope.server.middleware.metrics import Metrics
 from tamperscope.settings import Settings
+
+GRACE_SECONDS = 60.0
+"""Time that an analysis has after its deadline to notice it: more than any step takes at 100 megapixels."""
+MOST_HUNG = 3
+"""Hung calls that a process bears. Each may keep a core busy and the memory of its image."""
+
+_Returned = TypeVar("_Returned")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +54,10 @@ class DetectorService:
         self._gate = Gate(settings.workers, settings.queue, settings.timeout, settings.deadline)
         self._deadline = settings.deadline
         self._stopping = threading.Event()
+        self._hung: set[Future[Any]] = set()
         self._loading = threading.Lock()
         self._detector: Detector | None = None
-        self.metrics = Metrics(self._gate)
+        self.metrics = Metrics(self._gate, hung=lambda: len(self._hung))
 
     def load(self) -> BundleIdentity:
         """Load the bundle, run it once, then answer with it, and return its identity.
@@ -73,8 +89,8 @@ class DetectorService:
         detector = self._ready()
         with self.decoded(data, client_disconnected) as image:
             with self.metrics.stage("inference"):
-                check = self._check(client_disconnected)
-                report = detector.analyze(image, all_evidence=all_evidence, check=check)
+                analyze = partial(detector.analyze, image, all_evidence=all_evidence)
+                report = self._in_time(analyze, client_disconnected)
             yield Analysis(image, report, detector.method)
 
     @contextmanager
@@ -86,12 +102,12 @@ class DetectorService:
         Decoding and rendering a large image take more memory than the network, so they need a slot as well.
         `client_disconnected` returns whether the client has closed its connection.
 
-        Raises `ImageError` for an image that cannot be used, `BusyError` when the queue is full or the wait
-        is too long, and `ClientDisconnected` when the client disconnected while its image waited.
+        Raises `ImageError` for an image that cannot be used or takes too long, `BusyError` when the queue is
+        full or the wait is too long, and `ClientDisconnected` when the client disconnected meanwhile.
         """
         with self.slot(client_disconnected):
             with self.metrics.stage("decode"):
-                image = read_image(data, self._limits)
+                image = self._in_time(partial(read_image, data, self._limits), client_disconnected)
             yield image
 
     @contextmanager
@@ -113,7 +129,27 @@ class DetectorService:
 
     def idle_within(self, seconds: float) -> bool:
         """Return whether every analysis has ended, or ends within that time."""
-        return self._gate.empty_within(seconds)
+        return self._gate.empty_within(seconds) and not self._hung
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether so many analyses hang in native code that only a new process helps."""
+        return len(self._hung) >= MOST_HUNG
+
+    def _in_time(self, call: Callable[[], _Returned], client_disconnected: Callable[[], bool]) -> _Returned:
+        """Return what `call` returns, from a thread that is left behind if native code never comes back."""
+        with checked_by(self._check(client_disconnected)):
+            outcome = background.begin(call, "tamperscope-analysis")
+        if not wait([outcome], self._deadline + GRACE_SECONDS).done:
+            self._hung.add(outcome)
+            outcome.add_done_callback(self._hung.discard)
+            _log.error("an analysis hangs and is left behind; %d of %d are", len(self._hung), MOST_HUNG)
+            raise self._too_slow()
+        try:
+            return outcome.result()
+        finally:
+            # An exception would keep this frame, and through it itself and the image.
+            del outcome
 
     def _check(self, client_disconnected: Callable[[], bool]) -> Callable[[], None]:
         """Return a function that raises when the analysis that begins now should end."""
@@ -125,12 +161,14 @@ class DetectorService:
             if client_disconnected():
                 raise ClientDisconnected
             if time.monotonic() > end:
-                raise AnalysisTimeoutError(
-                    f"The analysis took longer than {self._deadline} seconds and was ended; send a smaller "
-                    "image."
-                )
+                raise self._too_slow()
 
         return check
+
+    def _too_slow(self) -> AnalysisTimeoutError:
+        return AnalysisTimeoutError(
+            f"The analysis took longer than {self._deadline} seconds and was ended; send a smaller image."
+        )
 
     @property
     def method(self) -> Method:

@@ -30,7 +30,7 @@ class Running(Protocol):
         """Load the bundle again; raises `TamperscopeError` and changes nothing when it cannot be used."""
 
     def wait(self) -> None:
-        """Return when it has ended by itself, if it ever does."""
+        """Return when it has ended by itself or cannot go on, if it ever does."""
 
     def stop(self) -> bool:
         """Finish what is in progress, and end; return whether every analysis has ended."""
@@ -61,7 +61,8 @@ def allow_open_files(count: int) -> None:
 def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str) -> None:
     """Start something and stop it at SIGINT or SIGTERM, after saying `farewell`; SIGHUP reloads it.
 
-    Raises what `start` raises.
+    A process whose analyses hang ends with status 1, so that its supervisor starts another. Raises what
+    `start` raises.
     """
     # Both signals end the wait below in the same way, even while the model is loading, and even if a shell
     # started this process with SIGINT ignored.
@@ -71,6 +72,7 @@ def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: hangup.set())
     running = None
+    status = 1
     try:
         running = start()
         # Not inside the signal handler: loading takes seconds and would block every other signal.
@@ -79,19 +81,20 @@ def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str)
         ).start()
         running.wait()
     except KeyboardInterrupt:
+        status = 0
         say(farewell)
     finally:
         if running and not running.stop():
             _log.warning("an analysis did not end in time and is cut off")
-            _leave()
+            _leave(status)
 
 
-def _leave() -> NoReturn:
+def _leave(status: int) -> NoReturn:
     """End the process without waiting for threads in native code, which the interpreter would abort."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def _end(*_: Any) -> None:

@@ -118,8 +118,9 @@ class RunningServer:
         self._parts.runner.start()
 
     def wait(self) -> None:
-        """Return when the server has ended."""
-        self._loop.wait()
+        """Return when the server has ended, or when so much of it hangs that it should be started again."""
+        while not self._loop.ends_within(1.0) and not self._parts.service.exhausted:
+            pass
 
     def stop(self) -> bool:
         """Accept no more requests or job images, finish those in progress, and end.

@@ -67,9 +67,9 @@ class RunningWorker:
         return self._parts.service.load()
 
     def wait(self) -> None:
-        """Return when the worker has been stopped."""
+        """Return when the worker has been stopped, or when so much of it hangs that another should start."""
         # In slices, because some platforms do not interrupt an endless wait for Ctrl-C.
-        while not self._stopped.wait(1.0):
+        while not self._stopped.wait(1.0) and not self._parts.service.exhausted:
             pass
 
     def stop(self) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 import samples
-from tamperscope.evidence.metadata.comparison import Preview, compare
+from tamperscope.evidence.metadata.comparison import Preview, compare, picture_of
 from tamperscope.images import read_image
 
 
@@ -95,3 +95,10 @@ def test_a_picture_that_was_cropped_shows_less_than_its_preview() -> None:
 @pytest.mark.parametrize("stored", [np.zeros((40, 60, 3), np.uint8), np.full((16, 16, 3), 128, np.uint8)])
 def test_a_plain_preview_is_compared_without_an_error(stored: NDArray[np.uint8]) -> None:
     assert not compared(stored).same
+
+
+def test_a_large_preview_is_shown_small() -> None:
+    """Pictures of two megapixels fit into a preview, and would make an answer of megabytes."""
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1600, 3), dtype=np.uint8)
+
+    assert len(picture_of(compared(noise, noise))) < 1_300_000

@@ -83,9 +83,10 @@ def test_texts_behind_the_pixels_of_a_png_are_read() -> None:
     assert [entry.value for entry in metadata(data).entries] == ["NovelAI", "a cat", "Häuser"]
 
 
-def test_blocks_that_imagemagick_writes_as_text_are_read() -> None:
+@pytest.mark.parametrize("following", [b"", b'\n$"!#'])
+def test_blocks_that_imagemagick_writes_as_text_are_read(following: bytes) -> None:
     block = b"Exif\0\0" + exif().tobytes().removeprefix(b"Exif\0\0")
-    text = b"\nexif\n%8d\n" % len(block) + block.hex().encode()
+    text = b"\nexif\n%8d\n" % len(block) + block.hex().encode() + following
     data = with_chunk(
         samples.encode(samples.photo(), "PNG"), b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text)
     )
@@ -163,6 +164,15 @@ def test_the_maker_note_is_read() -> None:
     data = samples.encode(samples.photo(), exif=block.tobytes())
 
     assert isinstance(read_maker_note(read_image(data)), tuple)
+
+
+def test_a_maker_note_that_claims_two_thousand_million_values_is_given_up() -> None:
+    entries = struct.pack("<HHLL", Base.Make, 2, 6, 60), struct.pack("<HHLL", 0x8769, 4, 1, 38)
+    note = struct.pack("<H", 1) + struct.pack("<HHLL", Base.MakerNote, 3, 2**31 - 1, 60) + bytes(4)
+    block = b"II*\0" + struct.pack("<LH", 8, 2) + b"".join(entries) + bytes(4) + note + bytes(4) + b"Canon\0"
+    data = samples.encode(samples.photo(), exif=b"Exif\0\0" + block)
+
+    assert read_maker_note(read_image(data)) == ()
 
 
 def test_a_text_that_inflates_is_bounded() -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
+import pi_heif
 import PIL.Image
 
 from tamperscope.evidence.metadata import ifd, photoshop
@@ -180,10 +181,11 @@ def _add_png_text(found: _Found, name: str, content: bytes) -> None:
 
 def _add_profile(found: _Found, kind: str, content: bytes) -> None:
     """Add a block that ImageMagick or exiftool wrote as text: name, length, hexadecimal digits."""
-    digits = b"".join(content.split()[2:])
+    parts = content.split(None, 2)
     try:
-        block = binascii.unhexlify(digits)
-    except binascii.Error:
+        # Something else may follow the digits.
+        block = binascii.unhexlify(b"".join(parts[2].split())[: 2 * int(parts[1])])
+    except (IndexError, ValueError):
         return
     if kind == "xmp" or block.startswith(_XMP):
         found.xmp.append(block.removeprefix(_XMP))
@@ -268,7 +270,11 @@ def _tiff(data: bytes, found: _Found) -> None:
 def _boxes(image: Image, found: _Found) -> None:
     with PIL.Image.open(BytesIO(image.data), formats=(image.format,)) as picture:
         info: dict[Any, Any] = dict(picture.info)
-    found.exif = bytes(info.get("exif") or b"")[:_LONGEST_BLOCK].removeprefix(b"Exif\0\0")
+    exif = info.get("exif")
+    if image.format == "HEIF":
+        # Pillow's plugin writes an orientation of its own into the block.
+        exif = pi_heif.open_heif(BytesIO(image.data)).info.get("exif")
+    found.exif = bytes(exif or b"")[:_LONGEST_BLOCK].removeprefix(b"Exif\0\0")
     if xmp := info.get("xmp"):
         found.xmp.append(bytes(xmp)[:_LONGEST_BLOCK])
     found.icc = bytes(info.get("icc_profile") or b"")[:_LONGEST_BLOCK]

@@ -27,6 +27,8 @@ MORE_SHOWN = 0.85
 """Share of a preview below which the picture is a crop of what the preview shows."""
 _LIMITS = ImageLimits(bytes=2**21, pixels=2_000_000, min_side=16)
 _MOST_PREVIEWS = 3
+_SHOWN_SIDE = 640
+"""Longer side, in pixels, of a preview in a report. Previews of two megapixels exist."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +73,12 @@ def preview(image: Image) -> Preview | None:
 
 
 def picture_of(small: Preview) -> str:
-    """Return a preview as the data URI of a PNG."""
-    _, png = cv2.imencode(".png", small.pixels[:, :, ::-1])
+    """Return a preview, at most `_SHOWN_SIDE` pixels on a side, as the data URI of a PNG."""
+    shown = small.pixels
+    if max(shown.shape[:2]) > _SHOWN_SIDE:
+        size = _fitted(shown.shape, _SHOWN_SIDE)[::-1]
+        shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.uint8)
+    _, png = cv2.imencode(".png", shown[:, :, ::-1])
     return f"data:image/png;base64,{b64encode(png.tobytes()).decode()}"
 
 

@@ -110,7 +110,7 @@ def read_maker_note(image: Image) -> tuple[Entry, ...]:
     # exifread logs what it cannot decode.
     logging.getLogger("exifread").setLevel(logging.CRITICAL + 1)
     try:
-        tags = exifread.process_file(BytesIO(block), extract_thumbnail=False)
+        tags = exifread.process_file(_BoundedFile(block), extract_thumbnail=False)
     except Exception:  # hostile bytes can make it raise anything
         return ()
     return tuple(
@@ -118,6 +118,24 @@ def read_maker_note(image: Image) -> tuple[Entry, ...]:
         for name, value in tags.items()
         if name.startswith("MakerNote ")
     )[:MOST_ENTRIES]
+
+
+_MOST_READS = 400_000
+"""Reads of an EXIF block by exifread. Most cameras need a few thousand; one that claims millions of values
+would be read value by value.
+"""
+
+
+class _BoundedFile(BytesIO):
+    """A file that can be read only so many times."""
+
+    _reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._reads += 1
+        if self._reads > _MOST_READS:
+            raise OverflowError("The EXIF block is read too often.")
+        return super().read(size)
 
 
 class _Reading:

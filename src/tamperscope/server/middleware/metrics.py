@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from flask import Blueprint, Flask, Response, g, request
@@ -25,7 +25,7 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
 class Metrics:
     """The metrics of one server, in their own registry, so that one process can run several servers."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, hung: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
@@ -61,6 +61,10 @@ class Metrics:
         waiting.set_function(lambda: gate.waiting)
         inside = Gauge("tamperscope_analyses_running", "Images being analysed.", registry=self.registry)
         inside.set_function(lambda: gate.inside)
+        left = Gauge(
+            "tamperscope_analyses_hung", "Analyses left behind in native code.", registry=self.registry
+        )
+        left.set_function(hung)
 
         self._job_images = Counter(
             "tamperscope_job_images",
