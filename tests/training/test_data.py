@@ -10,7 +10,7 @@ import samples
 from tamperscope.datasets import read_dataset
 from tamperscope.errors import PhotosError, TrainingError
 from tamperscope.training.config import Config, read_config
-from tamperscope.training.data import Batches, Crops, Example, TrainingData
+from tamperscope.training.data import Batches, Crops, Example, Mixed, TrainingData
 
 
 def equal(one: Example, other: Example) -> bool:
@@ -149,3 +149,25 @@ def test_missing_data_is_named(
 def test_a_dataset_without_types_is_rejected_when_types_are_needed(config: Config) -> None:
     with pytest.raises(TrainingError, match="no images whose manipulation type is known"):
         TrainingData(config, types_needed=True)
+
+
+def test_a_share_of_the_forgeries_is_replaced_by_every_crop_in_turn(dataset: Path) -> None:
+    forged = [sample for sample in read_dataset(dataset).samples if sample.forged]
+    forgeries, crops = Crops(forged, 32, seed=1), Crops(forged, 32, seed=2)
+    mixed = Mixed(forgeries, crops, share=0.25, seed=3)
+    replaced = [number for number in range(40) if not equal(mixed[number], forgeries[number])]
+    assert len(replaced) == 10
+    first = next(number for number in range(4) if equal(mixed[replaced[0]], crops[number]))
+    for turn, number in enumerate(replaced):
+        assert equal(mixed[number], crops[first + turn])
+
+
+def test_synthesis_and_a_dataset_are_mixed(dataset: Path, config_file: Path, tmp_path: Path) -> None:
+    for number in range(10):
+        samples.write(tmp_path / f"{number}.png", samples.photo(80, 80, number))
+    data = TrainingData(
+        read_config(config_file, [f"synthetic={{photos: {tmp_path}, size: 32}}", "dataset.share=0.5"])
+    )
+    assert isinstance(data.training, Mixed)
+    assert len(data.validation) == 4
+    assert "9 photos to train on, 1 to validate on; 50% from a dataset: 32 images" in data.summary

@@ -2,8 +2,9 @@
 
     taken = start_from(network, architecture, Path("model/"))
 
-A source is a bundle, a checkpoint of any of our networks, or weights trained on ImageNet. The three network
-families share their encoder and decoder, so each of them can start from any other.
+A source is a bundle, a checkpoint of any of our networks, or weights trained on ImageNet: those of
+torchvision, or of the packages that `lite` reads. The three network families share their encoder and decoder,
+so each of them can start from any other.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tamperscope.bundle import Architecture, Bundle
 from tamperscope.errors import MismatchedCheckpointError
 from tamperscope.network.checkpoints import Weights, read_weights
 from tamperscope.network.export import read_network
+from tamperscope.network.lite import as_encoder, is_lite
 
 _SMALLEST_SHARE = 0.5
 """Share of the encoder's tensors a source must have. ResNet-50 without its last layers still has 81 %."""
@@ -33,7 +35,10 @@ def start_from(network: nn.Module, architecture: Architecture, source: Path) -> 
     it holds another encoder.
     """
     found = _read(source, architecture)
-    weights = {_shared_name(name): tensor for name, tensor in found.tensors.items()}
+    tensors = found.tensors
+    if is_lite(tensors):
+        tensors = as_encoder(tensors, network.state_dict())
+    weights = {_shared_name(name): tensor for name, tensor in tensors.items()}
     pairs = {
         name: (tensor, weights[_shared_name(name)])
         for name, tensor in network.state_dict().items()

@@ -44,6 +44,8 @@ class Dataset(_Section):
     """Side in pixels of a training image. Images are cropped, not scaled, because scaling destroys traces."""
     resaved: Share = 0.0
     """Share of the training images that are saved as JPEG again, like images that are shared."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """With `synthetic`, share of the training and of the validation images that come from the dataset."""
 
     @field_validator("layout")
     @classmethod
@@ -172,7 +174,11 @@ class Machines(_Section):
 
 
 class Config(_Section):
-    """The configuration of a training run."""
+    """The configuration of a training run.
+
+    With both `dataset` and `synthetic`, training mixes them: forgeries that other programs made correct what
+    a network learns of the synthesis alone.
+    """
 
     dataset: Dataset | None = None
     synthetic: Synthetic | None = None
@@ -184,9 +190,14 @@ class Config(_Section):
     seed: int = 7
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.dataset is None) == (self.synthetic is None):
-            raise ValueError("needs either dataset or synthetic, not both")
+    def _a_source(self) -> Self:
+        if self.dataset is None and self.synthetic is None:
+            raise ValueError("needs dataset, synthetic or both")
+        if self.dataset and self.synthetic and self.dataset.crop != self.synthetic.size:
+            raise ValueError(
+                f"needs dataset.crop and synthetic.size to be equal, not {self.dataset.crop} and "
+                f"{self.synthetic.size}"
+            )
         return self
 
     def write(self, path: Path) -> None:

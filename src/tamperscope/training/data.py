@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -132,6 +132,28 @@ class Crops(Examples[Example]):
         return to_example(pixels, mask, sample.type if mask.any() else None)
 
 
+class Mixed(Examples[Example]):
+    """An endless sequence of forgeries, of which a share is replaced by crops of a dataset.
+
+    Which ones depends on the seed and the number alone. The crops are used in their own order.
+    """
+
+    def __init__(
+        self, forgeries: Examples[Example], crops: Examples[Example], share: float, seed: int
+    ) -> None:
+        self.forgeries, self.crops, self.share, self.seed = forgeries, crops, share, seed
+
+    def __getitem__(self, number: int) -> Example:
+        """Return example `number`."""
+        # Numbers up to n contain n * share crops, so each crop has a number of its own.
+        before, after = (int((number + step + self._offset) * self.share) for step in (0, 1))
+        return self.crops[before] if after > before else self.forgeries[number]
+
+    @cached_property
+    def _offset(self) -> float:
+        return float(np.random.default_rng(self.seed).random() / self.share)
+
+
 @lru_cache(maxsize=2)
 def _order(seed: int, turn: int, count: int) -> NDArray[np.intp]:
     return np.random.default_rng([seed, turn]).permutation(count)
@@ -179,10 +201,20 @@ class TrainingData(lightning.LightningDataModule):
         """Number of training images of each manipulation type; None when they are made on the fly."""
         self.length: int | None = None
         """Number of training images; None when they are made on the fly."""
-        if config.dataset:
-            self._open_dataset(config.dataset, types_needed)
+        count = config.budget.validation_images
+        if config.dataset and config.synthetic:
+            from_dataset = max(round(count * config.dataset.share), 1)
+            crops, kept_crops = self._open_dataset(config.dataset, types_needed, from_dataset)
+            crops_summary = self.summary
+            forgeries, kept = self._open_photos(config.synthetic, types_needed, count - from_dataset)
+            self.summary += f"; {config.dataset.share:.0%} from a dataset: {crops_summary}"
+            self.training: Examples[Example] = Mixed(forgeries, crops, config.dataset.share, config.seed)
+            self.validation = kept + kept_crops
+            self.type_counts = self.length = None
+        elif config.dataset:
+            self.training, self.validation = self._open_dataset(config.dataset, types_needed, count)
         elif config.synthetic:
-            self._open_photos(config.synthetic, Mix(authentic=0) if types_needed else Mix())
+            self.training, self.validation = self._open_photos(config.synthetic, types_needed, count)
         # Fail here rather than in a worker, whose errors come with a stack trace.
         self.training[0]
 
@@ -209,7 +241,11 @@ class TrainingData(lightning.LightningDataModule):
         """Return the validation images, the same in each process."""
         return DataLoader(self.validation, batch_size=self.config.optimisation.batch)  # type: ignore[arg-type]
 
-    def _open_photos(self, synthetic: Synthetic, mix: Mix) -> None:
+    def _open_photos(
+        self, synthetic: Synthetic, types_needed: bool, count: int
+    ) -> tuple[Examples[Example], list[Example]]:
+        """Return the training images, and `count` validation images."""
+        mix = Mix(authentic=0) if types_needed else Mix()
         _must_be_folder("synthetic.photos", synthetic.photos)
         if synthetic.object_masks:
             _must_be_folder("synthetic.object_masks", synthetic.object_masks)
@@ -222,12 +258,14 @@ class TrainingData(lightning.LightningDataModule):
         self.summary = f"{len(library.photos)} photos to train on, {len(held_out.photos)} to validate on"
         if skipped := len(library.skipped) + len(held_out.skipped):
             self.summary += f"; {skipped} cannot be used"
-        self.training: Examples[Example] = Forgeries(library, synthetic.size, self.config.seed, mix)
-        self._keep(
-            Forgeries(held_out, synthetic.size, self.config.seed, mix), self.config.budget.validation_images
-        )
+        seed = self.config.seed
+        validation = Forgeries(held_out, synthetic.size, seed, mix)
+        return Forgeries(library, synthetic.size, seed, mix), _first(validation, count)
 
-    def _open_dataset(self, dataset: Dataset, types_needed: bool) -> None:
+    def _open_dataset(
+        self, dataset: Dataset, types_needed: bool, count: int
+    ) -> tuple[Examples[Example], list[Example]]:
+        """Return the training images, and up to `count` validation images."""
         _must_be_folder("dataset.path", dataset.path)
         reading, parts = read_parts(dataset, self.config.seed)
         if types_needed:
@@ -241,7 +279,7 @@ class TrainingData(lightning.LightningDataModule):
                 f"dataset.path: {dataset.path} contains {len(reading.samples)} images in the layout "
                 f"{dataset.layout}, but no {kind} for {' and '.join(empty)}."
             )
-        self.training = Crops(parts["train"], dataset.crop, self.config.seed, dataset.resaved)
+        training = Crops(parts["train"], dataset.crop, self.config.seed, dataset.resaved)
         self.length = len(parts["train"])
         self.summary = f"{self.length} images to train on, {len(parts['validation'])} to validate on"
         if reading.problems:
@@ -251,11 +289,12 @@ class TrainingData(lightning.LightningDataModule):
         self.type_counts = tuple(
             sum(sample.type is kind for sample in parts["train"]) for kind in ManipulationType
         )
-        count = min(len(parts["validation"]), self.config.budget.validation_images)
-        self._keep(Crops(parts["validation"], dataset.crop, self.config.seed), count)
+        validation = Crops(parts["validation"], dataset.crop, self.config.seed)
+        return training, _first(validation, min(len(parts["validation"]), count))
 
-    def _keep(self, examples: Examples[Example], count: int) -> None:
-        self.validation = [examples[number] for number in range(count)]
+
+def _first(examples: Examples[Example], count: int) -> list[Example]:
+    return [examples[number] for number in range(count)]
 
 
 def _must_be_folder(key: str, path: Path) -> None:

@@ -232,11 +232,11 @@ def _explained(config: Config) -> Iterator[None]:
 
 def _memory_advice(config: Config) -> str:
     optimisation = config.optimisation
-    if config.dataset:
-        key, side = "dataset.crop", config.dataset.crop
-    else:
-        assert config.synthetic
-        key, side = "synthetic.size", config.synthetic.size
+    sides = {
+        **({"dataset.crop": config.dataset.crop} if config.dataset else {}),
+        **({"synthetic.size": config.synthetic.size} if config.synthetic else {}),
+    }
+    key, side = " and ".join(sides), max(sides.values())
     half = max(optimisation.batch // 2, 1)
     advice = f"optimisation.batch={half} optimisation.accumulate={2 * optimisation.accumulate}"
     if optimisation.precision != "bf16-mixed":
