@@ -13,7 +13,7 @@ import enum
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from tamperscope._version import __version__
 from tamperscope.origin import UNKNOWN_ORIGIN, Origin
@@ -63,6 +63,10 @@ def printed_score(score: float) -> str:
     '0.99'
     """
     return f"{min(max(score, 0.01), 0.99):.2f}"
+
+
+CPU: Literal["cpu"] = "cpu"
+"""The device that runs the networks unless another one is asked for."""
 
 
 class Verdict(enum.StrEnum):
@@ -385,6 +389,8 @@ class Report:
     """Whether the image looks like something other than a photograph, such as a screenshot."""
     origin: Origin = UNKNOWN_ORIGIN
     """What the file proves and declares about where it comes from, and how that moved the verdict."""
+    device: str = CPU
+    """What ran the networks."""
 
     @property
     def record(self) -> ReportRecord:
@@ -405,6 +411,7 @@ class Report:
             versions={"tamperscope": __version__},
             drawn=self.drawn,
             origin=self.origin,
+            device=self.device,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -433,6 +440,7 @@ class ReportRecord:
     """Of the software that made the report, by its name."""
     origin: Origin
     drawn: bool = False
+    device: str = CPU
 
     def to_json(self) -> dict[str, Any]:
         """Return the record in types that `json.dumps` takes."""
@@ -450,6 +458,7 @@ class ReportRecord:
             "image": self.image.to_json(),
             "bundle": asdict(self.bundle),
             "versions": dict(self.versions),
+            "device": self.device,
             "drawn": self.drawn,
             "origin": self.origin.to_json(),
         }
@@ -477,6 +486,7 @@ class ReportRecord:
             versions=document.get("versions", {"tamperscope": __version__}),
             drawn=document.get("drawn", False),
             origin=Origin.from_json(document.get("origin")),
+            device=document.get("device", CPU),
         )
 
 

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     "Otherwise: a folder that gets both files for each image.",
 )
 @model_option
-@settings_options({"c2pa_trust"})
+@settings_options({"c2pa_trust", "device"})
 @click.option(
     "--location",
     is_flag=True,
