@@ -145,9 +145,19 @@ def test_a_report_says_when_mask_and_score_disagree(joint_bundle: Bundle, photo:
     def notes(intercept: float, threshold: float) -> str:
         return " ".join(calibrated(joint_bundle, intercept, threshold).analyze(photo).notes)
 
-    assert "although the score says authentic" in notes(-3, threshold=0.01)
+    assert "hints" in notes(-3, threshold=0.01)
     assert "no region is certain enough" in notes(3, threshold=1.0)
     assert notes(3, threshold=0.01) == notes(-3, threshold=1.0) == ""
+
+
+def test_regions_that_the_score_does_not_support_are_hints(
+    joint_bundle: Bundle, photo: NDArray[np.uint8]
+) -> None:
+    marked = calibrated(joint_bundle, 3, threshold=0.01).analyze(photo)
+    hinted = calibrated(joint_bundle, -3, threshold=0.01).analyze(photo)
+    assert (bool(marked.regions), bool(marked.hints), marked.mask.any()) == (True, False, True)
+    assert (bool(hinted.regions), bool(hinted.hints), hinted.mask.any()) == (False, True, False)
+    assert hinted.hints == marked.regions
 
 
 def test_the_type_is_that_of_the_tiles_with_the_manipulation(

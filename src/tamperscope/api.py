@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from tamperscope.jobs.model import JobState, WebhookState
 from tamperscope.origin import Basis, OriginKind
-from tamperscope.report import CPU, ManipulationType, OperatingPoints, Probability, Verdict
+from tamperscope.report import CPU, ErrorRates, ManipulationType, OperatingPoints, Probability, Verdict
 
 
 class Answer(BaseModel):
@@ -268,6 +268,10 @@ class OperatingPointsAnswer(OperatingPoints):
     """The scores between which the verdict is inconclusive, and the error rates outside them."""
 
 
+class ErrorRatesAnswer(ErrorRates):
+    """How often the verdicts on files of one kind were wrong when the bundle was calibrated."""
+
+
 class TypeWordsAnswer(Answer):
     """A manipulation type, described for a reader."""
 
@@ -302,6 +306,8 @@ class WordsAnswer(Answer):
     """What to do next, most useful first."""
     meaning: str
     """What the verdict is based on, and how often it is wrong."""
+    error_rates: str
+    """How often verdicts on files like this one were wrong; empty if that was not measured."""
     types: dict[ManipulationType, TypeWordsAnswer]
     types_caveat: str
     strengths: str
@@ -333,6 +339,11 @@ class AnalysisAnswer(Answer):
     """Heatmap value at and above which a pixel belongs to the mask."""
     regions: tuple[RegionAnswer, ...]
     """Connected regions of the mask, largest first."""
+    hints: tuple[RegionAnswer, ...]
+    """Regions that the score of the whole picture does not support, largest first. They are minor, and not in
+    the mask."""
+    error_rates: ErrorRatesAnswer | None
+    """How often verdicts on files like this one were wrong; null if that was not measured."""
     drawn: bool
     """Whether the image looks like something other than a photograph, such as a screenshot."""
     notes: tuple[str, ...]

@@ -8,6 +8,7 @@ Its two operating points are chosen by the error rates they allow, not set to 0.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,8 +17,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope.report import NOTABLE, OperatingPoints, Reason, Verdict
+from tamperscope.images.kind import FileKind
+from tamperscope.report import NOTABLE, ErrorRates, OperatingPoints, Reason, Verdict
 
+LOG_PIXELS = "log_pixels"
+LOG_STEP = "log_step"
+_MOST_PIXELS = 4_000_000
+"""Of larger images the networks see a smaller version."""
+_ENOUGH_IMAGES = 50
+"""Authentic images of one kind from which their own error rates are given."""
 PEAK_SHARE = 0.01
 PEAK_PIXELS = 64
 """Lower limit of the pixels that are averaged: of maps below 6400 pixels, 1 % would be too few."""
@@ -25,24 +33,61 @@ NETWORK_MAP = "network_map"
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What the networks' map is on authentic files, given what is known of the file.
+
+    Networks see more in lossless files, small pictures and slight compression. Only what exceeds that counts.
+    """
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Mean of `network_map`: a constant, then factors of `log_pixels` and `log_step`."""
+    log_spread: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Natural logarithm of its standard deviation, in the same terms."""
+
+    def excess(self, measurements: Mapping[str, float]) -> float:
+        """Return by how many standard deviations `network_map` exceeds its mean on such authentic files."""
+        facts = 1.0, measurements.get(LOG_PIXELS, 0.0), measurements.get(LOG_STEP, 0.0)
+        mean = sum(factor * fact for factor, fact in zip(self.mean, facts, strict=True))
+        spread = math.exp(sum(factor * fact for factor, fact in zip(self.log_spread, facts, strict=True)))
+        return (measurements[NETWORK_MAP] - mean) / spread
+
+
+@dataclass(frozen=True)
+class KindCounts:
+    """How often verdicts on the calibration images of one kind were wrong."""
+
+    format_band: str
+    size_band: str
+    authentic_images: int
+    false_alarms: int
+    manipulated_images: int
+    misses: int
+
+
+@dataclass(frozen=True)
 class Calibration:
     """A logistic model over named measurements, and what its score means."""
 
     coefficients: Mapping[str, float]
-    """One per measurement, in the measurement's own unit."""
+    """One per measurement, in the measurement's own unit; that of `network_map` is per standard deviation.
+    """
     baseline: Mapping[str, float]
     """The mean of each measurement on the authentic calibration images, which reasons are relative to."""
     intercept: float
     operating_points: OperatingPoints
     """The two scores between which the verdict is `inconclusive`, with the error rates they were chosen by.
     """
+    expected: Expected = Expected()
+    kinds: tuple[KindCounts, ...] = ()
+    """Counts of wrong verdicts by kind of file; empty if they were not made."""
 
     def score(self, measurements: Mapping[str, float]) -> float:
         """Return the probability, 0 to 1, that an image with these measurements was manipulated.
 
         Raises `KeyError` when a measurement that the model needs is missing; others are ignored.
         """
-        evidence = sum(weight * measurements[name] for name, weight in self.coefficients.items())
+        seen = self.counted(measurements)
+        evidence = sum(weight * seen[name] for name, weight in self.coefficients.items())
         return float(sigmoid(np.float64(self.intercept + evidence)))
 
     def reasons(self, measurements: Mapping[str, float]) -> tuple[Reason, ...]:
@@ -50,11 +95,38 @@ class Calibration:
 
         The strongest reason comes first. Raises `KeyError` as `score` does.
         """
+        seen = self.counted(measurements)
         effects = {
-            name: weight * (measurements[name] - self.baseline[name])
-            for name, weight in self.coefficients.items()
+            name: weight * (seen[name] - self.baseline[name]) for name, weight in self.coefficients.items()
         }
         return tuple(Reason(name, effects[name]) for name in sorted(effects, key=lambda n: -abs(effects[n])))
+
+    def counted(self, measurements: Mapping[str, float]) -> Mapping[str, float]:
+        """Return the measurements as the coefficients take them: `network_map` as its excess."""
+        if NETWORK_MAP not in measurements:
+            return measurements
+        return {**measurements, NETWORK_MAP: self.expected.excess(measurements)}
+
+    def error_rates(self, kind: FileKind) -> ErrorRates | None:
+        """Return how often verdicts on files of this kind were wrong.
+
+        Where fewer than 50 such authentic images were seen, the rates are those of the format, and failing
+        that those of all files.
+        """
+        same_format = [counts for counts in self.kinds if counts.format_band == kind.format_band]
+        same = [counts for counts in same_format if counts.size_band == kind.size_band]
+        groups = ((str(kind), same), (kind.format_band, same_format), ("files of all kinds", self.kinds))
+        for files, group in groups:
+            authentic = sum(counts.authentic_images for counts in group)
+            if authentic >= _ENOUGH_IMAGES or (authentic and group is self.kinds):
+                return ErrorRates(
+                    files=files,
+                    authentic_images=authentic,
+                    false_alarms=sum(counts.false_alarms for counts in group),
+                    manipulated_images=sum(counts.manipulated_images for counts in group),
+                    misses=sum(counts.misses for counts in group),
+                )
+        return None
 
     def verdict(self, score: float) -> Verdict:
         """Return the verdict for a score, 0 to 1: `inconclusive` between the two operating points."""
@@ -70,6 +142,8 @@ class Calibration:
             "coefficients": dict(self.coefficients),
             "baseline": dict(self.baseline),
             "intercept": self.intercept,
+            "expected": {"mean": self.expected.mean, "log_spread": self.expected.log_spread},
+            "kinds": [dataclasses.asdict(counts) for counts in self.kinds],
             **dataclasses.asdict(self.operating_points),
         }
 
@@ -90,7 +164,10 @@ class Calibration:
                 miss_rate=float(document["miss_rate"]),
                 authentic_images=int(document["authentic_images"]),
                 manipulated_images=int(document["manipulated_images"]),
+                marked_above=float(document.get("marked_above", 0)),
             ),
+            expected=_expected(document.get("expected")),
+            kinds=tuple(KindCounts(**counts) for counts in document.get("kinds", ())),
         )
 
 
@@ -109,17 +186,34 @@ def peak(heatmap: NDArray[np.float32]) -> float:
     return float(np.partition(flat, flat.size - count)[flat.size - count :].mean(dtype=np.float64))
 
 
+def _expected(document: Mapping[str, Any] | None) -> Expected:
+    if document is None:
+        return Expected()
+    mean, log_spread = (tuple(map(float, document[name])) for name in ("mean", "log_spread"))
+    if len(mean) != 3 or len(log_spread) != 3:
+        raise ValueError("`mean` and `log_spread` need three numbers each")
+    return Expected(mean, log_spread)
+
+
 def measure(
-    heatmap: NDArray[np.float32], strengths: Mapping[str, float] = MappingProxyType({})
+    heatmap: NDArray[np.float32],
+    strengths: Mapping[str, float] = MappingProxyType({}),
+    kind: FileKind | None = None,
 ) -> dict[str, float]:
     """Return the measurements that a calibration may use, by name.
 
-    `network_map` is the logit of `peak(heatmap)`. `strengths` holds the strength of each piece of evidence, 0
-    to 1, and 0 if it does not apply. Notable evidence counts 1 more, because it is hardly ever notable by
-    chance.
+    `network_map` is the logit of `peak(heatmap)`. `log_pixels` and `log_step` are what `kind` says of the
+    file: natural logarithms of its pixels and of its mean quantisation step. `strengths` holds the strength
+    of each piece of evidence, 0 to 1, and 0 if it does not apply. Notable evidence counts 1 more, because it
+    is hardly ever notable by chance.
     """
     return {
         NETWORK_MAP: _logit(peak(heatmap)),
+        **(
+            {}
+            if kind is None
+            else {LOG_PIXELS: math.log(min(kind.pixels, _MOST_PIXELS)), LOG_STEP: math.log(kind.step)}
+        ),
         **{name: strength + float(strength >= NOTABLE) for name, strength in strengths.items()},
     }
 

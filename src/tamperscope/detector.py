@@ -30,6 +30,7 @@ from tamperscope.evidence.origin_rules import judged
 from tamperscope.evidence.provenance import TrustList
 from tamperscope.images import Image, ImageSource, read_image, rendering
 from tamperscope.images.contours import filled, polygon
+from tamperscope.images.kind import FileKind
 from tamperscope.inference import devices, tiling
 from tamperscope.inference.regions import MaskedRegions, outline
 from tamperscope.inference.runtime import Runtime, TileOutputs
@@ -154,8 +155,14 @@ class Detector:
         network = _resized(seen.heatmap, image.height, image.width) >= self.bundle.threshold
         marks = marks_of(seen.evidence, network)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region, verified_copies(counted))
-        measurements = self._measure(seen)
+        kind = FileKind.of(image)
+        measurements = self._measure(seen, kind)
         score, by_score, reasons = self._judge(measurements, seen)
+        regions = tuple(
+            replace(_explained(region, _clones(counted)), agreement=agreement(region, marks))
+            for region in found.regions
+        )
+        marked = self._marks(score, by_score, seen)
         origin, verdict = judged(self._claims(image), by_score)
         model = self.bundle.calibration
         return Report(
@@ -163,15 +170,12 @@ class Detector:
             score=score,
             type=max(type_scores, key=type_scores.__getitem__),
             type_scores=type_scores,
-            regions=tuple(
-                replace(_explained(region, _clones(counted)), agreement=agreement(region, marks))
-                for region in found.regions
-            ),
+            regions=regions if marked else (),
             threshold=self.bundle.threshold,
-            notes=(*seen.notes, *self._doubts(seen, by_score, found)),
+            notes=(*seen.notes, *self._doubts(seen, by_score, found, marked)),
             image=image.facts(),
             bundle=self.bundle.identity,
-            mask=found.mask,
+            mask=found.mask if marked else np.zeros_like(found.mask),
             heatmap=heatmap,
             evidence=seen.evidence,
             reasons=reasons,
@@ -180,6 +184,8 @@ class Detector:
             drawn=seen.drawn,
             origin=origin,
             device=self.device.text,
+            hints=() if marked else regions,
+            error_rates=model.error_rates(kind) if model and not seen.drawn else None,
         )
 
     def _read(self, source: ImageSource | Image) -> Image:
@@ -253,12 +259,20 @@ class Detector:
         verdict = Verdict.INCONCLUSIVE if seen.drawn else model.verdict(score)
         return score, verdict, model.reasons(measurements)
 
-    def _measure(self, seen: _Seen) -> dict[str, float]:
+    def _marks(self, score: float, verdict: Verdict, seen: _Seen) -> bool:
+        """Return whether the judgement of the whole picture supports marking regions in it."""
+        model = self.bundle.calibration
+        if model is None:
+            return True
+        supported = verdict is Verdict.MANIPULATED or score >= model.operating_points.marked_above
+        return supported and verdict is not Verdict.AUTHENTIC and not seen.drawn
+
+    def _measure(self, seen: _Seen, kind: FileKind) -> dict[str, float]:
         found = {name: seen.evidence.get(name) if name in self._counted else None for name in COUNTED}
         strengths = {name: (evidence and evidence.strength) or 0.0 for name, evidence in found.items()}
-        return calibration.measure(seen.heatmap, strengths)
+        return calibration.measure(seen.heatmap, strengths, kind)
 
-    def _doubts(self, seen: _Seen, verdict: Verdict, found: MaskedRegions) -> Iterator[str]:
+    def _doubts(self, seen: _Seen, verdict: Verdict, found: MaskedRegions, marked: bool) -> Iterator[str]:
         """Yield what a reader should know before trusting verdict and mask."""
         if seen.drawn:
             yield (
@@ -270,11 +284,14 @@ class Detector:
                 "This model is not calibrated. The score is the network's own, its error rates are unknown, "
                 "and so there is no verdict."
             )
-        if verdict is Verdict.AUTHENTIC and found.regions:
-            yield "The mask marks regions although the score says authentic. They may well be false alarms."
+        if found.regions and not marked:
+            yield (
+                "The networks suspect places that the picture as a whole does not support. They are hints, "
+                "most of them false alarms, and not part of the mask."
+            )
         if verdict is Verdict.MANIPULATED and not found.regions:
             yield "The score says manipulated, but no region is certain enough for the mask. See the heatmap."
-        if found.region_count > len(found.regions):
+        if marked and found.region_count > len(found.regions):
             yield f"The mask has {found.region_count} separate regions, of which the largest are listed."
 
 

@@ -336,10 +336,26 @@ class OperatingPoints:
     """Share of the manipulated images in the measurement that may fall below `authentic_below`."""
     authentic_images: int
     manipulated_images: int
+    marked_above: Probability = 0.0
+    """Score from which regions are marked. Below it they are hints."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.authentic_below <= self.manipulated_above <= 1:
             raise ValueError("operating points must satisfy 0 <= authentic_below <= manipulated_above <= 1")
+
+
+@dataclass(frozen=True)
+class ErrorRates:
+    """How often the verdicts on files of one kind were wrong when the bundle was calibrated."""
+
+    files: str
+    """The kind of file, in words in the plural."""
+    authentic_images: int
+    false_alarms: int
+    """How many of the authentic images were called manipulated."""
+    manipulated_images: int
+    misses: int
+    """How many of the manipulated images were called authentic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -373,7 +389,8 @@ class Report:
     image: ImageFacts
     bundle: BundleIdentity
     mask: NDArray[np.bool_]
-    """(height, width) bool, True where the heatmap reaches the threshold, without regions that are too small.
+    """(height, width) bool, True where the heatmap reaches the threshold, without regions that are too small
+    and without hints.
     """
     heatmap: NDArray[np.float32]
     """(height, width) float32, 0 to 1: manipulation probability of each pixel."""
@@ -391,6 +408,11 @@ class Report:
     """What the file proves and declares about where it comes from, and how that moved the verdict."""
     device: str = CPU
     """What ran the networks."""
+    hints: tuple[Region, ...] = ()
+    """Regions that the score of the whole picture does not support, largest first. They are not in the mask.
+    """
+    error_rates: ErrorRates | None = None
+    """How often verdicts on files like this one were wrong; None if that was not measured."""
 
     @property
     def record(self) -> ReportRecord:
@@ -412,6 +434,8 @@ class Report:
             drawn=self.drawn,
             origin=self.origin,
             device=self.device,
+            hints=tuple(_rounded(region) for region in self.hints),
+            error_rates=self.error_rates,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -441,6 +465,8 @@ class ReportRecord:
     origin: Origin
     drawn: bool = False
     device: str = CPU
+    hints: tuple[Region, ...] = ()
+    error_rates: ErrorRates | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record in types that `json.dumps` takes."""
@@ -452,6 +478,8 @@ class ReportRecord:
             "type_scores": {kind.value: share for kind, share in self.type_scores.items()},
             "threshold": self.threshold,
             "regions": [region.to_json() for region in self.regions],
+            "hints": [region.to_json() for region in self.hints],
+            "error_rates": None if self.error_rates is None else asdict(self.error_rates),
             "reasons": [reason.to_json() for reason in self.reasons],
             "evidence": {name: evidence.to_json() for name, evidence in self.evidence.items()},
             "notes": list(self.notes),
@@ -469,7 +497,7 @@ class ReportRecord:
 
         Raises `KeyError`, `TypeError` or `ValueError` for anything else.
         """
-        points = document.get("operating_points")
+        points, rates = document.get("operating_points"), document.get("error_rates")
         return cls(
             verdict=Verdict(document["verdict"]),
             score=document["score"],
@@ -487,6 +515,8 @@ class ReportRecord:
             drawn=document.get("drawn", False),
             origin=Origin.from_json(document.get("origin")),
             device=document.get("device", CPU),
+            hints=tuple(Region.from_json(region) for region in document.get("hints", ())),
+            error_rates=ErrorRates(**rates) if rates else None,
         )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tamperscope.calibration import Calibration
+from tamperscope.images.kind import FileKind
 from tamperscope.report import Verdict
 from tamperscope.training.calibration import fit
 
@@ -107,3 +108,49 @@ def test_halving_the_network_coefficient_does_not_flatten_the_scores(rng: np.ran
     for low, high in ((0.1, 0.3), (0.7, 0.9)):
         within = (scores > low) & (scores < high)
         assert np.mean(truth, where=within) == pytest.approx(scores[within].mean(), abs=0.08)
+
+
+def test_the_network_counts_by_what_it_exceeds_on_authentic_files_of_the_kind(
+    rng: np.random.Generator,
+) -> None:
+    # The network sees more in lossless files (a step of 1) whether they are forged or not.
+    truth = [index % 2 == 1 for index in range(2000)]
+    rows = []
+    for forged in truth:
+        log_pixels, log_step = rng.uniform(11, 14), rng.choice([0.0, 3.0])
+        network = 2 * forged + 3 * (log_step == 0) + rng.normal() * (1 + (log_step == 0))
+        rows.append({"network_map": network, "log_pixels": log_pixels, "log_step": log_step})
+    model = fit(rows, truth, false_alarm_rate=0.05)
+    assert model.coefficients.keys() == {"network_map"}
+    above = model.operating_points.manipulated_above
+    for step in (0.0, 3.0):
+        scores = [
+            model.score(row)
+            for row, forged in zip(rows, truth, strict=True)
+            if not forged and row["log_step"] == step
+        ]
+        assert np.mean(np.array(scores) > above) == pytest.approx(0.05, abs=0.02)
+
+
+def test_marks_are_allowed_on_few_authentic_images(rng: np.random.Generator) -> None:
+    rows, truth = images(rng, separation=2)
+    points = fit(rows, truth, false_alarm_rate=0.02, marked_rate=0.1).operating_points
+    assert points.marked_above < points.manipulated_above
+    model = fit(rows, truth, false_alarm_rate=0.02, marked_rate=0.1)
+    scores = [model.score(row) for row, forged in zip(rows, truth, strict=True) if not forged]
+    assert 0.08 <= np.mean(np.array(scores) > points.marked_above) <= 0.1
+
+
+def test_wrong_verdicts_are_counted_by_kind(rng: np.random.Generator) -> None:
+    rows, truth = images(rng, separation=2)
+    small, large = FileKind(100_000, "PNG", 1.0), FileKind(1_000_000, "JPEG", 5.0)
+    kinds = [small if index < 300 else large for index in range(len(rows))]
+    model = fit(rows, truth, kinds, false_alarm_rate=0.05)
+    assert sum(counts.false_alarms for counts in model.kinds) == 10
+    rates = model.error_rates(small)
+    assert rates is not None
+    assert (rates.files, rates.authentic_images) == ("lossless files below 0.15 megapixels", 150)
+    everything = model.error_rates(FileKind(5_000_000, "HEIF", 1.0))
+    assert everything is not None
+    assert (everything.files, everything.false_alarms) == ("files of all kinds", 10)
+    assert Calibration.from_json(json.loads(json.dumps(model.to_json()))) == model

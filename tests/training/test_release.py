@@ -5,10 +5,13 @@ import pytest
 
 from tamperscope.bundle import Architecture
 from tamperscope.errors import CheckpointError
+from tamperscope.images.kind import FileKind
 from tamperscope.network.architectures import build
 from tamperscope.network.checkpoints import save_checkpoint
 from tamperscope.report import ManipulationType
 from tamperscope.training.release import KEPT_F1, Cut, Rating, Seen, choose_cut, rate_cuts, release
+
+KIND = FileKind(1024, "PNG", 1.0)
 
 
 def test_only_a_joint_network_can_be_released(tmp_path: Path) -> None:
@@ -31,7 +34,7 @@ def test_cuts_are_rated_by_f1_on_forged_and_by_marks_on_authentic_examples() -> 
     heatmap = np.where(truth, 0.62, 0.32).astype(np.float16)
     small = np.zeros((32, 32), np.float16)
     small[:6, :6] = 0.62
-    seen = [Seen(each, None, None, {}) for each in (heatmap, small)]
+    seen = [Seen(each, None, None, {}, KIND) for each in (heatmap, small)]
     rated = rate_cuts(seen, [truth, np.zeros_like(truth)])
     assert rated[Cut(0.5, 0.0075)] == (1, 1)
     assert rated[Cut(0.5, 0.01)] == (1, 0)
@@ -42,5 +45,5 @@ def test_cuts_are_rated_by_f1_on_forged_and_by_marks_on_authentic_examples() -> 
 def test_a_verified_copy_is_marked_regardless_of_its_size() -> None:
     copies = np.zeros((32, 32), bool)
     copies[:4, :4] = True
-    seen = Seen(np.where(copies, 0.9, 0).astype(np.float16), copies, ManipulationType.COPYMOVE, {})
+    seen = Seen(np.where(copies, 0.9, 0).astype(np.float16), copies, ManipulationType.COPYMOVE, {}, KIND)
     assert (seen.mask(Cut(0.5, 0.1)) == copies).all()

@@ -139,6 +139,8 @@ class ReportDocument:
     """What to do next."""
     meaning: str
     """What the verdict rests on and how often it is wrong."""
+    error_rates: str
+    """How often verdicts on files like this one were wrong; empty if that was not measured."""
     origin: OriginSection | None
     """None where the file says nothing about its origin."""
     score: float
@@ -209,6 +211,7 @@ class ReportDocument:
             finding=findings.finding(report, named),
             steps=findings.next_steps(report, named),
             meaning=wording.meaning(report.verdict, report.score, points, report.origin),
+            error_rates=wording.error_rates(report.error_rates),
             origin=_origin(report),
             score=report.score,
             operating_points=points,

@@ -70,8 +70,11 @@ REQUEST_FOR_ORIGINAL = (
 
 
 def named_regions(report: ReportRecord) -> tuple[NamedRegion, ...]:
-    """Return the regions of a report in its order, numbered; the two of an undecided pair share a number."""
-    labels = _labels(report)
+    """Return the regions of a report in its order, numbered; the two of an undecided pair share a number.
+
+    Its hints follow. They are minor.
+    """
+    labels = (*_labels(report), *[("", "")] * len(report.hints))
     return tuple(
         NamedRegion(
             region=region,
@@ -81,7 +84,7 @@ def named_regions(report: ReportRecord) -> tuple[NamedRegion, ...]:
             place=wording.place(region.box, report.image.width, report.image.height),
             finding=_of_region(region, source_label),
         )
-        for region, (label, source_label) in zip(report.regions, labels, strict=True)
+        for region, (label, source_label) in zip((*report.regions, *report.hints), labels, strict=True)
     )
 
 

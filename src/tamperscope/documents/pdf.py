@@ -164,7 +164,7 @@ def _story(document: ReportDocument) -> Iterator[Flowable]:
     yield KeepTogether(
         [
             Paragraph("How sure is this?", _SECTION),
-            Paragraph(markup(document.meaning), _BODY),
+            Paragraph(markup(f"{document.meaning} {document.error_rates}".strip()), _BODY),
             Spacer(0, 3 * mm),
             _ScoreScale(document, _WIDTH),
         ]

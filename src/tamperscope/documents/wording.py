@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tamperscope.origin import Basis, Claim, Origin, OriginKind
-from tamperscope.report import NOTABLE, Box, ManipulationType, OperatingPoints, Verdict, printed_score
+from tamperscope.report import (
+    NOTABLE,
+    Box,
+    ErrorRates,
+    ManipulationType,
+    OperatingPoints,
+    Verdict,
+    printed_score,
+)
 
 HEADLINES = {
     Verdict.MANIPULATED: "Manipulated",
@@ -94,6 +102,17 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None, orig
     return (
         f"The score of {printed} lies between {lower} and {upper}. Both authentic and manipulated images are "
         "common in this range, and the traces in this one are not enough to tell which it is."
+    )
+
+
+def error_rates(rates: ErrorRates | None) -> str:
+    """Return how often verdicts on files like this one were wrong, in words; empty if not measured."""
+    if rates is None:
+        return ""
+    return (
+        f"Among {rates.files}, {rates.false_alarms} of {rates.authentic_images} authentic images were called "
+        f"manipulated when the model was calibrated, and {rates.misses} of {rates.manipulated_images} "
+        "manipulated images authentic."
     )
 
 

@@ -24,6 +24,8 @@ from tamperscope.synthesis.splicing import Donation, splice
 # Side of the canvas on which an image is edited, at most, relative to the final size. Where the photo is
 # large enough, this leaves room to scale and crop.
 _CANVAS = 1.3
+# The same for an image with a plain life, which is scaled to its final size after it was edited.
+_PLAIN_CANVAS = 2.0
 # Most attempts succeed. If all of these fail, the photos are the cause.
 _ATTEMPTS = 200
 # Least and largest share of an image that a mask may cover. Less teaches nothing, and more is not a local
@@ -53,6 +55,8 @@ class Mix:
     """Relative share of each type among the forged images."""
     fillings: Mapping[str, float] = field(default_factory=lambda: METHODS)
     """Relative share of each method, a key of `METHODS`, among the inpainted images."""
+    plain: float = 0.25
+    """Share of images with a plain life, 0 to 1: a whole photo, scaled down and saved once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,15 +175,19 @@ def _attempt(
     rng: np.random.Generator,
     size: int,
 ) -> Forgery | None:
-    host = _scene(library, photo, host_for, rng, size)
+    plain = bool(mix.plain and rng.random() < mix.plain)
+    host = _whole_scene(library, photo, rng, size) if plain else _scene(library, photo, host_for, rng, size)
     if host is None:
         return None
-    pixels, steps = laundering.first_life(host.picture.pixels, library.quantisation_tables, rng)
-    host = replace(host, picture=replace(host.picture, pixels=pixels, steps=(*host.picture.steps, *steps)))
+    if not plain:
+        pixels, steps = laundering.first_life(host.picture.pixels, library.quantisation_tables, rng)
+        picture = replace(host.picture, pixels=pixels, steps=(*host.picture.steps, *steps))
+        host = replace(host, picture=picture)
     edited = host.picture if forged_as is None else _edit(library, host, forged_as, mix, rng)
     if edited is None or (forged_as is not None and _change(host.picture, edited) < _LEAST_CHANGE):
         return None
-    published = laundering.publish(edited, library.quantisation_tables, rng, size)
+    publish = laundering.save_once if plain else laundering.publish
+    published = publish(edited, library.quantisation_tables, rng, size)
     final = published.picture
     share = np.count_nonzero(final.mask) / final.mask.size
     if forged_as is not None and not _LEAST_SHARE <= share <= _LARGEST_SHARE:
@@ -253,6 +261,37 @@ def _scene(
         photo,
         None if object_mask is None else np.ascontiguousarray(object_mask[crop]),
         None if face is None else face.moved(scale, left, top),
+    )
+
+
+def _whole_scene(library: PhotoLibrary, photo: Photo, rng: np.random.Generator, size: int) -> _Scene | None:
+    """Return the largest square of a photo, scaled to the size at which it is edited.
+
+    People who scale a camera's photo down and save it once leave no trace of its first compression.
+    """
+    pixels = library.pixels(photo)
+    if pixels is None:
+        return None
+    height, width = pixels.shape[:2]
+    canvas = int(size * (rng.uniform(1, _PLAIN_CANVAS) if rng.random() < 0.5 else 1))
+    canvas = int(np.clip(photo.short_side, size, canvas))
+    found = choose_object(library, photo, rng) if rng.random() < 0.7 else None
+    face = library.face(photo)
+    side = min(height, width)
+    top, left = (int(rng.integers(0, length - side + 1)) for length in (height, width))
+    crop = np.s_[top : top + side, left : left + side]
+    name, kernel = laundering.choose_kernel(rng, shrinking=canvas < side)
+    scaled = np.asarray(cv2.resize(pixels[crop], (canvas, canvas), interpolation=kernel), np.uint8)
+    steps = (
+        Step("photo", {"name": photo.name}),
+        Step("crop", {"top": top, "left": left, "size": side}),
+        Step("resize", {"scale": canvas / side, "kernel": name}),
+    )
+    return _Scene(
+        Canvas(scaled, np.zeros((canvas, canvas), bool), None, steps, (photo.name,)),
+        photo,
+        None if found is None else resize_mask(found[0][crop], canvas, canvas),
+        None if face is None else face.moved(canvas / side, left * canvas / side, top * canvas / side),
     )
 
 

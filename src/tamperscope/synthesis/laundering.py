@@ -102,6 +102,18 @@ def publish(
     return _save(picture, cameras, rng) if rng.random() < 0.5 else Publication(picture, None, ".png")
 
 
+def save_once(
+    picture: Canvas, cameras: Sequence[QuantisationTables], rng: np.random.Generator, size: int
+) -> Publication:
+    """Return an edited image scaled to `size` x `size` pixels and saved, with nothing else done to it."""
+    side = picture.mask.shape[0]
+    if side != size:
+        name, kernel = choose_kernel(rng, shrinking=side > size)
+        resized = picture.resized(size, size, kernel)
+        picture = resized.after(Step("resize", {"from": side, "to": size, "kernel": name}), resized.pixels)
+    return _save(picture, cameras, rng)
+
+
 @dataclass(frozen=True)
 class Encoder:
     """The settings of a JPEG encoder: libjpeg's tables at some quality, or the tables of other software."""
@@ -256,10 +268,10 @@ def _framed(picture: Canvas, rng: np.random.Generator, size: int) -> Canvas:
 
 def _save(picture: Canvas, cameras: Sequence[QuantisationTables], rng: np.random.Generator) -> Publication:
     chance = rng.random()
-    if chance < 0.72:
+    if chance < 0.68:
         lowest = 40 if rng.random() < 0.1 else 62
         return _jpeg_file(picture, any_encoder(rng, cameras, (lowest, 100)))
-    if chance < 0.78:
+    if chance < 0.74:
         return _webp_file(picture, int(rng.integers(60, 96)))
     return Publication(picture, None, ".png")
 

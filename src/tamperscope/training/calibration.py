@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tamperscope.calibration import NETWORK_MAP, Calibration, sigmoid
+from tamperscope.calibration import (
+    LOG_PIXELS,
+    LOG_STEP,
+    NETWORK_MAP,
+    Calibration,
+    Expected,
+    KindCounts,
+    sigmoid,
+)
+from tamperscope.images.kind import FileKind
 from tamperscope.report import OperatingPoints
 
 NETWORK_WEIGHT_KEPT = 0.5
@@ -18,13 +27,19 @@ The networks were trained on such forgeries and recognise forgeries made by othe
 those better (docs/measurements/experiments.md, 26).
 """
 
+_LEAST_DEVIATION = 0.1
+"""Logits added to a deviation before its logarithm is taken."""
+
 
 def fit(
     measurements: Sequence[Mapping[str, float]],
     manipulated: Sequence[bool],
+    kinds: Sequence[FileKind] | None = None,
+    as_found: Sequence[bool] | None = None,
     *,
-    false_alarm_rate: float = 0.04,
-    miss_rate: float = 0.10,
+    false_alarm_rate: float = 0.03,
+    miss_rate: float = 0.25,
+    marked_rate: float = 0.12,
     ridge: float = 1.0,
 ) -> Calibration:
     """Fit a calibration by logistic regression on images with known ground truth.
@@ -33,35 +48,51 @@ def fit(
     prior opinion. Measurements with a negative coefficient are dropped: a stronger trace must never make an
     image look more authentic.
 
+    Where the measurements tell the kind of file, the networks' map counts by what it exceeds that of
+    authentic files of the kind. Its mean and spread are regressed on the logarithms of pixels and
+    quantisation step.
+
     The network coefficient is multiplied by `NETWORK_WEIGHT_KEPT` and frozen, and the others are refitted.
     All log-odds are then rescaled to fit these images (temperature scaling, Guo et al. 2017, "On calibration
     of modern neural networks").
 
     The operating point `manipulated_above` is the lowest score that at most `false_alarm_rate` of the
-    authentic images exceed. `authentic_below` is the highest score that at most `miss_rate` of the
+    authentic images exceed, among those that were made for the calibration and among those taken as found. `authentic_below` is the highest score that at most `miss_rate` of the
     manipulated images fall below. When the two cross, every score between them satisfies both rates. Both
-    points then move to the middle, and no image is inconclusive.
+    points then move to the middle, and no image is inconclusive. `marked_above` is the lowest score that at
+    most `marked_rate` of either exceed, but not above `manipulated_above`.
 
     Args:
         measurements: Measurements by name, one mapping per image, all with the same names.
         manipulated: The true label of each image.
+        kinds: The kind of each file, by which wrong verdicts are counted; None to count none.
+        as_found: Whether each image is a file as it was found, rather than one made for the calibration; None
+            if none is.
         false_alarm_rate: Largest share of authentic images above `manipulated_above`.
         miss_rate: Largest share of manipulated images below `authentic_below`.
+        marked_rate: Largest share of authentic images above `marked_above`.
         ridge: L2 penalty on the standardised coefficients.
 
     Returns:
         The calibration with its operating points.
 
     Raises:
-        ValueError: A class has no image, a label is missing, or the names differ between images.
+        ValueError: A class has no image, a label or a kind is missing, or the names differ between images.
     """
     labels = np.asarray(manipulated, dtype=bool)
     names = sorted(measurements[0]) if measurements else []
+    if kinds is not None and len(kinds) != len(measurements):
+        raise ValueError("every image needs a kind")
     if len(labels) != len(measurements) or not labels.any() or labels.all():
         raise ValueError("calibration needs a label for each image, and images of both classes")
     if any(sorted(row) != names for row in measurements):
         raise ValueError("every image needs the same measurements")
     columns = {name: np.array([row[name] for row in measurements], dtype=np.float64) for name in names}
+    facts = [columns.pop(name) for name in (LOG_PIXELS, LOG_STEP) if name in columns]
+    expected = Expected()
+    if NETWORK_MAP in columns and len(facts) == 2:
+        expected = _expected(columns[NETWORK_MAP][~labels], *(fact[~labels] for fact in facts))
+        columns[NETWORK_MAP] = np.array([expected.excess(row) for row in measurements])
     coefficients, intercept = _never_negative(columns, labels, ridge, np.zeros(len(labels)))
     if NETWORK_MAP in coefficients:
         frozen = NETWORK_WEIGHT_KEPT * coefficients[NETWORK_MAP]
@@ -86,14 +117,68 @@ def fit(
         baseline={name: float(columns[name][~labels].mean()) for name in coefficients},
         intercept=scale * intercept,
         operating_points=points,
+        expected=expected,
     )
     scores = np.array([model.score(row) for row in measurements])
-    above = float(np.sort(scores[~labels])[::-1][int(false_alarm_rate * points.authentic_images)])
+    found = np.zeros(len(labels), bool) if as_found is None else np.asarray(as_found, bool)
+    groups = [scores[group] for group in (~labels & ~found, ~labels & found) if group.any()]
+    above, marked = (
+        max(float(np.sort(group)[::-1][int(rate * len(group))]) for group in groups)
+        for rate in (false_alarm_rate, marked_rate)
+    )
     below = float(np.sort(scores[labels])[int(miss_rate * points.manipulated_images)])
     if below > above:
         below = above = (below + above) / 2
-    chosen = dataclasses.replace(points, authentic_below=below, manipulated_above=above)
-    return dataclasses.replace(model, operating_points=chosen)
+    chosen = dataclasses.replace(
+        points, authentic_below=below, manipulated_above=above, marked_above=min(marked, above)
+    )
+    counts = () if kinds is None else _counts(scores, labels, kinds, chosen)
+    return dataclasses.replace(model, operating_points=chosen, kinds=counts)
+
+
+def _expected(
+    network: NDArray[np.float64], log_pixels: NDArray[np.float64], log_step: NDArray[np.float64]
+) -> Expected:
+    """Regress the networks' map on authentic files, and its absolute deviation, on what is known of the file.
+
+    A weak penalty keeps a factor at 0 where all files are alike.
+    """
+    design = np.column_stack([np.ones(len(network)), log_pixels, log_step])
+    centre = design.mean(axis=0) * (0, 1, 1)
+    penalty = np.diag([0.0, 1.0, 1.0])
+
+    def regress(values: NDArray[np.float64]) -> tuple[float, float, float]:
+        centred = design - centre
+        factors = np.linalg.solve(centred.T @ centred + penalty, centred.T @ values)
+        return float(factors[0] - factors @ centre), float(factors[1]), float(factors[2])
+
+    mean = regress(network)
+    deviation = np.abs(network - design @ mean)
+    log_spread = regress(np.log(deviation + _LEAST_DEVIATION))
+    # The mean logarithm of a deviation lies below the logarithm of the standard deviation.
+    excess = (network - design @ mean) / np.exp(design @ log_spread)
+    offset = float(np.log(max(excess.std(), _LEAST_DEVIATION)))
+    return Expected(mean, (log_spread[0] + offset, *log_spread[1:]))
+
+
+def _counts(
+    scores: NDArray[np.float64], labels: NDArray[np.bool_], kinds: Sequence[FileKind], points: OperatingPoints
+) -> tuple[KindCounts, ...]:
+    """Count the wrong verdicts on files of each kind."""
+    bands = [(kind.format_band, kind.size_band) for kind in kinds]
+    counts = []
+    for band in sorted(set(bands)):
+        inside = np.array([each == band for each in bands])
+        counts.append(
+            KindCounts(
+                *band,
+                authentic_images=int((inside & ~labels).sum()),
+                false_alarms=int((inside & ~labels & (scores > points.manipulated_above)).sum()),
+                manipulated_images=int((inside & labels).sum()),
+                misses=int((inside & labels & (scores < points.authentic_below)).sum()),
+            )
+        )
+    return tuple(counts)
 
 
 def _never_negative(

@@ -69,6 +69,7 @@ export function certainty(analysis) {
     { class: "certainty card" },
     h("summary", {}, h("h2", {}, "How sure is this?"), h("span", { class: "note" }, `score ${printedScore(score)}`)),
     h("p", {}, words.meaning),
+    words.error_rates && h("p", {}, words.error_rates),
     scoreScale(score, analysis.operating_points),
     kinds(analysis),
     reasons.length
