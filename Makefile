@@ -5,6 +5,7 @@
 #   make lint       style, types, spelling and the words of docs/style.md only
 #   make format     rewrite the code in the project's style
 #   make docs       write docs/openapi.json and the table of settings from the code
+#   make site       build the documentation as a site into build/site, and fail at broken links
 #   make hostile    send 5,000 damaged files to a real server, takes a few minutes
 #   make siege      attack real servers, and print what each attack achieved; takes a few minutes
 #   make fuzz       coverage-guided fuzzing of the image decoder, for two minutes
@@ -24,7 +25,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format docs hostile siege fuzz contract cluster smoke lock help clean
+.PHONY: serve test lint format docs site hostile siege fuzz contract cluster smoke lock help clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -45,6 +46,10 @@ format: $(VENV)/.dev.stamp
 
 docs: $(VENV)/.dev.stamp
 	@$(BIN)/python docs/generate.py
+
+site: $(VENV)/.dev.stamp
+	$(INSTALL) --editable '.[docs]'
+	@$(BIN)/python docs/site.py
 
 hostile: $(VENV)/.dev.stamp
 	@timeout 3600 $(BIN)/python tests/robustness/hostile.py --files 5000

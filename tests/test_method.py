@@ -28,8 +28,9 @@ from tamperscope.scanning.journal import Journal
 from test_architecture import imports, modules
 
 BUNDLE = BundleIdentity("ours", "1", "0" * 64)
-# What a report does not depend on: PNG files are written with it.
-WITHOUT_EFFECT = {"isal"}
+# What a report does not depend on: PNG files are written with isal.
+# A method names ONNX Runtime's version only if it was used.
+WITHOUT_EFFECT = {"isal", "onnxruntime"}
 # Runs in a process of its own, so nothing imports it.
 C2PA_READER = "tamperscope.evidence._c2pa_reader"
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "c2pa": "c2pa-python"}
@@ -115,6 +116,16 @@ def test_an_option_that_changes_answers_makes_another_method(change):
     assert Method.of(BUNDLE, usual).key != Method.of(BUNDLE, other).key
 
 
+def test_another_device_makes_another_method():
+    methods = [Method.of(BUNDLE, DetectorOptions(), device) for device in ("cpu", "CUDA (ONNX Runtime 1)")]
+
+    assert methods[0].key != methods[1].key
+
+
+def test_a_device_that_was_asked_for_and_is_the_cpu_makes_no_other_method():
+    assert Method.of(BUNDLE, DetectorOptions(device="auto")).key == Method.of(BUNDLE, DetectorOptions()).key
+
+
 def test_how_fast_an_answer_comes_makes_no_other_method(tmp_path):
     fast = DetectorOptions(threads=4, cache=tmp_path)
 
@@ -123,7 +134,7 @@ def test_how_fast_an_answer_comes_makes_no_other_method(tmp_path):
 
 def test_every_option_was_thought_of():
     tried = {"limits", "pixel_budget", "precision", "use_evidence", "trust_list", "trust_anchors", "threads"}
-    tried.add("cache")
+    tried |= {"cache", "device"}
 
     assert {field.name for field in dataclasses.fields(DetectorOptions)} == tried
 

@@ -30,7 +30,7 @@ from tamperscope.case import (
 )
 from tamperscope.jobs.model import JobState, WebhookState
 from tamperscope.origin import Basis, OriginKind
-from tamperscope.report import ErrorRates, ManipulationType, OperatingPoints, Probability, Verdict
+from tamperscope.report import CPU, ErrorRates, ManipulationType, OperatingPoints, Probability, Verdict
 
 
 class Answer(BaseModel):
@@ -399,6 +399,8 @@ class AnalysisAnswer(Answer):
     bundle: BundleFacts
     versions: dict[str, str]
     """Versions of the software that made the analysis."""
+    device: str = CPU
+    """What ran the networks: `cpu`, or an accelerator and its library."""
     evidence: dict[str, EvidenceAnswer]
     """The measurements by name, in the order of a report."""
     origin: OriginAnswer
@@ -557,6 +559,8 @@ class Ready(Answer):
 
     status: Literal["ready"] = "ready"
     bundle: BundleFacts
+    device: str = CPU
+    """What runs the networks: `cpu`, or an accelerator and its library."""
 
 
 class Endpoint(Answer):

@@ -31,7 +31,7 @@ from tamperscope.evidence.provenance import TrustList
 from tamperscope.images import Image, ImageSource, read_image, rendering
 from tamperscope.images.contours import filled, polygon
 from tamperscope.images.kind import FileKind
-from tamperscope.inference import tiling
+from tamperscope.inference import devices, tiling
 from tamperscope.inference.regions import MaskedRegions, outline
 from tamperscope.inference.runtime import Runtime, TileOutputs
 from tamperscope.interruption import Check, checked_by, checkpoint
@@ -80,8 +80,10 @@ class Detector:
         self.options = replace(options, **changes)
         self._counted = COUNTED if self.options.use_evidence else frozenset()
         self._trust = TrustList(self.options.trust_list, self.options.trust_anchors)
+        self.device = devices.choose(self.options.device)
         self._runtime = Runtime(
             bundle,
+            device=self.device,
             threads=self.options.threads,
             cache=self.options.cache,
             precision=self.options.precision,
@@ -103,6 +105,7 @@ class Detector:
 
         Raises:
             BundleError: The bundle is missing, altered, or lacks an output.
+            SettingsError: The device is not there, or computes otherwise than the CPU.
             TypeError: There is no option of that name.
         """
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
@@ -111,7 +114,7 @@ class Detector:
     @property
     def method(self) -> Method:
         """What its reports depend on besides the image."""
-        return Method.of(self.bundle.identity, self.options)
+        return Method.of(self.bundle.identity, self.options, self.device.text)
 
     def warm_up(self) -> None:
         """Run the networks once, so that the first image does not pay for their preparation."""
@@ -177,6 +180,7 @@ class Detector:
             operating_points=model.operating_points if model else None,
             drawn=seen.drawn,
             origin=origin,
+            device=self.device.text,
             hints=() if marked else regions,
             error_rates=model.error_rates(kind) if model and not seen.drawn else None,
         )

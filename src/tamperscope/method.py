@@ -21,12 +21,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tamperscope.images import ImageLimits
-from tamperscope.report import BundleIdentity
+from tamperscope.report import CPU, BundleIdentity
 
 Precision = Literal["auto", "f32", "bf16"]
 """`auto` computes in 8-bit integers where the bundle has such a graph, and in 32-bit floating point
 elsewhere. `f32` always computes in 32-bit floating point. `bf16` computes in 16-bit floating point where the
 processor can, and then rounds differently from one processor to another.
+"""
+
+DeviceName = Literal["auto", "cpu", "gpu", "npu", "cuda", "tensorrt", "coreml", "directml", "openvino-gpu"]
+"""Where the networks run: see `inference.devices.choose`. Devices other than the CPU always compute in 32-bit
+floating point.
 """
 
 MEASURING_CODE = (
@@ -62,7 +67,8 @@ MEASURING_LIBRARIES = (
 _DEFAULT_LIMITS = ImageLimits()
 _SOURCES = (".py", ".toml")
 # Options that change how long an analysis takes, and not what it finds.
-_WITHOUT_EFFECT_ON_ANSWERS = frozenset({"threads", "cache"})
+# `Method.device` says which device did the work.
+_WITHOUT_EFFECT_ON_ANSWERS = frozenset({"threads", "cache", "device"})
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,8 @@ class DetectorOptions:
     """Images with more pixels are scaled down to this many for the networks."""
     precision: Precision = "auto"
     """Arithmetic of the networks."""
+    device: DeviceName = CPU
+    """Where the networks run."""
     use_evidence: bool = True
     """Whether copies and JPEG traces join the networks in mask and score. Without them an analysis is faster,
     but hardly sees copies within the image.
@@ -97,11 +105,13 @@ class Method:
     options: DetectorOptions
     code: str
     """`code_digest()` of the code that made the result."""
+    device: str = CPU
+    """What ran the networks, with the library's version if that is not in the digest of the code."""
 
     @classmethod
-    def of(cls, bundle: BundleIdentity, options: DetectorOptions) -> Method:
+    def of(cls, bundle: BundleIdentity, options: DetectorOptions, device: str = CPU) -> Method:
         """Return the method of this process."""
-        return cls(bundle, options, code_digest())
+        return cls(bundle, options, code_digest(), device)
 
     def to_json(self) -> dict[str, Any]:
         """Return all that can change an answer, in types that `json.dumps` takes."""
@@ -113,6 +123,7 @@ class Method:
                 name: value for name, value in options.items() if name not in _WITHOUT_EFFECT_ON_ANSWERS
             },
             "code": self.code,
+            "device": self.device,
         }
 
     @property

@@ -13,7 +13,7 @@ import enum
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from tamperscope._version import __version__
 from tamperscope.origin import UNKNOWN_ORIGIN, Origin
@@ -63,6 +63,10 @@ def printed_score(score: float) -> str:
     '0.99'
     """
     return f"{min(max(score, 0.01), 0.99):.2f}"
+
+
+CPU: Literal["cpu"] = "cpu"
+"""The device that runs the networks unless another one is asked for."""
 
 
 class Verdict(enum.StrEnum):
@@ -402,6 +406,8 @@ class Report:
     """Whether the image looks like something other than a photograph, such as a screenshot."""
     origin: Origin = UNKNOWN_ORIGIN
     """What the file proves and declares about where it comes from, and how that moved the verdict."""
+    device: str = CPU
+    """What ran the networks."""
     hints: tuple[Region, ...] = ()
     """Regions that the score of the whole picture does not support, largest first. They are not in the mask.
     """
@@ -427,6 +433,7 @@ class Report:
             versions={"tamperscope": __version__},
             drawn=self.drawn,
             origin=self.origin,
+            device=self.device,
             hints=tuple(_rounded(region) for region in self.hints),
             error_rates=self.error_rates,
         )
@@ -457,6 +464,7 @@ class ReportRecord:
     """Of the software that made the report, by its name."""
     origin: Origin
     drawn: bool = False
+    device: str = CPU
     hints: tuple[Region, ...] = ()
     error_rates: ErrorRates | None = None
 
@@ -478,6 +486,7 @@ class ReportRecord:
             "image": self.image.to_json(),
             "bundle": asdict(self.bundle),
             "versions": dict(self.versions),
+            "device": self.device,
             "drawn": self.drawn,
             "origin": self.origin.to_json(),
         }
@@ -505,6 +514,7 @@ class ReportRecord:
             versions=document.get("versions", {"tamperscope": __version__}),
             drawn=document.get("drawn", False),
             origin=Origin.from_json(document.get("origin")),
+            device=document.get("device", CPU),
             hints=tuple(Region.from_json(region) for region in document.get("hints", ())),
             error_rates=ErrorRates(**rates) if rates else None,
         )

@@ -17,13 +17,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import platformdirs
 
 from tamperscope.errors import SettingsError
 from tamperscope.images import ImageLimits
-from tamperscope.method import DetectorOptions, Precision
+from tamperscope.method import DetectorOptions, DeviceName, Precision
+from tamperscope.report import CPU
 
 ANY_ORIGIN = ANY_HOST = "*"
 
@@ -208,6 +209,12 @@ class Settings:
         "Arithmetic: auto (8-bit integers where the bundle has such a graph, else f32), f32, or bf16.",
         _one_of("auto", "f32", "bf16"),
     )
+    device: DeviceName = _setting(
+        CPU,
+        "Where the networks run: cpu; auto (the best accelerator, or else cpu); gpu; npu; or one kind of "
+        "accelerator: cuda, tensorrt, coreml, directml or openvino-gpu.",
+        _one_of(*get_args(DeviceName)),
+    )
     evidence: Literal["on", "off"] = _setting(
         "on",
         "Whether copies and JPEG traces join mask and score: on, or off, which is faster and finds less.",
@@ -313,6 +320,7 @@ class Settings:
             limits=self.limits,
             pixel_budget=self.pixel_budget,
             precision=self.precision,
+            device=self.device,
             use_evidence=self.evidence == "on",
             trust_list=self.c2pa_trust.name if self.c2pa_trust else "",
             trust_anchors=_certificates(self.c2pa_trust) if self.c2pa_trust else "",

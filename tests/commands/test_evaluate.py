@@ -58,6 +58,7 @@ def test_the_document_holds_metrics_and_how_they_were_measured(run: Run) -> None
     document = json.loads((run.out / "results.json").read_text(encoding="utf-8"))
     assert run.result.exit_code == 0
     assert document["bundle"]["sha256"] == IDENTITY.sha256
+    assert document["device"] == "cpu"
     assert (
         document["command"]
         == "tamperscope evaluate --data bench --out results --robustness --robustness-images 2"

@@ -265,6 +265,12 @@ class TestStored:
         assert result.reasons == (Reason("clones", 1.2).text,)
 
 
+def test_an_accelerator_is_named():
+    found = replace(report(), device="CUDA (ONNX Runtime 1)")
+
+    assert [fact.value for fact in document(found).facts if "ran on" in fact.label] == [found.device]
+
+
 def test_identity_of_file_and_model():
     facts = {fact.label: fact.value for fact in document(report()).facts}
 

@@ -13,8 +13,8 @@ import torch
 
 from tamperscope.bundle import Bundle
 from tamperscope.errors import BundleError
-from tamperscope.inference import runtime as runtime_module
 from tamperscope.inference.compiled import CompiledModels
+from tamperscope.inference.openvino_network import OpenVinoNetwork
 from tamperscope.inference.runtime import Runtime
 from tamperscope.network.architectures import probabilities
 from tamperscope.network.export import read_network
@@ -102,13 +102,13 @@ class TestCache:
     @pytest.fixture
     def compilations(self, monkeypatch) -> list[str]:
         compilations: list[str] = []
-        compile_network = runtime_module._compile
+        compile_network = OpenVinoNetwork._compile
 
-        def counted(bundle, graph_file, settings):
-            compilations.append(graph_file)
-            return compile_network(bundle, graph_file, settings)
+        def counted(network):
+            compilations.append(network._graph_file)
+            return compile_network(network)
 
-        monkeypatch.setattr(runtime_module, "_compile", counted)
+        monkeypatch.setattr(OpenVinoNetwork, "_compile", counted)
         return compilations
 
     def test_the_second_start_compiles_nothing_and_has_the_same_outputs(

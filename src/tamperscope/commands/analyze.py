@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 )
 @case_options
 @model_option
-@settings_options({"c2pa_trust"})
+@settings_options({"c2pa_trust", "device"})
 @click.option(
     "--location",
     is_flag=True,

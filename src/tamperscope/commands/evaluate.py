@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tamperscope.commands.options import settings_options
 from tamperscope.commands.output import UNREADABLE, complain, table
+from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
     from tamperscope.datasets import Problem
@@ -59,6 +62,7 @@ JOURNAL = "measurements.jsonl"
     show_default=True,
     help="Images analysed at the same time. The networks already use all cores for a single image.",
 )
+@settings_options({"device"})
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of tables.")
 @click.pass_context
 def evaluate(
@@ -71,6 +75,7 @@ def evaluate(
     robustness_images: int,
     limit: int | None,
     workers: int,
+    device: str | None,
     as_json: bool,
 ) -> None:
     """Measure how well a bundle detects forgeries with known ground truth.
@@ -94,7 +99,7 @@ def evaluate(
 
     reading = read_dataset(data, layout)
     leave_blas_one_thread()
-    detector = Detector.load(bundle)
+    detector = Detector.load(bundle, device=Settings.read(os.environ, {"device": device}).device)
     _make(out)
     journal = Journal(out / JOURNAL)
     if len(journal):
@@ -118,6 +123,7 @@ def evaluate(
         groups=by_group(measurement for _, measurement in cases),
         robustness=compare(cases, corrupted) if corrupted else [],
         problems=problems,
+        device=detector.method.device,
     )
     write_results(results, cases, out)
     _draw(results, detector, cases, out)

@@ -129,6 +129,7 @@ _METAVARS = {
     "cache": "FOLDER",
     "cors_origins": "ORIGINS",
     "database": "URL",
+    "device": "auto|cpu|gpu|npu|...",
     "drain": "SECONDS",
     "evidence": "on|off",
     "host": "ADDRESS",

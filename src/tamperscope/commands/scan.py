@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from io import BufferedReader
@@ -39,7 +40,7 @@ from tamperscope.commands.output import (
     verbosity,
 )
 from tamperscope.errors import ScanError
-from tamperscope.report import Verdict, printed_score
+from tamperscope.report import CPU, Verdict, printed_score
 from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _NAMED = 5
+# Each process has its own copy of the networks in the memory of the accelerator.
+_WORKERS_ON_ACCELERATOR = 4
 
 
 @click.command()
@@ -83,12 +86,16 @@ _NAMED = 5
     "-0", "--null", is_flag=True, help="Names on stdin end with a null byte, as written by find -print0."
 )
 @model_option
-@settings_options({"max_bytes", "max_pixels", "pixel_budget", "precision", "evidence", "c2pa_trust"})
+@settings_options(
+    {"max_bytes", "max_pixels", "pixel_budget", "precision", "device", "evidence", "c2pa_trust"}
+)
 @click.option(
     "--all-evidence", is_flag=True, help="Make every measurement. Slower; the score stays the same."
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Images analysed at the same time.  [default: one per core]"
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Images analysed at the same time.  [default: one per core; at most 4 on an accelerator]",
 )
 @click.option(
     "--cluster",
@@ -136,6 +143,7 @@ def scan(
     Otherwise the exit code is 1 if an image has a verdict that --fail-on names, and 0 if none has.
     """
     from tamperscope.bundle import Bundle
+    from tamperscope.inference.devices import choose
     from tamperscope.scanning.examination import Examination
     from tamperscope.scanning.files import Exclusion, Skipped, find, printable
     from tamperscope.scanning.results import check_output, write_results
@@ -145,8 +153,12 @@ def scan(
     for path in paths:
         _check_exists(path)
     settings = Settings.read(os.environ, options)
+    if cluster and settings.device != CPU:
+        raise click.UsageError("The machines of a cluster compute on their CPUs; leave out --device.")
     bundle = Bundle.load(model or settings.model)
-    examination = Examination(settings.detector_options, all_evidence, masks=masks is not None)
+    # Each process would choose for itself, and only one of them would say why it cannot.
+    detecting = replace(settings.detector_options, device=choose(settings.device).name)
+    examination = Examination(detecting, all_evidence, masks=masks is not None)
     # Asked here: files are listed in a thread, which has no command.
     named = verbosity() >= VERBOSE
     skipped = Skipped((lambda path: complain(f"{printable(path)}: not an image")) if named else None)
@@ -221,7 +233,8 @@ def _pool(
 
     if cluster is None:
         load = partial(open_examiner, bundle.path, examination, cache)
-        return LocalPool(load, workers or cores(), examination.options.limits.bytes)
+        usual = cores() if examination.options.device == CPU else min(cores(), _WORKERS_ON_ACCELERATOR)
+        return LocalPool(load, workers or usual, examination.options.limits.bytes)
     from tamperscope.scanning.cluster import ClusterPool, ShippedBundle
 
     return ClusterPool(

@@ -23,6 +23,7 @@ _WORKER_SETTINGS = frozenset(
         "threads",
         "cache",
         "precision",
+        "device",
         "evidence",
         "database",
         "redis",

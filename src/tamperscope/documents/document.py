@@ -18,6 +18,7 @@ from tamperscope.documents.foreign_text import shown
 from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
 from tamperscope.origin import OriginKind
 from tamperscope.report import (
+    CPU,
     Box,
     CopySource,
     EvidenceRecord,
@@ -394,6 +395,8 @@ def _facts(report: ReportRecord) -> Iterator[Fact]:
     yield Fact("Model's SHA-256", bundle.sha256)
     for name, version in report.versions.items():
         yield Fact("Software", shown(f"{name} {version}"))
+    if report.device != CPU:
+        yield Fact("Networks ran on", shown(report.device))
 
 
 def _sentence(note: str) -> str:

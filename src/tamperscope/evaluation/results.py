@@ -57,6 +57,8 @@ class Results:
     robustness: Sequence[RobustnessLevel]
     """Empty if there was no robustness sweep."""
     problems: Sequence[Problem]
+    device: str
+    """What ran the networks."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the results in types that `json.dumps` accepts. NaN becomes None."""
@@ -69,6 +71,7 @@ class Results:
                 "threshold": self.bundle.threshold,
                 "smallest_region": self.bundle.smallest_region,
             },
+            "device": self.device,
             "conventions": {"general": CONVENTIONS, **{metric.name: metric.convention for metric in METRICS}},
             "sets": [_set_json(summary) for summary in self.summaries],
             "groups": [_group_json(group) for group in self.groups],
@@ -102,7 +105,8 @@ class Results:
         )
         parts = [
             f"Bundle {identity.name} {identity.version} (manifest's SHA-256 `{identity.sha256[:16]}…`), "
-            f"mask threshold {self.bundle.threshold:g}, measured with tamperscope {__version__}:",
+            f"mask threshold {self.bundle.threshold:g}, measured with tamperscope {__version__} "
+            f"on {self.device}:",
             f"```sh\n{self.command}\n```",
             CONVENTIONS,
             *(_markdown(table) for table in (with_conventions, *others)),

@@ -1,35 +1,29 @@
-"""A bundle's networks on the CPU, compiled by OpenVINO."""
+"""A bundle's networks, compiled for the CPU or for another device."""
 
 from __future__ import annotations
 
-import io
-import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
-import openvino
 import PIL.Image
 from numpy.typing import NDArray
 
-from tamperscope.bundle import Bundle, Network, Preprocessing
-from tamperscope.errors import BundleError
+from tamperscope.bundle import Bundle, Network
+from tamperscope.errors import SettingsError
 from tamperscope.inference.compiled import CompiledModels
+from tamperscope.inference.devices import THE_CPU, Device
+from tamperscope.inference.onnx_network import OnnxNetwork
+from tamperscope.inference.openvino_network import OpenVinoNetwork
 from tamperscope.inference.tiling import STEP
 from tamperscope.method import Precision
 
-_log = logging.getLogger(__name__)
-
-# One core for the lifetime of the process. OpenVINO gives the thread that first compiles a signal stack, and
-# removes it with the core, from whichever thread destroys the core. The next signal then ends the process.
-_core = openvino.Core()
-
-_KEPT_KERNELS = 1000
-"""Kernels that OpenVINO keeps, enough for about a dozen tile sizes. Preparing a size takes a fifth of a
-tile's time, and keeping it 5 MB. By default OpenVINO keeps some sixty sizes.
-"""
+TOLERANCE = 2e-3
+"""Most by which an output of another device may differ from the CPU's in 32-bit floating point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +38,27 @@ class TileOutputs:
     """Uncalibrated probability, 0 to 1, that anything was manipulated at all."""
 
 
+class CompiledNetwork(Protocol):
+    """A network that a library can run."""
+
+    def infer(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        """Return the outputs, by name, for pixels (N, H, W, 3) uint8 RGB; valid until the next call."""
+        ...
+
+
 class Runtime:
     """Compiled networks that any number of threads can share. Equal tiles have equal outputs, byte for byte.
 
-    `threads` is the number of CPU threads that one call uses; None leaves it to OpenVINO. Calls from several
-    threads wait for each other, because one call already uses all those threads. `cache` is a folder: models
-    that were compiled there before are reused. With `precision` "auto", a network that has a quantised graph
-    runs that one; with "f32" and "bf16" all run in floating point. Raises `BundleError` when OpenVINO cannot
-    use a graph.
+    `threads` is the number of CPU threads that one call uses; None leaves it to the library. Calls from
+    several threads wait for each other, because one call already uses all those threads. `cache` is a folder:
+    models that were compiled there before are reused. On the CPU with `precision` "auto", a network that has
+    a quantised graph runs that one. With "f32" and "bf16", and on every other device, all run in floating
+    point.
+
+    A device other than the CPU first runs a sample, and must agree with the CPU within `TOLERANCE`.
+
+    Raises `BundleError` when the device cannot use a graph. Raises `SettingsError` when it does not agree, or
+    when another device than the CPU is asked for "bf16".
     """
 
     def __init__(
@@ -61,38 +68,41 @@ class Runtime:
         threads: int | None = None,
         cache: Path | None = None,
         precision: Precision = "auto",
+        device: Device = THE_CPU,
     ) -> None:
+        if precision == "bf16" and not device.is_cpu:
+            raise SettingsError("The precision bf16 is for the device cpu only; choose f32 or auto.")
         self._multiple = int(np.lcm(STEP, bundle.preprocessing.multiple))
-        settings: dict[str, str | int] = {
-            # Full precision unless the caller asks for less, also for the floating-point parts of an integer
-            # graph: reduced precision differs between processors, and a report must not.
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
-        }
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
-            # OpenVINO pins its threads to the first cores, the same ones in every process.
-            settings["ENABLE_CPU_PINNING"] = False
         compiled = CompiledModels(cache) if cache else None
-        self._requests = {
-            network: _compiled(
-                bundle, _graph_file(network, precision), settings, compiled
-            ).create_infer_request()
-            for network in bundle.networks
-        }
+        self._networks: dict[Network, CompiledNetwork] = {}
+        for network in bundle.networks:
+            if device.library == "onnxruntime":
+                self._networks[network] = OnnxNetwork(bundle, network.graph_file, device, threads)
+            else:
+                self._networks[network] = OpenVinoNetwork(
+                    bundle,
+                    _graph_file(network, precision if device.is_cpu else "f32"),
+                    device,
+                    precision=precision,
+                    threads=threads,
+                    cache=compiled,
+                )
         self._lock = threading.Lock()
+        if not device.is_cpu:
+            _check_agreement(
+                self, Runtime(bundle, threads=threads, cache=cache, precision="f32"), device.text
+            )
 
     def run(self, tile: NDArray[np.uint8]) -> TileOutputs:
         """Return the networks' outputs for a tile (height, width, 3) uint8 RGB of any size."""
         height, width = tile.shape[:2]
         outputs: dict[str, NDArray[np.float32]] = {}
         with self._lock:
-            for network, request in self._requests.items():
+            for network, compiled in self._networks.items():
                 seen = tile if network.input_size is None else _squared(tile, network.input_size)
-                request.infer([_padded(seen, self._multiple)[np.newaxis]])
+                found = compiled.infer(_padded(seen, self._multiple)[np.newaxis])
                 for name in network.outputs:
-                    outputs[name] = request.get_tensor(name).data[0].copy()
+                    outputs[name] = found[name][0].copy()
                     if name == "mask":
                         outputs[name] = _fitted(
                             outputs[name][0, : seen.shape[0], : seen.shape[1]], height, width
@@ -128,58 +138,24 @@ def _graph_file(network: Network, precision: Precision) -> str:
     return network.quantised_graph_file if network.quantised and precision == "auto" else network.graph_file
 
 
-def _compiled(
-    bundle: Bundle,
-    graph_file: str,
-    settings: dict[str, str | int],
-    cache: CompiledModels | None,
-) -> openvino.CompiledModel:
-    if cache is None:
-        return _compile(bundle, graph_file, settings)
-    key = cache.key(
-        bundle=bundle.identity.sha256,
-        graph=graph_file,
-        openvino=openvino.get_version(),
-        processor=_core.get_property("CPU", "FULL_DEVICE_NAME"),
-        capabilities=sorted(_core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
-        settings=settings,
+def _check_agreement(runtime: Runtime, cpu: Runtime, text: str) -> None:
+    """Raise `SettingsError` unless the two agree on a picture of blurred noise with a sharp patch."""
+    rng = np.random.default_rng(0)
+    sample = cv2.GaussianBlur(rng.integers(0, 256, (128, 192, 3), np.uint8), (0, 0), 2)
+    sample[32:80, 48:112] = rng.integers(0, 256, (48, 64, 3), np.uint8)
+    found, expected = runtime.run(sample), cpu.run(sample)
+    apart = max(
+        float(np.abs(np.subtract(ours, theirs)).max())
+        for ours, theirs in (
+            (found.mask, expected.mask),
+            (found.type, expected.type),
+            (found.score, expected.score),
+        )
+        if ours is not None and theirs is not None
     )
-    if blob := cache.read(key):
-        try:
-            return _core.import_model(blob, "CPU", settings)
-        except RuntimeError:
-            _log.warning("OpenVINO refuses the compiled model in the cache; it is compiled again.")
-    model = _compile(bundle, graph_file, settings)
-    cache.write(key, _exported(model))
-    return model
-
-
-def _compile(bundle: Bundle, graph_file: str, settings: dict[str, str | int]) -> openvino.CompiledModel:
-    try:
-        model = _core.read_model(bundle.path / graph_file)
-        return _core.compile_model(_taking_pixels(model, bundle.preprocessing), "CPU", settings)
-    except RuntimeError:
-        raise BundleError(f"{bundle.path / graph_file} is not a graph that OpenVINO can run.") from None
-
-
-def _exported(model: openvino.CompiledModel) -> bytes:
-    blob = io.BytesIO()
-    model.export_model(blob)
-    return blob.getvalue()
-
-
-def _taking_pixels(model: openvino.Model, preprocessing: Preprocessing) -> openvino.Model:
-    """Return the graph with conversion from (N, H, W, 3) uint8 and normalisation in front of it."""
-    steps = openvino.preprocess.PrePostProcessor(model)
-    image = steps.input()
-    image.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-    image.model().set_layout(openvino.Layout("NCHW"))
-    # The layout is converted first, for speed: three interleaved channels do not fill a vector.
-    (
-        image.preprocess()
-        .convert_layout(openvino.Layout("NCHW"))
-        .convert_element_type(openvino.Type.f32)
-        .mean([255 * value for value in preprocessing.mean])
-        .scale([255 * value for value in preprocessing.std])
-    )
-    return steps.build()
+    # Not a number is no agreement either.
+    if not apart <= TOLERANCE:
+        raise SettingsError(
+            f"{text} computes otherwise than the CPU: outputs differ by {apart:.4f}, where {TOLERANCE} is "
+            "allowed. Update its driver, or use --device cpu."
+        )

@@ -14,6 +14,7 @@ from tamperscope.detector import Detector
 from tamperscope.errors import EmptyImageError, ImageError, UnsupportedImageError
 from tamperscope.images import Image, read_image
 from tamperscope.images.rendering import encode_png, mask_image
+from tamperscope.inference.devices import choose
 from tamperscope.method import DetectorOptions, Method
 from tamperscope.report import Region, Report, ReportRecord
 
@@ -114,8 +115,11 @@ class Examination:
     """Return the mask of each image as PNG."""
 
     def identity(self, bundle: Bundle) -> dict[str, Any]:
-        """Return everything that a row depends on besides the content, in JSON types."""
-        method = Method.of(bundle.identity, self.options)
+        """Return everything that a row depends on besides the content, in JSON types.
+
+        Raises `SettingsError` when this machine does not have the device.
+        """
+        method = Method.of(bundle.identity, self.options, choose(self.options.device).text)
         return {**method.to_json(), "all_evidence": self.all_evidence, "masks": self.masks}
 
 

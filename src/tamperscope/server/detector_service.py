@@ -70,7 +70,7 @@ class DetectorService:
             # On some machines the first run compiles; the first user must not wait for that.
             detector.warm_up()
             self._detector = detector
-            self.metrics.serving(detector.bundle.identity)
+            self.metrics.serving(detector.method)
             return detector.bundle.identity
 
     @contextmanager

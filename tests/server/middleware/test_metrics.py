@@ -54,6 +54,7 @@ def test_refusals_are_counted_by_reason(client, post):
 
 def test_the_bundle_and_an_empty_queue_are_shown(client):
     assert value(client, "tamperscope_bundle_info", name="fake", version="1", sha256=IDENTITY.sha256) == 1
+    assert value(client, "tamperscope_device_info", device="cpu") == 1
     assert value(client, "tamperscope_queue_depth") == 0
     assert value(client, "tamperscope_analyses_running") == 0
 

@@ -23,6 +23,7 @@ def test_ready_only_once_the_model_is_loaded():
     assert (before.status_code, before.mimetype) == (503, "application/problem+json")
     assert int(before.headers["Retry-After"]) > 0
     assert (after.status_code, after.get_json()["bundle"]["name"]) == (200, IDENTITY.name)
+    assert after.get_json()["device"] == "cpu"
 
 
 def test_the_index_lists_the_endpoints(client):

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from tamperscope.errors import StoreError
 from tamperscope.jobs.model import JobState
 from tamperscope.jobs.queue import JobQueue
-from tamperscope.report import BundleIdentity
+from tamperscope.method import Method
 from tamperscope.server.gate import Gate
 from tamperscope.server.openapi import operation
 
@@ -57,6 +57,12 @@ class Metrics:
             ["name", "version", "sha256"],
             registry=self.registry,
         )
+        self._device = Gauge(
+            "tamperscope_device_info",
+            "What runs the networks; always 1.",
+            ["device"],
+            registry=self.registry,
+        )
         waiting = Gauge("tamperscope_queue_depth", "Images waiting for a worker.", registry=self.registry)
         waiting.set_function(lambda: gate.waiting)
         inside = Gauge("tamperscope_analyses_running", "Images being analysed.", registry=self.registry)
@@ -89,10 +95,13 @@ class Metrics:
         """Record how long an image waited for a worker."""
         self._stages.labels("wait").observe(seconds)
 
-    def serving(self, bundle: BundleIdentity) -> None:
-        """Record which bundle produces every answer from now on."""
+    def serving(self, method: Method) -> None:
+        """Record which bundle and which device produce every answer from now on."""
+        bundle = method.bundle
         self._bundle.clear()
         self._bundle.labels(bundle.name, bundle.version, bundle.sha256).set(1)
+        self._device.clear()
+        self._device.labels(method.device).set(1)
 
     def answered(self, method: str, endpoint: str, status: int, seconds: float, refusal: str | None) -> None:
         """Count one answer; `refusal` is the reason if it is a problem."""

@@ -28,7 +28,10 @@ def blueprint(service: DetectorService) -> Blueprint:
     @operation(Ready, problems=[503])
     @public
     def ready() -> Response:
-        """Return 200 and the bundle's identity once the networks are loaded and warm, 503 before that."""
-        return respond(Ready(bundle=BundleFacts(**asdict(service.method.bundle))))
+        """Return 200, the bundle's identity and the device once the networks are loaded and warm, 503 before
+        that.
+        """
+        method = service.method
+        return respond(Ready(bundle=BundleFacts(**asdict(method.bundle)), device=method.device))
 
     return probes

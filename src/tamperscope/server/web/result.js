@@ -140,7 +140,7 @@ function downloads({ analysis, stage, file, keepButton, remove }) {
   );
 }
 
-function background({ image, bundle, versions, words }) {
+function background({ image, bundle, versions, device, words }) {
   const facts = [
     { label: "SHA-256", value: image.sha256 },
     { label: "Size", value: `${image.width} × ${image.height} pixels, ${bytes(image.byte_count)}` },
@@ -151,6 +151,7 @@ function background({ image, bundle, versions, words }) {
       label: "Software",
       value: `${name} ${version}`,
     })),
+    ...(device === "cpu" ? [] : [{ label: "Networks ran on", value: device }]),
   ];
   return h(
     "div",
