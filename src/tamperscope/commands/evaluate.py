@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tamperscope.datasets import Problem
     from tamperscope.detector import Detector
     from tamperscope.evaluation.benchmark import Journal, Task
-    from tamperscope.evaluation.groups import by_group
     from tamperscope.evaluation.measurement import Case
     from tamperscope.evaluation.results import Results
 
@@ -94,6 +93,8 @@ def evaluate(
     from tamperscope.datasets import read_dataset
     from tamperscope.detector import Detector
     from tamperscope.evaluation.benchmark import Journal, Task, evenly, sweep
+    from tamperscope.evaluation.groups import by_group
+    from tamperscope.evaluation.groups import by_group
     from tamperscope.evaluation.results import Results, write_results
     from tamperscope.evaluation.summary import compare, summarise
 
