@@ -94,7 +94,6 @@ def evaluate(
     from tamperscope.detector import Detector
     from tamperscope.evaluation.benchmark import Journal, Task, evenly, sweep
     from tamperscope.evaluation.groups import by_group
-    from tamperscope.evaluation.groups import by_group
     from tamperscope.evaluation.results import Results, write_results
     from tamperscope.evaluation.summary import compare, summarise
 

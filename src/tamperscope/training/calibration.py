@@ -94,10 +94,12 @@ def fit(
     if NETWORK_MAP in columns and len(facts) == 2:
         expected = _expected(columns[NETWORK_MAP][~labels], *(fact[~labels] for fact in facts))
         columns[NETWORK_MAP] = np.array([expected.excess(row) for row in measurements])
-    coefficients, intercept = _never_negative(columns, labels, ridge, np.zeros(len(labels)))
+    nothing = np.zeros(len(labels))
+    coefficients, intercept = _never_negative(columns, labels, ridge, nothing)
     if NETWORK_MAP in coefficients:
         frozen = NETWORK_WEIGHT_KEPT * coefficients[NETWORK_MAP]
-        others = {name: columns[name] for name in coefficients if name != NETWORK_MAP}
+        # All of them again: what adds nothing to the whole network map may add something to half of it.
+        others = {name: column for name, column in columns.items() if name != NETWORK_MAP}
         coefficients, intercept = _never_negative(others, labels, ridge, frozen * columns[NETWORK_MAP])
         coefficients[NETWORK_MAP] = frozen
     log_odds = np.full(len(labels), intercept)

@@ -183,6 +183,7 @@ export class Stage {
       width: image.width,
       height: image.height,
       regions: shownRegions(this.#analysis),
+      hints: this.#analysis.hints,
     });
     if (!this.picture) this.layer.value = "heatmap";
     this.notice.textContent = this.picture ? "" : missing(file);
@@ -235,10 +236,12 @@ export class Stage {
     if (chosen === "mask" || chosen === "none" || chosen === DRAWN) return [];
     if (chosen !== "regions") return [scale()];
     const shown = shownRegions(this.#analysis);
-    if (!shown.length) return [h("p", { class: "note" }, "No region is marked.")];
     const line = (kind, text) => h("span", { class: "key" }, h("i", { class: kind }), text);
+    const hint = this.#analysis.hints.length > 0 && line("dotted", "a hint, too weak to mark");
+    if (!shown.length) return [h("p", { class: "note" }, "No region is marked."), hint].filter(Boolean);
     const sources = shown.map(({ source }) => source).filter(Boolean);
     return [
+      hint,
       line("solid", sources.some(({ decided }) => decided) ? "marked, or the copy" : "marked"),
       sources.some(({ decided }) => decided) && line("dashed", "the likely source of a copy"),
       sources.some(({ decided }) => !decided) && line("joined", "one is a copy of the other"),

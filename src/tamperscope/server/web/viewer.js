@@ -45,8 +45,8 @@ export class Viewer {
     canvas.addEventListener("dblclick", (event) => this.#zoomAt(2, ...this.#place(event)));
   }
 
-  /** Show a picture, or null, and the regions of an analysis, in pixels of width x height. */
-  show({ picture, width, height, regions }) {
+  /** Show a picture, or null, and the regions and hints of an analysis, in pixels of width x height. */
+  show({ picture, width, height, regions, hints }) {
     const labels = new Set(regions.map(({ label }) => label));
     this.#content = {
       picture,
@@ -59,6 +59,7 @@ export class Viewer {
         box: region.box,
         ...(region.source && sourceOf(region, labels, this.#context)),
       })),
+      hints: hints.map(({ polygon }) => outline(polygon)),
     };
     this.fit();
   }
@@ -241,7 +242,7 @@ export class Viewer {
   /** Draw sources first, so that the marked regions stay on top. Shape tells them apart, not hue. */
   #outlines(scale) {
     const context = this.#context;
-    const { regions } = this.#content;
+    const { regions, hints } = this.#content;
     const strength = (number) => (this.#selected === null || this.#selected === number ? 1 : 0.45);
     const stroke = (path, colour, { dashed = false, wide = false } = {}) => {
       for (const [width, style] of [
@@ -255,6 +256,18 @@ export class Viewer {
       }
     };
     context.lineJoin = "round";
+    // Faint, because the picture as a whole does not support them.
+    context.globalAlpha = 0.7;
+    for (const path of hints) {
+      for (const [style, offset] of [[EDGE, 0], [SOURCE, 4]]) {
+        context.lineWidth = 1.5 / scale;
+        context.strokeStyle = style;
+        context.setLineDash([4 / scale, 4 / scale]);
+        context.lineDashOffset = offset / scale;
+        context.stroke(path);
+      }
+    }
+    context.lineDashOffset = 0;
     regions.forEach(({ sourcePath, decided }, number) => {
       context.globalAlpha = strength(number);
       if (sourcePath) stroke(sourcePath, SOURCE, { dashed: decided });
