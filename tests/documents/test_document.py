@@ -217,6 +217,11 @@ class TestPictures:
         assert [region.label for region in result.regions] == ["1a"]
         assert result.left_out.startswith("1 weak or tiny mark is left out")
 
+    def test_hints_are_not_counted_as_minor_regions(self):
+        found = report()
+
+        assert document(replace(found, regions=(), hints=found.regions)).left_out == ""
+
     def test_outlines_fit_the_picture_where_maps_are_smaller(self):
         """Maps from the store are smaller than the picture."""
         whole = document(report())

@@ -211,7 +211,7 @@ class ReportDocument:
             kinds_caveat=wording.KINDS_CAVEAT,
             figures=tuple(_figures(maps, report, regions)),
             regions=tuple(_region(named, case.region_notes.get(named.label, "")) for named in regions),
-            left_out=findings.minor_regions(named),
+            left_out=findings.minor_regions(named[: len(report.regions)]),
             reasons=tuple(shown(reason.text) for reason in report.reasons),
             doubts=tuple(map(shown, (*report.notes, *map(_sentence, report.image.notes)))),
             evidence=tuple(_section(name, evidence[name], maps.evidence.get(name)) for name in applicable),

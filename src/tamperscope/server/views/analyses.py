@@ -325,7 +325,7 @@ def _words(report: ReportRecord, regions: Sequence[NamedRegion]) -> dict[str, An
         "headline": wording.headline(report.verdict, report.origin),
         "finding": findings.finding(report, regions),
         "next_steps": [asdict(step) for step in findings.next_steps(report, regions)],
-        "minor_regions": findings.minor_regions(regions),
+        "minor_regions": findings.minor_regions(regions[: len(report.regions)]),
         "meaning": wording.meaning(report.verdict, report.score, points, report.origin),
         "error_rates": wording.error_rates(report.error_rates),
         "types": {kind: {"name": name, "meaning": means} for kind, (name, means) in wording.KINDS.items()},

@@ -113,7 +113,7 @@ export function randomKey() {
 /** Return whether the server has loaded its model. */
 export async function ready() {
   try {
-    await ask("ready");
+    await (await ask("ready")).text();
     return true;
   } catch {
     return false;

@@ -160,7 +160,7 @@ export function doubts({ notes, image }) {
 }
 
 /** Return the list of marked regions; a press selects one in the picture. */
-export function regions({ regions: all, words }, stage) {
+export function regions({ regions: all, hints, words }, stage) {
   const buttons = all
     .filter(({ minor }) => !minor)
     .map((region, number) =>
@@ -204,5 +204,6 @@ export function regions({ regions: all, words }, stage) {
         )
       : h("p", { class: "note" }, "None."),
     words.minor_regions && h("p", { class: "note minor" }, words.minor_regions),
+    hints.length ? h("p", { class: "note" }, "Dotted outlines are hints, too weak to mark. Most are false alarms.") : null,
   );
 }
