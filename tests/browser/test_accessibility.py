@@ -28,6 +28,13 @@ def test_no_serious_violation(visit, photo_png, scheme, width):
     page.locator(".regions button").click()
     found["result"] = serious(page)
 
+    page.get_by_text("Case and notes").click()
+    expect(page.locator(".case-form")).to_be_visible()
+    found["case"] = serious(page)
+
+    page.get_by_text("Look closer").click()
+    found["tools"] = serious(page)
+
     page.get_by_role("button", name="Delete this analysis").click()
     found["question"] = serious(page)
     page.keyboard.press("Escape")
