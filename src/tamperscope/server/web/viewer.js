@@ -10,7 +10,7 @@ const GRIP = 18; // Pixels to each side of the line in which a press grabs it.
 export class Viewer {
   #canvas;
   #context;
-  #content = { picture: null, width: 1, height: 1, regions: [] };
+  #content = { picture: null, width: 1, height: 1, regions: [], hints: [] };
   #layer = null;
   #opacity = 1;
   #split = 0; // Share of the width, from the left, without the layer.
