@@ -91,7 +91,7 @@ def test_an_analysis_is_stored_and_read_again(serving, photo):
     assert client.analysis(answer.id) == client.analyze(photo) == answer
     with pytest.raises(RefusedError, match="no such analysis"):
         client.analysis("0" * 32)
-    with pytest.raises(RefusedError, match="not found"):
+    with pytest.raises(RefusedError, match="nothing at this address"):
         client.analysis("../../metrics")
 
 

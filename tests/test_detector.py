@@ -230,7 +230,12 @@ def test_limits_apply(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
 
 
 def test_measurements_are_those_a_calibration_takes(detector: Detector, photo: NDArray[np.uint8]) -> None:
-    assert detector.analyze(photo).measurements.keys() == {"network_map"} | COUNTED
+    assert detector.analyze(photo).measurements.keys() == {
+        "network_map",
+        "log_pixels",
+        "log_step",
+        *COUNTED,
+    }
 
 
 def test_warming_up_leaves_answers_alone(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:

@@ -332,7 +332,7 @@ class TestLookingClosely:
 
     def test_the_heatmap_is_shown_while_its_key_is_held(self, page):
         before = pixel(page, 0.2, 0.2)
-        page.locator("canvas").focus()
+        page.get_by_role("img", name="The picture.").focus()
         page.keyboard.down("h")
         held = pixel(page, 0.2, 0.2)
         page.keyboard.up("h")
@@ -354,7 +354,7 @@ class TestLookingClosely:
         assert pixel(page, 0.3, 0.4) == bare
 
     def test_the_line_can_be_dragged(self, page):
-        canvas = page.locator("canvas").bounding_box()
+        canvas = page.get_by_role("img", name="The picture.").bounding_box()
         middle = canvas["x"] + canvas["width"] / 2
         height = canvas["y"] + canvas["height"] / 2
         # The picture, four to three, is in the middle of the canvas, and the line is at its left edge.
@@ -404,7 +404,7 @@ class TestLookingClosely:
         for _ in range(3):
             page.get_by_role("button", name="Zoom in").click()
         closer = pixel(page, 0.1, 0.1)
-        box = page.locator("canvas").bounding_box()
+        box = page.get_by_role("img", name="The picture.").bounding_box()
         page.mouse.move(box["x"] + 200, box["y"] + 200)
         page.mouse.down()
         page.mouse.move(box["x"] + 400, box["y"] + 330, steps=4)
@@ -417,7 +417,7 @@ class TestLookingClosely:
 
     def test_a_region_is_selected_in_the_picture_and_in_the_list(self, page):
         entry = page.locator(".regions button")
-        box = page.locator("canvas").bounding_box()
+        box = page.get_by_role("img", name="The picture.").bounding_box()
         # Inside the fake's triangle, whose right angle is at an eighth of the picture.
         page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
         expect(entry).to_have_attribute("aria-pressed", "true")
@@ -606,7 +606,7 @@ class TestKeyboardOnly:
         verdict(page)
         page.get_by_label("Layer").select_option("none")
         page.get_by_label("Outlines").uncheck()
-        page.locator("canvas").focus()
+        page.get_by_role("img", name="The picture.").focus()
         whole = pixel(page, 0.1, 0.1)
         for key in ("+", "+", "+", "ArrowRight"):
             page.keyboard.press(key)

@@ -127,6 +127,40 @@ def nested_metadata(jpeg: bytes) -> dict[str, bytes]:
     }
 
 
+def huge_metadata() -> dict[str, Callable[[], bytes]]:
+    """Return functions that make images whose metadata is huge, endless or refers to itself."""
+    start = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    item = b'<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="a source"/>'
+    xmp = start + (48 * 2**20 // len(item)) * item + b"</rdf:RDF></x:xmpmeta>"
+    texts = [(b"tEXt", b"Key %d\0" % number + 200 * b"x") for number in range(10_000)]
+    loops = (
+        struct.pack(">2sHL", b"MM", 42, 8)
+        + struct.pack(">HHHLLL", 1, 0x8769, 4, 1, 26, 8)
+        + struct.pack(">HHHLLL", 1, 0x8825, 4, 1, 8, 26)
+    )
+
+    def jpeg_with(marker: int, content: bytes) -> bytes:
+        return with_segment(sound_files()["JPEG"], marker, content)
+
+    return {
+        "48 MB of XMP": lambda: samples.png(
+            64, 48, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp), (b"IDAT", pixels())
+        ),
+        "48 MB of one XMP value": lambda: samples.png(
+            64,
+            48,
+            (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + start + item[:-11] + 48 * 2**20 * b"s" + item[-3:]),
+            (b"IDAT", pixels()),
+        ),
+        "10,000 PNG texts": lambda: samples.png(64, 48, (b"IDAT", pixels()), *texts),
+        "EXIF directories in a circle": lambda: jpeg_with(0xE1, b"Exif\0\0" + loops),
+        "MPF of a directory that follows itself": lambda: jpeg_with(
+            0xE2, b"MPF\0" + struct.pack(">2sHLHHHLLL", b"MM", 42, 8, 1, 0xB001, 4, 1, 2**31, 8)
+        ),
+        "MPF of many pictures": lambda: jpeg_with(0xE2, b"MPF\0" + many_pictures()),
+    }
+
+
 C2PA_STORE = b"c2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from io import BytesIO
 from types import SimpleNamespace
 
 import pytest
 
+import fakes
 import samples
 import tamperscope.detector
-from fakes import FakeDetector
-from robustness.hostile import DAMAGES, damaged, nested_metadata, send_all
+from fakes import FakeDetector, fake_app
+from robustness.hostile import DAMAGES, damaged, huge_metadata, nested_metadata, send_all
 from tamperscope.errors import ImageError
 from tamperscope.evidence import metadata, provenance
 from tamperscope.images import read_image
@@ -58,3 +60,20 @@ def test_metadata_that_nests_or_lies_is_read_or_ignored(name):
         return
     for measurement in (metadata, provenance):
         assert measurement.measure(image).finding
+
+
+LARGEST_ANSWER = 2 * 2**20
+"""Bytes of an answer with all evidence about the 64 x 48 pixels of a hostile file."""
+
+
+@pytest.mark.parametrize("name", huge_metadata())
+def test_huge_or_endless_metadata_gives_a_short_answer(name, monkeypatch):
+    monkeypatch.setattr(fakes, "_evidence", lambda image: {"metadata": metadata.measure(image)})
+    data = huge_metadata()[name]()
+
+    answer = fake_app().test_client().post("/v1/analyses", data={"image": (BytesIO(data), "image")})
+    answer.request.environ["wsgi.input"].close()  # the test client keeps a large body in a file
+
+    assert answer.status_code == 201, answer.text[:300]
+    assert answer.json["evidence"]
+    assert len(answer.data) < LARGEST_ANSWER

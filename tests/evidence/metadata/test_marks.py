@@ -7,6 +7,8 @@ from tamperscope.evidence.metadata.reading import Entry, Metadata
 
 A1111 = "a cat\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
 
+GD = "a website's library (GD, ImageMagick, ffmpeg or another)"
+
 
 def found(group: str, name: str, value: str) -> list[tuple[str, Kind]]:
     return [(mark.program, mark.kind) for mark in find(Metadata((Entry(group, name, value),)))]
@@ -33,6 +35,23 @@ def found(group: str, name: str, value: str) -> list[tuple[str, Kind]]:
         ("EXIF", "ImageDescription", "Signature: " + "Ab+/" * 20, "Grok (xAI)"),
         ("XMP", "Iptc4xmpExt:AISystemUsed", "Leonardo.Ai", "Leonardo.Ai"),
         ("EXIF", "Software", "Flux", "Flux"),
+        ("EXIF", "Software", "FLUX.1 [dev]", "Flux"),
+        (
+            "PNG text",
+            "parameters",
+            A1111 + ", Version: f2.0.1v1.10.1",
+            "Stable Diffusion (AUTOMATIC1111 or Forge)",
+        ),
+        ("PNG text", "sd-metadata", '{"app_id": "invoke-ai/InvokeAI"}', "InvokeAI"),
+        ("PNG text", "fooocus_scheme", "fooocus", "Fooocus"),
+        ("EXIF", "Software", "ChatGPT", "ChatGPT"),
+        ("XMP", "xmp:CreatorTool", "OpenAI gpt-image-1", "ChatGPT"),
+        ("IPTC", "Credit", "Made with Google AI", "Google AI"),
+        ("EXIF", "Software", "Microsoft Designer", "Microsoft Designer or Bing Image Creator"),
+        ("XMP", "xmp:CreatorTool", "Bing Image Creator", "Microsoft Designer or Bing Image Creator"),
+        ("EXIF", "Software", "Ideogram AI", "Ideogram"),
+        ("EXIF", "Software", "Stability AI", "Stable Diffusion"),
+        ("XMP", "xmp:CreatorTool", "Recraft V3", "Recraft"),
     ],
 )
 def test_generators_are_recognised(group: str, name: str, value: str, program: str) -> None:
@@ -51,10 +70,38 @@ def test_generators_are_recognised(group: str, name: str, value: str, program: s
         ("Remini", "Remini", Kind.AI_EDITOR),
         ("Microsoft Windows Photo Viewer 10", "Windows Photo Viewer", Kind.VIEWER),
         ("gnome-screenshot", "a screenshot tool", Kind.SCREENSHOT),
+        ("Android UP1A.231005.007 screenshot", "a screenshot tool", Kind.SCREENSHOT),
+        ("Greenshot", "a screenshot tool", Kind.SCREENSHOT),
+        ("Snipping Tool", "a screenshot tool", Kind.SCREENSHOT),
+        ("Edited with Google AI", "Google AI (editing)", Kind.AI_EDITOR),
+        ("Magic Editor", "Google AI (editing)", Kind.AI_EDITOR),
+        ("FaceApp", "FaceApp", Kind.AI_EDITOR),
+        ("Topaz Photo AI 3.0.2", "Topaz", Kind.EDITOR),
+        ("Meitu", "Meitu or BeautyPlus", Kind.EDITOR),
+        ("VSCO", "VSCO", Kind.EDITOR),
+        ("Krita 5.2.2", "Krita", Kind.EDITOR),
+        ("Photomator 3.3.1", "Photomator or Pixelmator", Kind.EDITOR),
+        ("ACD Systems Digital Imaging", "ACDSee", Kind.EDITOR),
+        ("ACDSee Ultimate 2024", "ACDSee", Kind.EDITOR),
+        ("Picasa 3.0", "Picasa", Kind.EDITOR),
+        ("Canva", "Canva", Kind.EDITOR),
+        ("Instagram", "Instagram", Kind.PLATFORM),
     ],
 )
 def test_other_programs_are_recognised(value: str, program: str, kind: Kind) -> None:
     assert found("EXIF", "Software", value) == [(program, kind)]
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value", "program"),
+    [
+        ("IPTC", "SpecialInstructions", "FBMD01000ac0030000d3240000", "Facebook or Instagram"),
+        ("JPEG", "Comment", "CREATOR: gd-jpeg v1.0 (using IJG JPEG v62), quality = 90", GD),
+        ("JPEG", "Comment", "Processed By eBay with ImageMagick, z1.1.0. ||B2", "eBay"),
+    ],
+)
+def test_platforms_leave_traces(group: str, name: str, value: str, program: str) -> None:
+    assert found(group, name, value) == [(program, Kind.PLATFORM)]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +117,13 @@ def test_other_programs_are_recognised(value: str, program: str, kind: Kind) -> 
         ("EXIF", "Model", "Leica M11"),
         ("EXIF", "ImageDescription", "A poster of Photoshop, by Midjourney"),
         ("XMP", "dc:description", "Imagen de la ciudad"),
+        ("IPTC", "Caption", "The founders of Stability AI and Leonardo.Ai, with Grok on the screen"),
+        ("EXIF", "ImageDescription", "Made with Google AI, says the sign at the fair"),
+        ("PNG text", "Description", "Ideogram, Recraft, Canva and ChatGPT: a comparison"),
+        ("XMP", "dc:title", "Remini and FaceApp in the news; a Telegram, a WhatsApp message"),
+        ("EXIF", "XPComment", "DALL-E and Firefly at the museum"),
+        ("EXIF", "Artist", "Leonardo Grok"),
+        ("EXIF", "Model", "Signal 35"),
         ("PNG text", "Comment", "Steps to the river"),
     ],
 )

@@ -167,7 +167,9 @@ def test_a_gps_block_of_a_version_alone_is_no_position() -> None:
     block = exif({Base.Make: "Canon"})
     block.get_ifd(IFD.GPSInfo).update({0: b"\2\2\0\0"})
     evidence = measured(exif=block)
-    assert "GPS" not in evidence.finding
+    assert "A GPS block is present, but without a position" in evidence.finding
+    assert "A GPS position is present." not in evidence.finding
+    assert evidence.strength == 0
     assert not evidence.details["located"]
 
 

@@ -117,6 +117,11 @@ def _from_dates(stated: Metadata) -> Iterator[_Finding]:
 def _from_position(stated: Metadata) -> Iterator[_Finding]:
     if stated.position:
         yield _Finding("A GPS position is present.", _PLAIN)
+    elif stated.gps:
+        text = (
+            "A GPS block is present, but without a position: the camera had no fix, or the place was removed."
+        )
+        yield _Finding(text, _PLAIN)
 
 
 def _from_damage(stated: Metadata) -> Iterator[_Finding]:
