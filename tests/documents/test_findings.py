@@ -8,6 +8,7 @@ import pytest
 
 import reports
 from tamperscope.documents import findings
+from tamperscope.origin import Origin, OriginKind
 from tamperscope.report import Box, CopySource, ManipulationType, Region, ReportRecord, Verdict
 
 LEFT, BOTTOM = Box(4, 40, 30, 30), Box(60, 90, 30, 25)
@@ -150,3 +151,12 @@ def test_every_report_asks_for_the_original_and_an_older_version():
 
         assert [step.message for step in listed if step.message] == [findings.REQUEST_FOR_ORIGINAL]
         assert [step.links for step in listed if step.links] == [findings.REVERSE_SEARCH]
+
+
+def test_of_a_picture_that_declares_a_generator_no_original_is_asked_for():
+    found = record(verdict=Verdict.INCONCLUSIVE, origin=Origin(OriginKind.GENERATED, "Declared as generated"))
+    listed = findings.next_steps(found, findings.named_regions(found))
+
+    assert "who made the picture" in listed[0].text
+    assert not any(step.message for step in listed)
+    assert [step.links for step in listed if step.links] == [findings.REVERSE_SEARCH]

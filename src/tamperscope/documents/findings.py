@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tamperscope.documents import wording
+from tamperscope.origin import OriginKind
 from tamperscope.report import Box, ManipulationType, Region, ReportRecord, Verdict
 
 SMALLEST_SHARE = 0.001
@@ -320,6 +321,10 @@ def _steps(report: ReportRecord, regions: Sequence[NamedRegion]) -> Iterator[Ste
         )
         yield older
         yield original
+        return
+    if report.origin.kind is OriginKind.GENERATED:
+        yield Step("Read what the file declares, and ask who made the picture and for what it was published.")
+        yield older
         return
     if report.drawn:
         yield Step("Find the picture that the screenshot shows, and analyse that file.")

@@ -241,10 +241,10 @@ export class Stage {
     if (!shown.length) return [h("p", { class: "note" }, "No region is marked."), hint].filter(Boolean);
     const sources = shown.map(({ source }) => source).filter(Boolean);
     return [
-      hint,
       line("solid", sources.some(({ decided }) => decided) ? "marked, or the copy" : "marked"),
       sources.some(({ decided }) => decided) && line("dashed", "the likely source of a copy"),
       sources.some(({ decided }) => !decided) && line("joined", "one is a copy of the other"),
+      hint,
     ].filter(Boolean);
   }
 
