@@ -68,7 +68,7 @@ class TestACopy:
         first, second = findings.named_regions(found)
         assert (first.label, first.source_label) == (second.source_label, second.label) == ("1a", "1b")
         assert second.finding == (
-            "Repeats 1a; which of the two is the copy is uncertain. "
+            "Repeats 1a; the comparison alone does not tell which of the two is the copy. "
             "JPEG ghosts and double JPEG compression mark it too. Not marked by the noise."
         )
 

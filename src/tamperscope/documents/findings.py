@@ -180,7 +180,7 @@ def _of_region(region: Region, source_label: str) -> str:
         sentences.append(
             f"Probably copied from {source_label}."
             if region.source.decided
-            else f"Repeats {source_label}; which of the two is the copy is uncertain."
+            else f"Repeats {source_label}; the comparison alone does not tell which of the two is the copy."
         )
     if agreeing:
         also = " too" if sentences else ""
