@@ -257,7 +257,7 @@ class Detector:
         model = self.bundle.calibration
         if model is None:
             return True
-        supported = verdict is Verdict.MANIPULATED or score >= model.operating_points.marked_above
+        supported = score >= model.operating_points.marked_above
         return supported and verdict is not Verdict.AUTHENTIC and not seen.drawn
 
     def _measure(self, seen: _Seen, kind: FileKind) -> dict[str, float]:

@@ -69,6 +69,5 @@ class FileKind:
         return max(0.0, 5000 / scale if scale > 100 else 100 - scale / 2)
 
     def __str__(self) -> str:
-        return f"{self.format_band} of {self.size_band}".replace("of below", "below").replace(
-            "of above", "above"
-        )
+        of = "of " if self.size_band[0].isdigit() else ""
+        return f"{self.format_band} {of}{self.size_band}"
