@@ -55,6 +55,13 @@ def test_a_page_with_a_photo_is_drawn(quality: int | None) -> None:
     assert is_drawn(page if quality is None else decode(encode(page, quality=quality)))
 
 
+def test_a_plain_page_needs_few_frames() -> None:
+    page = np.full((480, 640, 3), 250, np.uint8)
+    page[:80, :100] = scene()[:80, :100]
+    assert not is_filled(page)
+    assert is_framed(page)
+
+
 def test_a_photo_that_lies_askew_on_plain_colour_does_not_make_a_page() -> None:
     turned = cv2.getRotationMatrix2D((320, 240), 5, 1)
     askew = cv2.warpAffine(photo_on_a_page(), turned, (640, 480), borderValue=(250, 250, 250))

@@ -25,10 +25,11 @@ COLOURS = 4
 """How many of the most common plain colours count."""
 CLOSE_BY = 0.4
 """Least share of the rest that lies within `_REACH` pixels of them in a drawing."""
-FRAMED = 0.1
-"""Least length of straight edges in a drawing, as a share of the image's outline."""
-FRAMED_PLAIN = 0.2
-"""Least share of plain pixels in a drawing that straight edges reveal."""
+FRAMED = 0.04
+"""Least product of the share of plain pixels and the length of straight edges, as a share of the image's
+outline, in a drawing: the plainer an image is, the fewer frames it takes."""
+FRAMED_PLAIN, FRAMED_EDGES = 0.1, 0.05
+"""Least value of either factor."""
 
 _MOST_PIXELS = 4_000_000
 """Of larger images only every second (or third, ...) row and column counts."""
@@ -62,7 +63,11 @@ def is_framed(pixels: NDArray[np.uint8]) -> bool:
     """
     gray = _gray(pixels)
     flat = plain(gray)
-    return bool(flat.mean() >= FRAMED_PLAIN and _straight_edges(gray, flat) >= FRAMED)
+    share = float(flat.mean())
+    if share < FRAMED_PLAIN:
+        return False
+    edges = _straight_edges(gray, flat)
+    return edges >= FRAMED_EDGES and share * edges >= FRAMED
 
 
 def plain(gray: NDArray[Any]) -> NDArray[np.bool_]:
