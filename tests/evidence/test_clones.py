@@ -269,3 +269,17 @@ def test_an_unproven_pair_is_weighed_but_a_tiny_one_cannot_be() -> None:
     assert terms is not None
     assert len(terms) == len(proof.TERMS) == len(proof.WEIGHTS)
     assert np.isfinite(terms).all()
+
+
+@pytest.mark.parametrize(("contrast", "proves"), [(1, False), (4, True)])
+def test_what_repeats_in_a_blank_region_proves_nothing(contrast: int, proves: bool) -> None:
+    wall = (90 + contrast * (blank_wall() - 90.0)).clip(0, 255).astype(np.uint8)
+    gray = np.asarray(with_copy(wall)[..., 1], np.float32)
+    shift = np.subtract(TARGET, SOURCE)
+    places = np.array([SOURCE], np.float32).repeat(9, 0)
+    pair = RepeatedRegions(
+        disc(SOURCE),
+        disc(TARGET),
+        Repetition(np.column_stack([np.eye(2), shift]), places, places + shift, 0.9),
+    )
+    assert (proof.strength(pair, gray) > 0.5) == proves

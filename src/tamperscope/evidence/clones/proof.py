@@ -37,6 +37,9 @@ LEAST_PEAK = 0.06
 """Noise peak without which nothing shows that a pair is a copy, however alike its regions are."""
 _LEAST_DIFFERENCE = -3.0
 """Below it, only the compression tells how exact a copy is."""
+LEAST_CONTRAST = 3.5
+"""Standard deviation, in grey levels, from which a region is more than blank. What compression leaves of
+paper repeats by chance. Parts that repeat bit by bit may be blank."""
 FEWEST_PIXELS = 20
 """Smallest region that can be compared."""
 _MARGIN = 12
@@ -67,11 +70,16 @@ def proved(terms: tuple[float, ...]) -> bool:
 
 
 def terms(pair: RepeatedRegions, gray: Gray) -> tuple[float, ...] | None:
-    """Return what the strength of a pair is weighed from, as `TERMS` names it; None if it is too small."""
+    """Return what the strength of a pair is weighed from, as `TERMS` names it.
+
+    Return None if it is too small or nearly blank.
+    """
     sides = _side_by_side(pair, gray)
     if sides is None:
         return None
     inside, copy, source = sides.inside, sides.copy, sides.source
+    if copy[inside].std() < LEAST_CONTRAST and pair.repetition.likeness < 1:
+        return None
     gradient = _gradient((copy + source) * np.float32(0.5))
     quiet_below, half_below = np.quantile(gradient[inside], (0.25, 0.5))
     quiet, half = inside & (gradient <= quiet_below), inside & (gradient <= half_below)
