@@ -39,16 +39,29 @@ class Mark:
     kind: Kind
     entry: Entry
     """What the file holds."""
+    note: str = ""
+    """What the mark can mean and cannot, where that is more than its kind tells."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the program has a name, rather than a description such as "an image generator"."""
+        return not self.program.startswith(("a ", "an "))
 
 
 def find(metadata: Metadata) -> tuple[Mark, ...]:
-    """Return the marks in a file's metadata, at most one for each program."""
+    """Return the marks in a file's metadata, at most one for each program.
+
+    A generator without a name is left out where another mark names it.
+    """
     found: dict[str, Mark] = {}
     for entry in metadata.entries:
         mark = _marked(entry)
         if mark is not None:
             found.setdefault(mark.program, mark)
-    return tuple(found.values())
+    named = any(mark.kind is Kind.GENERATOR and mark.named for mark in found.values())
+    return tuple(
+        mark for mark in found.values() if mark.named or mark.kind is not Kind.GENERATOR or not named
+    )
 
 
 def names_program(entry: Entry) -> bool:
@@ -66,6 +79,7 @@ class _Known:
     kind: Kind
     places: re.Pattern[str]
     pattern: re.Pattern[str]
+    note: str
 
 
 def _marked(entry: Entry) -> Mark | None:
@@ -74,7 +88,7 @@ def _marked(entry: Entry) -> Mark | None:
         return None
     for known in _known():
         if known.places.match(place) and known.pattern.search(value):
-            return Mark(known.program, known.kind, entry)
+            return Mark(known.program, known.kind, entry, known.note)
     return None
 
 
@@ -116,4 +130,5 @@ def _rows() -> Iterator[_Known]:
             kind=Kind(row["kind"]),
             places=_places(tuple(row.get("places", _programs()))),
             pattern=re.compile(row["pattern"], re.IGNORECASE),
+            note=row.get("note", ""),
         )

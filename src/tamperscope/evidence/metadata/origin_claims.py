@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tamperscope.evidence._quoting import quoted
 from tamperscope.evidence.metadata.generation import Generation, generation
@@ -68,7 +69,7 @@ def _marked(mark: Mark, prompt: Generation) -> Claim:
     entry = mark.entry
     program = _named(mark)
     sentences = {
-        Kind.GENERATOR: f"Made or changed with the image generator {program}.",
+        Kind.GENERATOR: f"Made or changed with {'the image generator ' if mark.named else ''}{program}.",
         Kind.AI_EDITOR: f"Changed with {program}, which adds generated content.",
         Kind.EDITOR: f"Saved by the image editor {program}.",
         Kind.SCREENSHOT: f"Made with {program}.",
@@ -76,13 +77,14 @@ def _marked(mark: Mark, prompt: Generation) -> Claim:
         Kind.PLATFORM: f"Saved again by {program}.",
     }
     text = sentences[mark.kind] + (_asked(prompt) if mark.kind is Kind.GENERATOR else "")
-    return _claim(_KINDS[mark.kind], f"{entry.group} {entry.name}"[:80], text, mark.program)
+    claim = _claim(_KINDS[mark.kind], f"{entry.group} {entry.name}"[:80], text, mark.program)
+    return replace(claim, belief=mark.note) if mark.note else claim
 
 
 def _named(mark: Mark) -> str:
     """Return the program as the file names it, with the usual name where that is another."""
     said = quoted(mark.entry.value)
-    if not names_program(mark.entry) or "\n" in mark.entry.value or not said:
+    if not mark.named or not names_program(mark.entry) or "\n" in mark.entry.value or not said:
         return mark.program
     return said if said.lower().startswith(mark.program.lower()) else f"{mark.program} (“{said}”)"
 

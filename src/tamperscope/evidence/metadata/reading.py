@@ -21,7 +21,7 @@ from PIL.ExifTags import GPS, GPSTAGS, TAGS, Interop
 from PIL.ExifTags import Base as ExifTags
 
 from tamperscope.evidence._once import once_per_image
-from tamperscope.evidence.metadata import ifd, jpeg_headers, photoshop, xmp
+from tamperscope.evidence.metadata import hidden_text, ifd, jpeg_headers, photoshop, xmp
 from tamperscope.evidence.metadata.blocks import Blocks, read_blocks
 from tamperscope.images import Image
 
@@ -40,7 +40,7 @@ class Entry:
 
     group: str
     """EXIF, GPS, EXIF preview, Maker note, XMP, IPTC, ICC profile, Photoshop, Multi-picture, PNG text, Hidden
-    PNG text, JPEG comment, JPEG segment or GIF comment.
+    text, JPEG comment, JPEG segment or GIF comment.
     """
     name: str
     """As the group's standard calls it."""
@@ -107,6 +107,7 @@ def read(image: Image) -> Metadata:
     blocks = reading.guarded("File", lambda: read_blocks(image))
     if blocks is None:
         return NOTHING
+    reading.guarded(hidden_text.GROUP, lambda: reading.add_all(hidden_text.GROUP, hidden_text.read(image)))
     return reading.of(blocks)
 
 
@@ -171,14 +172,12 @@ class _Reading:
         self.guarded("EXIF", lambda: self._add_exif_preview(blocks.exif, exif))
         for packet in blocks.xmp:
             self.guarded("XMP", lambda packet=packet: self._add_xmp(packet))  # type: ignore[misc]
-        self.guarded("IPTC", lambda: self._add_all("IPTC", photoshop.read_iptc(blocks.iptc)))
+        self.guarded("IPTC", lambda: self.add_all("IPTC", photoshop.read_iptc(blocks.iptc)))
         self.guarded("Photoshop", lambda: self._add_photoshop(blocks.photoshop))
         for text in blocks.texts:
             self._add(text.place, text.keyword or "Comment", text.value)
         self.guarded("ICC profile", lambda: self._add_icc(blocks.icc))
-        self.guarded(
-            "JPEG segment", lambda: self._add_all("JPEG segment", jpeg_headers.read(blocks.segments))
-        )
+        self.guarded("JPEG segment", lambda: self.add_all("JPEG segment", jpeg_headers.read(blocks.segments)))
         self.guarded("Multi-picture", lambda: self._add_mpf(blocks.mpf))
         place = {each.tag: each.value for each in exif if each.directory == ifd.GPS}
         return Metadata(
@@ -214,7 +213,7 @@ class _Reading:
             self._length += len(value)
             self._entries.append(Entry(group, name[:200], value))
 
-    def _add_all(self, group: str, found: Iterator[tuple[str, str]]) -> None:
+    def add_all(self, group: str, found: Iterator[tuple[str, str]]) -> None:
         for name, value in found:
             self._add(group, name, value)
 
