@@ -2,6 +2,7 @@
 
 for mark in find(metadata):
     mark.program, mark.kind, mark.entry
+platform_of_size(1600)
 """
 
 from __future__ import annotations
@@ -64,6 +65,14 @@ def find(metadata: Metadata) -> tuple[Mark, ...]:
     )
 
 
+def platform_of_size(longer: int) -> str:
+    """Return which platforms reduce pictures to so many pixels on the longer side, and how; empty for others.
+
+    Such as "Telegram sends photos". It is a hint: other programs use the same sizes.
+    """
+    return _sizes().get(longer, "")
+
+
 def names_program(entry: Entry) -> bool:
     """Return whether an entry names the program that wrote the file."""
     return _places(_programs()).match(f"{entry.group}/{entry.name}") is not None
@@ -103,6 +112,13 @@ def _programs() -> tuple[str, ...]:
     places = _table()["places_of_programs"]
     assert isinstance(places, list)
     return tuple(places)
+
+
+@functools.cache
+def _sizes() -> dict[int, str]:
+    rows = _table()["size"]
+    assert isinstance(rows, list)
+    return {row["longer"]: row["programs"] for row in rows}
 
 
 @functools.cache

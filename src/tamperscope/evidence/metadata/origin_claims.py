@@ -84,7 +84,7 @@ def _marked(mark: Mark, prompt: Generation) -> Claim:
 def _named(mark: Mark) -> str:
     """Return the program as the file names it, with the usual name where that is another."""
     said = quoted(mark.entry.value)
-    if not mark.named or not names_program(mark.entry) or "\n" in mark.entry.value or not said:
+    if not names_program(mark.entry) or "\n" in mark.entry.value or not said:
         return mark.program
     return said if said.lower().startswith(mark.program.lower()) else f"{mark.program} (“{said}”)"
 
