@@ -8,7 +8,6 @@ so the comparison looks for the turn and the crop that fit best, and forgives sh
 from __future__ import annotations
 
 import itertools
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.errors import ImageError
+from tamperscope.evidence._pictures import data_uri
 from tamperscope.evidence.metadata.reading import EmbeddedPreview, read
 from tamperscope.images import Image, ImageLimits, read_image
 
@@ -74,12 +74,7 @@ def preview(image: Image) -> Preview | None:
 
 def picture_of(small: Preview) -> str:
     """Return a preview, at most `_SHOWN_SIDE` pixels on a side, as the data URI of a PNG."""
-    shown = small.pixels
-    if max(shown.shape[:2]) > _SHOWN_SIDE:
-        size = _fitted(shown.shape, _SHOWN_SIDE)[::-1]
-        shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.uint8)
-    _, png = cv2.imencode(".png", shown[:, :, ::-1])
-    return f"data:image/png;base64,{b64encode(png.tobytes()).decode()}"
+    return data_uri(small.pixels, _SHOWN_SIDE)
 
 
 def compare(image: Image, place: str, stored: NDArray[np.uint8]) -> Preview:
