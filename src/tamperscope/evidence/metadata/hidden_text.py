@@ -61,10 +61,14 @@ def _colours(image: Image) -> NDArray[np.uint8]:
 
 def _alpha(image: Image) -> NDArray[np.uint8]:
     """Return (width, height, 1) uint8: the alpha channel, column by column; nothing if there is none."""
-    with PIL.Image.open(BytesIO(image.data), formats=_FORMATS) as picture:
-        if picture.mode not in ("RGBA", "LA") or picture.width * picture.height > _MOST_PIXELS:
-            return np.zeros((0, 0, 1), np.uint8)
-        return np.asarray(picture.getchannel("A")).T[:, :, None]
+    nothing = np.zeros((0, 0, 1), np.uint8)
+    try:
+        with PIL.Image.open(BytesIO(image.data), formats=_FORMATS) as picture:
+            if picture.mode not in ("RGBA", "LA") or picture.width * picture.height > _MOST_PIXELS:
+                return nothing
+            return np.asarray(picture.getchannel("A")).T[:, :, None]
+    except Exception:  # whatever a damaged file makes a decoder raise; no text is announced in it
+        return nothing
 
 
 def _content(columns: NDArray[np.uint8]) -> bytes | None:

@@ -194,7 +194,6 @@ class _Reading:
         present = {
             "EXIF": blocks.exif,
             "XMP": b"".join(blocks.xmp),
-            "IPTC": blocks.iptc,
             "Photoshop": blocks.photoshop,
             "Multi-picture": blocks.mpf,
         }
