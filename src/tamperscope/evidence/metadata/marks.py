@@ -75,7 +75,7 @@ def platform_of_size(longer: int) -> str:
 
 def names_program(entry: Entry) -> bool:
     """Return whether an entry names the program that wrote the file."""
-    return _places(_programs()).match(f"{entry.group}/{entry.name}") is not None
+    return _places(_listed("places_of_programs")).match(f"{entry.group}/{entry.name}") is not None
 
 
 _LONGEST_SEARCHED = 20_000
@@ -107,9 +107,8 @@ def _table() -> dict[str, object]:
     return tomllib.loads(text)
 
 
-@functools.cache
-def _programs() -> tuple[str, ...]:
-    places = _table()["places_of_programs"]
+def _listed(name: str) -> tuple[str, ...]:
+    places = _table()[name]
     assert isinstance(places, list)
     return tuple(places)
 
@@ -140,11 +139,14 @@ def _anywhere() -> re.Pattern[str]:
 def _rows() -> Iterator[_Known]:
     rows = _table()["mark"]
     assert isinstance(rows, list)
+    programs, devices = _listed("places_of_programs"), _listed("places_of_devices")
     for row in rows:
+        kind = Kind(row["kind"])
+        usual = (*programs, *devices) if kind is Kind.GENERATOR else programs
         yield _Known(
             program=row["program"],
-            kind=Kind(row["kind"]),
-            places=_places(tuple(row.get("places", _programs()))),
+            kind=kind,
+            places=_places(tuple(row.get("places", usual))),
             pattern=re.compile(row["pattern"], re.IGNORECASE),
             note=row.get("note", ""),
         )
