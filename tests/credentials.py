@@ -28,20 +28,29 @@ TAKEN = {
 CROPPED = {"action": "c2pa.cropped", "when": "2026-01-01T12:00:00Z"}
 
 
-def signed(data: bytes, mime_type: str, actions: Sequence[dict[str, Any]] = (TAKEN,)) -> bytes:
-    """Return the file with a signed record of `actions`."""
+def signed(
+    data: bytes,
+    mime_type: str,
+    actions: Sequence[dict[str, Any]] = (TAKEN,),
+    ingredient: bytes | None = None,
+) -> bytes:
+    """Return the file with a signed record of `actions`, and of a JPEG that it was made from."""
     manifest = {
         "claim_generator_info": [{"name": "tamperscope tests", "version": "1"}],
         "format": mime_type,
         "assertions": [{"label": "c2pa.actions", "data": {"actions": list(actions)}}],
     }
-    settings = {"verify": {"verify_after_sign": False}, "builder": {"thumbnail": {"enabled": False}}}
+    thumbnail = {"enabled": ingredient is not None}
+    settings = {"verify": {"verify_after_sign": False}, "builder": {"thumbnail": thumbnail}}
     file = io.BytesIO()
     with (
         c2pa.Context.from_dict(settings) as context,
         c2pa.Builder.from_json(json.dumps(manifest), context) as builder,
         c2pa.Signer.from_info(_identity()) as signer,
     ):
+        if ingredient is not None:
+            described = json.dumps({"title": "before.jpg", "relationship": "parentOf"})
+            builder.add_ingredient(described, "image/jpeg", io.BytesIO(ingredient))
         builder.sign(signer, mime_type, io.BytesIO(data), file)
     return file.getvalue()
 

@@ -140,6 +140,15 @@ class TestEvidence:
         assert [figure.title for figure in result.evidence[0].figures] == ["Embedded preview"]
         assert [fact.label for fact in result.evidence[0].facts] == ["Preview differs"]
 
+    def test_the_previews_of_ingredients_are_shown(self):
+        encoded = base64.b64encode(samples.encode(samples.photo(40, 30), "PNG")).decode()
+        part = {"title": "before.jpg", "picture": f"data:image/png;base64,{encoded}"}
+        details = {"parts": [part, {"title": "other.jpg", "picture": ""}]}
+        result = document(report(evidence={"provenance": evidence("provenance", 0.0, details=details)}))
+
+        assert [figure.title for figure in result.evidence[0].figures] == ["Made from: before.jpg"]
+        assert [fact.value for fact in result.evidence[0].facts] == ["before.jpg", "other.jpg"]
+
 
 class TestPictures:
     def test_original_marked_regions_and_heatmap(self):

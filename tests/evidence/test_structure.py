@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import struct
 import zipfile
+import zlib
+from collections.abc import Sequence
 from io import BytesIO
 
+import PIL.Image
 import pytest
+from PIL.ExifTags import IFD, Base
 
 import samples
-from tamperscope.evidence import structure
-from tamperscope.images import read_image
+from tamperscope.evidence import metadata, structure
+from tamperscope.evidence.metadata.reading import Entry
+from tamperscope.images import Image, read_image
 from tamperscope.report import NOTABLE
 
 PHOTO = samples.scene(160, 120)
@@ -81,3 +86,158 @@ def test_the_segments_are_listed_in_their_order() -> None:
     assert evidence.details["segments"][:2] == ["APP13 Photoshop", "APP0 JFIF"]
     assert evidence.details["segments"][-1] == "SOS"
     assert "programs of Adobe" in evidence.finding
+
+
+def test_bytes_between_segments_were_left_by_a_program() -> None:
+    data = samples.encode(PHOTO)
+    length = 4 + int.from_bytes(data[4:6])
+
+    assert "2 bytes between the segments" in finding(data[:length] + b"?>" + data[length:])
+    assert "between the segments" not in finding(data[:length] + b"\0\0" + data[length:])
+
+
+def test_a_size_of_a_messenger_is_a_hint_where_there_is_no_metadata() -> None:
+    picture = samples.scene(1600, 90)
+
+    assert "WhatsApp and Signal send photos so. Other programs use this size too." in finding(
+        samples.encode(picture)
+    )
+    assert "WhatsApp" not in finding(samples.encode(picture, exif=samples.exif(Make="Canon")))
+    assert "WhatsApp" not in finding(samples.encode(picture, "PNG"))
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP", "AVIF"])
+def test_the_metadata_of_a_photo_does_not_suit_formats_that_cameras_do_not_write(image_format: str) -> None:
+    block = PIL.Image.Exif()
+    block[Base.Make] = "Canon"
+    drawn = samples.encode(PHOTO, image_format, exif=block)
+    block.get_ifd(IFD.Exif)[Base.ExposureTime] = 0.01
+    photo = samples.encode(PHOTO, image_format, exif=block)
+
+    assert "a program converted it" in finding(photo)
+    assert "a program converted it" not in finding(drawn)
+
+
+def test_the_rest_of_a_larger_png_was_cropped_away() -> None:
+    small, large = (samples.encode(samples.scene(side, side), "PNG") for side in (64, 160))
+
+    evidence = structure.measure(read_image(small + large[len(small) :]))
+
+    assert "the rest of an earlier, larger file" in evidence.finding
+    assert not evidence.notable
+
+
+@pytest.mark.parametrize(
+    ("chunk", "named"), [(b"iDOT", "Apple"), (b"vpAg", "ImageMagick"), (b"mkBF", "Adobe Fireworks")]
+)
+def test_programs_are_known_by_their_chunks_in_a_png(chunk: bytes, named: str) -> None:
+    data = samples.encode(PHOTO, "PNG")
+    added = bytes(3) + b"\4" + chunk + bytes(4) + zlib.crc32(chunk + bytes(4)).to_bytes(4)
+
+    evidence = structure.measure(read_image(data[:33] + added + data[33:]))
+
+    assert named in evidence.finding
+    assert evidence.strength == 0
+    assert evidence.details["segments"][:2] == ["IHDR", chunk.decode()]
+
+
+def test_metadata_before_the_picture_of_a_webp_is_unusual() -> None:
+    data = samples.encode(PHOTO, "WEBP", exif=samples.exif(Make="Canon"))
+    place = data.index(b"EXIF")
+    exif = data[place:]
+    moved = data[:30] + exif + data[30:place]
+
+    assert "Metadata stands before the picture" in finding(moved)
+    assert "Metadata stands before the picture" not in finding(data)
+
+
+def test_chunks_of_a_webp_that_the_standard_does_not_know_are_listed() -> None:
+    plain = samples.encode(PHOTO, "WEBP")
+    data = plain + b"PSAI" + bytes(4) + b"abcd" + bytes(4)
+    data = data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:]
+
+    told = finding(data)
+
+    assert "a chunk of Adobe Photoshop" in told
+    assert "chunks that the standard does not know: abcd." in told
+
+
+# HEIF and AVIF
+
+APPLE = (b"hdlr", b"dinf", b"pitm", b"iinf", b"iref", b"iprp", b"idat", b"iloc")
+LIBHEIF = (b"hdlr", b"pitm", b"iloc", b"iinf", b"iprp")
+
+
+def box(kind: bytes, content: bytes = b"") -> bytes:
+    return (8 + len(content)).to_bytes(4) + kind + content
+
+
+def boxes(inside: Sequence[bytes], *following: bytes, encoder: bytes = b"", meta: bytes = b"") -> bytes:
+    """Return the boxes of a file whose `meta` holds boxes of these kinds, in this order."""
+    content = [box(kind, bytes(24) + encoder if kind == b"hdlr" else b"") for kind in inside]
+    head = box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    return head + box(b"meta", bytes(4) + b"".join(content) + meta) + b"".join(following)
+
+
+def heif(data: bytes, maker: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return what is found in a HEIF file whose metadata names a maker."""
+    stated = metadata.Metadata((Entry("EXIF", "Make", maker),) if maker else ())
+    monkeypatch.setattr(structure.boxes.metadata, "read", lambda _: stated)
+    return structure.measure(Image(PHOTO, data, "HEIF")).finding
+
+
+def test_the_boxes_of_a_heif_file_are_listed() -> None:
+    evidence = structure.measure(read_image(samples.encode(PHOTO, "HEIF")))
+
+    assert evidence.details["segments"][0].startswith("ftyp heic")
+    assert evidence.details["segments"][1:3] == ["meta", "meta/hdlr"]
+    assert evidence.details["trailing"] == 0
+
+
+@pytest.mark.parametrize(
+    ("order", "maker", "told"),
+    [
+        (APPLE, "Apple", "The file is built as usual"),
+        (LIBHEIF, "Apple", "do not stand in the order of Apple's encoder"),
+        (APPLE, "samsung", "although the metadata names samsung"),
+        (LIBHEIF, "samsung", "in the order of libheif and libavif"),
+        (LIBHEIF, "", "The file is built as usual"),
+        ((b"hdlr", b"iinf", b"pitm", b"iprp", b"iloc"), "samsung", "The file is built as usual"),
+    ],
+)
+def test_the_order_of_the_boxes_tells_the_encoder(
+    order: Sequence[bytes], maker: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told in heif(boxes(order, box(b"mdat", b"...")), maker, monkeypatch)
+
+
+def test_additional_pictures_and_appended_data_of_a_heif_file_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kinds = b"urn:com:apple:photo:2020:aux:hdrgainmap\0urn:mpeg:hevc:2015:auxid:2\0"
+    data = boxes(
+        APPLE, box(b"mdat"), box(b"mdat"), box(b"sefd"), encoder=b"my encoder\0", meta=box(b"iprp", kinds)
+    )
+
+    told = heif(data, "", monkeypatch)
+
+    assert "an HDR gain map and a depth map, which cameras add" in told
+    assert "A second block of data follows the first" in told
+    assert "additional data of a Samsung phone" in told
+    assert "names its encoder: “my encoder”" in told
+
+
+def test_an_archive_behind_a_heif_file_is_found() -> None:
+    assert "an archive (ZIP)" in finding(samples.encode(PHOTO, "HEIF") + archive())
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0\0\0", b"\0\0\0\1mdat", box(b"meta") * 5000, boxes(APPLE)[:40]])
+@pytest.mark.parametrize("image_format", ["HEIF", "AVIF", "PNG", "WEBP", "JPEG"])
+def test_damaged_files_do_not_raise(data: bytes, image_format: str) -> None:
+    evidence = structure.measure(Image(PHOTO, data, image_format))
+
+    assert len(evidence.details["segments"]) <= 100
+
+
+def finding(data: bytes) -> str:
+    return structure.measure(read_image(data)).finding

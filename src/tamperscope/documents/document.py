@@ -349,6 +349,10 @@ def _section_figures(
     preview = details.get("preview") or {}
     if picture := pictures.from_data_uri(preview.get("picture") or ""):
         yield Figure("Embedded preview", picture, "A small preview of the picture, stored inside the file.")
+    for part in details.get("parts") or ():
+        if picture := pictures.from_data_uri(part.get("picture") or ""):
+            title = f"Made from: {shown(part['title'])}" if part.get("title") else "Made from"
+            yield Figure(title, picture, "A preview of an ingredient, stored in the Content Credentials.")
 
 
 def _details(details: Any, label: str = "") -> Iterator[Fact]:

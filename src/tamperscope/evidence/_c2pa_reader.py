@@ -4,12 +4,13 @@ The official library is native code and parses untrusted files. If it crashes, h
 process ends and not the server. The module imports nothing from tamperscope, so that it starts quickly.
 
 The request is the number of bytes of the trust anchors (PEM) on a line of its own, the anchors, and the
-image. The answer is `{"store": ...}`, the manifest store as JSON, or `{"error": ...}`, the library's name for
-what stopped it.
+image. The answer is `{"store": ..., "pictures": ...}`, the manifest store as JSON and the previews of the
+ingredients as base64 by their identifiers, or `{"error": ...}`, the library's name for what stopped it.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import sys
@@ -22,7 +23,10 @@ MEMORY = 2 * 2**30
 SECONDS = 10
 """Limit of processor time."""
 LONGEST_ANSWER = 4 * 2**20
-"""Limit of the JSON, in bytes. It does not contain the pictures of a manifest."""
+"""Limit of the JSON, in bytes, with the previews of the ingredients."""
+MOST_PICTURES = 4
+LARGEST_PICTURE = 2**19
+"""Limit of each preview, in bytes."""
 
 OFFLINE: dict[str, Any] = {
     "verify": {
@@ -42,11 +46,28 @@ def main() -> None:
     settings = {**OFFLINE, "trust": {"trust_anchors": anchors}} if anchors else OFFLINE
     try:
         with c2pa.Reader(sys.argv[1], image, context=c2pa.Context.from_dict(settings)) as reader:
-            answer = f'{{"store": {reader.json()}}}'
+            store = reader.json()
+            answer = f'{{"store": {store}, "pictures": {json.dumps(_pictures(reader, store))}}}'
     except c2pa.C2paError as error:
         answer = json.dumps({"error": str(error)[:200]})
     if len(answer) <= LONGEST_ANSWER:
         sys.stdout.write(answer)
+
+
+def _pictures(reader: c2pa.Reader, store: str) -> dict[str, str]:
+    """Return the previews of the ingredients of the active manifest, as base64, by their identifiers."""
+    pictures: dict[str, str] = {}
+    try:
+        document = json.loads(store)
+        ingredients = document["manifests"][document["active_manifest"]].get("ingredients") or ()
+        for ingredient in ingredients[:MOST_PICTURES]:
+            identifier = (ingredient.get("thumbnail") or {}).get("identifier")
+            picture = io.BytesIO()
+            if identifier and reader.resource_to_stream(identifier, picture) <= LARGEST_PICTURE:
+                pictures[identifier] = base64.b64encode(picture.getvalue()).decode("ascii")
+    except (AttributeError, KeyError, TypeError, c2pa.C2paError):
+        pass  # the record is told without them
+    return pictures
 
 
 def _limit_resources() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.documents import pictures
-from tamperscope.evidence import metadata
+from tamperscope.evidence import metadata, provenance
 from tamperscope.images import Image, rendering
 from tamperscope.method import Method
 from tamperscope.report import Report, ReportRecord
@@ -53,7 +53,7 @@ class AnalysisArchive:
             stored, new = self._analyzed(data, owner, keep, private, client_disconnected)
         if keep and not stored.kept:
             with self._service.decoded(data, client_disconnected) as image:
-                record = _with_preview(stored.report, image)
+                record = _with_pictures(stored.report, image)
                 kept = _kept(data, image, record.image.format)
             self.store.keep(stored.id, kept, record)
             stored = self.store.get(stored.id, owner=owner) or stored
@@ -68,7 +68,7 @@ class AnalysisArchive:
                 stored = dict(_pictures(report))
             if keep:
                 stored |= _kept(data, analysis.image, report.image.format)
-        record = report.record if keep else _without_preview(report.record)
+        record = report.record if keep else _without_pictures(report.record)
         # The method that was used, because the bundle may have been replaced in the meantime.
         subject = _subject(owner, report.image.sha256, analysis.method, private)
         return self.store.add(subject, record, stored)
@@ -94,25 +94,34 @@ def _pictures(report: Report) -> Iterator[tuple[str, StoredPicture]]:
         yield name, _png(rendering.levels(rendering.scaled_down(values, LONGEST_MAP_SIDE)))
 
 
-def _without_preview(record: ReportRecord) -> ReportRecord:
-    """Leave out the file's embedded preview: it shows an image that the caller did not ask to keep."""
-    return _previewing(record, None) if _preview(record) else record
+def _without_pictures(record: ReportRecord) -> ReportRecord:
+    """Leave out the previews inside the file: they show an image that the caller did not ask to keep."""
+    return _picturing(record, None, ())
 
 
-def _with_preview(record: ReportRecord, image: Image) -> ReportRecord:
-    small = metadata.preview(image) if _preview(record) else None
-    return _previewing(record, metadata.picture_of(small)) if small else record
+def _with_pictures(record: ReportRecord, image: Image) -> ReportRecord:
+    small = metadata.preview(image)
+    credentials = provenance.read(image)
+    parts = [part.picture for part in credentials.parts] if credentials else []
+    return _picturing(record, metadata.picture_of(small) if small else None, parts)
 
 
-def _preview(record: ReportRecord) -> Mapping[str, Any] | None:
-    found = record.evidence.get(metadata.NAME)
-    return found.details.get("preview") if found else None
-
-
-def _previewing(record: ReportRecord, picture: str | None) -> ReportRecord:
-    found = record.evidence[metadata.NAME]
-    details = {**found.details, "preview": {**found.details["preview"], "picture": picture}}
-    return replace(record, evidence={**record.evidence, metadata.NAME: replace(found, details=details)})
+def _picturing(record: ReportRecord, preview: str | None, parts: Sequence[str]) -> ReportRecord:
+    """Return a record with this embedded preview and these previews of ingredients, where it has a place."""
+    evidence = dict(record.evidence)
+    found = evidence.get(metadata.NAME)
+    if found and found.details.get("preview"):
+        details = {**found.details, "preview": {**found.details["preview"], "picture": preview}}
+        evidence[metadata.NAME] = replace(found, details=details)
+    found = evidence.get(provenance.NAME)
+    if found and found.details.get("parts"):
+        shown = chain(parts, repeat(""))
+        told = [
+            {**part, "picture": picture} for part, picture in zip(found.details["parts"], shown, strict=False)
+        ]
+        details = {**found.details, "parts": told}
+        evidence[provenance.NAME] = replace(found, details=details)
+    return replace(record, evidence=evidence)
 
 
 def _png(picture: NDArray[np.uint8]) -> StoredPicture:

@@ -68,6 +68,27 @@ def test_a_preview_of_the_same_picture_does_not_differ(stored: NDArray[np.uint8]
     assert not found.differs
 
 
+def test_a_plain_wall_beside_a_bar_is_part_of_the_picture() -> None:
+    chart = np.full((320, 480, 3), 220, np.uint8)
+    chart[40:314, 20:460] = 30
+    chart[56:294, 40:440] = PICTURE[56:294, 40:440]
+    stored = np.pad(small(chart), ((7, 7), (0, 0), (0, 0)))
+
+    found = compared(stored, chart)
+
+    assert found.likeness > 0.99
+    assert not found.differs
+
+
+def test_fine_stripes_may_be_drawn_differently() -> None:
+    striped = PICTURE.copy()
+    rows = np.arange(120) % 8 < 4
+    striped[100:220, 200:330] = np.where(rows, 250, 5).astype(np.uint8)[:, None, None]
+    aliased = np.ascontiguousarray(striped[::3, ::3])
+
+    assert not compared(aliased, striped).differs
+
+
 @pytest.mark.parametrize("stored", [small(), np.rot90(small()), barred(8, 8, 0, 0), sharpened(small())])
 def test_what_was_changed_since_is_found_where_it_is(stored: NDArray[np.uint8]) -> None:
     forged = PICTURE.copy()

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from tamperscope.evidence.metadata.marks import Kind, find
+from tamperscope.evidence.metadata.marks import Kind, find, platform_of_size
+from tamperscope.evidence.metadata.origin_claims import claims
 from tamperscope.evidence.metadata.reading import Entry, Metadata
 
 A1111 = "a cat\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
 
-GD = "a website's library (GD, ImageMagick, ffmpeg or another)"
+BYTEDANCE = '{"data":{"os":"android","product":"retouch","filterId":""},"source_type":"hypic"}'
+GD = "a website's library (GD, ImageMagick or another)"
 
 
 def found(group: str, name: str, value: str) -> list[tuple[str, Kind]]:
@@ -85,6 +87,9 @@ def test_generators_are_recognised(group: str, name: str, value: str, program: s
         ("ACDSee Ultimate 2024", "ACDSee", Kind.EDITOR),
         ("Picasa 3.0", "Picasa", Kind.EDITOR),
         ("Canva", "Canva", Kind.EDITOR),
+        ("Capture NX 1.0.0 M", "a raw converter of a camera's maker", Kind.EDITOR),
+        ("Nikon Transfer 1.1 W", "a transfer program of a camera's maker", Kind.VIEWER),
+        ("Macromedia Fireworks MX", "Adobe or Macromedia (another program)", Kind.EDITOR),
         ("Instagram", "Instagram", Kind.PLATFORM),
     ],
 )
@@ -96,12 +101,42 @@ def test_other_programs_are_recognised(value: str, program: str, kind: Kind) -> 
     ("group", "name", "value", "program"),
     [
         ("IPTC", "SpecialInstructions", "FBMD01000ac0030000d3240000", "Facebook or Instagram"),
+        ("EXIF", "Software", "Snapchat", "a messenger or a social network"),
+        ("JPEG comment", "Comment", "Lavc59.37.100", "ffmpeg"),
         ("JPEG", "Comment", "CREATOR: gd-jpeg v1.0 (using IJG JPEG v62), quality = 90", GD),
         ("JPEG", "Comment", "Processed By eBay with ImageMagick, z1.1.0. ||B2", "eBay"),
     ],
 )
 def test_platforms_leave_traces(group: str, name: str, value: str, program: str) -> None:
     assert found(group, name, value) == [(program, Kind.PLATFORM)]
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value", "program"),
+    [
+        ("EXIF", "UserComment", BYTEDANCE, "an app of ByteDance (CapCut, Hypic, Douyin, TikTok)"),
+        ("JPEG segment", "APP12", "Ducky", "Adobe Photoshop, ImageReady or Fireworks"),
+    ],
+)
+def test_editors_leave_traces(group: str, name: str, value: str, program: str) -> None:
+    assert found(group, name, value) == [(program, Kind.EDITOR)]
+
+
+def test_a_mark_says_what_it_can_mean_and_cannot() -> None:
+    trace = Metadata((Entry("IPTC", "SpecialInstructions", "FBMD01000ac0030000d3240000"),))
+
+    (claim,) = claims(trace)
+
+    assert claim.text == "Saved again by Facebook or Instagram."
+    assert "it does not say who posted it" in claim.belief
+
+
+@pytest.mark.parametrize(
+    ("longer", "hint"),
+    [(1280, "Telegram sends photos"), (1600, "WhatsApp and Signal send photos"), (1000, "")],
+)
+def test_sizes_of_platforms_are_known(longer: int, hint: str) -> None:
+    assert platform_of_size(longer) == hint
 
 
 @pytest.mark.parametrize(
@@ -114,6 +149,7 @@ def test_platforms_leave_traces(group: str, name: str, value: str, program: str)
         ("EXIF", "Software", "f.lux"),
         ("EXIF", "Software", "Windows 10"),
         ("EXIF", "Make", "Google"),
+        ("EXIF", "Make", "Meitu"),
         ("EXIF", "Model", "Leica M11"),
         ("EXIF", "ImageDescription", "A poster of Photoshop, by Midjourney"),
         ("XMP", "dc:description", "Imagen de la ciudad"),
@@ -128,9 +164,7 @@ def test_platforms_leave_traces(group: str, name: str, value: str, program: str)
     ],
 )
 def test_cameras_and_captions_are_no_marks(group: str, name: str, value: str) -> None:
-    marks = [mark for mark in found(group, name, value) if mark[1] is not Kind.EDITOR or value != "Google"]
-
-    assert marks == []
+    assert found(group, name, value) == []
 
 
 def test_a_program_that_is_named_twice_is_found_once() -> None:

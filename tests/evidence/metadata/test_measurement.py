@@ -180,7 +180,7 @@ def test_the_complete_list_leaves_out_every_position() -> None:
         b'exif:GPSLatitude="48,51.5N" photoshop:City="Paris" photoshop:Credit="Agency"/>'
     )
     entries = measured(xmp=xmp).details["entries"]
-    assert [entry["name"] for entry in entries] == ["photoshop:Credit"]
+    assert [entry["name"] for entry in entries if entry["group"] == "XMP"] == ["photoshop:Credit"]
 
 
 def test_a_prompt_in_the_field_of_the_maker_is_not_a_camera() -> None:
@@ -205,8 +205,17 @@ def test_a_list_of_metadata_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("block", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 200])
-def test_damaged_exif_counts_as_none(block: bytes) -> None:
-    assert not measured(exif=block).applicable
+def test_exif_that_cannot_be_read_is_told(block: bytes) -> None:
+    evidence = measured(exif=block)
+    assert evidence.finding == (
+        "A block of metadata is there that says nothing (EXIF): it is empty, or cannot be read."
+    )
+    assert evidence.strength == 0
+
+
+@pytest.mark.parametrize("packet", [b"\xff" * 90, b"<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>"])
+def test_xmp_that_says_nothing_is_told(packet: bytes) -> None:
+    assert "that says nothing (XMP)" in measured(xmp=packet).finding
 
 
 def test_quoted_text_is_printable_and_short() -> None:

@@ -33,6 +33,26 @@ def test_records_are_read_in_their_own_coding() -> None:
     assert list(read_iptc(latin)) == list(read_iptc(utf8)) == [("By-line", "Åse")]
 
 
-@pytest.mark.parametrize("end", [b"\0\0\0\0\0\0", b"\x1c\2\x50\xff\xff", b"\x1c\2", record(80, b"abc")[:-1]])
+@pytest.mark.parametrize("end", [b"\x1c\2\x50\xff\xff", b"\x1c\2", record(80, b"abc")[:-1], b"garbage"])
 def test_records_before_the_damage_are_read(end: bytes) -> None:
-    assert list(read_iptc(record(65, b"GIMP") + end)) == [("OriginatingProgram", "GIMP")]
+    assert before_the_damage(record(65, b"GIMP") + end) == [("OriginatingProgram", "GIMP")]
+
+
+def test_records_behind_the_damage_are_read() -> None:
+    too_long = b"\x1c\1\x5a\0\4\0\xc4"
+
+    block = too_long + record(5, b"lost") + record(65, b"GIMP") + record(120, b"A caption")
+
+    assert before_the_damage(block)[-2:] == [("OriginatingProgram", "GIMP"), ("Caption", "A caption")]
+
+
+def test_padding_behind_the_records_is_no_damage() -> None:
+    assert list(read_iptc(record(65, b"GIMP") + bytes(6))) == [("OriginatingProgram", "GIMP")]
+
+
+def before_the_damage(block: bytes) -> list[tuple[str, str]]:
+    """Return the records of a block that is damaged."""
+    records: list[tuple[str, str]] = []
+    with pytest.raises(ValueError, match="damaged"):
+        records.extend(read_iptc(block))
+    return records

@@ -121,6 +121,22 @@ def test_one_bad_part_does_not_hide_the_rest(content: bytes) -> None:
     assert stated.first("EXIF", "Software") == "E5700v1.0"
 
 
+def test_the_headers_of_a_jpeg_are_listed_and_say_nothing() -> None:
+    plain = metadata(samples.encode(samples.photo(), dpi=(300, 300)))
+    photoshop = with_segment(samples.encode(samples.photo()), 0xEC, b"Ducky\0\1\0\4\0\0\0\x50")
+
+    assert plain.first("JPEG segment", "JFIF") == "version 1.01, density 300 x 300 per inch"
+    assert plain.bare
+    assert metadata(photoshop).first("JPEG segment", "APP12") == "Ducky"
+    assert not metadata(photoshop).bare
+
+
+def test_a_text_that_cannot_be_unpacked_is_named() -> None:
+    data = with_chunk(samples.encode(samples.photo(), "PNG"), b"zTXt", b"prompt\0\0garbage")
+
+    assert metadata(data).unreadable == ("PNG text",)
+
+
 def test_a_damaged_part_is_named() -> None:
     good = samples.encode(samples.photo(), exif=exif())
 

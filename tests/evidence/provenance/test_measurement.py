@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import samples
@@ -184,3 +186,27 @@ def test_a_record_from_before_the_standard_is_said_to_be_one(
     answer = subprocess.CompletedProcess((), 0, b'{"error": "Other: prerelease content detected"}')
     monkeypatch.setattr(reading.subprocess, "run", lambda *_, **__: answer)
     assert measured(taken).details["state"] == "prerelease"
+
+
+def test_the_preview_of_an_ingredient_is_shown() -> None:
+    before = samples.encode(samples.photo(400, 300, seed=3))
+    data = signed(samples.encode(samples.photo(200, 150)), "image/jpeg", [CROPPED], ingredient=before)
+
+    (part,) = measured(data).details["parts"]
+
+    assert (part["title"], part["relation"]) == ("before.jpg", "parentOf")
+    png = base64.b64decode(part["picture"].removeprefix("data:image/png;base64,"))
+    shown = read_image(png)
+    assert max(shown.width, shown.height) == 256
+    small = np.asarray(PIL.Image.fromarray(samples.photo(400, 300, seed=3)).resize((256, 192)))
+    assert np.abs(shown.pixels.astype(int) - small).mean() < 10
+
+
+@pytest.mark.parametrize("picture", ["not base64!", base64.b64encode(b"not a picture").decode()])
+def test_a_preview_that_cannot_be_read_is_left_out(picture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingredient = {"title": "a", "relationship": "parentOf", "thumbnail": {"identifier": "self#a"}}
+    store = {"active_manifest": "m", "manifests": {"m": {"ingredients": [ingredient]}}}
+    monkeypatch.setattr(reading, "_answer", lambda *_: {"store": store, "pictures": {"self#a": picture}})
+    data = signed(samples.encode(samples.photo(200, 150)), "image/jpeg")
+
+    assert measured(data).details["parts"][0]["picture"] == ""

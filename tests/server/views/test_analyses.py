@@ -15,6 +15,7 @@ import pypdf
 import pytest
 from werkzeug.test import TestResponse
 
+import credentials
 import samples
 from fakes import FakeDetector, fake_app
 from reports import NOON
@@ -313,6 +314,20 @@ class TestThePreviewInsideAFile:
     def carrying(self):
         return samples.with_preview(samples.photo(60, 40), picture=samples.photo(120, 80))
 
+    @pytest.fixture
+    def signed(self):
+        before = samples.encode(samples.photo(160, 120, seed=2))
+        return credentials.signed(samples.encode(samples.photo(120, 80)), "image/jpeg", ingredient=before)
+
+    def test_the_preview_of_an_ingredient_is_kept_only_with_the_image(self, client, create, signed):
+        first, kept = (
+            create(signed, via=client, keep=keep).get_json()["evidence"]["provenance"]["details"]["parts"]
+            for keep in ("false", "true")
+        )
+
+        assert [part["picture"] for part in first] == [""]
+        assert kept[0]["picture"].startswith("data:image/png;base64,")
+
     @staticmethod
     def preview(analysis):
         return analysis["evidence"]["metadata"]["details"]["preview"]
@@ -324,9 +339,11 @@ class TestThePreviewInsideAFile:
         assert self.preview(kept)["picture"].startswith("data:image/png;base64,")
         assert kept["image"]["kept"]
 
+    @pytest.mark.parametrize("kind", ["carrying", "signed"])
     def test_keeping_the_image_at_once_or_later_gives_the_same_report(
-        self, client, create, carrying, detector
+        self, client, create, kind, detector, request
     ):
+        carrying = request.getfixturevalue(kind)
         at_once = create(carrying, via=client, keep="true").get_json()
         other = fake_app(detector=detector).test_client()
         create(carrying, via=other)

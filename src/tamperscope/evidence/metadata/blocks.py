@@ -54,8 +54,10 @@ class Blocks:
     mpf: bytes
     """The multi-picture index (CIPA DC-007), from its TIFF header on."""
     texts: tuple[Text, ...]
-    applications: tuple[str, ...]
-    """Names of a JPEG's application segments, in the order of the file."""
+    segments: tuple[tuple[str, bytes], ...]
+    """Name and start of each of a JPEG's application segments, in the order of the file."""
+    damaged: tuple[str, ...]
+    """Groups, as entries name them, of which a block is there and cannot be unpacked."""
 
 
 def read_blocks(image: Image) -> Blocks:
@@ -77,7 +79,8 @@ def read_blocks(image: Image) -> Blocks:
         found.icc,
         found.mpf,
         tuple(found.texts),
-        tuple(found.applications),
+        tuple(found.segments),
+        tuple(dict.fromkeys(found.damaged)),
     )
 
 
@@ -92,7 +95,8 @@ class _Found:
     icc: bytes = b""
     mpf: bytes = b""
     texts: list[Text] = field(default_factory=list)
-    applications: list[str] = field(default_factory=list)
+    segments: list[tuple[str, bytes]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
 
 # JPEG
@@ -100,6 +104,7 @@ class _Found:
 _XMP, _EXTENDED_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 _FULL_SEGMENT = 65_000
+_START_OF_SEGMENT = 40
 _COMMENT = 0xFE
 
 
@@ -130,9 +135,8 @@ def _jpeg(data: bytes, found: _Found) -> None:
             found.photoshop += content[len(_PHOTOSHOP) :]
         elif content.startswith(b"MPF\0"):
             found.mpf = content[4:]
-        if len(found.applications) < MOST_TEXTS:
-            name = re.match(rb"[ -~]{1,30}", content)
-            found.applications.append(f"APP{marker - 0xE0} {name[0].decode() if name else ''}".strip())
+        if 0xE0 <= marker <= 0xEF and len(found.segments) < MOST_TEXTS:
+            found.segments.append((f"APP{marker - 0xE0}", content[:_START_OF_SEGMENT]))
     if extended:
         found.xmp.append(b"".join(part for _, part in sorted(extended))[:_LONGEST_BLOCK])
 
@@ -147,14 +151,14 @@ def _png(data: bytes, found: _Found) -> None:
         if kind == b"tEXt":
             _add_png_text(found, name, rest)
         elif kind == b"zTXt":
-            _add_png_text(found, name, _inflated(rest[1:]))
+            _add_png_text(found, name, _inflated(rest[1:], "PNG text", found))
         elif kind == b"iTXt":
             compressed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
-            _add_png_text(found, name, _inflated(text) if compressed else text)
+            _add_png_text(found, name, _inflated(text, "PNG text", found) if compressed else text)
         elif kind == b"eXIf" and not found.exif:
             found.exif = content[:_LONGEST_BLOCK]
         elif kind == b"iCCP":
-            found.icc = _inflated(rest[1:])
+            found.icc = _inflated(rest[1:], "ICC profile", found)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -186,6 +190,7 @@ def _add_profile(found: _Found, kind: str, content: bytes) -> None:
         # Something else may follow the digits.
         block = binascii.unhexlify(b"".join(parts[2].split())[: 2 * int(parts[1])])
     except (IndexError, ValueError):
+        found.damaged.append("PNG text")
         return
     if kind == "xmp" or block.startswith(_XMP):
         found.xmp.append(block.removeprefix(_XMP))
@@ -197,10 +202,11 @@ def _add_profile(found: _Found, kind: str, content: bytes) -> None:
         found.icc = found.icc or block
 
 
-def _inflated(content: bytes) -> bytes:
+def _inflated(content: bytes, group: str, found: _Found) -> bytes:
     try:
         return zlib.decompressobj().decompress(content, LONGEST_TEXT)
     except zlib.error:
+        found.damaged.append(group)
         return b""
 
 

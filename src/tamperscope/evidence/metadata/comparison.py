@@ -8,7 +8,6 @@ so the comparison looks for the turn and the crop that fit best, and forgives sh
 from __future__ import annotations
 
 import itertools
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.errors import ImageError
+from tamperscope.evidence._pictures import data_uri
 from tamperscope.evidence.metadata.reading import EmbeddedPreview, read
 from tamperscope.images import Image, ImageLimits, read_image
 
@@ -74,12 +74,7 @@ def preview(image: Image) -> Preview | None:
 
 def picture_of(small: Preview) -> str:
     """Return a preview, at most `_SHOWN_SIDE` pixels on a side, as the data URI of a PNG."""
-    shown = small.pixels
-    if max(shown.shape[:2]) > _SHOWN_SIDE:
-        size = _fitted(shown.shape, _SHOWN_SIDE)[::-1]
-        shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.uint8)
-    _, png = cv2.imencode(".png", shown[:, :, ::-1])
-    return f"data:image/png;base64,{b64encode(png.tobytes()).decode()}"
+    return data_uri(small.pixels, _SHOWN_SIDE)
 
 
 def compare(image: Image, place: str, stored: NDArray[np.uint8]) -> Preview:
@@ -224,12 +219,21 @@ def _without_bars(stored: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     """Return the box (top, left, height, width) of a preview without plain bars on any side."""
     spans = []
     for lines in (stored, stored.T):
-        plain = lines.std(axis=1) < _PLAIN_BAR
-        first = int(np.argmin(plain)) if not plain.all() else 0
-        last = len(plain) - int(np.argmin(plain[::-1])) if not plain.all() else len(plain)
-        spans.append((first, last) if last - first >= len(plain) // 2 else (0, len(plain)))
+        first, last = _bar(lines), len(lines) - _bar(lines[::-1])
+        spans.append((first, last) if last - first >= len(lines) // 2 else (0, len(lines)))
     (top, bottom), (left, right) = spans
     return top, left, bottom - top, right - left
+
+
+def _bar(lines: NDArray[np.uint8]) -> int:
+    """Return how many of the first lines are plain, and of the tone of the first one.
+
+    A plain wall or sky beside a bar is part of the picture.
+    """
+    plain = lines.std(axis=1) < _PLAIN_BAR
+    levels = lines.mean(axis=1)
+    in_bar = plain & (np.abs(levels - levels[0]) < _PLAIN_BAR)
+    return 0 if in_bar.all() else int(np.argmin(in_bar))
 
 
 _PLAIN_BAR = 8.0
@@ -273,6 +277,12 @@ _PLAIN_PLACE = 64.0
 """Variance below which a window is plain."""
 _OTHER_STRUCTURE = 0.88
 """Local correlation below which two places show different things."""
+_FROM_AFAR = 3.0
+"""Standard deviation, in pixels, of the blur at which fine stripes are one tone: small copies draw them
+differently, and only something else differs there as well.
+"""
+_OTHER_FROM_AFAR = 18.0
+"""Levels, of 255, by which a place must differ after that blur."""
 _SMALLEST_PLACE = 0.0013
 """Share of the picture that a connected region must have to count as different."""
 _LARGEST_PLACE = 0.3
@@ -300,10 +310,14 @@ def _differences(
     places = cv2.morphologyEx(places, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     # The last pixels of a crop are often shared with what lies outside.
     places[:2], places[-2:], places[:, :2], places[:, -2:] = 0, 0, 0, 0
-    _, labels, boxes, _ = cv2.connectedComponentsWithStats(places)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(places)
     large = boxes[:, cv2.CC_STAT_AREA] >= _SMALLEST_PLACE * places.size
-    large[0] = False
-    changed = np.asarray(large[labels])
+    from_afar = np.abs(cv2.GaussianBlur(first - second, (0, 0), _FROM_AFAR))
+    other = np.zeros(count, np.float32)
+    np.maximum.at(other, labels.ravel(), from_afar.ravel())
+    kept = large & (other >= _OTHER_FROM_AFAR)
+    kept[0] = False
+    changed = np.asarray(kept[labels])
     alike = ~changed if changed.mean() < _LARGEST_PLACE else np.ones_like(changed)
     return _correlation(first[alike], second[alike]), changed
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tamperscope.evidence.metadata import hidden_text
 from tamperscope.evidence.metadata.reading import Metadata
 
 _PLACES = {
@@ -20,6 +21,7 @@ _PLACES = {
         "sd-metadata",
         "invokeai_metadata",
     ),
+    hidden_text.GROUP: ("parameters", "Description", "Comment", "prompt"),
     "EXIF": ("UserComment", "ImageDescription"),
     "XMP": ("UserComment", "AIPromptInformation"),
 }

@@ -2,6 +2,7 @@
 
 for mark in find(metadata):
     mark.program, mark.kind, mark.entry
+platform_of_size(1600)
 """
 
 from __future__ import annotations
@@ -39,21 +40,42 @@ class Mark:
     kind: Kind
     entry: Entry
     """What the file holds."""
+    note: str = ""
+    """What the mark can mean and cannot, where that is more than its kind tells."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the program has a name, rather than a description such as "an image generator"."""
+        return not self.program.startswith(("a ", "an "))
 
 
 def find(metadata: Metadata) -> tuple[Mark, ...]:
-    """Return the marks in a file's metadata, at most one for each program."""
+    """Return the marks in a file's metadata, at most one for each program.
+
+    A generator without a name is left out where another mark names it.
+    """
     found: dict[str, Mark] = {}
     for entry in metadata.entries:
         mark = _marked(entry)
         if mark is not None:
             found.setdefault(mark.program, mark)
-    return tuple(found.values())
+    named = any(mark.kind is Kind.GENERATOR and mark.named for mark in found.values())
+    return tuple(
+        mark for mark in found.values() if mark.named or mark.kind is not Kind.GENERATOR or not named
+    )
+
+
+def platform_of_size(longer: int) -> str:
+    """Return which platforms reduce pictures to so many pixels on the longer side, and how; empty for others.
+
+    Such as "Telegram sends photos". It is a hint: other programs use the same sizes.
+    """
+    return _sizes().get(longer, "")
 
 
 def names_program(entry: Entry) -> bool:
     """Return whether an entry names the program that wrote the file."""
-    return _places(_programs()).match(f"{entry.group}/{entry.name}") is not None
+    return _places(_listed("places_of_programs")).match(f"{entry.group}/{entry.name}") is not None
 
 
 _LONGEST_SEARCHED = 20_000
@@ -66,6 +88,7 @@ class _Known:
     kind: Kind
     places: re.Pattern[str]
     pattern: re.Pattern[str]
+    note: str
 
 
 def _marked(entry: Entry) -> Mark | None:
@@ -74,7 +97,7 @@ def _marked(entry: Entry) -> Mark | None:
         return None
     for known in _known():
         if known.places.match(place) and known.pattern.search(value):
-            return Mark(known.program, known.kind, entry)
+            return Mark(known.program, known.kind, entry, known.note)
     return None
 
 
@@ -84,11 +107,17 @@ def _table() -> dict[str, object]:
     return tomllib.loads(text)
 
 
-@functools.cache
-def _programs() -> tuple[str, ...]:
-    places = _table()["places_of_programs"]
+def _listed(name: str) -> tuple[str, ...]:
+    places = _table()[name]
     assert isinstance(places, list)
     return tuple(places)
+
+
+@functools.cache
+def _sizes() -> dict[int, str]:
+    rows = _table()["size"]
+    assert isinstance(rows, list)
+    return {row["longer"]: row["programs"] for row in rows}
 
 
 @functools.cache
@@ -110,10 +139,14 @@ def _anywhere() -> re.Pattern[str]:
 def _rows() -> Iterator[_Known]:
     rows = _table()["mark"]
     assert isinstance(rows, list)
+    programs, devices = _listed("places_of_programs"), _listed("places_of_devices")
     for row in rows:
+        kind = Kind(row["kind"])
+        usual = (*programs, *devices) if kind is Kind.GENERATOR else programs
         yield _Known(
             program=row["program"],
-            kind=Kind(row["kind"]),
-            places=_places(tuple(row.get("places", _programs()))),
+            kind=kind,
+            places=_places(tuple(row.get("places", usual))),
             pattern=re.compile(row["pattern"], re.IGNORECASE),
+            note=row.get("note", ""),
         )

@@ -17,7 +17,7 @@ from tamperscope.evidence.metadata.comparison import Preview, picture_of, previe
 from tamperscope.evidence.metadata.generation import generation
 from tamperscope.evidence.metadata.marks import find, names_program
 from tamperscope.evidence.metadata.origin_claims import claims
-from tamperscope.evidence.metadata.reading import NOTHING, Entry, Metadata, read, read_maker_note
+from tamperscope.evidence.metadata.reading import Entry, Metadata, read, read_maker_note
 from tamperscope.images import Image
 from tamperscope.report import Evidence, Explanation
 
@@ -54,7 +54,7 @@ def measure(image: Image) -> Evidence:
     result of `picture_of`. `preview` is None if the file has no preview.
     """
     stated = read(image)
-    if stated == NOTHING:
+    if stated.bare:
         reason = "The file carries no metadata, as is usual for pictures from websites and messengers."
         return Evidence(NAME, EXPLANATION, reason, None)
     small = preview(image)
@@ -125,6 +125,10 @@ def _from_position(stated: Metadata) -> Iterator[_Finding]:
 
 
 def _from_damage(stated: Metadata) -> Iterator[_Finding]:
+    if stated.silent:
+        parts = " and ".join(stated.silent)
+        text = f"A block of metadata is there that says nothing ({parts}): it is empty, or cannot be read."
+        yield _Finding(text, _PLAIN)
     if stated.unreadable:
         parts = " and ".join(stated.unreadable)
         yield _Finding(f"A part of the metadata is damaged and was left out ({parts}).", _PLAIN)

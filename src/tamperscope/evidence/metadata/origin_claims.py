@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tamperscope.evidence._quoting import quoted
 from tamperscope.evidence.metadata.generation import Generation, generation
@@ -68,7 +69,7 @@ def _marked(mark: Mark, prompt: Generation) -> Claim:
     entry = mark.entry
     program = _named(mark)
     sentences = {
-        Kind.GENERATOR: f"Made or changed with the image generator {program}.",
+        Kind.GENERATOR: f"Made or changed with {'the image generator ' if mark.named else ''}{program}.",
         Kind.AI_EDITOR: f"Changed with {program}, which adds generated content.",
         Kind.EDITOR: f"Saved by the image editor {program}.",
         Kind.SCREENSHOT: f"Made with {program}.",
@@ -76,7 +77,8 @@ def _marked(mark: Mark, prompt: Generation) -> Claim:
         Kind.PLATFORM: f"Saved again by {program}.",
     }
     text = sentences[mark.kind] + (_asked(prompt) if mark.kind is Kind.GENERATOR else "")
-    return _claim(_KINDS[mark.kind], f"{entry.group} {entry.name}"[:80], text, mark.program)
+    claim = _claim(_KINDS[mark.kind], f"{entry.group} {entry.name}"[:80], text, mark.program)
+    return replace(claim, belief=mark.note) if mark.note else claim
 
 
 def _named(mark: Mark) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 IPTC, THUMBNAIL = 0x0404, 0x040C
@@ -35,6 +36,8 @@ _DATASETS = {
     (2, 122): "Writer-Editor",
 }
 _UTF8 = b"\x1b%G"
+_RECORD = re.compile(rb"\x1c[\x01\x02]...", re.DOTALL)
+"""The start of a record: marker, record number, dataset and length."""
 
 
 def read_resources(block: bytes) -> Iterator[tuple[int, bytes]]:
@@ -60,23 +63,36 @@ def thumbnail(resource: bytes) -> bytes:
 
 
 def read_iptc(block: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each IPTC record; of a damaged block, those before the damage."""
-    position, coding = 0, "latin-1"
+    """Yield the name and the text of each IPTC record; of a damaged block, those before and after the damage.
+
+    Raises `ValueError` after the last record of a damaged block.
+    """
+    position, coding, damaged = 0, "latin-1", False
+    end = len(block.rstrip(b"\0"))
     for _ in range(_MOST):
-        if block[position : position + 1] != b"\x1c" or position + 5 > len(block):
-            return
+        if position >= end:
+            break
+        if not _RECORD.match(block, position):
+            damaged = True
+            following = _RECORD.search(block, position)
+            if following is None:
+                break
+            position = following.start()
         dataset = block[position + 1], block[position + 2]
         length = int.from_bytes(block[position + 3 : position + 5])
-        if length & 0x8000:  # an extended length, for values that no text has
-            return
         value = block[position + 5 : position + 5 + length]
-        if len(value) < length:
-            return
+        # An extended length is for values that no text has.
+        if length & 0x8000 or len(value) < length:
+            damaged = True
+            position += 1
+            continue
         if dataset == (1, 90) and value == _UTF8:
             coding = "utf-8"
         elif name := _DATASETS.get(dataset):
             yield name, _text(value, coding)
         position += 5 + length
+    if damaged:
+        raise ValueError("The block is damaged.")
 
 
 def _text(value: bytes, coding: str) -> str:

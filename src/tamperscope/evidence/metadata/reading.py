@@ -10,7 +10,7 @@ import base64
 import binascii
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from io import BytesIO
 from typing import Any
@@ -21,7 +21,7 @@ from PIL.ExifTags import GPS, GPSTAGS, TAGS, Interop
 from PIL.ExifTags import Base as ExifTags
 
 from tamperscope.evidence._once import once_per_image
-from tamperscope.evidence.metadata import ifd, photoshop, xmp
+from tamperscope.evidence.metadata import hidden_text, ifd, jpeg_headers, photoshop, xmp
 from tamperscope.evidence.metadata.blocks import Blocks, read_blocks
 from tamperscope.images import Image
 
@@ -39,8 +39,8 @@ class Entry:
     """One thing that the file states."""
 
     group: str
-    """EXIF, GPS, EXIF preview, Maker note, XMP, IPTC, ICC profile, Photoshop, Multi-picture, PNG text, JPEG
-    comment or GIF comment.
+    """EXIF, GPS, EXIF preview, Maker note, XMP, IPTC, ICC profile, Photoshop, Multi-picture, PNG text, Hidden
+    text, JPEG comment, JPEG segment or GIF comment.
     """
     name: str
     """As the group's standard calls it."""
@@ -69,11 +69,19 @@ class Metadata:
     entries: tuple[Entry, ...] = ()
     unreadable: tuple[str, ...] = ()
     """Groups of which some part could not be read."""
+    silent: tuple[str, ...] = ()
+    """Groups of which a block is there that yields nothing: it is empty, overwritten or cannot be read."""
     previews: tuple[EmbeddedPreview, ...] = ()
     position: tuple[float, float] | None = None
     """Latitude and longitude in degrees, north and east positive."""
     gps: bool = False
     """Whether there is a GPS directory, even one without a position."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether there is nothing but the headers that every encoder of the format writes."""
+        plain = all((entry.group, entry.name) in _PLAIN_HEADERS for entry in self.entries)
+        return plain and replace(self, entries=()) == NOTHING
 
     def first(self, group: str, *names: str) -> str:
         """Return the first value in a group under any of the names; empty if there is none."""
@@ -87,6 +95,7 @@ class Metadata:
 
 
 NOTHING = Metadata()
+_PLAIN_HEADERS = frozenset((("JPEG segment", "JFIF"), ("JPEG segment", "Adobe")))
 
 
 @once_per_image
@@ -98,6 +107,7 @@ def read(image: Image) -> Metadata:
     blocks = reading.guarded("File", lambda: read_blocks(image))
     if blocks is None:
         return NOTHING
+    reading.guarded(hidden_text.GROUP, lambda: reading.add_all(hidden_text.GROUP, hidden_text.read(image)))
     return reading.of(blocks)
 
 
@@ -155,26 +165,46 @@ class _Reading:
             return None
 
     def of(self, blocks: Blocks) -> Metadata:
+        self._unreadable.update(dict.fromkeys(blocks.damaged))
         exif = self.guarded("EXIF", lambda: list(ifd.read_directories(blocks.exif))) or []
         for each in exif:
             self.guarded("EXIF", lambda each=each: self._add_field(each))  # type: ignore[misc]
         self.guarded("EXIF", lambda: self._add_exif_preview(blocks.exif, exif))
         for packet in blocks.xmp:
             self.guarded("XMP", lambda packet=packet: self._add_xmp(packet))  # type: ignore[misc]
-        self.guarded("IPTC", lambda: self._add_all("IPTC", photoshop.read_iptc(blocks.iptc)))
+        self.guarded("IPTC", lambda: self.add_all("IPTC", photoshop.read_iptc(blocks.iptc)))
         self.guarded("Photoshop", lambda: self._add_photoshop(blocks.photoshop))
         for text in blocks.texts:
             self._add(text.place, text.keyword or "Comment", text.value)
         self.guarded("ICC profile", lambda: self._add_icc(blocks.icc))
+        self.guarded("JPEG segment", lambda: self.add_all("JPEG segment", jpeg_headers.read(blocks.segments)))
         self.guarded("Multi-picture", lambda: self._add_mpf(blocks.mpf))
         place = {each.tag: each.value for each in exif if each.directory == ifd.GPS}
         return Metadata(
             entries=tuple(self._entries),
             unreadable=tuple(self._unreadable),
+            silent=tuple(self._silent(blocks, exif)),
             previews=tuple(self._previews),
             position=_position(place),
             gps=bool(place),
         )
+
+    def _silent(self, blocks: Blocks, exif: list[ifd.Field]) -> Iterator[str]:
+        """Yield the groups of which a block is there, but neither an entry nor a preview nor an error."""
+        present = {
+            "EXIF": blocks.exif,
+            "XMP": b"".join(blocks.xmp),
+            "Photoshop": blocks.photoshop,
+            "Multi-picture": blocks.mpf,
+        }
+        yielded = {entry.group for entry in self._entries} | {each.place for each in self._previews}
+        if exif:
+            yielded.add("EXIF")
+        if next(photoshop.read_resources(blocks.photoshop), None):
+            yielded.add("Photoshop")
+        for group, block in present.items():
+            if block and group not in yielded and group not in self._unreadable:
+                yield group
 
     def _add(self, group: str, name: str, value: str) -> None:
         value = value[:LONGEST_VALUE].strip("\0 \r\n\t")
@@ -182,7 +212,7 @@ class _Reading:
             self._length += len(value)
             self._entries.append(Entry(group, name[:200], value))
 
-    def _add_all(self, group: str, found: Iterator[tuple[str, str]]) -> None:
+    def add_all(self, group: str, found: Iterator[tuple[str, str]]) -> None:
         for name, value in found:
             self._add(group, name, value)
 

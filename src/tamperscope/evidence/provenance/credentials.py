@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tamperscope.evidence._quoting import quoted
@@ -65,6 +66,8 @@ class Ingredient:
     """Whether it has a record of its own."""
     problems: tuple[str, ...]
     """Failure codes of its record, those aside that say only that its signer is not on a trust list."""
+    picture: str = ""
+    """The preview of it in the record, drawn again, as the data URI of a PNG; empty without one."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,12 @@ class Credentials:
     """Name of the list of trusted signers that was consulted; empty if none was."""
 
 
-def read_store(store: Mapping[str, Any], trust_list: str = "") -> Credentials:
+def read_store(
+    store: Mapping[str, Any], trust_list: str = "", pictures: Mapping[str, str] = MappingProxyType({})
+) -> Credentials:
     """Return what a manifest store of the official library says.
 
+    `pictures` are previews of ingredients, as data URIs, by the identifiers that the store gives them.
     Raises `AttributeError`, `KeyError` or `TypeError` for a store of another shape.
     """
     manifests, active = store["manifests"], store["active_manifest"]
@@ -127,7 +133,7 @@ def read_store(store: Mapping[str, Any], trust_list: str = "") -> Credentials:
         ingredients=tuple(filter(None, (quoted(each.get("title")) for each in ingredients)))[:_MOST],
         problems=tuple(map(quoted, failures))[:_MOST],
         ingredient_problems=tuple(map(quoted, dict.fromkeys(_ingredient_codes(store))))[:_MOST],
-        parts=tuple(_ingredient(each) for each in ingredients[:_MOST]),
+        parts=tuple(_ingredient(each, pictures) for each in ingredients[:_MOST]),
         redacted=sum(len(each.get("redactions") or ()) for each in manifests.values()),
         trust_list=trust_list,
     )
@@ -176,7 +182,7 @@ def _history(manifests: Mapping[str, Any], label: str | None) -> Iterator[str]:
         label = next(parents, None)
 
 
-def _ingredient(ingredient: Mapping[str, Any]) -> Ingredient:
+def _ingredient(ingredient: Mapping[str, Any], pictures: Mapping[str, str]) -> Ingredient:
     results = (ingredient.get("validation_results") or {}).get("activeManifest") or {}
     listed = [
         *_codes(results, "failure"),
@@ -188,6 +194,7 @@ def _ingredient(ingredient: Mapping[str, Any]) -> Ingredient:
         relation=quoted(ingredient.get("relationship")),
         signed=bool(ingredient.get("active_manifest")),
         problems=tuple(map(quoted, problems))[:_MOST],
+        picture=pictures.get(str((ingredient.get("thumbnail") or {}).get("identifier")), ""),
     )
 
 

@@ -101,7 +101,7 @@ def _declarations(found: Credentials) -> Iterator[Claim]:
             SOURCE,
             f"{what} as {declared.words}{with_programs}.",
             _belief(found),
-            "" if ingredient else (named[0] if named else found.program),
+            "" if ingredient else _program(kind, named, found),
             _DECLARED[kind],
         )
     if "placed" in (action.action for action in found.actions if not action.ingredient):
@@ -111,6 +111,11 @@ def _declarations(found: Credentials) -> Iterator[Claim]:
         text = f"Declared edits: {', '.join(edits)}."
         strength = _DECLARED[OriginKind.EDITED]
         yield Claim(OriginKind.EDITED, basis, SOURCE, text, _belief(found), found.program, strength)
+
+
+def _program(kind: OriginKind, named: list[str], found: Credentials) -> str:
+    """Return the program that made the pixels: the record's own program, unless a camera made them."""
+    return named[0] if named else "" if kind is OriginKind.CAPTURED else found.program
 
 
 def _part_kind(kind: OriginKind) -> OriginKind:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tamperscope.errors import ImageError
 from tamperscope.evidence._once import once_per_image
+from tamperscope.evidence._pictures import data_uri
 from tamperscope.evidence._quoting import quoted
 from tamperscope.evidence.provenance.credentials import Credentials, State, read_store
-from tamperscope.images import Image
+from tamperscope.images import Image, ImageLimits, read_image
 
 _STORE = b"c2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
 """The UUID that begins each manifest store, whatever the image format."""
@@ -64,11 +68,26 @@ def _understood(image: Image, trust: TrustList) -> Credentials:
     answer = _answer(image.data, _MIME_TYPES[image.format], trust.anchors)
     try:
         if "store" in answer:
-            return read_store(answer["store"], trust.name)
+            return read_store(answer["store"], trust.name, dict(_drawn(answer.get("pictures") or {})))
         prerelease = "prerelease" in str(answer.get("error"))
     except (AttributeError, KeyError, TypeError):  # the JSON comes from an untrusted file
         return Credentials(State.UNREADABLE)
     return Credentials(State.PRERELEASE if prerelease else State.UNREADABLE)
+
+
+_PICTURE_LIMITS = ImageLimits(bytes=2**19, pixels=2_000_000, min_side=16)
+_SHOWN_SIDE = 256
+"""Longer side, in pixels, of an ingredient's preview in a report."""
+
+
+def _drawn(pictures: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the identifier of each preview that can be decoded, and the data URI of its picture."""
+    for identifier, encoded in pictures.items():
+        try:
+            pixels = read_image(base64.b64decode(encoded), _PICTURE_LIMITS).pixels
+        except (ImageError, ValueError):
+            continue
+        yield identifier, data_uri(pixels, _SHOWN_SIDE)
 
 
 def _answer(data: bytes, mime_type: str, anchors: str) -> dict[str, Any]:

@@ -154,6 +154,7 @@ function figures(name, found, { thumbnail, keepButton, onShow }) {
   }
   const preview = found.details.preview;
   if (preview) shown.push(...previews(preview, thumbnail, keepButton));
+  if (found.details.parts) shown.push(...ingredients(found.details.parts));
   return shown.length ? h("div", { class: "figures" }, shown) : null;
 }
 
@@ -189,6 +190,20 @@ function previews(preview, thumbnail, keepButton) {
         ),
     ),
   ];
+}
+
+/** Return the previews of what the picture was made from, which its Content Credentials hold. */
+function ingredients(parts) {
+  return parts
+    .filter((part) => part.picture)
+    .map((part) =>
+      h(
+        "figure",
+        {},
+        h("img", { src: part.picture, alt: "A preview of an ingredient" }),
+        h("figcaption", {}, part.title ? `Made from: ${part.title}` : "Made from"),
+      ),
+    );
 }
 
 /** Fetch the map of a panel when the panel is first shown. */
