@@ -7,9 +7,11 @@ str(kind)               # "lossless files of 0.5 to 2 megapixels"
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import PIL.Image
 
 if TYPE_CHECKING:
     from tamperscope.images import Image
@@ -41,8 +43,7 @@ class FileKind:
     @classmethod
     def of(cls, image: Image) -> Self:
         """Return the kind of an image's file."""
-        tables = image.jpeg.quantisation_tables if image.jpeg else ()
-        step = max(float(np.mean(tables[0])), 1.0) if tables else 1.0
+        step = _luminance_step(image.data) if image.format == "JPEG" else 1.0
         return cls(image.width * image.height, image.format, step)
 
     @property
@@ -71,3 +72,11 @@ class FileKind:
     def __str__(self) -> str:
         of = "of " if self.size_band[0].isdigit() else ""
         return f"{self.format_band} {of}{self.size_band}"
+
+
+def _luminance_step(data: bytes) -> float:
+    """Return the mean quantisation step of a JPEG's first component, at least 1, without decoding it."""
+    with PIL.Image.open(BytesIO(data), formats=("JPEG",)) as picture:
+        tables, components = getattr(picture, "quantization", {}), getattr(picture, "layer", [])
+    table = tables.get(components[0][3]) if components else None
+    return max(float(np.mean(table)), 1.0) if table else 1.0
