@@ -49,7 +49,7 @@ ODDS_WITH_VERIFIED_COPY = 0.13
 mostly the copy, its source, or a disturbance that the copy explains.
 """
 MAP_PIXELS = 16_000_000
-"""Most pixels of a map that is only for the reader. Several maps of a large image would fill the memory."""
+"""Most pixels of a map that does not join the mask. Several maps of a large image would fill the memory."""
 # Value of a ghost's map from which a block reacts like the smaller group of blocks.
 _GHOST = 0.5
 _DEFAULT_OPTIONS = DetectorOptions()
@@ -147,10 +147,10 @@ class Detector:
     def _report(self, image: Image, evidence: Collection[str]) -> Report:
         seen = self._look(image, evidence)
         counted = {name: found for name, found in seen.evidence.items() if name in self._counted}
-        heatmap = _joined(_resized(seen.heatmap, image.height, image.width), counted)
+        heatmap = _resized(seen.heatmap, image.height, image.width)
+        marks = marks_of(seen.evidence, heatmap >= self.bundle.threshold)
+        heatmap = _joined(heatmap, counted)
         type_scores = _type_scores(seen.type_scores, counted)
-        network = _resized(seen.heatmap, image.height, image.width) >= self.bundle.threshold
-        marks = marks_of(seen.evidence, network)
         found = outline(heatmap, self.bundle.threshold, self.bundle.smallest_region, verified_copies(counted))
         kind = FileKind.of(image)
         measurements = self._measure(seen, kind)
@@ -226,7 +226,8 @@ class Detector:
             if name in names:
                 checkpoint()
                 found = measure(image)
-                measured[name] = found if name in COUNTED else _for_the_reader(found)
+                joins = name == jpeg_ghosts.NAME and found.notable
+                measured[name] = found if joins else _for_the_reader(found)
         return measured
 
     def _claims(self, image: Image) -> Iterator[Claim]:
@@ -315,22 +316,22 @@ def _for_the_reader(evidence: Evidence) -> Evidence:
 def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:
     """Add verified copies and notable JPEG ghosts to a heatmap.
 
-    The stronger a copy, the less counts what the networks see elsewhere (explaining away).
+    The stronger a copy, the less counts what the networks see elsewhere (explaining away). Without either,
+    the heatmap itself is returned.
     """
-    joined = heatmap.copy()
+    joined = heatmap
     if copies := _clones(evidence):
         odds = np.float32(1 - copies[0].strength * (1 - ODDS_WITH_VERIFIED_COPY))
         # In place, because each copy of a large image's heatmap has hundreds of megabytes.
         rest = heatmap * (1 - odds)
         np.subtract(1, rest, out=rest)
-        np.multiply(heatmap, odds, out=joined)
+        joined = heatmap * odds
         np.divide(joined, rest, out=joined)
     for clone in copies:
         np.maximum(joined, np.float32(clone.strength), out=joined, where=clone.marked)
     ghosts = evidence.get(jpeg_ghosts.NAME)
     if ghosts is not None and ghosts.notable and ghosts.strength is not None and ghosts.map is not None:
-        ghost = ghosts.map > _GHOST
-        joined[ghost] = np.maximum(joined[ghost], ghosts.strength)
+        joined = np.maximum(joined, np.float32(ghosts.strength) * (ghosts.map > _GHOST))
     return joined
 
 

@@ -20,7 +20,9 @@ def marking(rows: slice, columns: slice, value: float = 0.9) -> np.ndarray:
 
 def agreed(**items: tuple[float | None, np.ndarray | None]) -> dict[str, bool]:
     found = {name: evidence(name, strength, map=map) for name, (strength, map) in items.items()}
-    return agreement(REGION, marks_of(found))
+    verdicts = agreement(REGION, marks_of(found, np.zeros(SHAPE, bool)))
+    assert not verdicts.pop("network_map")
+    return verdicts
 
 
 def test_a_notable_map_agrees_where_it_marks_most_of_the_region():
@@ -50,3 +52,12 @@ def test_the_networks_have_their_say():
     network = marking(slice(20, 30), slice(10, 30)) > 0
 
     assert agreement(REGION, marks_of({}, network)) == {"network_map": True}
+
+
+def test_a_smaller_map_of_a_large_image_agrees_alike():
+    marked = marking(slice(20, 30), slice(10, 30))
+
+    assert agreed(noise=(0.7, marked[::2, ::2]), jpeg_grid=(0.7, 0.9 - marked[::2, ::2])) == {
+        "noise": True,
+        "jpeg_grid": False,
+    }
