@@ -64,7 +64,7 @@ def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.boo
     if mask.shape == shape:
         return mask
     size = shape[1], shape[0]
-    return cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    return np.asarray(cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST), np.bool_)
 
 
 def _marks(mask: NDArray[np.bool_] | None) -> Marks:
