@@ -7,6 +7,7 @@ which of the two regions is the copy, by how each sits in its surroundings and b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -35,6 +36,9 @@ SMALLEST_SIDE = 64
 """Pixels. Below it, too few keypoints are found to conclude anything."""
 MOST_VERIFIED = 8
 """How many of the most certain repetitions of each kind are verified pixel by pixel."""
+MOST_COMPARED = 3
+"""How many times the pixels of the image are compared in all, because halves of an image that repeat one
+another cost as much as many small copies."""
 LEAST_LIKE = 0.7
 """Least Fisher's z of a pair's likeness, as a share of the image's best. The rest belongs to a pattern."""
 MOST_PLAIN = 0.28
@@ -167,7 +171,7 @@ def verified_pairs(image: Image, pixels: NDArray[np.uint8], gray: Gray) -> list[
     `pixels` and `gray` are what `within_budget` returns of the image.
     """
     lossless = pixels is image.pixels and image.format != "JPEG"
-    found = repetitions(gray, pixels if lossless else None)
+    found = _affordable(repetitions(gray, pixels if lossless else None), MOST_COMPARED * gray.size)
     pairs = [verify(gray, repetition) for repetition in found]
     # Writing or symbols, within a photo or next to one, are plain where they are not an edge.
     flat = plain(gray)
@@ -188,6 +192,15 @@ def repetitions(gray: Gray, pixels: NDArray[np.uint8] | None = None) -> list[Rep
         )
         by_keypoints = find_repetitions(gray, threads)
         return exact.result() + shifts.result()[:MOST_VERIFIED] + by_keypoints[:MOST_VERIFIED]
+
+
+def _affordable(found: list[Repetition], pixels: int) -> Iterator[Repetition]:
+    """Yield repetitions until the boxes around their targets have more than so many pixels together."""
+    for repetition in found:
+        yield repetition
+        pixels -= int(np.ptp(repetition.target, axis=0).prod())
+        if pixels < 0:
+            return
 
 
 def _evidence(
