@@ -173,6 +173,15 @@ def test_a_gps_block_of_a_version_alone_is_no_position() -> None:
     assert not evidence.details["located"]
 
 
+@pytest.mark.parametrize(
+    ("day", "told"), [("2020:05:01", True), ("2024:05:02", False), ("0000:00:00", False)]
+)
+def test_the_date_of_the_satellites_is_compared(day: str, told: bool) -> None:
+    block = exif({Base.Make: "Canon"}, {Base.DateTimeOriginal: "2024:05:01 10:00:00"})
+    block.get_ifd(IFD.GPSInfo).update({29: day})
+    assert ("the date of the satellites is 2020-05-01" in measured(exif=block).finding) is told
+
+
 def test_the_complete_list_leaves_out_every_position() -> None:
     xmp = (
         b'<rdf:Description xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '

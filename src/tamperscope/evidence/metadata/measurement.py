@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +34,9 @@ MOST_SHOWN = 1000
 """Entries of the complete list that a report holds."""
 LONGEST_SHOWN = 300
 """Characters of one of them."""
+
+_MOST_APART = timedelta(days=2)
+"""Of the camera's time and noon on the day of the satellites: time zones make up to a day and a half."""
 
 _OTHER_PREVIEW, _WIDER_PREVIEW, _INCOHERENT, _CHANGED, _PLAIN = 0.8, 0.35, 0.3, 0.2, 0.0
 
@@ -112,6 +115,11 @@ def _from_dates(stated: Metadata) -> Iterator[_Finding]:
         yield _Finding(f"Taken {taken}, but last changed earlier, {changed}.", _INCOHERENT)
     elif taken and changed and changed > taken:
         yield _Finding(f"Taken {taken}, changed {changed}.", _CHANGED)
+    satellites = _date(f"{stated.first('GPS', 'GPSDateStamp')} 12:00:00")
+    if taken and satellites and abs(taken - satellites) > _MOST_APART:
+        day = satellites.date()
+        text = f"Taken {taken}, but the date of the satellites is {day}: one of the two was changed."
+        yield _Finding(text, _INCOHERENT)
 
 
 def _from_position(stated: Metadata) -> Iterator[_Finding]:
