@@ -238,6 +238,12 @@ class Settings:
     retention: int | None = _setting(
         90, "Days to keep an analysis or a finished job, or 'none'.", _or_none(_count(1, 36_500))
     )
+    quota: int | None = _setting(
+        10 * 2**30,
+        "Most bytes of stored analyses per key, or of all callers together without keys, or 'none'; beyond "
+        "that the answer is 507.",
+        _or_none(_count(2**20, 2**48)),
+    )
     redis: str | None = _setting(
         None,
         "Redis that carries jobs to 'tamperscope worker' processes, such as redis://host:6379/0. "

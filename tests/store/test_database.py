@@ -13,8 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import reports
+from tamperscope.case import CaseDetails
 from tamperscope.errors import SettingsError, StoreError
-from tamperscope.store import AnalysisStore, Database, Subject
+from tamperscope.store import AnalysisStore, Database, StoredPicture, Subject
 from tamperscope.store.tables import Base
 
 SUBJECT = Subject(owner="", image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
@@ -66,6 +67,23 @@ def test_a_second_start_changes_nothing(database):
     assert AnalysisStore(database).get(stored.id, owner="") == stored
 
 
+def test_the_migrations_count_what_is_stored_already(database, database_url):
+    database.migrate()
+    store = AnalysisStore(database)
+    stored, _ = store.add(SUBJECT, reports.report().record, {"mask": StoredPicture("image/png", bytes(1000))})
+    store.describe(stored.id, CaseDetails(title="Überschwemmung", tags=("a",)), owner="")
+    counted = store.usage(owner="")
+    with connect(database_url).begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_analysis_owner_bytes")
+        connection.exec_driver_sql("ALTER TABLE analysis DROP COLUMN bytes")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+
+    database.migrate()
+
+    assert store.usage(owner="") == counted
+    assert store.get(stored.id, owner="").case.title == "Überschwemmung"
+
+
 def test_processes_that_start_together_do_not_disturb_each_other(database_url):
     done = subprocess.run(
         [sys.executable, "-c", MIGRATE_FOUR_TIMES, database_url], capture_output=True, text=True, timeout=120
@@ -81,6 +99,19 @@ def test_a_newer_database_is_left_alone(database, database_url):
 
     with pytest.raises(StoreError, match="newer version of tamperscope"):
         database.migrate()
+
+
+def test_a_check_accepts_only_a_database_of_this_version(database, database_url):
+    with pytest.raises(StoreError, match=r"no database|another version"):
+        database.check()
+
+    database.migrate()
+
+    database.check()
+    with connect(database_url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+    with pytest.raises(StoreError, match="start the server once"):
+        database.check()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tamperscope.server.views import (
     page,
     preview,
     segment_classify,
+    usage,
 )
 from tamperscope.settings import ANY_ORIGIN, Settings
 
@@ -96,6 +97,7 @@ def create_app(parts: Assembly) -> Flask:
         segment_classify.blueprint(service),
         analyses.blueprint(service, parts.archive),
         cases.blueprint(parts.store),
+        usage.blueprint(parts.store),
         preview.blueprint(service),
         jobs.blueprint(parts.jobs, parts.runner, settings),
         admin.blueprint(reload),

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from tamperscope import detector
 from tamperscope.detector import Detector
-from tamperscope.errors import ImageError, StoppingError, StoreError
+from tamperscope.errors import ImageError, QuotaError, StoppingError, StoreError
 from tamperscope.jobs.model import Claim, Failure
 from tamperscope.jobs.outbox import Outbox
 from tamperscope.jobs.queue import JobQueue
@@ -86,7 +86,7 @@ def open_store(settings: Settings) -> AnalysisStore:
     """
     database = Database(settings.database)
     database.migrate()
-    return AnalysisStore(database)
+    return AnalysisStore(database, quota=settings.quota)
 
 
 def _analyze(claim: Claim, service: DetectorService, archive: AnalysisArchive) -> str | Failure:
@@ -95,7 +95,7 @@ def _analyze(claim: Claim, service: DetectorService, archive: AnalysisArchive) -
     except (StoreError, StoppingError):
         # Nothing is wrong with the image; it is analysed later.
         raise
-    except ImageError as error:
+    except (ImageError, QuotaError) as error:
         outcome: str | Failure = Failure(problems.slug_of(error), str(error))
     except Exception:
         _log.exception("job %s: unexpected error in image %d", claim.job_id, claim.number)

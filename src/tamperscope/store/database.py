@@ -79,6 +79,20 @@ class Database:
             _upgrade(connection)
             connection.commit()
 
+    def check(self) -> None:
+        """Raise `StoreError` unless there is a database with the schema of this version; changes nothing."""
+        path = Path(self._url.database or "")
+        # Connecting would create it.
+        if self._url.drivername == _SQLITE and not path.is_file():
+            raise StoreError(f"There is no database {path}.")
+        with _explained(), self._engine.connect() as connection:
+            scripts = ScriptDirectory.from_config(_migrations(connection))
+            if MigrationContext.configure(connection).get_current_revision() != scripts.get_current_head():
+                raise StoreError(
+                    "The database was written by another version of tamperscope; start the server once to "
+                    "update it."
+                )
+
     def close(self) -> None:
         """Close the connections that are not in use."""
         self._engine.dispose()
@@ -169,9 +183,7 @@ def _use_write_ahead_log(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", "tamperscope.store:migrations")
-    config.attributes["connection"] = connection
+    config = _migrations(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in known:
@@ -180,6 +192,13 @@ def _upgrade(connection: Connection) -> None:
             "another database with TAMPERSCOPE_DATABASE."
         )
     command.upgrade(config, "head")
+
+
+def _migrations(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "tamperscope.store:migrations")
+    config.attributes["connection"] = connection
+    return config
 
 
 @contextmanager
