@@ -25,6 +25,8 @@ from tamperscope.store import AnalysisStore, Database
 _FAREWELL_SECONDS = 5.0
 """Time for an analysis to notice that it should end."""
 
+_RESERVED_BESIDE_IMAGE = 16 * 2**20
+
 _log = logging.getLogger(__name__)
 
 
@@ -84,7 +86,8 @@ def open_store(settings: Settings) -> AnalysisStore:
 
     Raises `SettingsError`, `MissingExtraError` or `StoreError` when the database cannot be used.
     """
-    database = Database(settings.database)
+    # Deleting the largest image that may be kept needs as much space again, and some for the rest.
+    database = Database(settings.database, reserve=settings.max_bytes + _RESERVED_BESIDE_IMAGE)
     database.migrate()
     return AnalysisStore(database, quota=settings.quota)
 

@@ -13,11 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tamperscope.case import NO_CASE, CaseDetails
-from tamperscope.errors import QuotaError
+from tamperscope.errors import DatabaseFullError, QuotaError
 from tamperscope.origin import Origin
 from tamperscope.report import ImageFacts, ManipulationType, ReportRecord, Verdict
 from tamperscope.store.database import Database, lock_name
-from tamperscope.store.tables import AnalysisRow, Base, CaseRow, PictureRow, TagRow
+from tamperscope.store.tables import AnalysisRow, CaseRow, JobRow, PictureRow, TagRow
 
 IMAGE = "image"
 """Name of the picture that is the analysed file itself; present only if a caller asked to keep it."""
@@ -373,14 +373,33 @@ def _has(picture: str) -> ColumnElement[bool]:
     return exists().where(PictureRow.analysis_id == AnalysisRow.id, PictureRow.name == picture)
 
 
-def delete_rows(database: Database, table: type[Base], *conditions: ColumnElement[bool]) -> int:
-    """Delete the rows that meet the conditions, with their dependent rows; return how many matched."""
-    with database.transaction() as session:
-        # The database itself deletes the dependent rows (ON DELETE CASCADE).
-        deleted = session.execute(
-            delete(table).where(*conditions), execution_options={"synchronize_session": False}
-        )
-        return int(deleted.rowcount)  # type: ignore[attr-defined]
+def delete_rows(
+    database: Database, table: type[AnalysisRow | JobRow], *conditions: ColumnElement[bool]
+) -> int:
+    """Delete the rows that meet the conditions, with their dependent rows; return how many matched.
+
+    On a full disk this uses the space reserved for it. Raises `DatabaseFullError` when that does not suffice.
+    """
+    try:
+        with database.transaction() as session:
+            return _delete(session, table, *conditions)
+    except DatabaseFullError:
+        with database.transaction() as session:
+            ids = session.scalars(select(table.id).where(*conditions)).all()
+    # One at a time, because the reserve suffices for one.
+    deleted = 0
+    for id in ids:
+        with database.transaction_on_reserve() as session:
+            deleted += _delete(session, table, table.id == id)
+    return deleted
+
+
+def _delete(session: Session, table: type[AnalysisRow | JobRow], *conditions: ColumnElement[bool]) -> int:
+    # The database itself deletes the dependent rows (ON DELETE CASCADE).
+    deleted = session.execute(
+        delete(table).where(*conditions), execution_options={"synchronize_session": False}
+    )
+    return int(deleted.rowcount)  # type: ignore[attr-defined]
 
 
 def _usage(session: Session, owner: str) -> Usage:
