@@ -246,7 +246,8 @@ class Settings:
     )
     redis: str | None = _setting(
         None,
-        "Redis that carries jobs to 'tamperscope worker' processes, such as redis://host:6379/0. "
+        "Redis that carries jobs to 'tamperscope worker' processes and counts requests for the rate limit, "
+        "such as redis://host:6379/0. "
         "Pass a password through the environment only.",
         str,
         secret=True,
@@ -272,8 +273,8 @@ class Settings:
     )
     rate_limit: int | None = _setting(
         None,
-        "Requests per minute to one server process from one key, or from one address without keys; beyond "
-        "that the answer is 429.",
+        "Requests per minute from one key, or from one address without keys, to all servers with the same "
+        "Redis or else to each one; beyond that the answer is 429.",
         _count(1, 100_000),
     )
     trusted_proxy: str | None = _setting(

@@ -72,7 +72,7 @@ def create_app(parts: Assembly) -> Flask:
     # The fields of the answer types are declared in reading order.
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
-    access = Access(read_keys(settings), settings.rate_limit)
+    access = Access(read_keys(settings), settings.rate_limit, settings.redis)
 
     def reload() -> BundleIdentity:
         keys = read_keys(settings)
