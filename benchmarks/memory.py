@@ -10,9 +10,7 @@ and at the end its slope with a 95 % interval. It needs Linux, where /proc shows
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,8 +20,9 @@ import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.append(str(Path(__file__).parent))
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
 
+import services
 from jobs import picture
 
 _RESAMPLES = 2000
@@ -43,19 +42,11 @@ def main(minutes: int, settling: int, rate: float, longest: int, seed: int) -> N
     """Watch a server for some time."""
     if minutes < settling + 2 * _BLOCK_MINUTES:
         raise click.UsageError(f"--minutes must be at least --settling + {2 * _BLOCK_MINUTES}.")
-    command = [sys.executable, "-m", "tamperscope", "serve", "--port", "0", "--log-level", "error"]
     with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            [*command, "--database", f"sqlite:///{folder}/analyses.db"], stdout=subprocess.PIPE, text=True
-        ) as server,
+        services.tamperscope("--log-level", "error") as (url, server),
+        httpx2.Client(base_url=url, timeout=300) as client,
     ):
-        try:
-            url = server.stdout.readline().split()[-1]
-            with httpx2.Client(base_url=url, timeout=300) as client:
-                _watch(_Traffic(client, longest, seed), server.pid, minutes, settling, rate)
-        finally:
-            server.terminate()
+        _watch(_Traffic(client, longest, seed), server.pid, minutes, settling, rate)
 
 
 def _watch(traffic: _Traffic, process: int, minutes: int, settling: int, rate: float) -> None:

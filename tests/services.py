@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis servers, started only for the tests that need them."""
+"""PostgreSQL, Redis and tamperscope servers, started only for the tests and benchmarks that need them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,6 +67,23 @@ def redis() -> Iterator[str]:
                 yield f"unix://{socket}"
             finally:
                 server.kill()
+
+
+@contextmanager
+def tamperscope(
+    *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run a server with the default model and an empty database; yields its address and its process."""
+    with tempfile.TemporaryDirectory(prefix="tamperscope-") as folder:
+        database = ["--database", f"sqlite:///{folder}/analyses.db"]
+        command = [sys.executable, "-m", "tamperscope", "serve", "--port", "0", *database, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+            try:
+                assert server.stdout is not None
+                # It prints this line when it has loaded its networks.
+                yield server.stdout.readline().split()[-1], server
+            finally:
+                server.terminate()
 
 
 def _version(initdb: Path) -> int:

@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 from click.testing import CliRunner, Result
 
+import reports
 import samples
 import tamperscope.bundle
 import tamperscope.detector
@@ -20,7 +21,8 @@ from fakes import FakeDetector
 from tamperscope.cli import main
 from tamperscope.commands import output
 from tamperscope.errors import BundleError, CheckpointError
-from tamperscope.server.middleware.keys import KeyRing
+from tamperscope.server.middleware.keys import KeyRing, list_keys
+from tamperscope.store import AnalysisStore, Database, StoredPicture, Subject
 
 
 @pytest.fixture(autouse=True)
@@ -272,7 +274,35 @@ class TestKeys:
 
         assert run("keys", "revoke", "newsroom", "--file", file).exit_code == 0
         assert "newsroom" not in run("keys", "list", "--file", file).stdout
-        assert run("keys", "revoke", "newsroom", "--file", file).exit_code == 2
+
+    def test_keys_are_listed_with_what_is_stored_for_them(self, tmp_path):
+        file, database = tmp_path / "keys.json", Database(f"sqlite:///{tmp_path / 'analyses.db'}")
+        run("keys", "create", "newsroom", "--file", file)
+        run("keys", "create", "claims", "--file", file)
+        [newsroom, _] = list_keys(file)
+        subject = Subject(newsroom.owner, image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
+        database.migrate()
+        AnalysisStore(database).add(
+            subject, reports.report().record, {"mask": StoredPicture("image/png", bytes(2_000_000))}
+        )
+
+        columns, *rows = run(
+            "keys", "list", "--file", file, "--database", f"sqlite:///{tmp_path / 'analyses.db'}"
+        ).stdout.splitlines()
+
+        assert columns.split("\t")[3:5] == ["analyses", "MB stored"]
+        assert [row.split("\t")[3:5] for row in rows] == [["1", "2.0"], ["0", "0.0"]]
+
+    def test_listing_keys_does_not_create_a_database(self, tmp_path):
+        run("keys", "create", "newsroom", "--file", tmp_path / "keys.json")
+
+        done = run(
+            "keys", "list", "--file", tmp_path / "keys.json", "--database", f"sqlite:///{tmp_path / 'no.db'}"
+        )
+
+        assert done.exit_code == 2
+        assert "There is no database" in done.stderr
+        assert not (tmp_path / "no.db").exists()
 
     def test_a_name_that_is_taken_is_one_sentence(self, tmp_path):
         for expected in (0, 2):

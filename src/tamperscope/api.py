@@ -571,6 +571,16 @@ class Endpoint(Answer):
     does: str
 
 
+class UsageAnswer(Answer):
+    """What the caller's stored analyses take."""
+
+    analyses: int
+    bytes: int
+    """With their pictures and cases."""
+    max_bytes: int | None
+    """Most bytes allowed; beyond that an analysis is refused with 507. Null means no limit."""
+
+
 class Index(Answer):
     """The server's version, limits and endpoints."""
 
@@ -588,4 +598,6 @@ class Index(Answer):
     """Most bytes of one job's images together."""
     retention_days: int | None
     """Days for which the server keeps an analysis; null means forever."""
+    max_stored_bytes: int | None
+    """Most bytes that the analyses of one key may take together; null means no limit."""
     endpoints: tuple[Endpoint, ...]

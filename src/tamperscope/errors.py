@@ -25,6 +25,8 @@
     ├── StoppingError               the server is shutting down
     ├── TemporaryFolderError        the folder of unfinished uploads is full
     ├── StoreError                  the database of analyses cannot be used
+    │   └── DatabaseFullError       its disk is full
+    ├── QuotaError                  its owner's stored analyses take all the space allowed
     ├── JobError                    a job cannot be accepted
     │   ├── EmptyJobError           it has no images
     │   ├── JobTooLargeError        it has more images or bytes than the limits allow
@@ -138,6 +140,14 @@ class TemporaryFolderError(TamperscopeError):
 
 class StoreError(TamperscopeError):
     """The database cannot be used, or was written by a newer version."""
+
+
+class DatabaseFullError(StoreError):
+    """The disk of the database is full."""
+
+
+class QuotaError(TamperscopeError):
+    """An analysis cannot be stored, because those of its owner take all the space allowed."""
 
 
 class JobError(TamperscopeError):

@@ -238,9 +238,16 @@ class Settings:
     retention: int | None = _setting(
         90, "Days to keep an analysis or a finished job, or 'none'.", _or_none(_count(1, 36_500))
     )
+    quota: int | None = _setting(
+        10 * 2**30,
+        "Most bytes of stored analyses per key, or of all callers together without keys, or 'none'; beyond "
+        "that the answer is 507.",
+        _or_none(_count(2**20, 2**48)),
+    )
     redis: str | None = _setting(
         None,
-        "Redis that carries jobs to 'tamperscope worker' processes, such as redis://host:6379/0. "
+        "Redis that carries jobs to 'tamperscope worker' processes and counts requests for the rate limit, "
+        "such as redis://host:6379/0. "
         "Pass a password through the environment only.",
         str,
         secret=True,
@@ -266,8 +273,8 @@ class Settings:
     )
     rate_limit: int | None = _setting(
         None,
-        "Requests per minute to one server process from one key, or from one address without keys; beyond "
-        "that the answer is 429.",
+        "Requests per minute from one key, or from one address without keys, to all servers with the same "
+        "Redis or else to each one; beyond that the answer is 429.",
         _count(1, 100_000),
     )
     trusted_proxy: str | None = _setting(

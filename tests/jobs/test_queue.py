@@ -273,6 +273,17 @@ class TestWorkersThatDie:
         assert not jobs.finish(again, "b" * 32)
         assert jobs.get(job.id, owner="").done == 1
 
+    def test_a_lease_from_before_the_clock_was_set_back_does_not_outlast_it(self, jobs, clock):
+        jobs.submit(SUBMISSION, images(1))
+        dead = jobs.claim()
+
+        clock.time -= timedelta(days=30)
+
+        again = jobs.claim()
+        assert (again.number, again.attempt) == (dead.number, 2)
+        assert not jobs.finish(dead, "a" * 32)
+        assert jobs.finish(again, "a" * 32)
+
     def test_a_renewed_lease_does_not_expire(self, jobs, clock):
         submit(jobs, 1)
         held = claim(jobs)

@@ -12,9 +12,7 @@ import functools
 import itertools
 import re
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 import zlib
 from collections import Counter
@@ -30,6 +28,7 @@ import PIL.Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import samples
+import services
 
 # The last one runs every measurement and reads the metadata.
 PATHS = ("/classify", "/segment?include=mask", "/v1/analyses")
@@ -303,14 +302,7 @@ def post(url: str, path: str, data: bytes) -> int:
 @click.option("--seed", default=0, show_default=True)
 def main(files: int, seed: int) -> None:
     """Send a corpus to a server with the default model; exit with status 1 on a failure."""
-    command = [sys.executable, "-m", "tamperscope", "serve", "--port", "0", "--log-level", "warning"]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            [*command, "--database", f"sqlite:///{folder}/analyses.db"], stdout=subprocess.PIPE, text=True
-        ) as server,
-    ):
-        url = server.stdout.readline().split()[-1]
+    with services.tamperscope("--log-level", "warning") as (url, server):
         by_hand = made_by_hand()
         everything = damaged(files - len(by_hand), seed)
         begun = time.monotonic()
@@ -323,7 +315,6 @@ def main(files: int, seed: int) -> None:
             statuses = sum((outcome.statuses for outcome in outcomes), Counter())
             click.echo(f"| {statuses.total()} | {memories[-1]} | {listed(statuses)} |")
         alive = server.poll() is None
-        server.terminate()
         seconds = time.monotonic() - begun
     slowest = max(outcome.slowest for outcome in outcomes)
     click.echo(

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import samples
+import services
 
 _MEGABYTE = 2**20
 _PATIENCE_SECONDS = 300
@@ -362,7 +363,6 @@ ATTACKS: dict[str, tuple[Callable[[Server, float], Outcome], tuple[str, ...]]] =
 @contextlib.contextmanager
 def started(*options: str) -> Iterator[Server]:
     """Run a server in a folder of its own; `--keys` gives it a keys file with one key."""
-    command = [sys.executable, "-m", "tamperscope", "serve", "--port", "0", "--log-level", "error"]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "tmp").mkdir()
@@ -380,16 +380,8 @@ def started(*options: str) -> Iterator[Server]:
             subprocess.run(made, capture_output=True, check=True)
             options = (*options, f"{folder}/k.json")
         environment = {**os.environ, "TMPDIR": str(home / "tmp")}
-        database = f"sqlite:///{folder}/analyses.db"
-        with subprocess.Popen(
-            [*command, "--database", database, *options], stdout=subprocess.PIPE, text=True, env=environment
-        ) as server:
-            assert server.stdout
-            try:
-                url = server.stdout.readline().split()[-1]
-                yield Server(url, server.pid, home / "tmp")
-            finally:
-                server.terminate()
+        with services.tamperscope("--log-level", "error", *options, environment=environment) as (url, server):
+            yield Server(url, server.pid, home / "tmp")
 
 
 def multipart(files: Mapping[str, bytes], fields: Mapping[str, bytes] | None = None) -> bytes:

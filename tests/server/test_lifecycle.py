@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import ctypes
+import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tamperscope.server import lifecycle
 
 # Eight live threads allocate, then the C library reports its heaps.
 ALLOCATING = """
@@ -52,3 +57,28 @@ def test_threads_share_heaps() -> None:
     alone = ALLOCATING.replace("lifecycle.share_heaps()", "")
     found = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, check=True)
     assert found.stdout.count("<heap nr=") > 2
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    library = ctypes.CDLL(None)
+    library.malloc.restype = ctypes.c_void_p
+    library.free.argtypes = [ctypes.c_void_p]
+    blocks = [library.malloc(ctypes.c_size_t(64_000)) for _ in range(1000)]
+    for block in blocks:
+        ctypes.memset(block, 1, 64_000)
+    # What is still in use behind them holds them in the heap.
+    last = blocks.pop()
+    for block in blocks:
+        library.free(block)
+    before = resident_bytes()
+
+    lifecycle.return_free_memory()
+
+    assert before - resident_bytes() > 30_000_000
+    library.free(last)

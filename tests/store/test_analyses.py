@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -11,8 +12,9 @@ import pytest
 
 import reports
 from tamperscope.case import CaseDetails
+from tamperscope.errors import QuotaError
 from tamperscope.report import Verdict
-from tamperscope.store import IMAGE, AnalysisStore, Database, Filter, StoredPicture, Subject
+from tamperscope.store import IMAGE, AnalysisStore, Database, Filter, StoredPicture, Subject, Usage
 
 SUBJECT = Subject(owner="", image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
 REPORT = reports.report().record
@@ -235,3 +237,82 @@ def test_private_analyses_expire_by_themselves(store, clock):
     assert store.expire_private(timedelta(days=1)) == 1
     assert store.get(listed.id, owner="")
     assert store.get(fresh.id, owner="")
+
+
+def stored_bytes(report, *pictures: StoredPicture) -> int:
+    return len(json.dumps(report.to_json())) + sum(len(picture.data) for picture in pictures)
+
+
+class TestQuota:
+    @pytest.fixture
+    def limited(self, store):
+        """A store with room for two analyses with a mask each."""
+        store.quota = 2 * stored_bytes(REPORT, MASK)
+        return store
+
+    def test_what_an_owner_stores_is_counted(self, store):
+        store.add(image(1, "claims"), REPORT, {"mask": MASK})
+        kept, _ = store.add(image(2, "claims"), REPORT, {})
+        store.keep(kept.id, {IMAGE: PHOTO}, replace(REPORT, notes=("more",)))
+        store.add(image(1, "newsroom"), REPORT, {})
+
+        size = stored_bytes(REPORT, MASK) + stored_bytes(replace(REPORT, notes=("more",)), PHOTO)
+        assert store.usage(owner="claims") == Usage(2, size)
+        assert store.usage(owner="") == Usage()
+        assert store.usage_by_owner() == {
+            "claims": Usage(2, size),
+            "newsroom": Usage(1, stored_bytes(REPORT)),
+        }
+
+    def test_what_people_add_is_counted_until_it_is_replaced(self, store):
+        added, _ = store.add(SUBJECT, REPORT, {})
+        before = store.usage(owner="").bytes
+
+        store.describe(added.id, CASE, owner="")
+        described = store.usage(owner="").bytes
+        store.describe(added.id, CASE, owner="")
+
+        assert store.usage(owner="").bytes == described > before + len(CASE.words)
+
+    def test_nothing_is_stored_beyond_it(self, limited):
+        first, _ = limited.add(image(1), REPORT, {"mask": MASK})
+        limited.add(image(2), REPORT, {"mask": MASK})
+
+        with pytest.raises(QuotaError, match="delete some"):
+            limited.add(image(3), REPORT, {"mask": MASK})
+        with pytest.raises(QuotaError):
+            limited.keep(first.id, {IMAGE: PHOTO}, REPORT)
+        with pytest.raises(QuotaError):
+            limited.describe(first.id, CASE, owner="")
+        with pytest.raises(QuotaError):
+            limited.check_quota("")
+
+        assert limited.usage(owner="").analyses == 2
+        assert limited.get(first.id, owner="") == first
+        assert limited.add(image(1), REPORT, {"mask": MASK}) == (first, False)
+
+    def test_deleting_makes_room(self, limited):
+        first, _ = limited.add(image(1), REPORT, {"mask": MASK})
+        limited.add(image(2), REPORT, {"mask": MASK})
+
+        limited.delete(first.id, owner="")
+
+        limited.check_quota("")
+        assert limited.add(image(3), REPORT, {"mask": MASK})[1]
+
+    def test_the_analyses_of_others_do_not_count(self, limited):
+        limited.add(image(1, "claims"), REPORT, {"mask": MASK})
+        limited.add(image(2, "claims"), REPORT, {"mask": MASK})
+
+        limited.check_quota("newsroom")
+        assert limited.add(image(3, "newsroom"), REPORT, {"mask": MASK})[1]
+
+    def test_simultaneous_writers_do_not_exceed_it_together(self, limited):
+        def add(number: int) -> bool:
+            try:
+                return limited.add(image(number), REPORT, {"mask": MASK})[1]
+            except QuotaError:
+                return False
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(add, range(8))) == 2

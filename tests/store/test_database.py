@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy
@@ -13,8 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import reports
-from tamperscope.errors import SettingsError, StoreError
-from tamperscope.store import AnalysisStore, Database, Subject
+from tamperscope.case import CaseDetails
+from tamperscope.errors import DatabaseFullError, SettingsError, StoreError
+from tamperscope.store import AnalysisStore, Database, StoredPicture, Subject
 from tamperscope.store.tables import Base
 
 SUBJECT = Subject(owner="", image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
@@ -66,6 +69,23 @@ def test_a_second_start_changes_nothing(database):
     assert AnalysisStore(database).get(stored.id, owner="") == stored
 
 
+def test_the_migrations_count_what_is_stored_already(database, database_url):
+    database.migrate()
+    store = AnalysisStore(database)
+    stored, _ = store.add(SUBJECT, reports.report().record, {"mask": StoredPicture("image/png", bytes(1000))})
+    store.describe(stored.id, CaseDetails(title="Überschwemmung", tags=("a",)), owner="")
+    counted = store.usage(owner="")
+    with connect(database_url).begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_analysis_owner_bytes")
+        connection.exec_driver_sql("ALTER TABLE analysis DROP COLUMN bytes")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+
+    database.migrate()
+
+    assert store.usage(owner="") == counted
+    assert store.get(stored.id, owner="").case.title == "Überschwemmung"
+
+
 def test_processes_that_start_together_do_not_disturb_each_other(database_url):
     done = subprocess.run(
         [sys.executable, "-c", MIGRATE_FOUR_TIMES, database_url], capture_output=True, text=True, timeout=120
@@ -81,6 +101,19 @@ def test_a_newer_database_is_left_alone(database, database_url):
 
     with pytest.raises(StoreError, match="newer version of tamperscope"):
         database.migrate()
+
+
+def test_a_check_accepts_only_a_database_of_this_version(database, database_url):
+    with pytest.raises(StoreError, match=r"no database|another version"):
+        database.check()
+
+    database.migrate()
+
+    database.check()
+    with connect(database_url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+    with pytest.raises(StoreError, match="start the server once"):
+        database.check()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +137,86 @@ def test_an_unreachable_server_is_reported_without_its_password(caplog):
     assert "database: " in caplog.text
 
 
+def test_postgresql_on_a_full_disk_is_reported(postgresql):
+    database = Database(postgresql.format(database="postgres"))
+
+    with pytest.raises(DatabaseFullError, match="disk that holds the database is full"):  # noqa: SIM117
+        with database.transaction() as session:
+            session.execute(sqlalchemy.text("DO $$ BEGIN RAISE disk_full; END $$"))
+    database.close()
+
+
+# On a disk of 20 MB: stores analyses until it is full, then deletes one and, by their age, the others.
+FILL_AND_DELETE = """
+import os, sys
+from datetime import timedelta
+import reports
+from tamperscope.errors import DatabaseFullError
+from tamperscope.store import IMAGE, AnalysisStore, Database, StoredPicture, Subject
+
+database = Database(f"sqlite:///{sys.argv[1]}/analyses.db", reserve=3_000_000)
+database.migrate()
+store, added = AnalysisStore(database), []
+try:
+    while True:
+        subject = Subject("", f"{len(added):064x}", "b" * 64, "tests")
+        picture = StoredPicture("image/jpeg", os.urandom(1_000_000))
+        added.append(store.add(subject, reports.report().record, {IMAGE: picture})[0].id)
+except DatabaseFullError:
+    print("full")
+with open(f"{sys.argv[1]}/other", "wb", buffering=0) as other:
+    try:
+        while other.write(bytes(4096)):
+            pass
+    except OSError:
+        print("full to the last byte")
+print(store.delete(added[0], owner=""), len(store.list(owner="", limit=100)) - len(added))
+print(store.expire(timedelta(0)) - len(added), len(store.list(owner="", limit=100)))
+print(os.path.getsize(f"{sys.argv[1]}/analyses.db-reserve"))
+"""
+
+
 class TestSqlite:
+    def test_on_a_full_disk_analyses_can_be_deleted(self, tmp_path):
+        # A disk of its own, in a mount namespace of its own; neither needs privileges.
+        on_small_disk = [
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            'mount -t tmpfs -o size=20m none "$1" && exec "$2" -c "$3" "$1"',
+            "sh",
+        ]
+        if subprocess.run([*on_small_disk, str(tmp_path), "true"], capture_output=True).returncode:
+            pytest.skip("this machine does not let the tests mount a disk")
+
+        done = subprocess.run(
+            [*on_small_disk, str(tmp_path), sys.executable, FILL_AND_DELETE],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+
+        assert done.stdout.splitlines() == ["full", "full to the last byte", "True -1", "-1 0", "3000000"], (
+            done.stderr
+        )
+
+    def test_space_is_reserved_once_and_a_disk_without_it_is_only_logged(self, tmp_path, caplog):
+        file = tmp_path / "analyses.db"
+
+        Database(f"sqlite:///{file}", reserve=1000).migrate()
+        reserve = tmp_path / "analyses.db-reserve"
+        first = reserve.stat()
+        Database(f"sqlite:///{file}", reserve=1000).migrate()
+        assert (reserve.stat().st_size, reserve.stat().st_ino) == (1000, first.st_ino)
+        assert stat.S_IMODE(first.st_mode) == 0o600
+
+        Database(f"sqlite:///{file}", reserve=2**60).migrate()
+        assert not reserve.exists()
+        assert "no space could be reserved" in caplog.text
+
     def test_only_its_owner_can_read_the_file(self, tmp_path):
         file = tmp_path / "data" / "analyses.db"
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tamperscope.commands.output import complain, table
+
+if TYPE_CHECKING:
+    from tamperscope.store import Usage
 
 
 @click.group()
@@ -63,23 +68,34 @@ def create(name: str, path: Path, admin: bool, days: int | None) -> None:
 
 @keys.command("list")
 @_file_option
-def list_command(path: Path) -> None:
+@click.option(
+    "--database",
+    metavar="URL",
+    envvar="TAMPERSCOPE_DATABASE",
+    show_envvar=True,
+    help="Also show how much is stored for each key in this database.",
+)
+def list_command(path: Path, database: str | None) -> None:
     """List the keys of a file: names, dates, and which are an administrator's.
 
     \b
     Example:
       tamperscope keys list --file keys.json
+      tamperscope keys list --file keys.json --database sqlite:////var/lib/tamperscope/analyses.db
     """
     from tamperscope.server.middleware.keys import list_keys, utc_today
+    from tamperscope.store import Usage
 
     today = utc_today()
+    used = _usage_by_owner(database) if database else None
     table(
-        ("name", "created", "expires", ""),
+        ("name", "created", "expires", *(("analyses", "MB stored") if used is not None else ()), ""),
         [
             (
                 key.name,
                 key.created.isoformat(),
                 key.expires.isoformat() if key.expires else "never",
+                *(_usage_cells(used.get(key.owner, Usage())) if used is not None else ()),
                 " ".join(
                     word
                     for word, applies in (
@@ -92,6 +108,18 @@ def list_command(path: Path) -> None:
             for key in list_keys(path)
         ],
     )
+
+
+def _usage_by_owner(url: str) -> Mapping[str, Usage]:
+    from tamperscope.store import AnalysisStore, Database
+
+    database = Database(url)
+    database.check()
+    return AnalysisStore(database).usage_by_owner()
+
+
+def _usage_cells(used: Usage) -> tuple[str, str]:
+    return str(used.analyses), f"{used.bytes / 1e6:.1f}"
 
 
 @keys.command()

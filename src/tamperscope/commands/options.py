@@ -148,6 +148,7 @@ _METAVARS = {
     "port": "PORT",
     "precision": "auto|f32|bf16",
     "queue": "COUNT",
+    "quota": "BYTES",
     "rate_limit": "COUNT",
     "redis": "URL",
     "retention": "DAYS",

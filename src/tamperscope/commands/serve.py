@@ -26,6 +26,7 @@ _WORKER_SETTINGS = frozenset(
         "device",
         "evidence",
         "database",
+        "quota",
         "redis",
         "job_lease",
         "metrics_port",

@@ -54,6 +54,7 @@ from tamperscope.store.tables import AnalysisRow, JobFileRow, JobImageRow, JobRo
 MOST_ATTEMPTS = 3
 """An image whose last three workers all disappeared is assumed to have killed them, and is marked failed."""
 LEASE = timedelta(seconds=60)
+LONGEST_LEASE = timedelta(hours=1)
 
 
 def _now() -> datetime:
@@ -284,7 +285,7 @@ class JobQueue:
             dead = session.execute(
                 select(image.job_id, image.number, image.lease).where(
                     image.state == ImageState.RUNNING,
-                    image.leased_until < self._now(),
+                    _expired(self._now()),
                     image.attempts >= MOST_ATTEMPTS,
                 )
             ).all()
@@ -418,10 +419,15 @@ def _free(now: datetime) -> ColumnElement[bool]:
         JobImageRow.state == ImageState.WAITING,
         and_(
             JobImageRow.state == ImageState.RUNNING,
-            JobImageRow.leased_until < now,
+            _expired(now),
             JobImageRow.attempts < MOST_ATTEMPTS,
         ),
     )
+
+
+def _expired(now: datetime) -> ColumnElement[bool]:
+    """Return the condition for leases that have expired, or were given before the clock was set back."""
+    return or_(JobImageRow.leased_until < now, JobImageRow.leased_until > now + LONGEST_LEASE)
 
 
 def _held(claim: Claim) -> ColumnElement[bool]:

@@ -37,7 +37,7 @@ class Wakeups:
 
     def __init__(self, redis: str | None) -> None:
         options: dict[str, Any] = {"results": False, "serializer": _Json()}
-        self._redis = _pool(redis) if redis else None
+        self._redis = connection_pool(redis, seconds=_REDIS_SECONDS) if redis else None
         self._huey = (
             RedisHuey(_QUEUE, connection_pool=self._redis, **options)
             if self._redis
@@ -95,20 +95,25 @@ class _Json(Serializer):
         return Message(*json.loads(data))
 
 
-def _pool(url: str) -> Any:
+def connection_pool(url: str, *, seconds: float) -> Any:
+    """Return connections to the Redis at `url`, which wait at most `seconds` for an answer.
+
+    Raises `SettingsError` when the address is invalid, and `MissingExtraError` when the driver is not
+    installed.
+    """
     try:
         from redis import ConnectionPool
         from redis.backoff import NoBackoff
         from redis.retry import Retry
     except ModuleNotFoundError:
         raise MissingExtraError(
-            "Jobs through Redis need a driver; install it with: pip install 'tamperscope[redis]'."
+            "Redis needs a driver; install it with: pip install 'tamperscope[redis]'."
         ) from None
     try:
         return ConnectionPool.from_url(
             url,
-            socket_timeout=_REDIS_SECONDS,
-            socket_connect_timeout=_REDIS_SECONDS,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
             health_check_interval=30,
             # One retry, because a connection may have been closed since its last use. More would not help.
             retry=Retry(NoBackoff(), 1),

@@ -27,6 +27,7 @@ from tamperscope.server.views import (
     page,
     preview,
     segment_classify,
+    usage,
 )
 from tamperscope.settings import ANY_ORIGIN, Settings
 
@@ -71,7 +72,7 @@ def create_app(parts: Assembly) -> Flask:
     # The fields of the answer types are declared in reading order.
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
-    access = Access(read_keys(settings), settings.rate_limit)
+    access = Access(read_keys(settings), settings.rate_limit, settings.redis)
 
     def reload() -> BundleIdentity:
         keys = read_keys(settings)
@@ -96,6 +97,7 @@ def create_app(parts: Assembly) -> Flask:
         segment_classify.blueprint(service),
         analyses.blueprint(service, parts.archive),
         cases.blueprint(parts.store),
+        usage.blueprint(parts.store),
         preview.blueprint(service),
         jobs.blueprint(parts.jobs, parts.runner, settings),
         admin.blueprint(reload),

@@ -44,7 +44,7 @@ class AnalysisArchive:
 
         `owner` is the id of the caller's API key, or empty without one. An owner has one analysis per image
         and method. `keep` also stores the image, even if the analysis already exists. A `private` analysis is
-        always new and never listed. Raises as `DetectorService.analyze` does, and `StoreError`.
+        always new and never listed. Raises as `DetectorService.analyze` does, `StoreError` and `QuotaError`.
         """
         sha256 = hashlib.sha256(data).hexdigest()
         stored = self.store.find(_subject(owner, sha256, self._service.method, private))
@@ -62,6 +62,8 @@ class AnalysisArchive:
     def _analyzed(
         self, data: bytes, owner: str, keep: bool, private: bool, client_disconnected: Callable[[], bool]
     ) -> tuple[StoredAnalysis, bool]:
+        # Before the image is analysed for nothing.
+        self.store.check_quota(owner)
         with self._service.analyze(data, client_disconnected, all_evidence=True) as analysis:
             report = analysis.report
             with self._service.metrics.stage("encode"):

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from tamperscope import detector
 from tamperscope.detector import Detector
-from tamperscope.errors import ImageError, StoppingError, StoreError
+from tamperscope.errors import ImageError, QuotaError, StoppingError, StoreError
 from tamperscope.jobs.model import Claim, Failure
 from tamperscope.jobs.outbox import Outbox
 from tamperscope.jobs.queue import JobQueue
@@ -24,6 +24,8 @@ from tamperscope.store import AnalysisStore, Database
 
 _FAREWELL_SECONDS = 5.0
 """Time for an analysis to notice that it should end."""
+
+_RESERVED_BESIDE_IMAGE = 16 * 2**20
 
 _log = logging.getLogger(__name__)
 
@@ -84,9 +86,10 @@ def open_store(settings: Settings) -> AnalysisStore:
 
     Raises `SettingsError`, `MissingExtraError` or `StoreError` when the database cannot be used.
     """
-    database = Database(settings.database)
+    # Deleting the largest image that may be kept needs as much space again, and some for the rest.
+    database = Database(settings.database, reserve=settings.max_bytes + _RESERVED_BESIDE_IMAGE)
     database.migrate()
-    return AnalysisStore(database)
+    return AnalysisStore(database, quota=settings.quota)
 
 
 def _analyze(claim: Claim, service: DetectorService, archive: AnalysisArchive) -> str | Failure:
@@ -95,7 +98,7 @@ def _analyze(claim: Claim, service: DetectorService, archive: AnalysisArchive) -
     except (StoreError, StoppingError):
         # Nothing is wrong with the image; it is analysed later.
         raise
-    except ImageError as error:
+    except (ImageError, QuotaError) as error:
         outcome: str | Failure = Failure(problems.slug_of(error), str(error))
     except Exception:
         _log.exception("job %s: unexpected error in image %d", claim.job_id, claim.number)

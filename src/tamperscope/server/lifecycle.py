@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn, Protocol
@@ -18,6 +19,7 @@ from tamperscope.report import BundleIdentity
 # Of glibc's mallopt, <malloc.h>.
 _M_ARENA_MAX = -8
 _HEAPS = 2
+_TRIM_SECONDS = 60.0
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _log = logging.getLogger(__name__)
@@ -44,6 +46,15 @@ def share_heaps() -> None:
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
+
+
+def return_free_memory() -> None:
+    """Give memory that this process has freed back to the system, if the C library is glibc.
+
+    glibc keeps it otherwise, as long as anything after it in its heap is in use.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def allow_open_files(count: int) -> None:
@@ -79,6 +90,7 @@ def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str)
         threading.Thread(
             target=_reload_on, args=(hangup, running), name="tamperscope-reload", daemon=True
         ).start()
+        threading.Thread(target=_trim_regularly, name="tamperscope-memory", daemon=True).start()
         running.wait()
     except KeyboardInterrupt:
         status = 0
@@ -103,6 +115,12 @@ def _end(*_: Any) -> None:
     for number in _ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _trim_regularly() -> None:
+    while True:
+        time.sleep(_TRIM_SECONDS)
+        return_free_memory()
 
 
 def _reload_on(hangup: threading.Event, running: Running) -> None:

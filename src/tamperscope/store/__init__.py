@@ -16,6 +16,7 @@ from tamperscope.store.analyses import (
     StoredPicture,
     Subject,
     Summary,
+    Usage,
 )
 from tamperscope.store.database import Database
 
@@ -29,4 +30,5 @@ __all__ = [
     "StoredPicture",
     "Subject",
     "Summary",
+    "Usage",
 ]

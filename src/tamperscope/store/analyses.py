@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, delete, exists, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tamperscope.case import NO_CASE, CaseDetails
+from tamperscope.errors import DatabaseFullError, QuotaError
 from tamperscope.origin import Origin
 from tamperscope.report import ImageFacts, ManipulationType, ReportRecord, Verdict
-from tamperscope.store.database import Database
-from tamperscope.store.tables import AnalysisRow, Base, CaseRow, PictureRow, TagRow
+from tamperscope.store.database import Database, lock_name
+from tamperscope.store.tables import AnalysisRow, CaseRow, JobRow, PictureRow, TagRow
 
 IMAGE = "image"
 """Name of the picture that is the analysed file itself; present only if a caller asked to keep it."""
@@ -82,6 +84,14 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What the analyses of one owner take."""
+
+    analyses: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Filter:
     """Which analyses a list contains; the default is all of them."""
 
@@ -116,13 +126,16 @@ def _now() -> datetime:
 class AnalysisStore:
     """The analyses of one database, for any number of threads and processes.
 
-    Methods with an `owner` see only that owner's analyses. Every method raises `StoreError` when the database
-    cannot be used.
+    Methods with an `owner` see only that owner's analyses. The analyses of one owner take at most `quota`
+    bytes together; None sets no limit. Every method raises `StoreError` when the database cannot be used.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self, database: Database, now: Callable[[], datetime] = _now, quota: int | None = None
+    ) -> None:
         self._database = database
         self._now = now
+        self.quota = quota
 
     @property
     def database(self) -> Database:
@@ -132,9 +145,13 @@ class AnalysisStore:
     def add(
         self, subject: Subject, report: ReportRecord, pictures: Mapping[str, StoredPicture]
     ) -> tuple[StoredAnalysis, bool]:
-        """Store an analysis; return it and True, or the one that its subject already has and False."""
+        """Store an analysis; return it and True, or the one that its subject already has and False.
+
+        Raises `QuotaError` when it would exceed the owner's quota.
+        """
         # 128 random bits, so that the address cannot be guessed.
         id = secrets.token_hex(16)
+        document = report.to_json()
         row = AnalysisRow(
             id=id,
             created=self._now(),
@@ -142,13 +159,15 @@ class AnalysisStore:
             image_sha256=subject.image_sha256,
             bundle_sha256=subject.bundle_sha256,
             method=f"{subject.method} {id}" if subject.private else subject.method,
-            document=report.to_json(),
+            document=document,
             private=subject.private,
+            bytes=_json_bytes(document) + _picture_bytes(pictures),
         )
         try:
             with self._database.transaction() as session:
                 session.add(row)
                 session.flush()
+                self._enforce_quota(session, subject.owner)
                 session.add_all(_picture_row(row.id, name, picture) for name, picture in pictures.items())
         except IntegrityError:
             found = self.find(subject)
@@ -208,12 +227,22 @@ class AnalysisStore:
             return summaries(session, *conditions, limit=limit)
 
     def describe(self, id: str, case: CaseDetails, *, owner: str) -> bool:
-        """Replace what people added to an owner's analysis; return whether there is such an analysis."""
+        """Replace what people added to an owner's analysis; return whether there is such an analysis.
+
+        Raises `QuotaError` when it would exceed the owner's quota.
+        """
+        new = CaseRow(analysis_id=id, document=case.to_json(), words=case.words)
         with self._database.transaction() as session:
-            if session.scalar(_owned(id, owner).with_for_update()) is None:
+            # Locks the analysis: what its case takes now must not change until it is replaced.
+            if not _grow(session, 0, AnalysisRow.id == id, AnalysisRow.owner == owner):
                 return False
+            old = session.get(CaseRow, id)
+            growth = _case_bytes(new) - (_case_bytes(old) if old else 0)
+            _grow(session, growth, AnalysisRow.id == id)
+            if growth > 0:
+                self._enforce_quota(session, owner)
             session.execute(delete(TagRow).where(TagRow.analysis_id == id))
-            session.merge(CaseRow(analysis_id=id, document=case.to_json(), words=case.words))
+            session.merge(new)
             tags = {tag.casefold() for tag in case.tags}
             session.add_all(TagRow(analysis_id=id, tag=tag) for tag in sorted(tags))
             return True
@@ -221,16 +250,39 @@ class AnalysisStore:
     def keep(self, id: str, pictures: Mapping[str, StoredPicture], report: ReportRecord) -> None:
         """Add the image, and what shows it, to an analysis that still exists and does not have it yet.
 
-        `report` replaces the report of the analysis.
+        `report` replaces the report of the analysis. Raises `QuotaError` when the image would exceed the
+        owner's quota.
         """
+        document = report.to_json()
         try:
             with self._database.transaction() as session:
+                if not _grow(session, _picture_bytes(pictures), AnalysisRow.id == id):
+                    return
+                row = session.get_one(AnalysisRow, id)
+                row.bytes += _json_bytes(document) - _json_bytes(row.document)
+                row.document = document
+                session.flush()
+                self._enforce_quota(session, row.owner)
                 session.add_all(_picture_row(id, name, picture) for name, picture in pictures.items())
-                session.execute(
-                    update(AnalysisRow).where(AnalysisRow.id == id).values(document=report.to_json())
-                )
         except IntegrityError:
             return
+
+    def usage(self, *, owner: str) -> Usage:
+        """Return what the analyses of an owner take."""
+        with self._database.transaction() as session:
+            return _usage(session, owner)
+
+    def usage_by_owner(self) -> Mapping[str, Usage]:
+        """Return what the analyses of each owner take; owners without any are left out."""
+        row = AnalysisRow
+        query = select(row.owner, func.count(), func.sum(row.bytes)).group_by(row.owner)
+        with self._database.transaction() as session:
+            return {owner: Usage(count, int(total)) for owner, count, total in session.execute(query)}
+
+    def check_quota(self, owner: str) -> None:
+        """Raise `QuotaError` if the owner's quota is used up already."""
+        if self.quota is not None and self.usage(owner=owner).bytes >= self.quota:
+            raise _quota_error(self.quota)
 
     def delete(self, id: str, *, owner: str) -> bool:
         """Delete an owner's analysis with its pictures; return whether there was one."""
@@ -248,6 +300,15 @@ class AnalysisStore:
     def close(self) -> None:
         """Close the connections to the database."""
         self._database.close()
+
+    def _enforce_quota(self, session: Session, owner: str) -> None:
+        """Raise `QuotaError` if the owner's analyses, with what this transaction adds, exceed the quota."""
+        if self.quota is None:
+            return
+        # Otherwise two servers could each count without what the other adds.
+        lock_name(session, f"quota {owner}")
+        if _usage(session, owner).bytes > self.quota:
+            raise _quota_error(self.quota)
 
     def _one(self, query: Select[AnalysisRow]) -> StoredAnalysis | None:
         with self._database.transaction() as session:
@@ -312,14 +373,69 @@ def _has(picture: str) -> ColumnElement[bool]:
     return exists().where(PictureRow.analysis_id == AnalysisRow.id, PictureRow.name == picture)
 
 
-def delete_rows(database: Database, table: type[Base], *conditions: ColumnElement[bool]) -> int:
-    """Delete the rows that meet the conditions, with their dependent rows; return how many matched."""
-    with database.transaction() as session:
-        # The database itself deletes the dependent rows (ON DELETE CASCADE).
-        deleted = session.execute(
-            delete(table).where(*conditions), execution_options={"synchronize_session": False}
-        )
-        return int(deleted.rowcount)  # type: ignore[attr-defined]
+def delete_rows(
+    database: Database, table: type[AnalysisRow | JobRow], *conditions: ColumnElement[bool]
+) -> int:
+    """Delete the rows that meet the conditions, with their dependent rows; return how many matched.
+
+    On a full disk this uses the space reserved for it. Raises `DatabaseFullError` when that does not suffice.
+    """
+    try:
+        with database.transaction() as session:
+            return _delete(session, table, *conditions)
+    except DatabaseFullError:
+        with database.transaction() as session:
+            ids = session.scalars(select(table.id).where(*conditions)).all()
+    # One at a time, because the reserve suffices for one.
+    deleted = 0
+    for id in ids:
+        with database.transaction_on_reserve() as session:
+            deleted += _delete(session, table, table.id == id)
+    return deleted
+
+
+def _delete(session: Session, table: type[AnalysisRow | JobRow], *conditions: ColumnElement[bool]) -> int:
+    # The database itself deletes the dependent rows (ON DELETE CASCADE).
+    deleted = session.execute(
+        delete(table).where(*conditions), execution_options={"synchronize_session": False}
+    )
+    return int(deleted.rowcount)  # type: ignore[attr-defined]
+
+
+def _usage(session: Session, owner: str) -> Usage:
+    row = AnalysisRow
+    query = select(func.count(), func.coalesce(func.sum(row.bytes), 0)).where(row.owner == owner)
+    count, total = session.execute(query).one()
+    return Usage(count, int(total))
+
+
+def _quota_error(quota: int) -> QuotaError:
+    return QuotaError(
+        f"The analyses stored for you may take {quota:,} bytes together, and this would exceed it; delete "
+        "some, or do not keep the image."
+    )
+
+
+def _grow(session: Session, growth: int, *conditions: ColumnElement[bool]) -> bool:
+    """Add to the size of the analysis that meets the conditions; return whether there is one."""
+    changed = session.execute(
+        update(AnalysisRow).where(*conditions).values(bytes=AnalysisRow.bytes + growth),
+        execution_options={"synchronize_session": False},
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def _json_bytes(document: object) -> int:
+    # As SQLAlchemy writes it.
+    return len(json.dumps(document))
+
+
+def _case_bytes(row: CaseRow) -> int:
+    return _json_bytes(row.document) + len(row.words.encode())
+
+
+def _picture_bytes(pictures: Mapping[str, StoredPicture]) -> int:
+    return sum(len(picture.data) for picture in pictures.values())
 
 
 def _picture_row(id: str, name: str, picture: StoredPicture) -> PictureRow:

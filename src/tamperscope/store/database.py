@@ -17,7 +17,8 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from tamperscope.errors import MissingExtraError, SettingsError, StoreError
+from tamperscope.errors import DatabaseFullError, MissingExtraError, SettingsError, StoreError
+from tamperscope.store.reserve import Reserve
 
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql+psycopg"
 _DRIVERS = {
@@ -39,14 +40,22 @@ _log = logging.getLogger(__name__)
 class Database:
     """A database that any number of threads and processes may share."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, reserve: int = 0) -> None:
         """Prepare to connect; nothing is read or written yet.
 
         `url` is `sqlite:///relative/file.db`, `sqlite:////absolute/file.db` or
         `postgresql://user:password@host/name`. Raises `SettingsError` for anything else, and
         `MissingExtraError` when the driver is not installed.
+
+        `reserve` bytes of disk space are kept free beside an SQLite file, so that something can be deleted
+        when the disk is full. As much can be deleted at a time.
         """
         self._url = _checked(url)
+        self._reserve = (
+            Reserve(Path(f"{self._url.database}-reserve"), reserve)
+            if reserve and self._url.drivername == _SQLITE
+            else None
+        )
         self._engine = _engine(self._url)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
 
@@ -54,10 +63,23 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """Open a session that is committed at the end, or rolled back on an exception.
 
-        Raises `StoreError` when the database cannot be reached, is full, or fails in another way. An
-        `IntegrityError` is passed to the caller, who knows what it means.
+        Raises `DatabaseFullError` when the disk is full, and `StoreError` when the database cannot be reached
+        or fails in another way. An `IntegrityError` is passed to the caller, who knows what it means.
         """
         with _explained(), self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def transaction_on_reserve(self) -> Iterator[Session]:
+        """Open a session as `transaction` does, for a deletion that found the disk full."""
+        if self._reserve is None:
+            with self.transaction() as session:
+                yield session
+            return
+        with self._reserve.in_use(), self.transaction() as session:
+            # No other writer takes the space that is released.
+            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            self._reserve.release()
             yield session
 
     def migrate(self) -> None:
@@ -78,6 +100,22 @@ class Database:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             _upgrade(connection)
             connection.commit()
+        if self._reserve:
+            self._reserve.fill()
+
+    def check(self) -> None:
+        """Raise `StoreError` unless there is a database with the schema of this version; changes nothing."""
+        path = Path(self._url.database or "")
+        # Connecting would create it.
+        if self._url.drivername == _SQLITE and not path.is_file():
+            raise StoreError(f"There is no database {path}.")
+        with _explained(), self._engine.connect() as connection:
+            scripts = ScriptDirectory.from_config(_migrations(connection))
+            if MigrationContext.configure(connection).get_current_revision() != scripts.get_current_head():
+                raise StoreError(
+                    "The database was written by another version of tamperscope; start the server once to "
+                    "update it."
+                )
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -169,9 +207,7 @@ def _use_write_ahead_log(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", "tamperscope.store:migrations")
-    config.attributes["connection"] = connection
+    config = _migrations(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in known:
@@ -180,6 +216,13 @@ def _upgrade(connection: Connection) -> None:
             "another database with TAMPERSCOPE_DATABASE."
         )
     command.upgrade(config, "head")
+
+
+def _migrations(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "tamperscope.store:migrations")
+    config.attributes["connection"] = connection
+    return config
 
 
 @contextmanager
@@ -191,9 +234,19 @@ def _explained() -> Iterator[None]:
         if isinstance(error.orig, sqlite3.IntegrityError) or _sqlstate(error).startswith("23"):
             raise
         _log.error("database: %s", str(error.orig).strip())
+        if _is_full(error):
+            raise DatabaseFullError(
+                "The disk that holds the database is full, so nothing more can be stored; tell the server's "
+                "operator."
+            ) from None
         raise StoreError(
             "The database of analyses cannot be used at the moment; see the server's log for the reason."
         ) from None
+
+
+def _is_full(error: DBAPIError) -> bool:
+    # PostgreSQL: disk_full.
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or _sqlstate(error) == "53100"
 
 
 def _sqlstate(error: DBAPIError) -> str:

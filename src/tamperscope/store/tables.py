@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     ForeignKey,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -71,10 +73,14 @@ class AnalysisRow(Base):
     private: Mapped[bool] = mapped_column(server_default=false())
     """Whether it is in no list, and only its id leads to it. Its `method` ends with its id, so that no other
     request for the same image finds it."""
+    bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """What it takes with its pictures and its case; an owner's quota limits the sum."""
 
     __table_args__ = (
         UniqueConstraint(owner, image_sha256, bundle_sha256, method),
         Index(None, owner, created, id),
+        # Holds all that the sum needs.
+        Index(None, owner, bytes),
     )
 
 

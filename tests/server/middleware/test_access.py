@@ -8,12 +8,13 @@ import stat
 from io import BytesIO
 
 import pytest
+from redis import Redis
 
-from fakes import FakeDetector, fake_app, unready_app
+from fakes import FakeDetector, fake_app, fresh_store, unready_app
 from tamperscope.errors import BundleError, SettingsError
 from tamperscope.server.app import controls
 from tamperscope.server.middleware.keys import KeyRing, create_key, list_keys, revoke_key
-from tamperscope.server.middleware.rate_limit import RateLimiter
+from tamperscope.server.middleware.rate_limit import RateLimiter, SharedRateLimiter
 from tamperscope.settings import Settings
 
 TODAY = datetime.date(2026, 1, 31)
@@ -265,6 +266,48 @@ class TestRateLimit:
         ]
 
         assert statuses == [200, 200, 429]
+
+    def test_servers_with_the_same_redis_count_together(self, redis):
+        first, second = (
+            fake_app(Settings(rate_limit=3, redis=redis), store=fresh_store()).test_client() for _ in range(2)
+        )
+
+        statuses = [client.get("/metrics").status_code for client in (first, second, first, second, first)]
+
+        assert statuses == [200, 200, 200, 429, 429]
+
+    def test_in_redis_callers_do_not_share_and_are_told_how_long_to_wait(self, redis):
+        limiter = SharedRateLimiter(1, redis)
+
+        assert [limiter.seconds_to_wait(caller, 0.0) for caller in ("a", "b")] == [0, 0]
+        assert 50 < limiter.seconds_to_wait("a", 0.0) <= 60
+
+    def test_redis_learns_no_address_and_forgets_callers(self, redis):
+        SharedRateLimiter(1, redis).seconds_to_wait("address 192.0.2.1", 0.0)
+
+        stored = Redis.from_url(redis)
+        [name] = stored.keys()
+        assert b"192.0.2.1" not in name
+        assert 0 < stored.ttl(name) <= 61
+
+    def test_while_redis_does_not_answer_the_server_counts_alone(self, caplog):
+        limiter = SharedRateLimiter(2, "unix:///nowhere/redis.socket")
+
+        waits = [limiter.seconds_to_wait("a", now) for now in (0.0, 0.0, 0.0, 15.0, 15.0)]
+
+        assert waits == [0, 0, 30, 15, 15]
+        assert caplog.text.count("this server counts by itself") == 2
+
+    def test_redis_counts_again_when_it_is_back(self, redis):
+        limiter = SharedRateLimiter(1, redis)
+        take = limiter._take
+        limiter._take = None
+        assert [limiter.seconds_to_wait("a", 0.0) for _ in range(2)] == [0, 60]
+
+        limiter._take = take
+
+        assert limiter.seconds_to_wait("a", 9.0) > 0
+        assert limiter.seconds_to_wait("a", 10.0) == 0
 
 
 @pytest.mark.parametrize(

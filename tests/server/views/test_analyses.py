@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 import credentials
 import samples
-from fakes import FakeDetector, fake_app
+from fakes import JOBS, FakeDetector, fake_app
 from reports import NOON
 from tamperscope import Detector
 from tamperscope.documents import ReportDocument
@@ -606,3 +606,49 @@ def test_a_broken_database_is_reported_and_does_not_affect_other_endpoints(store
     assert "no such table" not in response.text
     form = {"image": (BytesIO(photo_png), "a.png")}
     assert client.post("/classify", data=form).status_code == 200
+
+
+class TestQuota:
+    @pytest.fixture
+    def full(self, store, client, create, photo_png):
+        """A store in which the quota is used up."""
+        create(photo_png, via=fake_app(store=store).test_client())
+        store.quota = store.usage(owner="").bytes
+        return store
+
+    @pytest.fixture
+    def app(self, full):
+        self.detector = FakeDetector()
+        return fake_app(detector=self.detector, store=full)
+
+    def test_a_full_one_is_said_in_words_before_the_image_is_analysed(self, app, create, photo):
+        other = samples.encode(photo.rotate(90), "PNG")
+
+        response = create(other, via=app.test_client())
+
+        assert "delete some" in assert_problem(response, 507)
+        assert response.get_json(force=True)["type"] == "urn:tamperscope:problem:quota"
+        assert not self.detector.entered.acquire(blocking=False)
+
+    def test_what_is_stored_already_is_still_answered(self, app, create, photo_png):
+        assert create(photo_png, via=app.test_client()).status_code == 200
+        assert_problem(create(photo_png, via=app.test_client(), keep="true"), 507)
+
+    def test_its_use_is_answered(self, app, full, client):
+        answer = app.test_client().get("/v1/usage").get_json()
+
+        assert answer == {"analyses": 1, "bytes": full.quota, "max_bytes": full.quota}
+        assert (
+            client.get("/", headers={"Accept": "application/json"}).get_json()["max_stored_bytes"]
+            == 10 * 2**30
+        )
+
+    def test_an_image_of_a_job_fails_alone(self, app, full, photo):
+        client = app.test_client()
+        files = [(BytesIO(samples.encode(photo.rotate(90), "PNG")), "a.png")]
+        job = client.post("/v1/jobs", data={"image": files}).get_json()
+
+        app.extensions[JOBS].work()
+
+        [result] = client.get(f"/v1/jobs/{job['id']}/results").get_json()["results"]
+        assert result["problem"]["type"] == "urn:tamperscope:problem:quota"

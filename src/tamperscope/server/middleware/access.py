@@ -15,7 +15,7 @@ from werkzeug.datastructures import Authorization, WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
 from tamperscope.server.middleware.keys import Key, KeyRing
-from tamperscope.server.middleware.rate_limit import RateLimiter
+from tamperscope.server.middleware.rate_limit import limiter
 from tamperscope.settings import Settings
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -61,12 +61,15 @@ def network_of(address: str | None) -> str:
 
 
 class Access:
-    """The keys and the rate limit (requests per minute and caller) of a server; None disables either."""
+    """The keys and the rate limit (requests per minute and caller) of a server; None disables either.
 
-    def __init__(self, keys: KeyRing | None, rate_limit: int | None) -> None:
+    Servers with the same `redis` count together.
+    """
+
+    def __init__(self, keys: KeyRing | None, rate_limit: int | None, redis: str | None = None) -> None:
         self.keys = keys
         self._rate_limit = rate_limit
-        self._limiter = RateLimiter(rate_limit) if rate_limit else None
+        self._limiter = limiter(rate_limit, redis) if rate_limit else None
 
     def register(self, app: Flask) -> None:
         """Check every request of `app` before its view runs."""

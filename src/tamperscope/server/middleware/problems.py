@@ -43,6 +43,8 @@ _KINDS: dict[type[BaseException], _Kind] = {
     errors.StoppingError: _Kind(503, "Stopping", "stopping"),
     errors.TemporaryFolderError: _Kind(507, "No room for the upload", "no-room"),
     errors.StoreError: _Kind(503, "Database unavailable", "store"),
+    errors.DatabaseFullError: _Kind(507, "No room in the database", "no-room"),
+    errors.QuotaError: _Kind(507, "Quota reached", "quota"),
     errors.EmptyJobError: _Kind(400, "No image", "no-image"),
     errors.JobTooLargeError: _Kind(413, "Job too large", "job-too-large"),
     errors.ArchiveError: _Kind(415, "Unsupported archive", "unsupported-archive"),

@@ -84,7 +84,7 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
     @operation(
         AnalysisAnswer,
         statuses=(200, 201),
-        problems=(400, 413, 415, 422, 503),
+        problems=(400, 413, 415, 422, 503, 507),
         form=AnalysisForm,
         parameters=(_KEEP, _PRIVATE, _LOCATION),
     )

@@ -17,7 +17,7 @@ def blueprint(store: AnalysisStore) -> Blueprint:
     views = Blueprint("cases", __name__)
 
     @views.put("/v1/analyses/<id>/case")
-    @operation(Case, body=Case, problems=(400, 404, 413, 415, 503), parameters=(ANALYSIS_ID,))
+    @operation(Case, body=Case, problems=(400, 404, 413, 415, 503, 507), parameters=(ANALYSIS_ID,))
     def put_case(id: str) -> Response:
         """Replace title, case number, analyst, notes and tags of a stored analysis."""
         case = json_body(request, Case)

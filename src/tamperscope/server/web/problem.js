@@ -20,6 +20,11 @@ const KINDS = {
   "not-ready": ["Starting up", "The server is loading its model."],
   busy: ["The server is busy", "Nothing is wrong with the picture."],
   store: ["The database cannot be used", "Nothing is wrong with the picture. Tell the server's operator."],
+  "no-room": [
+    "The server's disk is full",
+    "Nothing is wrong with the picture. Tell the server's operator.",
+  ],
+  quota: ["No room for more analyses", "The history lists yours."],
   "too-many-jobs": ["Too many pictures at once", "The server finishes earlier ones first."],
 };
 
