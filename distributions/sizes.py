@@ -1,4 +1,7 @@
-"""Print how many MB each package of an environment takes, largest first: python distributions/sizes.py venv"""
+"""Print how many MB each package of an environment takes, largest first.
+
+python distributions/sizes.py venv
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from trim import site_packages
 
 def main() -> None:
     """Print a line for each package, and the sum."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("environment", type=Path, help="folder that `python -m venv` made")
     environment = parser.parse_args().environment
     packages = site_packages(environment)

@@ -1,25 +1,22 @@
-"""Delete the files of an environment that no answer of tamperscope needs: about 200 of 680 MB.
+"""Delete the files of an environment that no answer of tamperscope needs, about 200 MB.
 
-python distributions/trim.py venv                        # an environment that holds tamperscope and nothing else
-python distributions/trim.py venv --keep accelerators    # leaves --device openvino-gpu and npu usable
+python distributions/trim.py venv
+python distributions/trim.py venv --keep accelerators    # for --device openvino-gpu and npu
 
-The packages contain more than they load: compilers' inputs, other versions of a library, readers of other
-formats. pip has no way to leave those out. Run it only in an environment, or in the layer of a container,
-that nothing else uses. Installing a package again brings its files back.
+The packages contain more than they load: sources, other versions of a library, readers of other formats. pip
+cannot leave those out. Trim only an environment that nothing else uses. Installing a package again brings its
+files back.
 
-`distributions/smoke.py` trims an environment, and compares its answers with those from before.
+`distributions/smoke.py` trims an environment, and compares its answer with the one from before.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ SURPLUS = (
     ),
     Surplus(
         "openvino",
-        "readers of TensorFlow, PyTorch, PaddlePaddle, JAX and GGUF, headers and tools",
+        "headers, and readers of TensorFlow, PyTorch, PaddlePaddle, JAX and GGUF",
         (
             "openvino/libs/*_tensorflow*",
             "openvino/libs/*_pytorch_*",
@@ -60,7 +57,6 @@ SURPLUS = (
             "openvino/libs/*_gguf_*",
             "openvino/include",
             "openvino/cmake",
-            "openvino/tools",
         ),
     ),
     Surplus(
@@ -123,4 +119,4 @@ def delete(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
