@@ -48,9 +48,9 @@ SURPLUS = (
     ),
     Surplus(
         "openvino",
-        "headers, and readers of TensorFlow, PyTorch, PaddlePaddle, JAX and GGUF",
+        "headers, and readers of TensorFlow Lite, PyTorch, PaddlePaddle, JAX and GGUF",
         (
-            "openvino/libs/*_tensorflow*",
+            "openvino/libs/*_tensorflow_lite_*",
             "openvino/libs/*_pytorch_*",
             "openvino/libs/*_paddle_*",
             "openvino/libs/*_jax_*",
