@@ -6,6 +6,7 @@
 #   make format     rewrite the code in the project's style
 #   make docs       write docs/openapi.json and the table of settings from the code
 #   make site       build the documentation as a site into build/site, and fail at broken links
+#   make notebooks  run the notebooks on little data, and store what they show; takes ten minutes
 #   make hostile    send 5,000 damaged files to a real server, takes a few minutes
 #   make siege      attack real servers, and print what each attack achieved; takes a few minutes
 #   make fuzz       coverage-guided fuzzing of the image decoder, for two minutes
@@ -25,7 +26,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format docs site hostile siege fuzz contract cluster smoke lock help clean
+.PHONY: serve test lint format docs site notebooks hostile siege fuzz contract cluster smoke lock help clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -50,6 +51,9 @@ docs: $(VENV)/.dev.stamp
 site: $(VENV)/.dev.stamp
 	$(INSTALL) -q --editable '.[docs]'
 	@$(BIN)/python docs/site.py
+
+notebooks: $(VENV)/.dev.stamp
+	@$(BIN)/python docs/notebooks.py
 
 hostile: $(VENV)/.dev.stamp
 	@timeout 3600 $(BIN)/python tests/robustness/hostile.py --files 5000
