@@ -11,9 +11,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
+import PIL.Image
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -30,6 +33,8 @@ NETWORK = [
     "budget.epoch_steps=20",
     "machines.workers=0",
 ]
+LARGE_PICTURE = 30_000
+"""Characters of Base64."""
 SMALL = {
     "FORGERIES = 5000": "FORGERIES = 120",
     "SIZE = 512": "SIZE = 128",
@@ -40,6 +45,8 @@ SMALL = {
 def main() -> None:
     """Run every notebook, the training ones in one folder, as a user does who trains both networks."""
     os.environ["PYTHONPATH"] = str(Path(tamperscope.__file__).parents[1])
+    # Such as tqdm's, which names a folder of this machine.
+    os.environ["PYTHONWARNINGS"] = "ignore"
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_DATA_HOME"] = os.environ["XDG_CACHE_HOME"] = folder
         for path in (SERVER, *TRAINING):
@@ -48,6 +55,7 @@ def main() -> None:
             if path in TRAINING:
                 make_small(notebook, SMALL)
             execute(notebook, Path(folder))
+            shrink_pictures(notebook)
             for cell, source in zip(notebook.cells, sources, strict=True):
                 cell.source = source
             nbformat.write(notebook, path)
@@ -74,6 +82,18 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
     client.execute()
     # Written by the kernel: its own version of Python.
     notebook.metadata["language_info"] = {"name": "python"}
+
+
+def shrink_pictures(notebook: NotebookNode) -> None:
+    """Replace large PNG pictures by JPEG pictures: every version stays in the repository's history."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if len(data.get("image/png", "")) > LARGE_PICTURE:
+                picture = PIL.Image.open(BytesIO(b64decode(data.pop("image/png")))).convert("RGB")
+                file = BytesIO()
+                picture.save(file, "JPEG", quality=80)
+                data["image/jpeg"] = b64encode(file.getvalue()).decode()
 
 
 if __name__ == "__main__":
