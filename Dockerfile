@@ -2,15 +2,18 @@
 # The server and the worker, without PyTorch. Build with: docker build -t tamperscope .
 
 FROM python:3.11-slim-bookworm AS build
-RUN python -m venv /opt/tamperscope
+# pip of the base image installs into it, so that the image does without another.
+RUN python -m venv --without-pip /opt/tamperscope
 WORKDIR /source
 COPY requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/tamperscope/bin/pip install --disable-pip-version-check --require-hashes -r requirements.lock
+    pip --python /opt/tamperscope/bin/python install --disable-pip-version-check --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE THIRD_PARTY.md ./
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/tamperscope/bin/pip install --disable-pip-version-check --no-deps .
+    pip --python /opt/tamperscope/bin/python install --disable-pip-version-check --no-deps .
+COPY distributions/trim.py distributions/
+RUN python distributions/trim.py /opt/tamperscope
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/tamperscope tamperscope \

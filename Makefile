@@ -6,6 +6,7 @@
 #   make format     rewrite the code in the project's style
 #   make docs       write docs/openapi.json and the table of settings from the code
 #   make site       build the documentation as a site into build/site, and fail at broken links
+#   make notebooks  run the notebooks on little data, and store what they show; takes ten minutes
 #   make hostile    send 5,000 damaged files to a real server, takes a few minutes
 #   make siege      attack real servers, and print what each attack achieved; takes a few minutes
 #   make fuzz       coverage-guided fuzzing of the image decoder, for two minutes
@@ -23,9 +24,9 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test lint format docs site hostile siege fuzz contract cluster smoke lock help clean
+.PHONY: serve test lint format docs site notebooks hostile siege fuzz contract cluster smoke lock help clean
 
 serve: $(VENV)/.serve.stamp
 	@$(BIN)/tamperscope serve $(ARGS)
@@ -48,8 +49,11 @@ docs: $(VENV)/.dev.stamp
 	@$(BIN)/python docs/generate.py
 
 site: $(VENV)/.dev.stamp
-	$(INSTALL) --editable '.[docs]'
+	$(INSTALL) -q --editable '.[docs]'
 	@$(BIN)/python docs/site.py
+
+notebooks: $(VENV)/.dev.stamp
+	@$(BIN)/python docs/notebooks.py
 
 hostile: $(VENV)/.dev.stamp
 	@timeout 3600 $(BIN)/python tests/robustness/hostile.py --files 5000
@@ -64,14 +68,14 @@ contract: $(VENV)/.dev.stamp
 	@timeout 3600 $(BIN)/python -m pytest tests/robustness/test_contract.py --hypothesis-profile=long
 
 cluster: $(VENV)/.dev.stamp
-	$(INSTALL) --editable '.[cluster]'
+	$(INSTALL) -q --editable '.[cluster]'
 	@timeout 900 $(BIN)/python -m pytest tests/scanning/test_cluster.py -m cluster
 
 smoke: $(VENV)/.dev.stamp
 	@$(BIN)/python distributions/smoke.py
 
 lock: $(VENV)/.dev.stamp
-	@$(INSTALL) uv
+	@$(INSTALL) -q uv
 	@$(BIN)/uv pip compile -q --python-platform linux --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate -c constraints.txt --extra postgres --extra redis pyproject.toml -o requirements.lock
 
@@ -81,15 +85,29 @@ help:
 clean:
 	rm -rf $(VENV)
 
+EVERYTHING := '.[train,scan,tunnel,postgres,redis,dev]'
+
+# pip's output, shortened to the names of the packages: silence for a minute looks like a hang. $(1): what to install.
+define install
+@rm -f $@
+@{ $(INSTALL) --progress-bar off --editable $(1) && touch $@; } | while read -r word what rest; do \
+	case "$$word $$what" in \
+		Collecting*) printf '%s ' "$${what%%[][<>=!~;(]*}" ;; \
+		Processing*) what=$${what##*/}; printf '%s ' "$${what%%-*}" ;; \
+		"Installing collected") printf '\nUnpacking these %s packages ...\n' "$$(echo "$$rest" | wc -w)" ;; \
+	esac; done >&2
+@test -e $@
+endef
+
 # Serving does not need PyTorch, so `make serve` does not install it.
 $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing 54 packages, about 700 MB on disk. This is done once, and takes a minute or so." >&2
-	$(INSTALL) --editable .
-	@touch $@
+	@echo "Installing what serving needs, about 700 MB on disk. This is done once, and takes a minute or so." >&2
+	$(call install,.)
 
 $(VENV)/.dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[train,scan,tunnel,postgres,redis,dev]'
-	@touch $@ $(VENV)/.serve.stamp
+	@echo "Installing what the tests need, about 3 GB on disk. This is done once, and takes a few minutes." >&2
+	$(call install,$(EVERYTHING))
+	@touch $(VENV)/.serve.stamp
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

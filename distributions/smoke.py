@@ -62,6 +62,13 @@ def main() -> None:
             found = json.loads(command.run("analyze", SAMPLE, "--json", "--report", "report.pdf").stdout)
         assert found["verdict"] == "manipulated", found
         assert (home / "empty" / "report.pdf").read_bytes().startswith(b"%PDF-")
+        # What serves further down is the trimmed environment.
+        with step("trimmed the environment, and had the same answer"):
+            run([sys.executable, ROOT / "distributions" / "trim.py", home / "venv"])
+            command.variables["TAMPERSCOPE_CACHE"] = "none"
+            again = command.run("analyze", SAMPLE, "--json", "--report", "report.pdf").stdout
+        print(f"  environment: {size(home / 'venv') / 1e6:.0f} MB")
+        assert json.loads(again) == found
         client = Installed(home / "client", home / "empty")
         with step("installed the client, and served it an image"):
             client.install(python, wheels, "tamperscope-client")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tamperscope.bundle import Bundle
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "distributions" / "model"
@@ -69,3 +76,71 @@ def test_the_client_asks_for_what_the_package_asks_for() -> None:
     client = tomllib.loads((CLIENT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
 
     assert set(client) <= set(package)
+
+
+# Prints every file that an analysis with all measurements has loaded.
+ANALYSE = """
+import sys
+import tamperscope.server.serve
+from tamperscope import Detector
+Detector.load(sys.argv[1]).analyze(sys.argv[2], all_evidence=True)
+print(*(getattr(module, "__file__", None) for module in list(sys.modules.values())), sep="\\n")
+print(*(line.split()[-1] for line in open("/proc/self/maps")), sep="\\n")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_trimming_deletes_nothing_that_an_analysis_loads(joint_bundle: Bundle) -> None:
+    trim = script("trim")
+    packages = Path(sysconfig.get_path("purelib"))
+    sample = ROOT / "docs" / "images" / "sample.jpg"
+    done = subprocess.run(
+        [sys.executable, "-c", ANALYSE, joint_bundle.path, sample], capture_output=True, text=True, check=True
+    )
+    loaded = {Path(line) for line in done.stdout.splitlines() if line.startswith("/")}
+
+    deleted = [path for surplus in trim.SURPLUS for path in trim.found(packages, surplus)]
+
+    assert any(path.name.startswith("libopenvino_onnx_frontend") for path in loaded)
+    assert [file for file in loaded if any(file.is_relative_to(path) for path in deleted)] == []
+
+
+def test_trimming_leaves_what_it_is_told_to_keep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    plugin = "openvino/libs/libopenvino_intel_gpu_plugin.so"
+    libraries = ("jpeglib/cjpeglib/cjpeglib_6b.abi3.so", "jpeglib/cjpeglib/cjpeglib_turbo210.abi3.so")
+    surplus = ("jpeglib/cjpeglib/cjpeglib_9f.abi3.so", "jpeglib/cjpeglib/9f/jmain.c", "numpy/ma/tests/a.py")
+    for file in ("tamperscope-0.1.0.dist-info/RECORD", plugin, *libraries, *surplus):
+        (packages / file).parent.mkdir(parents=True, exist_ok=True)
+        (packages / file).write_bytes(bytes(1_000_000))
+    (tmp_path / "pyvenv.cfg").touch()
+
+    monkeypatch.setattr(sys, "argv", ["trim.py", str(tmp_path), "--keep", "accelerators"])
+    script("trim").main()
+
+    assert all((packages / file).exists() for file in (plugin, *libraries))
+    assert not any((packages / file).exists() for file in surplus)
+    assert "3.0 MB  in all" in capsys.readouterr().out
+
+
+def test_trimming_refuses_a_folder_that_is_not_an_environment_of_tamperscope(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["trim.py", str(tmp_path)])
+
+    with pytest.raises(SystemExit, match="2"):
+        script("trim").main()
+
+    assert "is not an environment that holds tamperscope" in capsys.readouterr().err
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "distributions" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -76,6 +76,45 @@ def test_a_bad_option_is_refused_by_its_name():
         Settings.read({"TAMPERSCOPE_MAX_BYTES": "2000"}, {"max_bytes": "many"})
 
 
+@pytest.mark.parametrize("variable", ["TAMPERSCOPE_DATABASE", "TAMPERSCOPE_REDIS", "NGROK_TOKEN"])
+def test_a_secret_can_come_from_a_file(tmp_path, variable):
+    secret = tmp_path / "secret"
+    secret.write_text("redis://:open-sesame@queue:6379/0\n")
+
+    from_file = Settings.read({f"{variable}_FILE": str(secret)})
+
+    assert from_file == Settings.read({variable: "redis://:open-sesame@queue:6379/0"})
+    assert "sesame" not in repr(from_file)
+
+
+def test_only_a_secret_comes_from_a_file(tmp_path):
+    port = tmp_path / "port"
+    port.write_text("8000")
+
+    assert Settings.read({"TAMPERSCOPE_PORT_FILE": str(port)}) == Settings()
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff", b"x" * 5000])
+def test_a_file_without_a_secret_is_an_error_that_shows_nothing_of_it(tmp_path, content):
+    secret = tmp_path / "secret"
+    if content is not None:
+        secret.write_bytes(content)
+
+    with pytest.raises(
+        SettingsError, match=r"TAMPERSCOPE_REDIS_FILE is '.*secret', but it must be"
+    ) as raised:
+        Settings.read({"TAMPERSCOPE_REDIS_FILE": str(secret)})
+
+    assert "xx" not in str(raised.value)
+
+
+def test_a_secret_and_its_file_exclude_one_another(tmp_path):
+    environment = {"TAMPERSCOPE_REDIS": "redis://a", "TAMPERSCOPE_REDIS_FILE": str(tmp_path / "secret")}
+
+    with pytest.raises(SettingsError, match="Both TAMPERSCOPE_REDIS and TAMPERSCOPE_REDIS_FILE are set"):
+        Settings.read(environment)
+
+
 @pytest.mark.parametrize("variable", ["NGROK_TOKEN", "NGROK_AUTHTOKEN"])
 def test_the_token_is_read_and_never_shown(variable):
     read = Settings.read({variable: "2secret"})

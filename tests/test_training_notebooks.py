@@ -1,7 +1,11 @@
-"""The training notebooks run from top to bottom, and end with a response from a server with their network."""
+"""The training notebooks run from top to bottom, and end with a response from a server with their network.
+
+All notebooks show what they print, from a run of docs/notebooks.py.
+"""
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +17,11 @@ from nbclient import NotebookClient
 
 import tamperscope
 
-FOLDER = Path(__file__).parents[1] / "trainingFiles"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "trainingFiles"
+NOTEBOOKS = [ROOT / "deeplearningmodelrunsetup.ipynb", *sorted(FOLDER.glob("*.ipynb"))]
+# Folders that name a machine or a user.
+MACHINE = re.compile(r"Traceback|site-packages|/(?:home|root|Users|tmp|work|opt)/\S*")
 SMALL = {
     "FORGERIES = 5000": "FORGERIES = 40",
     "SIZE = 512": "SIZE = 96",
@@ -65,11 +73,27 @@ def test_it_shows_data_curves_predictions_and_metrics(executed):
     assert any("| F1 |" in data.get("text/markdown", "") for data in shown)
 
 
-@pytest.mark.parametrize("name", ["Segmentation", "Classification"])
-def test_it_is_committed_without_outputs_and_asks_for_defacto_first(name):
-    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_stored_outputs_are_those_of_one_clean_run(path):
+    notebook = nbformat.read(path, as_version=4)
 
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert not any(cell.outputs or cell.execution_count for cell in code)
-    assert 'DEFACTO = ""' in code[0].source
+    outputs = [output for cell in code for output in cell.outputs]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "run: make notebooks"
+    assert any({"image/png", "image/jpeg"} & output.get("data", {}).keys() for output in outputs)
+    assert not any(output.output_type == "error" for output in outputs)
+    texts = [output.get("text", "") for output in outputs]
+    texts += [
+        output.get("data", {}).get(kind, "") for output in outputs for kind in ("text/plain", "text/markdown")
+    ]
+    assert MACHINE.findall("".join(texts)) == []
+    assert path.stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("name", ["Segmentation", "Classification"])
+def test_it_asks_for_defacto_first(name):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+    assert 'DEFACTO = ""' in notebook.cells[1].source
+    assert all(value in notebook.cells[1].source for value in SMALL)

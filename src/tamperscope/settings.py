@@ -6,6 +6,9 @@ wins:
 
     the default  <  TAMPERSCOPE_MAX_BYTES=1000000  <  --max-bytes 1000000
 
+A setting that may hold a password can also come from a file, which the variable with `_FILE` after its name
+gives: `TAMPERSCOPE_DATABASE_FILE=/run/secrets/database`. Containers get their secrets as such files.
+
 `make docs` writes the table in `docs/guides/operations.md` from here.
 """
 
@@ -27,6 +30,7 @@ from tamperscope.method import DetectorOptions, DeviceName, Precision
 from tamperscope.report import CPU
 
 ANY_ORIGIN = ANY_HOST = "*"
+_LONGEST_SECRET = 4096
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Setting:
     help: str
     reader: Callable[[str], Any]
     """Makes the value of a text, or raises `ValueError` that says what is allowed."""
+    secret: bool = False
+    """Whether it may hold a password."""
     secret_in: tuple[str, ...] = ()
     """Environment variables of a secret. It has no option, because everyone on the machine can read those."""
     shown_default: str | None = None
@@ -79,11 +85,17 @@ def _setting(
     secret_in: tuple[str, ...] = (),
 ) -> Any:
     """Return a field of `Settings`; a `secret` may hold a password and stays out of its text."""
-    described = {"help": help, "reader": reader, "secret_in": secret_in, "shown_default": shown_default}
-    shown = not (secret or secret_in)
+    secret = secret or bool(secret_in)
+    described = {
+        "help": help,
+        "reader": reader,
+        "secret": secret,
+        "secret_in": secret_in,
+        "shown_default": shown_default,
+    }
     if factory:
-        return field(default_factory=default, repr=shown, metadata=described)
-    return field(default=default, repr=shown, metadata=described)
+        return field(default_factory=default, repr=not secret, metadata=described)
+    return field(default=default, repr=not secret, metadata=described)
 
 
 def _count(lowest: int, highest: int) -> Callable[[str], int]:
@@ -229,7 +241,7 @@ class Settings:
     database: str = _setting(
         _users_database,
         "Database of analyses: sqlite:////folder/file.db or postgresql://user@host/name. "
-        "Pass a password through the environment only.",
+        "Pass a password through the environment, or in a file that TAMPERSCOPE_DATABASE_FILE names.",
         str,
         factory=True,
         shown_default="a file in the user's data folder",
@@ -248,7 +260,7 @@ class Settings:
         None,
         "Redis that carries jobs to 'tamperscope worker' processes and counts requests for the rate limit, "
         "such as redis://host:6379/0. "
-        "Pass a password through the environment only.",
+        "Pass a password through the environment, or in a file that TAMPERSCOPE_REDIS_FILE names.",
         str,
         secret=True,
     )
@@ -312,8 +324,11 @@ class Settings:
         given: dict[str, Any] = {}
         for setting in TABLE:
             for variable in setting.variables:
-                if environment.get(variable):
-                    given[setting.name] = setting.parse(variable, environment[variable])
+                text = environment.get(variable)
+                if setting.secret:
+                    text = _from_file(environment, variable) or text
+                if text:
+                    given[setting.name] = setting.parse(variable, text)
                     break
             option = (options or {}).get(setting.name)
             if option is not None:
@@ -334,6 +349,27 @@ class Settings:
             threads=self.threads,
             cache=self.cache,
         )
+
+
+def _from_file(environment: Mapping[str, str], variable: str) -> str | None:
+    """Return the text of the file that the variable with `_FILE` names, None if it names none."""
+    pointer = variable + "_FILE"
+    name = environment.get(pointer)
+    if not name:
+        return None
+    if environment.get(variable):
+        raise SettingsError(f"Both {variable} and {pointer} are set. Set one of them.")
+    try:
+        with Path(name).open(encoding="utf-8") as file:
+            text = file.read(_LONGEST_SECRET + 1).strip()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not text or len(text) > _LONGEST_SECRET:
+        raise SettingsError(
+            f"{pointer} is {name!r}, but it must be a readable text file of 1 to {_LONGEST_SECRET} "
+            "characters."
+        )
+    return text
 
 
 def _certificates(path: Path) -> str:
