@@ -410,6 +410,10 @@ class AnalysisAnswer(Answer):
     analysis answers it only if its image was kept.
     """
     links: LinksAnswer
+    signature: Annotated[str | None, Field(exclude_if=lambda signature: signature is None)] = None
+    """Only in `report.json` of a server that signs reports: a JSON Web Signature (RFC 7515, RFC 7797) over
+    the file without this member. `tamperscope verify` checks it.
+    """
 
 
 class SummaryLinksAnswer(Answer):
@@ -571,6 +575,27 @@ class Endpoint(Answer):
     does: str
 
 
+class SigningKeyAnswer(Answer):
+    """An Ed25519 public key as a JSON Web Key (RFC 7517, RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    """The key, in base64url."""
+    kid: str
+    """The key's thumbprint (RFC 7638), which a signature names."""
+    use: Literal["sig"]
+    alg: Literal["EdDSA"]
+    name: str
+    """What the operator calls it."""
+
+
+class SigningKeysAnswer(Answer):
+    """The keys that sign this server's reports, as a JSON Web Key Set. Empty if it signs none."""
+
+    keys: tuple[SigningKeyAnswer, ...]
+
+
 class Index(Answer):
     """The server's version, limits and endpoints."""
 
@@ -588,4 +613,6 @@ class Index(Answer):
     """Most bytes of one job's images together."""
     retention_days: int | None
     """Days for which the server keeps an analysis; null means forever."""
+    signs_reports: bool
+    """Whether reports are signed; `/v1/keys/signing` answers the key."""
     endpoints: tuple[Endpoint, ...]

@@ -151,6 +151,7 @@ _METAVARS = {
     "rate_limit": "COUNT",
     "redis": "URL",
     "retention": "DAYS",
+    "signing_key": "FILE",
     "threads": "COUNT",
     "timeout": "SECONDS",
     "trusted_proxy": "ADDRESS",

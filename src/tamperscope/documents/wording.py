@@ -161,6 +161,11 @@ def strength(value: float) -> str:
     return "nothing unusual"
 
 
+def signature(signer: str) -> str:
+    """Return how a reader checks who signed a report; `signer` is the key in words."""
+    return f"This file is signed by {signer}. Check it with the command: tamperscope verify."
+
+
 STRENGTHS = (
     "Each measurement finds “unusual” evidence in at most three in a hundred authentic photos. "
     "With several measurements, at least one of them does so more often than that."

@@ -17,7 +17,7 @@ import { certainty, copy, doubts, nextSteps, regions, verdict } from "./verdict.
  * `file` is the picture itself if this tab has it. `keep` makes the server keep it.
  * `remove` deletes the analysis.
  */
-export function resultView({ analysis, name, file, thumbnail, listedFor, keep, remove }) {
+export function resultView({ analysis, name, file, thumbnail, listedFor, signed, keep, remove }) {
   const stage = new Stage(analysis, file);
   const keepButton = () =>
     file && !analysis.private
@@ -61,7 +61,7 @@ export function resultView({ analysis, name, file, thumbnail, listedFor, keep, r
         certainty(analysis),
         doubts(analysis),
       ),
-      h("div", { class: "seen" }, stage.element, toolsCard(stage, file), downloads({ analysis, stage, file, keepButton, remove })),
+      h("div", { class: "seen" }, stage.element, toolsCard(stage, file), downloads({ analysis, stage, file, signed, keepButton, remove })),
     ),
     evidencePanel({ analysis, thumbnail, keepButton, onShow: (each) => stage.showMap(each) }),
     background(analysis),
@@ -82,7 +82,7 @@ function copyLink(listedFor) {
   return h("p", { class: "link" }, address, button);
 }
 
-function downloads({ analysis, stage, file, keepButton, remove }) {
+function downloads({ analysis, stage, file, signed, keepButton, remove }) {
   const { links, id } = analysis;
   const said = h("p", { class: "wrong", role: "alert" });
   const button = (label, suffix, fetching, primary = false) =>
@@ -137,6 +137,8 @@ function downloads({ analysis, stage, file, keepButton, remove }) {
     ),
     said,
     h("p", { class: "note kept" }, kept, analysis.image.kept ? null : keepButton()),
+    signed &&
+      h("p", { class: "note" }, "Reports are signed: the command tamperscope verify tells whether one was changed."),
   );
 }
 
