@@ -97,6 +97,7 @@ class TestTheAnswer:
         assert {key: analysis[key] for key in report} == report
         assert set(analysis) - set(report) == {
             "id", "created", "case", "private", "words", "regions", "image", "evidence", "links",
+            "feedback",
         }  # fmt: skip
 
     def test_its_words_are_those_of_the_reports(self, analysis, photo_png):

@@ -153,6 +153,16 @@ export class Viewer {
     this.#settle();
   }
 
+  /** The part of the picture that is in view, in whole pixels. */
+  get visible() {
+    const { width, height } = this.#content;
+    const [across, down] = this.#size();
+    const within = ([x, y]) => [Math.min(width, Math.max(0, x)), Math.min(height, Math.max(0, y))];
+    const [left, top] = within(this.#pixel(0, 0)).map(Math.floor);
+    const [right, bottom] = within(this.#pixel(across, down)).map(Math.ceil);
+    return { x: left, y: top, width: Math.max(1, right - left), height: Math.max(1, bottom - top) };
+  }
+
   /** Keep the picture in view, then draw. */
   #settle() {
     const { width, height } = this.#content;
@@ -312,7 +322,8 @@ export class Viewer {
     context.fillStyle = "#fff";
     context.shadowColor = "rgb(0 0 0 / 60%)";
     context.shadowBlur = 6;
-    context.fillRect(this.#line() - 1, 0, 2, down);
+    // At the left edge nothing is divided yet: the handle alone says that the line can be moved.
+    if (this.#split > 0) context.fillRect(this.#line() - 1, 0, 2, down);
     // The whole handle stays visible when the line is at the edge.
     const at = Math.min(Math.max(this.#line(), 16), across - 16);
     context.beginPath();
