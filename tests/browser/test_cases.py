@@ -48,6 +48,19 @@ def test_title_case_notes_and_tags_are_found_in_the_history(visit, photo_png):
     expect(page.get_by_label("Note on region 1a")).to_have_value("A car")
 
 
+def test_the_title_can_be_the_name_of_the_file(visit, photo_png):
+    page = visit()
+    choose(page, photo_png)
+    page.get_by_text("Case and notes").click()
+    page.get_by_role("button", name="Use the file’s name").click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".case-form [role=status]")).to_contain_text("Saved")
+
+    page.evaluate("sessionStorage.clear()")
+    page.get_by_role("link", name="History").click()
+    expect(page.locator("#history .rows li")).to_contain_text("beach.png")
+
+
 def test_an_emptied_note_is_gone(visit, photo_png):
     page = visit()
     choose(page, photo_png)

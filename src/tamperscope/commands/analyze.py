@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +97,7 @@ def analyze(
     Example:
       tamperscope analyze photo.jpg other.png --out findings
       tamperscope analyze photo.jpg --report report.pdf --title "The flood" --case 2026/7
+      tamperscope analyze *.jpg --report reports --title "Evidence {file}"
       tamperscope analyze incoming/*.jpg --json --fail-on manipulated
 
     A file that cannot be read is named on stderr. The others are still analysed, and the exit code is 3.
@@ -129,7 +130,7 @@ def analyze(
                 image = read_image(_source(file, settings.limits.bytes), settings.limits)
                 report = detector.analyze(image, all_evidence=report_path is not None)
                 taken_at = metadata.location(image) if location else None
-                finding = _Finding(file, report, taken_at, location, case)
+                finding = _Finding(file, report, taken_at, location, _titled(case, file))
             except (ImageError, OSError) as error:
                 complain(f"{file}: {_sentence(file, error)}")
                 continue
@@ -181,6 +182,11 @@ def _check_report(path: Path, images: int) -> None:
             f"a report is .html or .pdf, not {suffix}; a name without a suffix is a folder.",
             param_hint="--report",
         )
+
+
+def _titled(case: CaseDetails, file: Path) -> CaseDetails:
+    """Put the file's name into the title where the caller wants it; otherwise no report names the file."""
+    return replace(case, title=case.title.replace("{file}", file.name))
 
 
 def _source(file: Path, limit: int) -> Path | bytes:

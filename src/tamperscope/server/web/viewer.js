@@ -198,16 +198,20 @@ export class Viewer {
     context.setTransform(density * scale, 0, 0, density * scale, density * x, density * y);
     context.imageSmoothingEnabled = scale < 3;
     if (picture) {
-      // Transparent pictures are analysed on white.
+      // Transparent pictures are analysed on white. The ground ends within the picture's edges, which the canvas
+      // smooths: white below them would shine through as a line.
+      const edge = 1 / scale;
       context.fillStyle = "#fff";
-      context.fillRect(0, 0, width, height);
+      context.fillRect(edge, edge, width - 2 * edge, height - 2 * edge);
       context.drawImage(picture, 0, 0, width, height);
     }
     if (this.#bare) return;
     context.save();
-    context.beginPath();
-    context.rect((this.#line() - x) / scale, 0, width, height);
-    context.clip();
+    if (this.#split > 0) {
+      context.beginPath();
+      context.rect((this.#line() - x) / scale, 0, width, height);
+      context.clip();
+    }
     if (this.#layer) {
       context.save();
       context.globalAlpha = picture ? this.#opacity : 1;
