@@ -199,6 +199,29 @@ def measurements(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
+def versions(aligned: bool, places: Sequence[str], shared: float) -> str:
+    """Return what the comparison of two pictures found; `places` are those of the differences."""
+    if not aligned:
+        return "The two pictures could not be laid over each other: they may not show the same scene."
+    part = (
+        "" if shared > 0.98 else f" The second covers {percent(shared)} of the first; only that was compared."
+    )
+    if not places:
+        return (
+            "Both pictures show the same scene, and no region differs by more than compression and scaling "
+            f"do.{part}"
+        )
+    count_of = count(len(places), "region differs", "regions differ")
+    where = places_of(places)
+    return f"Both pictures show the same scene. {count_of}: {where}.{part}"
+
+
+def places_of(places: Sequence[str]) -> str:
+    """Return places as the words of a sentence, each once."""
+    words = list(dict.fromkeys(located(place) for place in places))
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def capital(text: str) -> str:
     """Return text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
