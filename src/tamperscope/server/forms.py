@@ -134,9 +134,7 @@ def uploaded_image(request: Request, field: str = FIELD) -> bytes:
             f"The form has several files in the field {field!r}; send one, or all of them as a job: "
             "POST /v1/jobs."
         )
-    with files[field].stream as upload:
-        # A large upload lies in a temporary file, whose room is free again from here on.
-        data: bytes = upload.read()
+    data: bytes = files[field].read()
     if not data:
         raise EmptyImageError("The file is empty.")
     return data

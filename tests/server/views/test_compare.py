@@ -15,9 +15,11 @@ from tamperscope.settings import Settings
 SCENE = samples.photo(240, 160)
 
 
-def versions(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[BytesIO, str]]:
+def versions(
+    first: np.ndarray, second: np.ndarray, image_format: str = "PNG"
+) -> dict[str, tuple[BytesIO, str]]:
     return {
-        name: (BytesIO(samples.encode(pixels, "PNG")), "secret.png")
+        name: (BytesIO(samples.encode(pixels, image_format)), "secret.png")
         for name, pixels in (("image", first), ("other", second))
     }
 
@@ -26,7 +28,7 @@ def test_the_differences_are_in_pixels_of_the_first_picture(client):
     large = cv2.resize(SCENE, (2400, 1600), interpolation=cv2.INTER_CUBIC)
     altered = large.copy()
     altered[400:800, 1200:1800] = (250, 20, 20)
-    found = client.post("/v1/compare", data=versions(large, altered)).get_json()
+    found = client.post("/v1/compare", data=versions(large, altered, "JPEG")).get_json()
 
     assert found["aligned"] is True
     assert np.array(found["matrix"]) == pytest.approx(np.eye(2, 3), abs=0.5)
