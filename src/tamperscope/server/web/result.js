@@ -136,6 +136,7 @@ function downloads({ analysis, stage, file, signed, keepButton, remove }) {
       button("Report, JSON", ".json", () => api.file(links.report_json)),
       button("Mask", "-mask.png", () => api.file(links.mask)),
       button("Overlay", "-overlay.png", overlay),
+      button("Animation", ".webp", () => stage.animation()),
       button("Heatmap", "-heatmap.png", () => api.file(links.heatmap)),
     ),
     said,
