@@ -26,6 +26,8 @@ def test_no_serious_violation(visit, photo_png, scheme, width):
     page.set_input_files("#files", [{"name": "a.png", "mimeType": "image/png", "buffer": photo_png}])
     expect(page.locator(".stage[data-ready]")).to_be_visible()
     page.locator(".regions button").click()
+    page.get_by_role("button", name="It was manipulated").click()
+    expect(page.get_by_label("How?")).to_be_visible()
     found["result"] = serious(page)
 
     page.get_by_text("Case and notes").click()
@@ -38,6 +40,12 @@ def test_no_serious_violation(visit, photo_png, scheme, width):
     page.get_by_role("button", name="Delete this analysis").click()
     found["question"] = serious(page)
     page.keyboard.press("Escape")
+
+    address = page.url.split("#")[0]
+    id = page.url.rsplit("/", 1)[1]
+    page.evaluate("where => (location.href = where)", f"{address}#/compare/{id}/{id}")
+    expect(page.locator(".comparison[data-ready]")).to_be_visible()
+    found["comparison"] = serious(page)
 
     page.get_by_role("link", name="History").click()
     expect(page.locator("#history .rows li")).to_have_count(1)

@@ -9,6 +9,7 @@ import pytest
 from flask import Response, request
 from playwright.sync_api import Page, expect
 
+import samples
 from fakes import fake_app
 from tamperscope.settings import Settings
 
@@ -46,6 +47,19 @@ def test_title_case_notes_and_tags_are_found_in_the_history(visit, photo_png):
     row.get_by_role("link").click()
     page.get_by_text("Case and notes").click()
     expect(page.get_by_label("Note on region 1a")).to_have_value("A car")
+
+
+def test_the_title_can_be_the_name_of_the_file(visit, photo_png):
+    page = visit()
+    choose(page, photo_png)
+    page.get_by_text("Case and notes").click()
+    page.get_by_role("button", name="Use the file’s name").click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".case-form [role=status]")).to_contain_text("Saved")
+
+    page.evaluate("sessionStorage.clear()")
+    page.get_by_role("link", name="History").click()
+    expect(page.locator("#history .rows li")).to_contain_text("beach.png")
 
 
 def test_an_emptied_note_is_gone(visit, photo_png):
@@ -122,6 +136,65 @@ def test_names_outlive_the_tab_only_if_the_reader_wants_it(visit, photo_png, las
 
     expect(other.locator("#history .rows li")).to_contain_text("beach.png" if lasting else "PNG, 160 × 120")
     expect(other.get_by_label("Remember the pictures")).to_be_checked(checked=lasting)
+
+
+def test_one_click_says_that_the_verdict_was_wrong(visit, photo_png):
+    app = fake_app()
+    page = visit(app)
+    choose(page, photo_png)
+    card = page.locator(".feedback")
+    expect(card.get_by_text("How?")).to_be_hidden()
+    card.get_by_role("button", name="It is authentic").click()
+    expect(card.get_by_role("status")).to_have_text("Saved.")
+    address = "/v1/analyses/" + page.url.rsplit("/", 1)[1]
+    assert app.test_client().get(address).get_json()["feedback"]["truth"] == "authentic"
+
+    card.get_by_role("button", name="It was manipulated").click()
+    card.get_by_label("How?").select_option("face")
+    page.get_by_role("button", name="Zoom in").click()
+    card.get_by_role("button", name="It is the part that is shown now").click()
+    expect(card.get_by_role("status")).to_contain_text("Saved, with the place: ")
+    told = app.test_client().get(address).get_json()["feedback"]
+    assert (told["truth"], told["type"]) == ("manipulated", "face")
+    assert 0 < told["region"]["x"] < 160
+    assert told["region"]["x"] + told["region"]["width"] < 160
+
+    page.reload()
+    expect(card.get_by_role("button", name="It was manipulated")).to_have_attribute("aria-pressed", "true")
+    card.get_by_role("button", name="Take it back").click()
+    expect(card.get_by_role("button", name="It was manipulated")).to_have_attribute("aria-pressed", "false")
+    assert app.test_client().get(address).get_json()["feedback"] is None
+
+
+def test_two_analyses_are_shown_side_by_side_with_what_differs(visit):
+    one = samples.photo(160, 120)
+    other = one.copy()
+    other[40:70, 50:90] = (250, 20, 20)
+    files = [
+        {"name": f"{name}.png", "mimeType": "image/png", "buffer": samples.encode(pixels, "PNG")}
+        for name, pixels in (("original", one), ("published", other))
+    ]
+    page = visit()
+    for file in files:
+        page.set_input_files("#files", [file])
+        expect(page.locator(".name bdi")).to_have_text(file["name"])
+    page.get_by_text("Another analysis").click()
+    expect(page.get_by_label("Other analysis")).to_contain_text("original.png")
+    page.get_by_role("button", name="Show side by side").click()
+
+    expect(page.locator(".comparison[data-ready]")).to_contain_text("1 region differs")
+    expect(page.locator(".sides .name bdi")).to_have_text(["published.png", "original.png"])
+    page.get_by_role("button", name="D1: ").click()
+    # Both show the same part: the red box on one side only.
+    reds = [
+        (samples.decode(canvas.screenshot()).astype(int) @ (1, -0.5, -0.5) > 150).mean()
+        for canvas in page.locator(".sides canvas").all()
+    ]
+    assert reds[0] > 0.05 > 0.02 > reds[1]
+    expect(page.locator(".facts-of-two tr", has_text="Format").locator("td").first).to_have_text("PNG")
+
+    page.reload()
+    expect(page.locator(".comparison")).to_contain_text("Comparing needs both pictures")
 
 
 def test_without_keys_the_page_says_who_sees_the_list(visit, tmp_path):

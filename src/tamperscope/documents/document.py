@@ -163,17 +163,25 @@ class ReportDocument:
         *,
         made_at: datetime,
         case: CaseDetails = NO_CASE,
+        signer: str = "",
     ) -> ReportDocument:
         """Return the document of a new report; `picture` is (height, width, 3) uint8 RGB.
 
         `made_at` is the time of the analysis, with a time zone. The document names the file only if `case`
-        does.
+        does. `signer` is the key that will sign it, in words; empty if none will.
         """
-        return cls.of_record(report.record, Maps.of(report, picture), made_at=made_at, case=case)
+        maps = Maps.of(report, picture)
+        return cls.of_record(report.record, maps, made_at=made_at, case=case, signer=signer)
 
     @classmethod
     def of_record(
-        cls, report: ReportRecord, maps: Maps, *, made_at: datetime, case: CaseDetails = NO_CASE
+        cls,
+        report: ReportRecord,
+        maps: Maps,
+        *,
+        made_at: datetime,
+        case: CaseDetails = NO_CASE,
+        signer: str = "",
     ) -> ReportDocument:
         """Return the document of a stored report and its maps; see `of`."""
         evidence, points = report.evidence, report.operating_points
@@ -220,7 +228,7 @@ class ReportDocument:
                 for name, found in evidence.items()
                 if not found.applicable
             ),
-            facts=tuple(_facts(report)),
+            facts=tuple(_facts(report, signer)),
             strengths=wording.STRENGTHS,
             limits=wording.limits(points),
             colour_scale=pictures.colour_scale(),
@@ -389,7 +397,7 @@ def _written(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _facts(report: ReportRecord) -> Iterator[Fact]:
+def _facts(report: ReportRecord, signer: str) -> Iterator[Fact]:
     image, bundle = report.image, report.bundle
     yield Fact("SHA-256", image.sha256)
     yield Fact("Size", f"{image.width} × {image.height} pixels, {wording.size(image.byte_count)}")
@@ -401,6 +409,8 @@ def _facts(report: ReportRecord) -> Iterator[Fact]:
         yield Fact("Software", shown(f"{name} {version}"))
     if report.device != CPU:
         yield Fact("Networks ran on", shown(report.device))
+    if signer:
+        yield Fact("Signature", shown(wording.signature(signer)))
 
 
 def _sentence(note: str) -> str:

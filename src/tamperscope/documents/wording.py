@@ -161,6 +161,11 @@ def strength(value: float) -> str:
     return "nothing unusual"
 
 
+def signature(signer: str) -> str:
+    """Return how a reader checks who signed a report; `signer` is the key in words."""
+    return f"This file is signed by {signer}. Check it with the command: tamperscope verify."
+
+
 STRENGTHS = (
     "Each measurement finds “unusual” evidence in at most three in a hundred authentic photos. "
     "With several measurements, at least one of them does so more often than that."
@@ -191,6 +196,29 @@ PLURALS = frozenset({"jpeg_ghosts", "metadata", "quantisation", "resampling"})
 def measurements(names: Sequence[str]) -> str:
     """Return measurements as the words of a sentence, such as `the noise and JPEG ghosts`."""
     words = [_IN_A_SENTENCE.get(name, measurement(name)) for name in names]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def versions(aligned: bool, places: Sequence[str], shared: float) -> str:
+    """Return what the comparison of two pictures found; `places` are those of the differences."""
+    if not aligned:
+        return "The two pictures could not be laid over each other: they may not show the same scene."
+    part = (
+        "" if shared > 0.98 else f" The second covers {percent(shared)} of the first; only that was compared."
+    )
+    if not places:
+        return (
+            "Both pictures show the same scene, and no region differs by more than compression and scaling "
+            f"do.{part}"
+        )
+    count_of = count(len(places), "region differs", "regions differ")
+    where = places_of(places)
+    return f"Both pictures show the same scene. {count_of}: {where}.{part}"
+
+
+def places_of(places: Sequence[str]) -> str:
+    """Return places as the words of a sentence, each once."""
+    words = list(dict.fromkeys(located(place) for place in places))
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 

@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from flask_cors import CORS
 from werkzeug.exceptions import BadRequest, NotFound
 
+from tamperscope.documents.signatures import SigningKey
 from tamperscope.report import BundleIdentity
 from tamperscope.server.assembly import Assembly
 from tamperscope.server.connections import REFUSAL, BodyLimit
@@ -21,12 +22,15 @@ from tamperscope.server.views import (
     admin,
     analyses,
     cases,
+    compare,
     docs,
+    feedback,
     health,
     jobs,
     page,
     preview,
     segment_classify,
+    signing,
     usage,
 )
 from tamperscope.settings import ANY_ORIGIN, Settings
@@ -61,9 +65,10 @@ def controls(app: Flask) -> Controls:
 def create_app(parts: Assembly) -> Flask:
     """Return the WSGI application that serves `parts`; its `controls` load the bundle.
 
-    Raises `SettingsError` when the keys file cannot be used.
+    Raises `SettingsError` when the keys file or the signing key cannot be used.
     """
     settings, service = parts.settings, parts.service
+    signing_key = SigningKey.read(settings.signing_key) if settings.signing_key else None
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
     app.config["MAX_FORM_PARTS"] = _FORM_PARTS
@@ -95,10 +100,13 @@ def create_app(parts: Assembly) -> Flask:
         page.blueprint(settings),
         health.blueprint(service),
         segment_classify.blueprint(service),
-        analyses.blueprint(service, parts.archive),
+        analyses.blueprint(service, parts.archive, signing_key),
+        signing.blueprint(signing_key),
         cases.blueprint(parts.store),
         usage.blueprint(parts.store),
+        feedback.blueprint(parts.store),
         preview.blueprint(service),
+        compare.blueprint(service, settings.max_bytes + request_limit(settings)),
         jobs.blueprint(parts.jobs, parts.runner, settings),
         admin.blueprint(reload),
         docs.blueprint(),
@@ -136,6 +144,7 @@ def _open_to_pages(settings: Settings) -> dict[str | Pattern[str], dict[str, Any
 def _body_limit(settings: Settings, access: Access) -> BodyLimit:
     image = request_limit(settings)
     limits = {"segment": image, "classify": image, "v1/analyses": image}
+    limits["v1/compare"] = settings.max_bytes + image
     limits[jobs.PATH.lstrip("/")] = jobs.request_limit(settings)
 
     def limit(path: str, authorization: str | None) -> int:

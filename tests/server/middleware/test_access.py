@@ -18,7 +18,7 @@ from tamperscope.server.middleware.rate_limit import RateLimiter, SharedRateLimi
 from tamperscope.settings import Settings
 
 TODAY = datetime.date(2026, 1, 31)
-OPEN = ["/", "/health", "/ready", "/openapi.json", "/docs", "/docs/start.js"]
+OPEN = ["/", "/health", "/ready", "/openapi.json", "/docs", "/docs/start.js", "/v1/keys/signing"]
 
 
 @pytest.fixture

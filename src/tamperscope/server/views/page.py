@@ -94,6 +94,7 @@ def _index(settings: Settings) -> Index:
         max_job_bytes=settings.job_bytes,
         retention_days=settings.retention,
         max_stored_bytes=settings.quota,
+        signs_reports=settings.signing_key is not None,
         endpoints=_endpoints(),
     )
 

@@ -52,6 +52,16 @@ export async function describe(id, added) {
   return (await ask(`${ANALYSES}/${encodeURIComponent(id)}/case`, options)).json();
 }
 
+/** Say what the picture of an analysis really is; return what is stored now. */
+export async function correct(id, feedback) {
+  const options = { method: "PUT", body: JSON.stringify(feedback), headers: { "Content-Type": "application/json" } };
+  return (await ask(`${ANALYSES}/${encodeURIComponent(id)}/feedback`, options)).json();
+}
+
+export async function takeBack(id) {
+  await ask(`${ANALYSES}/${encodeURIComponent(id)}/feedback`, { method: "DELETE" });
+}
+
 /** Return the address of the analyses that fit: `search`, `verdict` and `tag`, each possibly empty. */
 export function searchAddress(wanted) {
   const given = Object.entries(wanted).filter(([, value]) => value);
@@ -72,6 +82,14 @@ export async function preview(picture) {
   const form = new FormData();
   form.append("image", picture, "picture");
   return (await ask("v1/preview", { method: "POST", body: form, headers: { Accept: "*/*" } })).blob();
+}
+
+/** Return how another version of a picture lies over it, and where they differ. */
+export async function compare(picture, other) {
+  const form = new FormData();
+  form.append("image", picture, "picture");
+  form.append("other", other, "picture");
+  return (await ask("v1/compare", { method: "POST", body: form })).json();
 }
 
 /** Return the file behind one of an analysis's links. */

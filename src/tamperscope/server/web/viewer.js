@@ -17,6 +17,7 @@ export class Viewer {
   #outlined = true;
   #bare = false;
   #selected = null;
+  #detail = null;
   #view = { scale: 1, x: 0, y: 0 };
   #fitted = true;
   #pointers = new Map();
@@ -25,15 +26,17 @@ export class Viewer {
   #observer;
 
   /**
-   * `onSelect` receives the number of the clicked region, or null; `onSplit` the line's new position;
-   * `onPoint` the pixel at which the reader looks.
+   * `onSelect` receives the number of the clicked region, or null; `onSplit` the line's new position, and
+   * without it there is no line;
+   * `onPoint` the pixel at which the reader looks; `onView` what another viewer needs to show the same part.
    */
-  constructor(canvas, { onSelect, onSplit, onPoint }) {
+  constructor(canvas, { onSelect, onSplit, onPoint, onView = () => {} }) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
     this.onSelect = onSelect;
     this.onSplit = onSplit;
     this.onPoint = onPoint;
+    this.onView = onView;
     this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
@@ -96,6 +99,13 @@ export class Viewer {
     this.#draw();
   }
 
+  /** Show the part of the picture that another viewer of the same size shows. */
+  set view({ view, fitted }) {
+    this.#view = { ...view };
+    this.#fitted = fitted;
+    this.#settle(false);
+  }
+
   fit() {
     const { width, height } = this.#content;
     const [across, down] = this.#size();
@@ -112,6 +122,8 @@ export class Viewer {
 
   close() {
     this.#observer.disconnect();
+    this.#detail?.bitmap.close();
+    this.#detail = null;
   }
 
   #size() {
@@ -153,8 +165,30 @@ export class Viewer {
     this.#settle();
   }
 
-  /** Keep the picture in view, then draw. */
-  #settle() {
+  /** A part of the picture at a higher resolution: `{bitmap, box}`, or null. */
+  set detail(detail) {
+    this.#detail?.bitmap.close();
+    this.#detail = detail;
+    this.#draw();
+  }
+
+  /** How many pixels of the screen show one pixel of the picture. */
+  get scale() {
+    return this.#view.scale * (window.devicePixelRatio || 1);
+  }
+
+  /** The part of the picture that is in view, in whole pixels. */
+  get visible() {
+    const { width, height } = this.#content;
+    const [across, down] = this.#size();
+    const within = ([x, y]) => [Math.min(width, Math.max(0, x)), Math.min(height, Math.max(0, y))];
+    const [left, top] = within(this.#pixel(0, 0)).map(Math.floor);
+    const [right, bottom] = within(this.#pixel(across, down)).map(Math.ceil);
+    return { x: left, y: top, width: Math.max(1, right - left), height: Math.max(1, bottom - top) };
+  }
+
+  /** Keep the picture in view, then draw. `own` is false where another viewer moved. */
+  #settle(own = true) {
     const { width, height } = this.#content;
     const [across, down] = this.#size();
     const within = (start, size, room) =>
@@ -166,6 +200,7 @@ export class Viewer {
     const middle = [across / 2, down / 2];
     this.onPoint(this.#pixel(...middle));
     this.#canvas.style.touchAction = this.#fitted ? "pan-y" : "none";
+    if (own) this.onView({ view: this.#view, fitted: this.#fitted });
     this.#draw();
   }
 
@@ -187,25 +222,15 @@ export class Viewer {
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     context.setTransform(density * scale, 0, 0, density * scale, density * x, density * y);
     context.imageSmoothingEnabled = scale < 3;
-    if (picture) {
-      // Transparent pictures are analysed on white.
-      context.fillStyle = "#fff";
-      context.fillRect(0, 0, width, height);
-      context.drawImage(picture, 0, 0, width, height);
-    }
+    if (picture) this.#ground(scale);
     if (this.#bare) return;
     context.save();
-    context.beginPath();
-    context.rect((this.#line() - x) / scale, 0, width, height);
-    context.clip();
-    if (this.#layer) {
-      context.save();
-      context.globalAlpha = picture ? this.#opacity : 1;
-      context.imageSmoothingEnabled = true;
-      context.drawImage(this.#layer, 0, 0, width, height);
-      context.restore();
-    } else if (picture && this.#outlined && regions.length) this.#dim();
-    if (this.#outlined) this.#outlines(scale);
+    if (this.#split > 0) {
+      context.beginPath();
+      context.rect((this.#line() - x) / scale, 0, width, height);
+      context.clip();
+    }
+    this.#findings(scale);
     context.restore();
     context.setTransform(density, 0, 0, density, 0, 0);
     if (this.#outlined) {
@@ -220,22 +245,65 @@ export class Viewer {
     if (this.#divided()) this.#grip();
   }
 
-  /** Darken the picture outside the regions, so that they stand out without being covered. */
-  #dim() {
+  /** Draw the picture, and over it the part of which there is more detail. */
+  #ground(scale) {
+    const context = this.#context;
+    const { picture, width, height } = this.#content;
+    // Transparent pictures are analysed on white. The ground ends within the picture's edges, which the canvas
+    // smooths: white below them would shine through as a line.
+    const edge = 1 / scale;
+    context.fillStyle = "#fff";
+    context.fillRect(edge, edge, width - 2 * edge, height - 2 * edge);
+    context.drawImage(picture, 0, 0, width, height);
+    if (!this.#detail) return;
+    const { bitmap, box } = this.#detail;
+    context.fillRect(box.x, box.y, box.width, box.height);
+    context.drawImage(bitmap, box.x, box.y, box.width, box.height);
+  }
+
+  /** Draw what is shown of the findings in another context; a pixel of the picture is drawn `scale` large. */
+  drawOn(context, scale) {
+    const own = this.#context;
+    this.#context = context;
+    try {
+      this.#findings(scale);
+    } finally {
+      this.#context = own;
+    }
+  }
+
+  /** Draw the layer, or else what dims the rest of the picture, and the outlines. */
+  #findings(scale) {
     const context = this.#context;
     const { picture, width, height, regions } = this.#content;
+    if (this.#layer) {
+      context.save();
+      context.globalAlpha = picture ? this.#opacity : 1;
+      context.imageSmoothingEnabled = true;
+      context.drawImage(this.#layer, 0, 0, width, height);
+      context.restore();
+    } else if (picture && this.#outlined && regions.length) this.#dim(scale);
+    if (this.#outlined) this.#outlines(scale);
+  }
+
+  /** Darken the picture outside the regions, so that they stand out without being covered. */
+  #dim(scale) {
+    const context = this.#context;
+    const { width, height, regions } = this.#content;
     const inside = new Path2D();
     for (const { path, sourcePath } of regions) {
       inside.addPath(path);
       if (sourcePath) inside.addPath(sourcePath);
     }
+    const edge = 1 / scale;
     context.save();
     context.fillStyle = DIM;
-    context.fillRect(0, 0, width, height);
+    // Over all of the picture's smoothed edges, and over nothing else: what is left out shows as a bright line.
+    context.globalCompositeOperation = "source-atop";
+    context.fillRect(-edge, -edge, width + 2 * edge, height + 2 * edge);
+    context.globalCompositeOperation = "source-over";
     context.clip(inside);
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, width, height);
-    context.drawImage(picture, 0, 0, width, height);
+    this.#ground(scale);
     context.restore();
   }
 
@@ -312,7 +380,8 @@ export class Viewer {
     context.fillStyle = "#fff";
     context.shadowColor = "rgb(0 0 0 / 60%)";
     context.shadowBlur = 6;
-    context.fillRect(this.#line() - 1, 0, 2, down);
+    // At the left edge nothing is divided yet: the handle alone says that the line can be moved.
+    if (this.#split > 0) context.fillRect(this.#line() - 1, 0, 2, down);
     // The whole handle stays visible when the line is at the edge.
     const at = Math.min(Math.max(this.#line(), 16), across - 16);
     context.beginPath();
@@ -334,7 +403,7 @@ export class Viewer {
   /** Return whether there is a line between the picture and its findings. */
   #divided() {
     const { picture, regions } = this.#content;
-    return Boolean(picture && !this.#bare && (this.#layer || (this.#outlined && regions.length)));
+    return Boolean(picture && this.onSplit && !this.#bare && (this.#layer || (this.#outlined && regions.length)));
   }
 
   /** Return the line's position on the visible part of the picture, in pixels of the canvas. */
