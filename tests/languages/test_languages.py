@@ -1,0 +1,95 @@
+"""What is said in another language than English: sentences, numbers, plurals, and reports that are stored."""
+
+from __future__ import annotations
+
+import pytest
+
+from tamperscope.languages import LANGUAGES, direction, number, plural, say, say_count, speaking, translated
+
+
+def test_outside_of_a_language_everything_is_english():
+    assert say("The score is {score}.", score="0.97") == "The score is 0.97."
+    assert translated("No region stands out at any compression quality.").startswith("No region")
+
+
+def test_a_text_that_no_catalogue_has_is_said_in_english():
+    with speaking("de"):
+        assert say("A new sentence about {thing}.", thing="noise") == "A new sentence about noise."
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [
+        ("en", ["0.97", "1,234", "12,345,678", "4.5\u00a0%"]),
+        ("de", ["0,97", "1.234", "12.345.678", "4,5\u00a0%"]),
+        ("es", ["0,97", "1234", "12.345.678", "4,5\u00a0%"]),
+        ("fr", ["0,97", "1\u202f234", "12\u202f345\u202f678", "4,5\u00a0%"]),
+        ("pt", ["0,97", "1.234", "12.345.678", "4,5\u00a0%"]),
+        ("ar", ["0.97", "1,234", "12,345,678", "4.5\u00a0%"]),
+        ("hi", ["0.97", "1,234", "1,23,45,678", "4.5\u00a0%"]),
+    ],
+)
+def test_numbers_follow_the_language(language, written):
+    with speaking(language):
+        assert [number(text) for text in ("0.97", "1,234", "12,345,678", "4.5\u00a0%")] == written
+
+
+def test_what_is_not_a_number_stays():
+    with speaking("de"):
+        assert number("1a") == "1a"
+        assert number("Lightroom 6.5") == "Lightroom 6.5"
+
+
+@pytest.mark.parametrize(
+    ("language", "categories"),
+    [
+        ("en", ["other", "one", "other", "other", "other", "other"]),
+        ("fr", ["one", "one", "other", "other", "other", "other"]),
+        ("ar", ["zero", "one", "two", "few", "many", "other"]),
+    ],
+)
+def test_plurals_follow_the_language(language, categories):
+    assert [plural(count, language) for count in (0, 1, 2, 3, 11, 100)] == categories
+
+
+def test_a_count_has_its_form():
+    one, many = "{count} further finding is listed below.", "{count} further findings are listed below."
+    assert say_count(1, one, many) == "1 further finding is listed below."
+    with speaking("de"):
+        assert say_count(1, one, many) == "1 weiterer Befund ist unten aufgeführt."
+        assert say_count(1200, one, many) == "1.200 weitere Befunde sind unten aufgeführt."
+    with speaking("ar"):
+        assert say_count(2, one, many) == "نتيجتان أخريان مدرجتان أدناه."
+
+
+def test_a_stored_sentence_is_recognised_with_what_it_quotes():
+    with speaking("de"):
+        assert translated("Saved by the image editor GIMP 2.10 (“v. 2”).") == (
+            "Vom Bildbearbeitungsprogramm GIMP 2.10 (“v. 2”) gespeichert."
+        )
+        assert translated("At compression quality 65, 12.3% of the picture stands out.") == (
+            "Bei Kompressionsqualität 65 fallen 12,3% des Bildes auf."
+        )
+
+
+def test_several_sentences_and_phrases_within_them_are_recognised():
+    with speaking("es"):
+        assert translated("JPEG quality 85. The tables are those of Adobe Photoshop.") == (
+            "Calidad JPEG 85. Las tablas corresponden a Adobe Photoshop."
+        )
+        assert translated("Declared as taken with a camera, with Pixel 8. A sentence of its own.") == (
+            "Declarado como tomado con una cámara, con Pixel 8. A sentence of its own."
+        )
+    with speaking("fr"):
+        change = "mirrored, turned by 30 degrees, scaled to 120%"
+        assert translated(change) == "retournée, tournée de 30 degrés, mise à 120%"
+
+
+@pytest.mark.parametrize("text", ["", "a" * 100_000, ". " * 50_000, "Signed" + " by x" * 20_000, "{share}"])
+def test_any_text_can_be_translated(text):
+    with speaking("hi"):
+        assert translated(text) == text
+
+
+def test_arabic_is_written_from_right_to_left():
+    assert [code for code in LANGUAGES if direction(code) == "rtl"] == ["ar"]
