@@ -181,6 +181,12 @@ class TestAnalyze:
         assert (case["title"], case["region_notes"]) == ("The flood", {"1": "A car"})
         assert run("analyze", manipulated, *added).exit_code == 2
 
+    def test_the_title_names_the_file_where_that_is_wanted(self, manipulated, tmp_path):
+        run("analyze", manipulated, "--report", tmp_path / "report.html", "--title", "Evidence {file}")
+
+        report = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert f"Evidence {manipulated.name}" in report
+
     def test_reports_of_several_images_fill_a_folder(self, manipulated, authentic, text, tmp_path):
         out = tmp_path / "reports"
 

@@ -21,6 +21,7 @@ MODULES = (
     "client/__init__.py",
     "client/_requests.py",
     "errors.py",
+    "feedback.py",
     "jobs/__init__.py",
     "jobs/model.py",
     "origin.py",

@@ -28,9 +28,12 @@ from tamperscope.case import (
     MOST_REGION_NOTES,
     MOST_TAGS,
 )
+from tamperscope.feedback import Truth
 from tamperscope.jobs.model import JobState, WebhookState
 from tamperscope.origin import Basis, OriginKind
 from tamperscope.report import CPU, ErrorRates, ManipulationType, OperatingPoints, Probability, Verdict
+
+_LARGEST_SIDE = 2**20
 
 
 class Answer(BaseModel):
@@ -119,6 +122,25 @@ class Case(Answer):
     """Notes by the label of the region, such as `1a`."""
 
 
+class FeedbackBox(Answer):
+    """A box in pixels of the upright image; `x`, `y` is its top left corner."""
+
+    x: Annotated[int, Field(ge=0, le=_LARGEST_SIDE)]
+    y: Annotated[int, Field(ge=0, le=_LARGEST_SIDE)]
+    width: Annotated[int, Field(ge=1, le=_LARGEST_SIDE)]
+    height: Annotated[int, Field(ge=1, le=_LARGEST_SIDE)]
+
+
+class Feedback(Answer):
+    """What someone who knows the truth says of an image."""
+
+    truth: Truth
+    type: ManipulationType | None = None
+    """How it was manipulated; null if it was not, or if that is not known."""
+    region: FeedbackBox | None = None
+    """Where; null if it was not manipulated, or if that is not known."""
+
+
 class SegmentAnswer(Answer):
     """Where the image was manipulated. The pictures have the size of the upright image."""
 
@@ -164,6 +186,8 @@ class BundleFacts(Answer):
     version: str
     sha256: str
     """Digest of the bundle's manifest, which contains the digests of the bundle's files."""
+    networks: str = ""
+    """Digest of the networks' weights, which stays the same when the bundle is calibrated again."""
 
 
 class BoxAnswer(Answer):
@@ -291,6 +315,8 @@ class LinksAnswer(Answer):
     """The middle square of the image as a small JPEG; null if the image was not kept."""
     case: str
     """Where to put what a person adds."""
+    feedback: str
+    """Where to put what someone who knows the truth says."""
     report_json: str
     report_html: str
     """A self-contained page to read and share."""
@@ -378,6 +404,8 @@ class AnalysisAnswer(Answer):
     """The thresholds that turn the score into the verdict; null if the bundle is not calibrated."""
     reasons: tuple[ReasonAnswer, ...]
     """What moved the score, strongest first."""
+    measurements: dict[str, float]
+    """What the score was computed from, by name; empty in analyses of earlier versions."""
     type: ManipulationType
     """The most probable type, given that the image was manipulated."""
     type_scores: dict[ManipulationType, Probability]
@@ -405,11 +433,17 @@ class AnalysisAnswer(Answer):
     """The measurements by name, in the order of a report."""
     origin: OriginAnswer
     """What the file says about where it comes from, and the rule by which that moved the verdict."""
+    feedback: Feedback | None
+    """What someone who knows the truth says; null if no one did."""
     location: Annotated[LocationAnswer | None, Field(exclude_if=lambda location: location is None)] = None
     """Where the picture was taken, as the file states. Only with `location=true`, and never stored: a stored
     analysis answers it only if its image was kept.
     """
     links: LinksAnswer
+    signature: Annotated[str | None, Field(exclude_if=lambda signature: signature is None)] = None
+    """Only in `report.json` of a server that signs reports: a JSON Web Signature (RFC 7515, RFC 7797) over
+    the file without this member. `tamperscope verify` checks it.
+    """
 
 
 class SummaryLinksAnswer(Answer):
@@ -571,6 +605,27 @@ class Endpoint(Answer):
     does: str
 
 
+class SigningKeyAnswer(Answer):
+    """An Ed25519 public key as a JSON Web Key (RFC 7517, RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    """The key, in base64url."""
+    kid: str
+    """The key's thumbprint (RFC 7638), which a signature names."""
+    use: Literal["sig"]
+    alg: Literal["EdDSA"]
+    name: str
+    """What the operator calls it."""
+
+
+class SigningKeysAnswer(Answer):
+    """The keys that sign this server's reports, as a JSON Web Key Set. Empty if it signs none."""
+
+    keys: tuple[SigningKeyAnswer, ...]
+
+
 class Index(Answer):
     """The server's version, limits and endpoints."""
 
@@ -588,4 +643,6 @@ class Index(Answer):
     """Most bytes of one job's images together."""
     retention_days: int | None
     """Days for which the server keeps an analysis; null means forever."""
+    signs_reports: bool
+    """Whether reports are signed; `/v1/keys/signing` answers the key."""
     endpoints: tuple[Endpoint, ...]

@@ -284,14 +284,24 @@ def _from_manifest(folder: Path, content: bytes) -> tuple[Bundle, dict[str, _Fil
             f"{folder} has a manifest of schema {document['schema']}; this version reads schema {SCHEMA}."
         )
     calibration = document["calibration"]
+    networks = tuple(_network(entry) for entry in document["networks"])
+    files = {
+        _plain(name): _FileDigest(int(entry["bytes"]), str(entry["sha256"]))
+        for name, entry in document["files"].items()
+    }
+    # Without one the bundle is refused below, by a sentence about that file.
+    weights = [files[each.weights_file].sha256 for each in networks if each.weights_file in files]
     identity = BundleIdentity(
-        str(document["name"]), str(document["version"]), hashlib.sha256(content).hexdigest()
+        str(document["name"]),
+        str(document["version"]),
+        hashlib.sha256(content).hexdigest(),
+        hashlib.sha256(" ".join(weights).encode()).hexdigest(),
     )
     bundle = Bundle(
         path=folder,
         name=identity.name,
         version=identity.version,
-        networks=tuple(_network(entry) for entry in document["networks"]),
+        networks=networks,
         preprocessing=_preprocessing(document["preprocessing"]),
         threshold=_share(document["threshold"]),
         smallest_region=_share(document["smallest_region"]),
@@ -300,10 +310,6 @@ def _from_manifest(folder: Path, content: bytes) -> tuple[Bundle, dict[str, _Fil
     )
     if not bundle.networks:
         raise ValueError("no networks")
-    files = {
-        _plain(name): _FileDigest(int(entry["bytes"]), str(entry["sha256"]))
-        for name, entry in document["files"].items()
-    }
     return bundle, files
 
 

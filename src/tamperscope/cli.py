@@ -26,10 +26,11 @@ from tamperscope.commands.scan import scan
 from tamperscope.commands.serve import serve, worker
 from tamperscope.commands.synthesize import synthesize
 from tamperscope.commands.train import train
+from tamperscope.commands.verify import verify
 from tamperscope.errors import TamperscopeError
 
 _SECTIONS = {
-    "Look at images": (analyze, scan),
+    "Look at images": (analyze, scan, verify),
     "Serve": (serve, worker, keys),
     "Train and measure": (
         import_checkpoint,

@@ -321,6 +321,9 @@ class BundleIdentity:
     version: str
     sha256: str
     """Digest of the bundle's manifest, which holds the digests of its files."""
+    networks: str = ""
+    """Digest of the networks' weights, which stays the same when the bundle is calibrated again. Empty in
+    records of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -437,6 +440,7 @@ class Report:
             device=self.device,
             hints=tuple(_rounded(region) for region in self.hints),
             error_rates=self.error_rates,
+            measurements={name: round(value, 6) for name, value in self.measurements.items()},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -468,6 +472,8 @@ class ReportRecord:
     device: str = CPU
     hints: tuple[Region, ...] = ()
     error_rates: ErrorRates | None = None
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    """Empty in records of earlier versions."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record in types that `json.dumps` takes."""
@@ -482,6 +488,7 @@ class ReportRecord:
             "hints": [region.to_json() for region in self.hints],
             "error_rates": None if self.error_rates is None else asdict(self.error_rates),
             "reasons": [reason.to_json() for reason in self.reasons],
+            "measurements": dict(self.measurements),
             "evidence": {name: evidence.to_json() for name, evidence in self.evidence.items()},
             "notes": list(self.notes),
             "image": self.image.to_json(),
@@ -518,6 +525,7 @@ class ReportRecord:
             device=document.get("device", CPU),
             hints=tuple(Region.from_json(region) for region in document.get("hints", ())),
             error_rates=ErrorRates(**rates) if rates else None,
+            measurements=document.get("measurements", {}),
         )
 
 

@@ -264,6 +264,12 @@ class Settings:
     keys: Path | None = _setting(
         None, "File of API keys, made by 'tamperscope keys create'; without one no key is needed.", Path
     )
+    signing_key: Path | None = _setting(
+        None,
+        "File of the key that signs reports, made by 'tamperscope keys create NAME --signing'; without one "
+        "reports are not signed.",
+        Path,
+    )
     rate_limit: int | None = _setting(
         None,
         "Requests per minute to one server process from one key, or from one address without keys; beyond "

@@ -26,6 +26,8 @@ def test_no_serious_violation(visit, photo_png, scheme, width):
     page.set_input_files("#files", [{"name": "a.png", "mimeType": "image/png", "buffer": photo_png}])
     expect(page.locator(".stage[data-ready]")).to_be_visible()
     page.locator(".regions button").click()
+    page.get_by_role("button", name="It was manipulated").click()
+    expect(page.get_by_label("How?")).to_be_visible()
     found["result"] = serious(page)
 
     page.get_by_text("Case and notes").click()

@@ -48,6 +48,19 @@ def test_title_case_notes_and_tags_are_found_in_the_history(visit, photo_png):
     expect(page.get_by_label("Note on region 1a")).to_have_value("A car")
 
 
+def test_the_title_can_be_the_name_of_the_file(visit, photo_png):
+    page = visit()
+    choose(page, photo_png)
+    page.get_by_text("Case and notes").click()
+    page.get_by_role("button", name="Use the file’s name").click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".case-form [role=status]")).to_contain_text("Saved")
+
+    page.evaluate("sessionStorage.clear()")
+    page.get_by_role("link", name="History").click()
+    expect(page.locator("#history .rows li")).to_contain_text("beach.png")
+
+
 def test_an_emptied_note_is_gone(visit, photo_png):
     page = visit()
     choose(page, photo_png)
@@ -122,6 +135,34 @@ def test_names_outlive_the_tab_only_if_the_reader_wants_it(visit, photo_png, las
 
     expect(other.locator("#history .rows li")).to_contain_text("beach.png" if lasting else "PNG, 160 × 120")
     expect(other.get_by_label("Remember the pictures")).to_be_checked(checked=lasting)
+
+
+def test_one_click_says_that_the_verdict_was_wrong(visit, photo_png):
+    app = fake_app()
+    page = visit(app)
+    choose(page, photo_png)
+    card = page.locator(".feedback")
+    expect(card.get_by_text("How?")).to_be_hidden()
+    card.get_by_role("button", name="It is authentic").click()
+    expect(card.get_by_role("status")).to_have_text("Saved.")
+    address = "/v1/analyses/" + page.url.rsplit("/", 1)[1]
+    assert app.test_client().get(address).get_json()["feedback"]["truth"] == "authentic"
+
+    card.get_by_role("button", name="It was manipulated").click()
+    card.get_by_label("How?").select_option("face")
+    page.get_by_role("button", name="Zoom in").click()
+    card.get_by_role("button", name="It is the part that is shown now").click()
+    expect(card.get_by_role("status")).to_contain_text("Saved, with the place: ")
+    told = app.test_client().get(address).get_json()["feedback"]
+    assert (told["truth"], told["type"]) == ("manipulated", "face")
+    assert 0 < told["region"]["x"] < 160
+    assert told["region"]["x"] + told["region"]["width"] < 160
+
+    page.reload()
+    expect(card.get_by_role("button", name="It was manipulated")).to_have_attribute("aria-pressed", "true")
+    card.get_by_role("button", name="Take it back").click()
+    expect(card.get_by_role("button", name="It was manipulated")).to_have_attribute("aria-pressed", "false")
+    assert app.test_client().get(address).get_json()["feedback"] is None
 
 
 def test_without_keys_the_page_says_who_sees_the_list(visit, tmp_path):

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from datetime import timedelta, timezone
 from io import BytesIO
 from itertools import count
 
+import numpy as np
 import pytest
 from pypdf import PdfReader
 
 from reports import NOON, PICTURE, authentic, evidence, report
 from tamperscope.case import CaseDetails
-from tamperscope.documents import ReportDocument, render_pdf
-from tamperscope.report import Report, Verdict, printed_score
+from tamperscope.documents import ReportDocument, render_html, render_pdf
+from tamperscope.report import ManipulationType, Report, Verdict, printed_score
 
 
 def pdf(found: Report, **options: object) -> bytes:
@@ -123,7 +125,8 @@ def test_foreign_text_stays_text(foreign):
     ],
 )
 def test_text_that_is_hard_to_typeset_is_shown_as_well_as_possible(foreign, expected):
-    assert expected in text(pdf(report(notes=(foreign,))))
+    # Arabic letters are written as the forms that join them.
+    assert expected in unicodedata.normalize("NFKC", text(pdf(report(notes=(foreign,)))))
 
 
 def test_endless_metadata_fits_the_page():
@@ -142,6 +145,25 @@ def test_a_long_table_of_regions_repeats_its_header():
 
     heads = [page.extract_text().count("Mean probability") for page in reader.pages]
     assert sum(heads) >= 2
+
+
+def test_evidence_is_two_to_a_page():
+    ramp = np.linspace(0, 1, PICTURE.size // 3, dtype=np.float32).reshape(PICTURE.shape[:2])
+    found = {f"trace_{n}": evidence(f"trace_{n}", 0.9, map=ramp.T if n % 2 else ramp) for n in range(6)}
+    pages = [page.extract_text() for page in PdfReader(BytesIO(pdf(report(evidence=found)))).pages]
+
+    first = next(number for number, page in enumerate(pages) if "See trace_" in page)
+    last = max(number for number, page in enumerate(pages) if "See trace_" in page)
+    assert last - first < 3
+
+
+def test_no_share_of_a_type_is_printed_as_certain():
+    shares = dict.fromkeys(ManipulationType, 0.0) | {ManipulationType.FACE: 1.0}
+    found = report(type_scores=shares, type=ManipulationType.FACE)
+
+    for content in (text(pdf(found)), render_html(ReportDocument.of(found, PICTURE, made_at=NOON))):
+        assert "0.99" in content
+        assert "1.00" not in content
 
 
 def test_stays_small():

@@ -11,7 +11,8 @@ import pytest
 
 import reports
 from tamperscope.case import CaseDetails
-from tamperscope.report import Verdict
+from tamperscope.feedback import Correction, Truth
+from tamperscope.report import Box, ManipulationType, Verdict
 from tamperscope.store import IMAGE, AnalysisStore, Database, Filter, StoredPicture, Subject
 
 SUBJECT = Subject(owner="", image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
@@ -235,3 +236,46 @@ def test_private_analyses_expire_by_themselves(store, clock):
     assert store.expire_private(timedelta(days=1)) == 1
     assert store.get(listed.id, owner="")
     assert store.get(fresh.id, owner="")
+
+
+CORRECTION = Correction(Truth.MANIPULATED, ManipulationType.FACE, Box(1, 2, 30, 40))
+
+
+def test_a_correction_is_stored_replaced_and_taken_back(store):
+    added, _ = store.add(SUBJECT, REPORT, {})
+
+    assert store.correct(added.id, Correction(Truth.AUTHENTIC), owner="")
+    assert store.correct(added.id, CORRECTION, owner="")
+    assert store.get(added.id, owner="").correction == CORRECTION
+    (corrected,) = store.corrections(owner="")
+    assert (corrected.correction, corrected.measurements) == (CORRECTION, REPORT.measurements)
+
+    assert store.correct(added.id, None, owner="")
+    assert store.get(added.id, owner="").correction is None
+    assert list(store.corrections(owner="")) == []
+
+
+def test_no_one_corrects_the_analysis_of_another_owner(store):
+    added, _ = store.add(SUBJECT, REPORT, {})
+
+    assert not store.correct(added.id, CORRECTION, owner="claims")
+    assert not store.correct("0" * 32, CORRECTION, owner="")
+    assert store.get(added.id, owner="").correction is None
+
+
+def test_a_correction_ends_with_its_analysis(store):
+    added, _ = store.add(SUBJECT, REPORT, {})
+    store.correct(added.id, CORRECTION, owner="")
+
+    store.delete(added.id, owner="")
+
+    assert list(store.corrections(owner="")) == []
+
+
+def test_more_corrections_than_are_read_at_once_are_all_found(store, monkeypatch):
+    monkeypatch.setattr("tamperscope.store.analyses._PAGE", 2)
+    for number in range(5):
+        store.correct(store.add(image(number), REPORT, {})[0].id, CORRECTION, owner="")
+    store.correct(store.add(image(9, "claims"), REPORT, {})[0].id, CORRECTION, owner="claims")
+
+    assert len(list(store.corrections(owner=""))) == 5

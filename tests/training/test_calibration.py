@@ -154,3 +154,27 @@ def test_wrong_verdicts_are_counted_by_kind(rng: np.random.Generator) -> None:
     assert everything is not None
     assert (everything.files, everything.false_alarms) == ("files of all kinds", 10)
     assert Calibration.from_json(json.loads(json.dumps(model.to_json()))) == model
+
+
+def test_corrections_teach_the_score_and_leave_the_operating_points_to_the_sample(
+    rng: np.random.Generator,
+) -> None:
+    """Authentic images with strong clones, all of them false alarms, make clones count less."""
+    rows, truth = images(rng, separation=2)
+    alarms = [{"clones": 3.0, "area": 0.0}] * 100
+    plain = fit(rows, truth)
+    taught = fit(rows + alarms, truth + [False] * 100, corrections=[False] * len(rows) + [True] * len(alarms))
+
+    assert taught.coefficients["clones"] < plain.coefficients["clones"]
+    points = taught.operating_points
+    assert (points.authentic_images, points.manipulated_images) == (200, 200)
+    called = sum(taught.verdict(taught.score(row)) is Verdict.MANIPULATED for row in rows)
+    # As a sample of authentic images they would have moved the limit above every score.
+    assert called > 50
+    as_sample = fit(rows + alarms, truth + [False] * 100)
+    assert as_sample.operating_points.manipulated_above > points.manipulated_above
+
+
+def test_corrections_alone_are_no_sample() -> None:
+    with pytest.raises(ValueError, match="both classes"):
+        fit([{"clones": 1.0}, {"clones": 2.0}], [True, False], corrections=[False, True])

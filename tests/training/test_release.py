@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,11 +6,12 @@ import pytest
 
 from tamperscope.bundle import Architecture
 from tamperscope.errors import CheckpointError
+from tamperscope.feedback import CorrectedAnalysis, Correction, Truth
 from tamperscope.images.kind import FileKind
 from tamperscope.network.architectures import build
 from tamperscope.network.checkpoints import save_checkpoint
 from tamperscope.report import ManipulationType
-from tamperscope.training.release import KEPT_F1, Cut, Seen, choose_cut, rate_cuts, release
+from tamperscope.training.release import KEPT_F1, Cut, Seen, choose_cut, rate_cuts, release, usable
 
 KIND = FileKind(1024, "PNG", 1.0)
 
@@ -50,3 +52,13 @@ def test_a_verified_copy_is_marked_regardless_of_its_size() -> None:
     copies[:4, :4] = True
     seen = Seen(np.where(copies, 0.9, 0).astype(np.float16), copies, ManipulationType.COPYMOVE, {}, KIND)
     assert (seen.mask(Cut(0.5, 0.1)) == copies).all()
+
+
+def test_corrections_of_other_networks_and_of_drawings_are_left_out() -> None:
+    ours = CorrectedAnalysis(Correction(Truth.AUTHENTIC), {"clones": 1.0}, 1024, "PNG", "ours", False, "a")
+    others = [
+        replace(ours, networks="theirs"),
+        replace(ours, drawn=True),
+        replace(ours, measurements={}),
+    ]
+    assert usable([ours, *others], "ours", {"clones": 0.0}) == [ours]

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ from tamperscope.report import Report, Verdict, printed_score
 from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
+    from tamperscope.documents.signatures import SigningKey
     from tamperscope.evidence.metadata import Location
     from tamperscope.images import Image
 
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 )
 @case_options
 @model_option
-@settings_options({"c2pa_trust", "device"})
+@settings_options({"c2pa_trust", "device", "signing_key"})
 @click.option(
     "--location",
     is_flag=True,
@@ -96,6 +97,7 @@ def analyze(
     Example:
       tamperscope analyze photo.jpg other.png --out findings
       tamperscope analyze photo.jpg --report report.pdf --title "The flood" --case 2026/7
+      tamperscope analyze *.jpg --report reports --title "Evidence {file}"
       tamperscope analyze incoming/*.jpg --json --fail-on manipulated
 
     A file that cannot be read is named on stderr. The others are still analysed, and the exit code is 3.
@@ -108,10 +110,13 @@ def analyze(
         raise click.BadParameter("- may be given once.", param_hint="FILE")
     from tamperscope.cores import leave_blas_one_thread
     from tamperscope.detector import Detector
+    from tamperscope.documents.signatures import SigningKey
     from tamperscope.evidence import metadata
     from tamperscope.images import read_image
 
     settings = Settings.read(os.environ, options)
+    # Before the analysis, so that a key that cannot be used costs no time.
+    signing_key = SigningKey.read(settings.signing_key) if settings.signing_key else None
     leave_blas_one_thread()
     detector = Detector.load(model or settings.model, settings.detector_options)
     findings: list[_Finding] = []
@@ -125,16 +130,16 @@ def analyze(
                 image = read_image(_source(file, settings.limits.bytes), settings.limits)
                 report = detector.analyze(image, all_evidence=report_path is not None)
                 taken_at = metadata.location(image) if location else None
-                finding = _Finding(file, report, taken_at, location, case)
+                finding = _Finding(file, report, taken_at, location, _titled(case, file))
             except (ImageError, OSError) as error:
                 complain(f"{file}: {_sentence(file, error)}")
                 continue
             tell(f"{file}: analysed in {time.monotonic() - began:.1f} s", VERBOSE)
             findings.append(finding)
             if out:
-                written[out] += _write(out, stem, finding, image)
+                written[out] += _write(out, stem, finding, image, signing_key)
             if report_path:
-                written[report_path] += _write_report(report_path, stem, finding, image)
+                written[report_path] += _write_report(report_path, stem, finding, image, signing_key)
             if as_json:
                 click.echo(json.dumps(finding.to_json()))
     if not as_json and findings:
@@ -179,6 +184,11 @@ def _check_report(path: Path, images: int) -> None:
         )
 
 
+def _titled(case: CaseDetails, file: Path) -> CaseDetails:
+    """Put the file's name into the title where the caller wants it; otherwise no report names the file."""
+    return replace(case, title=case.title.replace("{file}", file.name))
+
+
 def _source(file: Path, limit: int) -> Path | bytes:
     # One byte more than allowed is enough to see that there are too many.
     return sys.stdin.buffer.read(limit + 1) if file == _STDIN else file
@@ -197,7 +207,7 @@ def _distinct_stems(files: Sequence[Path]) -> list[str]:
     return stems
 
 
-def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> int:
+def _write(folder: Path, stem: str, finding: _Finding, image: Image, key: SigningKey | None) -> int:
     """Return the number of files written."""
     from tamperscope.images import rendering
 
@@ -211,11 +221,12 @@ def _write(folder: Path, stem: str, finding: _Finding, image: Image) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             (folder / f"{stem}-{name}.png").write_bytes(rendering.encode_png(picture))
-        (folder / f"{stem}.json").write_text(json.dumps(finding.to_json(), indent=2) + "\n", encoding="utf-8")
+        document = json.dumps(finding.to_json(), indent=2) + "\n"
+        (folder / f"{stem}.json").write_bytes(_signed(document.encode(), finding, key))
     return len(pictures) + 1
 
 
-def _write_report(path: Path, stem: str, finding: _Finding, image: Image) -> int:
+def _write_report(path: Path, stem: str, finding: _Finding, image: Image, key: SigningKey | None) -> int:
     """Write the format that the suffix of `path` names, or both formats into the folder `path`.
 
     Return the number of files written.
@@ -225,17 +236,28 @@ def _write_report(path: Path, stem: str, finding: _Finding, image: Image) -> int
     """
     from tamperscope.documents import ReportDocument, render_html, render_pdf
 
-    document = ReportDocument.of(finding.report, image.pixels, made_at=datetime.now(UTC), case=finding.case)
+    document = ReportDocument.of(
+        finding.report,
+        image.pixels,
+        made_at=datetime.now(UTC),
+        case=finding.case,
+        signer=key.description if key else "",
+    )
     single = path.suffix.lower() in _REPORT_SUFFIXES
     targets = [path] if single else [path / f"{stem}{suffix}" for suffix in _REPORT_SUFFIXES]
     with _explained_writing(path, "--report"):
         (path.parent if single else path).mkdir(parents=True, exist_ok=True)
         for target in targets:
-            if target.suffix.lower() == ".pdf":
-                target.write_bytes(render_pdf(document))
-            else:
-                target.write_text(render_html(document), encoding="utf-8")
+            is_pdf = target.suffix.lower() == ".pdf"
+            data = render_pdf(document) if is_pdf else render_html(document).encode()
+            target.write_bytes(_signed(data, finding, key))
     return len(targets)
+
+
+def _signed(report: bytes, finding: _Finding, key: SigningKey | None) -> bytes:
+    if key is None:
+        return report
+    return key.sign(report, image_sha256=finding.report.image.sha256, at=datetime.now(UTC))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tamperscope.commands.options import FOLDER, held_out_images_options
-from tamperscope.commands.output import table
+from tamperscope.commands.output import counted, table, tell
 
 
 @click.command()
@@ -17,6 +17,12 @@ from tamperscope.commands.output import table
 @click.option("--object-masks", type=FOLDER, help="Masks of objects in the photos.")
 @click.option(
     "--authentic", type=FOLDER, help="Authentic files to analyse as they are, including sub-folders."
+)
+@click.option(
+    "--feedback",
+    "feedback_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Corrections of verdicts, one JSON object a line, as GET /v1/feedback answers them.",
 )
 @click.option("--held-out", is_flag=True, help="Use only photos that training on this folder holds out.")
 @click.option("--quantize", is_flag=True, help="First add 8-bit integer graphs, which are faster.")
@@ -27,6 +33,7 @@ def calibrate(
     photos: Path,
     object_masks: Path | None,
     authentic: Path | None,
+    feedback_file: Path | None,
     held_out: bool,
     quantize: bool,
     version: str | None,
@@ -42,21 +49,45 @@ def calibrate(
     after calibration. The bundle's metrics on these images are printed. Needs the extra `train`:
     pip install 'tamperscope[train]'.
 
+    The corrections of --feedback move the coefficients of the score. They do not move the operating points: a
+    set of wrong verdicts says nothing about how often verdicts are wrong. Corrections that were measured by
+    other networks are left out.
+
     \b
     Example:
       tamperscope calibrate model/imported-1234 --photos photos/
+      curl -s http://127.0.0.1:5000/v1/feedback > feedback.jsonl
+      tamperscope calibrate model-mine --photos photos/ --feedback feedback.jsonl
     """
     from dataclasses import asdict
 
     from tamperscope.datasets.reading import images_below
+    from tamperscope.feedback import read_feedback
     from tamperscope.synthesis import PhotoLibrary
     from tamperscope.training.release import calibrate as choose
 
     library = PhotoLibrary.open(photos, object_masks, held_out=held_out or None)
     files = images_below(authentic) if authentic else ()
+    feedback = read_feedback(feedback_file) if feedback_file else ()
     metrics = asdict(
-        choose(bundle, library, tuple(files), version=version, quantised=quantize, count=count, seed=seed)
+        choose(
+            bundle,
+            library,
+            tuple(files),
+            feedback,
+            version=version,
+            quantised=quantize,
+            count=count,
+            seed=seed,
+        )
     )
+    if not feedback_file:
+        metrics = {name: value for name, value in metrics.items() if not name.startswith("corrections")}
+    elif left_out := len(feedback) - metrics["corrections"]:
+        tell(
+            f"{counted(left_out, 'correction')} left out: measured by other networks, or of a screenshot or "
+            "drawing."
+        )
     if as_json:
         click.echo(json.dumps(metrics))
         return

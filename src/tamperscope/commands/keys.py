@@ -1,22 +1,27 @@
-"""`tamperscope keys`: create, list and revoke."""
+"""`tamperscope keys`: create, list and revoke keys of the API, and create keys that sign reports."""
 
 from __future__ import annotations
 
 import datetime
+import json
+import re
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from tamperscope.commands.output import complain, table
+from tamperscope.errors import SettingsError
 
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke the API keys that a server accepts.
+    """Create, list and revoke the API keys that a server accepts, and create keys that sign reports.
 
     \b
     Example:
       tamperscope keys create newsroom --file keys.json
+      tamperscope keys create newsroom --signing
       tamperscope keys list --file keys.json
       tamperscope serve --keys keys.json
     """
@@ -37,11 +42,15 @@ _file_option = click.option(
 @keys.command()
 @click.argument("name")
 @_file_option
+@click.option("--signing", is_flag=True, help="Create a key that signs reports instead.")
 @click.option("--admin", is_flag=True, help="Allow this key to call /admin too.")
 @click.option(
     "--days", type=click.IntRange(1, 36_500), help="Days for which it is valid; no limit by default."
 )
-def create(name: str, path: Path, admin: bool, days: int | None) -> None:
+@click.pass_context
+def create(
+    ctx: click.Context, /, name: str, path: Path, signing: bool, admin: bool, days: int | None
+) -> None:
     """Create a key called NAME, print it, and store its digest.
 
     \b
@@ -51,7 +60,22 @@ def create(name: str, path: Path, admin: bool, days: int | None) -> None:
 
     The file holds only the digest, so the key is shown only once. A running server accepts the key after
     SIGHUP.
+
+    \b
+    Example:
+      tamperscope keys create newsroom --signing
+      tamperscope serve --signing-key newsroom.key.json
+      tamperscope verify report.pdf --key newsroom.pub.json
+
+    With --signing, it makes two files instead. NAME.key.json is the private key, which signs reports: keep it
+    secret. NAME.pub.json is the public key: give it to everyone who reads your reports.
     """
+    if signing:
+        if admin or days:
+            raise click.UsageError("--admin and --days belong to API keys; leave them out with --signing.")
+        given = ctx.get_parameter_source("path") is ParameterSource.COMMANDLINE
+        _create_signing_key(name, path if given else None)
+        return
     from tamperscope.server.middleware.keys import create_key, utc_today
 
     today = utc_today()
@@ -59,6 +83,27 @@ def create(name: str, path: Path, admin: bool, days: int | None) -> None:
     key = create_key(path, name, admin=admin, today=today, expires=expires)
     complain(f"Added to {path}. The key is shown only once:")
     click.echo(key)
+
+
+def _create_signing_key(name: str, path: Path | None) -> None:
+    from tamperscope.documents.signatures import SigningKey
+
+    if path is None and not re.fullmatch(r"[\w-][\w.-]{0,60}", name):
+        raise click.UsageError(f"{name!r} is not a name of a file; choose the file with --file.")
+    path = path or Path(f"{name}.key.json")
+    public = path.with_name(f"{path.name.removesuffix('.json').removesuffix('.key')}.pub.json")
+    if public.exists():
+        raise SettingsError(f"{public} exists already, and a key is never overwritten.")
+    key = SigningKey.create(name)
+    key.write(path)
+    try:
+        public.write_text(json.dumps(key.public.to_json(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        path.unlink()
+        raise SettingsError(f"{public} cannot be written: {(error.strerror or '').lower()}.") from None
+    complain(f"{path} is the private key: keep it secret. {public} is for those who read your reports.")
+    complain("The key's id, to compare over another channel:")
+    click.echo(key.public.id)
 
 
 @keys.command("list")

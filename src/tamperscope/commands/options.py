@@ -52,7 +52,12 @@ def case_options(command: Callable[..., None]) -> Callable[..., None]:
         command(*arguments, case=CaseDetails(**texts, tags=tags, region_notes=notes), **options)
 
     for option in (
-        click.option("--title", "case_title", default="", help="Title of the report."),
+        click.option(
+            "--title",
+            "case_title",
+            default="",
+            help="Title of the report; {file} stands for the file's name.",
+        ),
         click.option("--case", "case_number", default="", help="Case number or name, for the report."),
         click.option("--analyst", "case_analyst", default="", help="Who made the report."),
         click.option("--notes", "case_notes", default="", metavar="TEXT", help="Notes in the report."),
@@ -151,6 +156,7 @@ _METAVARS = {
     "rate_limit": "COUNT",
     "redis": "URL",
     "retention": "DAYS",
+    "signing_key": "FILE",
     "threads": "COUNT",
     "timeout": "SECONDS",
     "trusted_proxy": "ADDRESS",

@@ -167,17 +167,25 @@ class ReportDocument:
         *,
         made_at: datetime,
         case: CaseDetails = NO_CASE,
+        signer: str = "",
     ) -> ReportDocument:
         """Return the document of a new report; `picture` is (height, width, 3) uint8 RGB.
 
         `made_at` is the time of the analysis, with a time zone. The document names the file only if `case`
-        does.
+        does. `signer` is the key that will sign it, in words; empty if none will.
         """
-        return cls.of_record(report.record, Maps.of(report, picture), made_at=made_at, case=case)
+        maps = Maps.of(report, picture)
+        return cls.of_record(report.record, maps, made_at=made_at, case=case, signer=signer)
 
     @classmethod
     def of_record(
-        cls, report: ReportRecord, maps: Maps, *, made_at: datetime, case: CaseDetails = NO_CASE
+        cls,
+        report: ReportRecord,
+        maps: Maps,
+        *,
+        made_at: datetime,
+        case: CaseDetails = NO_CASE,
+        signer: str = "",
     ) -> ReportDocument:
         """Return the document of a stored report and its maps; see `of`."""
         report = in_current_language(report)
@@ -226,7 +234,7 @@ class ReportDocument:
                 for name, found in evidence.items()
                 if not found.applicable
             ),
-            facts=tuple(_facts(report)),
+            facts=tuple(_facts(report, signer)),
             strengths=wording.strengths(),
             limits=wording.limits(points),
             colour_scale=pictures.colour_scale(),
@@ -398,7 +406,7 @@ def _written(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _facts(report: ReportRecord) -> Iterator[Fact]:
+def _facts(report: ReportRecord, signer: str) -> Iterator[Fact]:
     image, bundle = report.image, report.bundle
     yield Fact("SHA-256", image.sha256)
     yield Fact(
@@ -421,6 +429,8 @@ def _facts(report: ReportRecord) -> Iterator[Fact]:
         yield Fact(say("Software"), shown(f"{name} {version}"))
     if report.device != CPU:
         yield Fact(say("Networks ran on"), shown(report.device))
+    if signer:
+        yield Fact(say("Signature"), shown(wording.signature(signer)))
 
 
 def _sentence(note: str) -> str:

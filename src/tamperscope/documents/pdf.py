@@ -40,8 +40,10 @@ rl_config.useA85 = 0
 _MARGIN = 18 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
 _GAP = 5 * mm
-_TALLEST, _TALLEST_MAP = 118 * mm, 66 * mm
-"""Height limits of a figure of the picture, and of a measurement's map: several of these fit a page."""
+_TALLEST, _TALLEST_MAP, _TALLEST_QUIET_MAP = 118 * mm, 62 * mm, 44 * mm
+"""Height limits of a figure of the picture, of a notable measurement's map, and of any other map. Two notable
+measurements fit a page with their tables.
+"""
 
 _SOFT_NAME, _NOTABLE_NAME = "#566072", "#3a4658"
 _INK, _SOFT, _LINE = HexColor("#1c2430"), HexColor(_SOFT_NAME), HexColor("#dde2e9")
@@ -65,6 +67,7 @@ _FOOT_NUMBER = ParagraphStyle("foot number", _FOOT, alignment=2)
 _POINT = ParagraphStyle("point", _BODY, leftIndent=4 * mm, bulletIndent=0.5 * mm, spaceAfter=1 * mm)
 _MESSAGE = ParagraphStyle("message", _NOTE, leftIndent=8 * mm, spaceAfter=2 * mm)
 _TITLE = ParagraphStyle("title", _BODY, fontName=STRONG, fontSize=24, leading=29)
+_HEAD_TITLE = ParagraphStyle("head title", _BODY, fontName=STRONG, fontSize=13, leading=17)
 _SECTION = ParagraphStyle(
     "section", _BODY, fontName=STRONG, fontSize=13, leading=17, spaceBefore=7 * mm, spaceAfter=2 * mm
 )
@@ -205,13 +208,14 @@ def _story(document: ReportDocument) -> Iterator[Flowable]:
 
 
 def _head(document: ReportDocument) -> Flowable:
-    kind = f'<font name="{STRONG}">{markup(say("Image analysis"), STRONG)}</font>'
-    title = f"{kind} &nbsp; {markup(document.title)}" if document.title else kind
-    made_at = ParagraphStyle("made at", _NOTE, alignment=2)
-    cells = [paragraph(title, _SMALL), paragraph(_time(document), made_at)]
-    return _grid(
-        [cells], [_WIDTH - 45 * mm, 45 * mm], style=[*_BARE, _TOP, ("BOTTOMPADDING", (0, 0), (-1, -1), 8)]
-    )
+    kind = paragraph(f'<font name="{STRONG}">{markup(say("Image analysis"), STRONG)}</font>', _SMALL)
+    made_at = paragraph(_time(document), ParagraphStyle("made at", _NOTE, alignment=2))
+    rows: list[list[Flowable | str]] = [[kind, made_at]]
+    style: list[Any] = [*_BARE, _TOP, ("BOTTOMPADDING", (0, -1), (-1, -1), 8)]
+    if document.title:
+        rows.append([paragraph(markup(document.title, STRONG), _HEAD_TITLE), ""])
+        style.append(("SPAN", (0, 1), (1, 1)))
+    return _grid(rows, [_WIDTH - 45 * mm, 45 * mm], style=style)
 
 
 def _time(document: ReportDocument) -> str:
@@ -385,7 +389,7 @@ def _kinds(document: ReportDocument) -> Iterator[Flowable]:
         [
             paragraph(markup(kind.name), _SMALL),
             _Bar(kind.share, 45 * mm),
-            paragraph(number(f"{kind.share:.2f}"), _NUMBER),
+            paragraph(number(printed_score(kind.share)), _NUMBER),
             paragraph(markup(kind.meaning), _NOTE),
         ]
         for kind in document.kinds
@@ -426,10 +430,11 @@ def _section(section: Section, colour_scale: EncodedPicture) -> Iterator[Flowabl
     yield paragraph(markup(section.finding, STRONG), _FINDING)
     if section.figures:
         left = 62 * mm
+        tallest = _TALLEST_MAP if section.notable else _TALLEST_QUIET_MAP
         pictures = [
             part
             for figure in section.figures
-            for part in (*_figure(figure, left, colour_scale, _TALLEST_MAP), Spacer(0, 2 * mm))
+            for part in (*_figure(figure, left, colour_scale, tallest), Spacer(0, 2 * mm))
         ]
         stacked = [part for pair in explanation for part in (*pair, Spacer(0, 1.2 * mm))]
         cells = [pictures, "", stacked]
@@ -483,8 +488,15 @@ def _grid(
     """Return a table whose first column is at the side where lines begin."""
     if direction(current()) == "ltr":
         return Table(rows, widths, repeatRows=repeated, style=TableStyle(style), hAlign="LEFT")
+    mirrored = [list(reversed(row)) for row in rows]
+    for name, (left, top), (right, _), *_ in style:
+        if name == "SPAN":
+            # A span shows what its leftmost cell holds.
+            columns = len(widths)
+            first, last = left % columns, right % columns
+            mirrored[top][columns - 1 - last] = rows[top][first]
     return Table(
-        [list(reversed(row)) for row in rows],
+        mirrored,
         list(reversed(widths)),
         repeatRows=repeated,
         style=TableStyle([_mirrored(each) for each in style]),

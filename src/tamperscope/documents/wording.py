@@ -212,6 +212,13 @@ def strength(value: float) -> str:
     return say("nothing unusual")
 
 
+def signature(signer: str) -> str:
+    """Return how a reader checks who signed a report; `signer` is the key in words."""
+    return say(
+        "This file is signed by {signer}. Check it with the command: tamperscope verify.", signer=signer
+    )
+
+
 def strengths() -> str:
     """Return what the strengths of the evidence mean."""
     return say(

@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from flask_cors import CORS
 from werkzeug.exceptions import BadRequest, NotFound
 
+from tamperscope.documents.signatures import SigningKey
 from tamperscope.report import BundleIdentity
 from tamperscope.server.assembly import Assembly
 from tamperscope.server.connections import REFUSAL, BodyLimit
@@ -22,11 +23,13 @@ from tamperscope.server.views import (
     analyses,
     cases,
     docs,
+    feedback,
     health,
     jobs,
     page,
     preview,
     segment_classify,
+    signing,
 )
 from tamperscope.settings import ANY_ORIGIN, Settings
 
@@ -60,9 +63,10 @@ def controls(app: Flask) -> Controls:
 def create_app(parts: Assembly) -> Flask:
     """Return the WSGI application that serves `parts`; its `controls` load the bundle.
 
-    Raises `SettingsError` when the keys file cannot be used.
+    Raises `SettingsError` when the keys file or the signing key cannot be used.
     """
     settings, service = parts.settings, parts.service
+    signing_key = SigningKey.read(settings.signing_key) if settings.signing_key else None
     app = Flask("tamperscope", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = request_limit(settings)
     app.config["MAX_FORM_PARTS"] = _FORM_PARTS
@@ -95,8 +99,10 @@ def create_app(parts: Assembly) -> Flask:
         page.blueprint(settings),
         health.blueprint(service),
         segment_classify.blueprint(service),
-        analyses.blueprint(service, parts.archive),
+        analyses.blueprint(service, parts.archive, signing_key),
+        signing.blueprint(signing_key),
         cases.blueprint(parts.store),
+        feedback.blueprint(parts.store),
         preview.blueprint(service),
         jobs.blueprint(parts.jobs, parts.runner, settings),
         admin.blueprint(reload),

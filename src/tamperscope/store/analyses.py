@@ -12,10 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tamperscope.case import NO_CASE, CaseDetails
+from tamperscope.feedback import CorrectedAnalysis, Correction
 from tamperscope.origin import Origin
 from tamperscope.report import ImageFacts, ManipulationType, ReportRecord, Verdict
 from tamperscope.store.database import Database
-from tamperscope.store.tables import AnalysisRow, Base, CaseRow, PictureRow, TagRow
+from tamperscope.store.tables import AnalysisRow, Base, CaseRow, FeedbackRow, PictureRow, TagRow
 
 IMAGE = "image"
 """Name of the picture that is the analysed file itself; present only if a caller asked to keep it."""
@@ -57,6 +58,8 @@ class StoredAnalysis:
     case: CaseDetails = NO_CASE
     private: bool = False
     """Whether it is in no list."""
+    correction: Correction | None = None
+    """What someone who knows the truth says; None if no one did."""
 
     @property
     def kept(self) -> bool:
@@ -105,6 +108,7 @@ class Filter:
 
 
 EVERYTHING = Filter()
+_PAGE = 200
 MOST_WORDS = 8
 """Words of a search that count."""
 
@@ -218,6 +222,37 @@ class AnalysisStore:
             session.add_all(TagRow(analysis_id=id, tag=tag) for tag in sorted(tags))
             return True
 
+    def correct(self, id: str, correction: Correction | None, *, owner: str) -> bool:
+        """Replace what someone says of an owner's analysis, or take it back with None.
+
+        Return whether there is such an analysis.
+        """
+        with self._database.transaction() as session:
+            if session.scalar(_owned(id, owner).with_for_update()) is None:
+                return False
+            session.execute(delete(FeedbackRow).where(FeedbackRow.analysis_id == id))
+            if correction:
+                session.add(FeedbackRow(analysis_id=id, document=correction.to_json()))
+            return True
+
+    def corrections(self, *, owner: str) -> Iterator[CorrectedAnalysis]:
+        """Yield every correction of an owner, in the order of their ids."""
+        last = ""
+        while True:
+            with self._database.transaction() as session:
+                page = session.execute(
+                    select(AnalysisRow.id, AnalysisRow.document, FeedbackRow.document)
+                    .join(FeedbackRow, FeedbackRow.analysis_id == AnalysisRow.id)
+                    .where(AnalysisRow.owner == owner, AnalysisRow.id > last)
+                    .order_by(AnalysisRow.id)
+                    .limit(_PAGE)
+                ).all()
+            for id, document, correction in page:
+                last = id
+                yield CorrectedAnalysis.of(ReportRecord.from_json(document), Correction.from_json(correction))
+            if len(page) < _PAGE:
+                return
+
     def keep(self, id: str, pictures: Mapping[str, StoredPicture], report: ReportRecord) -> None:
         """Add the image, and what shows it, to an analysis that still exists and does not have it yet.
 
@@ -254,6 +289,7 @@ class AnalysisStore:
             row = session.scalar(query)
             if row is None:
                 return None
+            correction = session.scalar(select(FeedbackRow.document).where(FeedbackRow.analysis_id == row.id))
             return StoredAnalysis(
                 row.id,
                 row.created,
@@ -263,6 +299,7 @@ class AnalysisStore:
                     session.scalar(select(CaseRow.document).where(CaseRow.analysis_id == row.id))
                 ),
                 row.private,
+                correction and Correction.from_json(correction),
             )
 
 

@@ -101,6 +101,16 @@ class CaseRow(Base):
     """`CaseDetails.words`, which a search looks through."""
 
 
+class FeedbackRow(Base):
+    """What someone who knows the truth says of an analysis."""
+
+    __tablename__ = "analysis_feedback"
+
+    analysis_id: Mapped[str] = mapped_column(ForeignKey(AnalysisRow.id, ondelete="CASCADE"), primary_key=True)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """`Correction.to_json()`."""
+
+
 class TagRow(Base):
     """One tag of an analysis, in lower case."""
 

@@ -36,6 +36,7 @@ def fit(
     manipulated: Sequence[bool],
     kinds: Sequence[FileKind] | None = None,
     as_found: Sequence[bool] | None = None,
+    corrections: Sequence[bool] | None = None,
     *,
     false_alarm_rate: float = 0.03,
     miss_rate: float = 0.25,
@@ -69,6 +70,9 @@ def fit(
         kinds: The kind of each file, by which wrong verdicts are counted; None to count none.
         as_found: Whether each image is a file as it was found, rather than one made for the calibration; None
             if none is.
+        corrections: Whether each image is here because someone corrected its verdict; None if none is. Such
+            images move the coefficients. They do not count in operating points and error rates: a set of
+            wrong verdicts says nothing about how often verdicts are wrong.
         false_alarm_rate: Largest share of authentic images above `manipulated_above`.
         miss_rate: Largest share of manipulated images below `authentic_below`.
         marked_rate: Largest share of authentic images above `marked_above`.
@@ -82,9 +86,10 @@ def fit(
     """
     labels = np.asarray(manipulated, dtype=bool)
     names = sorted(measurements[0]) if measurements else []
+    sampled = np.ones(len(labels), bool) if corrections is None else ~np.asarray(corrections, bool)
     if kinds is not None and len(kinds) != len(measurements):
         raise ValueError("every image needs a kind")
-    if len(labels) != len(measurements) or not labels.any() or labels.all():
+    if len(labels) != len(measurements) or not labels[sampled].any() or labels[sampled].all():
         raise ValueError("calibration needs a label for each image, and images of both classes")
     if any(sorted(row) != names for row in measurements):
         raise ValueError("every image needs the same measurements")
@@ -92,7 +97,8 @@ def fit(
     facts = [columns.pop(name) for name in (LOG_PIXELS, LOG_STEP) if name in columns]
     expected = Expected()
     if NETWORK_MAP in columns and len(facts) == 2:
-        expected = _expected(columns[NETWORK_MAP][~labels], *(fact[~labels] for fact in facts))
+        usual = ~labels & sampled
+        expected = _expected(columns[NETWORK_MAP][usual], *(fact[usual] for fact in facts))
         columns[NETWORK_MAP] = np.array([expected.excess(row) for row in measurements])
     nothing = np.zeros(len(labels))
     coefficients, intercept = _never_negative(columns, labels, ridge, nothing)
@@ -105,38 +111,45 @@ def fit(
     log_odds = np.full(len(labels), intercept)
     for name, weight in coefficients.items():
         log_odds += weight * columns[name]
-    scale = _scale(log_odds, labels, ridge)
+    scale = _scale(log_odds[sampled], labels[sampled], ridge)
     coefficients = {name: scale * weight for name, weight in coefficients.items()}
     points = OperatingPoints(
         authentic_below=0,
         manipulated_above=1,
         false_alarm_rate=false_alarm_rate,
         miss_rate=miss_rate,
-        authentic_images=int((~labels).sum()),
-        manipulated_images=int(labels.sum()),
+        authentic_images=int((~labels & sampled).sum()),
+        manipulated_images=int((labels & sampled).sum()),
     )
     model = Calibration(
         coefficients=coefficients,
-        baseline={name: float(columns[name][~labels].mean()) for name in coefficients},
+        baseline={name: float(columns[name][~labels & sampled].mean()) for name in coefficients},
         intercept=scale * intercept,
         operating_points=points,
         expected=expected,
     )
     scores = np.array([model.score(row) for row in measurements])
     found = np.zeros(len(labels), bool) if as_found is None else np.asarray(as_found, bool)
-    groups = [scores[group] for group in (~labels & ~found, ~labels & found) if group.any()]
+    authentic = ~labels & sampled
+    groups = [scores[group] for group in (authentic & ~found, authentic & found) if group.any()]
     above, marked = (
         max(float(np.sort(group)[::-1][int(rate * len(group))]) for group in groups)
         for rate in (false_alarm_rate, marked_rate)
     )
-    below = float(np.sort(scores[labels])[int(miss_rate * points.manipulated_images)])
+    below = float(np.sort(scores[labels & sampled])[int(miss_rate * points.manipulated_images)])
     if below > above:
         below = above = (below + above) / 2
     chosen = dataclasses.replace(
         points, authentic_below=below, manipulated_above=above, marked_above=min(marked, above)
     )
-    counts = () if kinds is None else _counts(scores, labels, kinds, chosen)
+    counts = (
+        () if kinds is None else _counts(scores[sampled], labels[sampled], _chosen(kinds, sampled), chosen)
+    )
     return dataclasses.replace(model, operating_points=chosen, kinds=counts)
+
+
+def _chosen(kinds: Sequence[FileKind], sampled: NDArray[np.bool_]) -> list[FileKind]:
+    return [kind for kind, counts in zip(kinds, sampled, strict=True) if counts]
 
 
 def _expected(

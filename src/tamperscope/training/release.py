@@ -7,6 +7,7 @@ calibrate(Path("model-imported"), held_out)       # an existing bundle, such as 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +22,11 @@ from rich.console import Console
 from rich.progress import track
 
 from tamperscope.bundle import Bundle, Preprocessing, write_manifest
-from tamperscope.calibration import Calibration
+from tamperscope.calibration import LOG_STEP, Calibration
 from tamperscope.detector import Detector, verified_copies
 from tamperscope.errors import CheckpointError, ImageError
 from tamperscope.evaluation import metrics
+from tamperscope.feedback import CorrectedAnalysis, Truth
 from tamperscope.images import read_image
 from tamperscope.images.kind import FileKind
 from tamperscope.inference.regions import Candidates, candidates
@@ -108,6 +110,12 @@ class HeldOutMetrics:
     type_accuracy: float
     auc: float
     marked_authentic: float
+    corrections: int = 0
+    """How many corrections the calibration used."""
+    corrections_before: int = 0
+    """How many of them the previous calibration judged right."""
+    corrections_after: int = 0
+    """How many of them the new one judges right."""
 
 
 def release(
@@ -152,6 +160,7 @@ def calibrate(
     folder: Path,
     held_out: PhotoLibrary,
     authentic: Sequence[Path] = (),
+    feedback: Sequence[CorrectedAnalysis] = (),
     *,
     version: str | None = None,
     quantised: bool = False,
@@ -166,6 +175,8 @@ def calibrate(
         held_out: Photos that training did not see.
         authentic: Authentic files that training did not see, analysed as they are. Screenshots and drawings
             among them do not count, because they get no verdict.
+        feedback: Corrections of earlier verdicts. They move the coefficients and not the operating points.
+            Those of other networks, and of screenshots and drawings, do not count.
         version: New version of the bundle; by default it keeps its version.
         quantised: Whether to add 8-bit graphs first, with ranges measured on some of the images made.
         count: Number of images to make. Each is analysed as the file it would be published as.
@@ -214,11 +225,17 @@ def calibrate(
         for report, kind in _photograph(detector, path, console)
     ]
     measurements = [each.measurements for each in seen]
+    corrected = usable(feedback, before.identity.networks, measurements[0])
     model = fit(
-        [*measurements, *(row for row, _ in found)],
-        [example.type is not None for example in examples] + [False] * len(found),
-        [each.kind for each in seen] + [kind for _, kind in found],
-        [False] * len(seen) + [True] * len(found),
+        [*measurements, *(row for row, _ in found), *(each.measurements for each in corrected)],
+        [
+            *(example.type is not None for example in examples),
+            *[False] * len(found),
+            *(each.correction.truth is Truth.MANIPULATED for each in corrected),
+        ],
+        [*(each.kind for each in seen), *(kind for _, kind in found), *map(_kind, corrected)],
+        [False] * len(seen) + [True] * (len(found) + len(corrected)),
+        [False] * (len(seen) + len(found)) + [True] * len(corrected),
     )
     scores = [model.score(row) for row in measurements]
     seen = [
@@ -227,7 +244,37 @@ def calibrate(
     ]
     cut = choose_cut(rate_cuts(seen, [example.mask for example in examples]))
     write(cut, model)
-    return held_out_metrics(seen, scores, examples, cut)
+    return replace(
+        held_out_metrics(seen, scores, examples, cut),
+        corrections=len(corrected),
+        corrections_before=_judged_right(before.calibration, corrected),
+        corrections_after=_judged_right(model, corrected),
+    )
+
+
+def usable(
+    feedback: Sequence[CorrectedAnalysis], networks: str, like: Mapping[str, float]
+) -> list[CorrectedAnalysis]:
+    """Return the corrections that a calibration of `networks`, with measurements like `like`, can use."""
+    return [
+        each
+        for each in feedback
+        if each.networks == networks and not each.drawn and each.measurements.keys() == like.keys()
+    ]
+
+
+def _kind(corrected: CorrectedAnalysis) -> FileKind:
+    return FileKind(corrected.pixels, corrected.format, math.exp(corrected.measurements.get(LOG_STEP, 0.0)))
+
+
+def _judged_right(model: Calibration | None, feedback: Sequence[CorrectedAnalysis]) -> int:
+    """Return how many verdicts of the score alone are the truth; `inconclusive` is never right."""
+    if model is None:
+        return 0
+    verdicts = [model.verdict(model.score(each.measurements)) for each in feedback]
+    return sum(
+        verdict.value == each.correction.truth.value for verdict, each in zip(verdicts, feedback, strict=True)
+    )
 
 
 def _seen(detector: Detector, data: bytes) -> Seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from datetime import date, datetime
@@ -20,6 +21,8 @@ from fakes import FakeDetector, fake_app
 from reports import NOON
 from tamperscope import Detector
 from tamperscope.documents import ReportDocument
+from tamperscope.documents.signatures import Outcome, PublicKey, SigningKey, verify
+from tamperscope.errors import SettingsError
 from tamperscope.images import read_image, rendering
 from tamperscope.server.app import controls
 from tamperscope.server.middleware.keys import create_key
@@ -94,6 +97,7 @@ class TestTheAnswer:
         assert {key: analysis[key] for key in report} == report
         assert set(analysis) - set(report) == {
             "id", "created", "case", "private", "words", "regions", "image", "evidence", "links",
+            "feedback",
         }  # fmt: skip
 
     def test_its_words_are_those_of_the_reports(self, analysis, photo_png):
@@ -589,3 +593,48 @@ def test_a_broken_database_is_reported_and_does_not_affect_other_endpoints(store
     assert "no such table" not in response.text
     form = {"image": (BytesIO(photo_png), "a.png")}
     assert client.post("/classify", data=form).status_code == 200
+
+
+class TestSignedReports:
+    @pytest.fixture
+    def key(self, tmp_path):
+        SigningKey.create("newsroom").write(tmp_path / "key.json")
+        return tmp_path / "key.json"
+
+    @pytest.fixture
+    def signing(self, key):
+        return fake_app(Settings(signing_key=key)).test_client()
+
+    @pytest.mark.parametrize("name", REPORTS)
+    def test_every_report_is_signed_with_the_key_that_the_server_answers(
+        self, create, signing, photo_png, name
+    ):
+        analysis = create(photo_png, via=signing).get_json()
+        answered = signing.get("/v1/keys/signing").get_json()["keys"]
+        downloaded = signing.get(f"/v1/analyses/{analysis['id']}/{name}")
+
+        found = verify(downloaded.data, map(PublicKey.from_json, answered))
+        assert (found.outcome, found.signer) == (Outcome.VALID, "newsroom")
+        assert found.image_sha256 == analysis["image"]["sha256"]
+        digest = base64.b64encode(bytes.fromhex(found.report_sha256)).decode()
+        assert downloaded.headers["Repr-Digest"] == f"sha-256=:{digest}:"
+
+    def test_the_private_half_is_never_answered(self, signing, key):
+        answered = signing.get("/v1/keys/signing")
+
+        assert json.loads(key.read_text())["d"] not in answered.text
+        assert "d" not in answered.get_json()["keys"][0]
+        assert signing.get("/", headers={"Accept": "application/json"}).get_json()["signs_reports"] is True
+
+    def test_without_a_key_nothing_is_signed(self, client, analysis):
+        report = client.get(f"/v1/analyses/{analysis['id']}/report.json")
+
+        assert "signature" not in report.get_json()
+        assert verify(report.data).outcome is Outcome.UNSIGNED
+        assert client.get("/v1/keys/signing").get_json() == {"keys": []}
+
+    def test_a_key_that_others_can_read_stops_the_server(self, key):
+        key.chmod(0o644)
+
+        with pytest.raises(SettingsError, match="chmod 600"):
+            fake_app(Settings(signing_key=key))

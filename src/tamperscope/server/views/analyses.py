@@ -5,8 +5,11 @@ With API keys, an analysis belongs to the key that requested it; for all other k
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -24,6 +27,7 @@ from tamperscope.documents import (
     wording,
 )
 from tamperscope.documents.findings import NamedRegion
+from tamperscope.documents.signatures import SigningKey
 from tamperscope.documents.translation import in_current_language, origin_in_current_language
 from tamperscope.evidence import metadata
 from tamperscope.images import rendering
@@ -77,8 +81,13 @@ _REPORT_POLICY = (
 _Rendered = TypeVar("_Rendered")
 
 
-def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
-    """Return the endpoints that analyse with `service` and store analyses in `archive`."""
+def blueprint(
+    service: DetectorService, archive: AnalysisArchive, signing_key: SigningKey | None = None
+) -> Blueprint:
+    """Return the endpoints that analyse with `service` and store analyses in `archive`.
+
+    `signing_key` signs the reports; with None they are not signed.
+    """
     views = Blueprint("analyses", __name__)
     store = archive.store
 
@@ -143,26 +152,31 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
     @operation(AnalysisAnswer, problems=_STORED, parameters=(_ID,))
     def analysis_report_json(id: str) -> Response:
         """Return a stored analysis as a file to save."""
-        response = respond(_answer(stored(id)))
-        response.headers["Content-Disposition"] = f'attachment; filename="tamperscope-{id}.json"'
-        return response
+        found = stored(id)
+        return report_file(
+            _answer(found).model_dump_json().encode(),
+            found.report,
+            "application/json",
+            f'attachment; filename="tamperscope-{id}.json"',
+        )
 
     @views.get(f"{_PATH}/<id>/report.html")
     @operation({"text/html": None}, problems=_RENDERED, parameters=(_ID,))
     def analysis_report_html(id: str) -> Response:
         """Return a stored analysis as an HTML page to read and share, with the image if it was kept."""
-        response = Response(rendered(id, render_html), content_type="text/html; charset=utf-8")
+        html, report = rendered(id, render_html)
+        response = report_file(
+            html.encode(), report, "text/html; charset=utf-8", f'inline; filename="tamperscope-{id}.html"'
+        )
         response.headers["Content-Security-Policy"] = _REPORT_POLICY
-        response.headers["Content-Disposition"] = f'inline; filename="tamperscope-{id}.html"'
         return response
 
     @views.get(f"{_PATH}/<id>/report.pdf")
     @operation({"application/pdf": None}, problems=_RENDERED, parameters=(_ID,))
     def analysis_report_pdf(id: str) -> Response:
         """Return a stored analysis as an A4 PDF, with the image if it was kept."""
-        response = Response(rendered(id, render_pdf), content_type="application/pdf")
-        response.headers["Content-Disposition"] = f'attachment; filename="tamperscope-{id}.pdf"'
-        return response
+        pdf, report = rendered(id, render_pdf)
+        return report_file(pdf, report, "application/pdf", f'attachment; filename="tamperscope-{id}.pdf"')
 
     @views.get(f"{_PATH}/<id>/mask.png")
     @operation(_PNG, problems=_STORED, parameters=(_ID,))
@@ -223,8 +237,18 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
             raise NotFound(missing)
         return found
 
-    def rendered(id: str, render: Callable[[ReportDocument], _Rendered]) -> _Rendered:
-        """Return the report of a stored analysis; drawing it holds a slot, as analysing does."""
+    def report_file(data: bytes, report: ReportRecord, content_type: str, disposition: str) -> Response:
+        """Answer a report as a file to save, signed if the server signs reports."""
+        if signing_key:
+            data = signing_key.sign(data, image_sha256=report.image.sha256, at=datetime.now(UTC))
+        response = Response(data, content_type=content_type)
+        response.headers["Content-Disposition"] = disposition
+        digest = b64encode(hashlib.sha256(data).digest()).decode("ascii")
+        response.headers["Repr-Digest"] = f"sha-256=:{digest}:"
+        return response
+
+    def rendered(id: str, render: Callable[[ReportDocument], _Rendered]) -> tuple[_Rendered, ReportRecord]:
+        """Return a stored analysis as a file; drawing it holds a slot, as analysing does."""
         found = stored(id)
         files = {name: picture(id, name).data for name in found.pictures}
         kept = files.pop(IMAGE, None)
@@ -237,9 +261,14 @@ def blueprint(service: DetectorService, archive: AnalysisArchive) -> Blueprint:
                 evidence={name.removeprefix(EVIDENCE): data for name, data in files.items()},
                 picture=image.pixels if image else None,
             )
-            return render(
-                ReportDocument.of_record(found.report, maps, made_at=found.created, case=found.case)
+            document = ReportDocument.of_record(
+                found.report,
+                maps,
+                made_at=found.created,
+                case=found.case,
+                signer=signing_key.description if signing_key else "",
             )
+            return render(document), found.report
 
     def kept_image(id: str) -> bytes:
         return picture(
@@ -286,6 +315,7 @@ def _answer(stored: StoredAnalysis, location: metadata.Location | None = None) -
         "image": link(IMAGE, "image.png"),
         "thumbnail": link(THUMBNAIL, "thumbnail.jpg"),
         "case": f"{address}/case",
+        "feedback": f"{address}/feedback",
         "report_json": f"{address}/report.json",
         "report_html": f"{address}/report.html",
         "report_pdf": f"{address}/report.pdf",
@@ -297,6 +327,7 @@ def _answer(stored: StoredAnalysis, location: metadata.Location | None = None) -
             "created": stored.created,
             "words": _words(report, regions),
             "case": stored.case.to_json(),
+            "feedback": stored.correction and stored.correction.to_json(),
             "private": stored.private,
             "regions": [_region(named) for named in regions[: len(report.regions)]],
             "hints": [_region(named) for named in regions[len(report.regions) :]],

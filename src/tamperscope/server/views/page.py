@@ -150,6 +150,7 @@ def _index(settings: Settings) -> Index:
         max_job_images=settings.job_images,
         max_job_bytes=settings.job_bytes,
         retention_days=settings.retention,
+        signs_reports=settings.signing_key is not None,
         endpoints=_endpoints(),
     )
 

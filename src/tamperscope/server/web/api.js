@@ -53,6 +53,16 @@ export async function describe(id, added) {
   return (await ask(`${ANALYSES}/${encodeURIComponent(id)}/case`, options)).json();
 }
 
+/** Say what the picture of an analysis really is; return what is stored now. */
+export async function correct(id, feedback) {
+  const options = { method: "PUT", body: JSON.stringify(feedback), headers: { "Content-Type": "application/json" } };
+  return (await ask(`${ANALYSES}/${encodeURIComponent(id)}/feedback`, options)).json();
+}
+
+export async function takeBack(id) {
+  await ask(`${ANALYSES}/${encodeURIComponent(id)}/feedback`, { method: "DELETE" });
+}
+
 /** Return the address of the analyses that fit: `search`, `verdict` and `tag`, each possibly empty. */
 export function searchAddress(wanted) {
   const given = Object.entries(wanted).filter(([, value]) => value);

@@ -156,6 +156,7 @@ async function openAnalysis(id) {
       thumbnail,
       file: item?.file ?? null,
       listedFor: facts?.keys ? "key" : "all",
+      signed: facts?.signs_reports,
       keep: () => work.keep(item).then(() => openAnalysis(id)),
       remove: () => removeAnalysis(id),
     });

@@ -11,8 +11,8 @@ const LINES = [
   ["analyst", t("Analyst"), t("Who looked at the picture")],
 ];
 
-/** Return the form. `onSaved` receives what was stored. */
-export function caseCard(analysis, onSaved) {
+/** Return the form. `name` is the file's name if this tab knows it; `onSaved` receives what was stored. */
+export function caseCard(analysis, name, onSaved) {
   const said = h("p", { class: "wrong", role: "alert" });
   const done = h("span", { class: "note", role: "status" });
   const changed = () => (done.textContent = "");
@@ -24,6 +24,22 @@ export function caseCard(analysis, onSaved) {
     );
   for (const [name, label, note] of LINES)
     add(label, h("input", { id: `case-${name}`, name, maxlength: 200, value: analysis.case[name], autocomplete: "off" }), note);
+  const title = form.querySelector("#case-title");
+  if (name)
+    title.after(
+      h(
+        "button",
+        {
+          type: "button",
+          class: "small",
+          click: () => {
+            title.value = name.slice(0, 200);
+            changed();
+          },
+        },
+        t("Use the file’s name"),
+      ),
+    );
   add(
     t("Tags"),
     h("input", { id: "case-tags", name: "tags", value: analysis.case.tags.join(", "), autocomplete: "off" }),

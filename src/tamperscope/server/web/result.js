@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { caseCard } from "./case.js";
 import { announce, bytes, described, h, icon, ICONS, moment, save } from "./dom.js";
 import { evidencePanel, table } from "./evidence.js";
+import { feedbackCard } from "./feedback.js";
 import { t } from "./language.js";
 import * as layers from "./layers.js";
 import { occupied } from "./occupied.js";
@@ -18,7 +19,7 @@ import { certainty, copy, doubts, nextSteps, regions, verdict } from "./verdict.
  * `file` is the picture itself if this tab has it. `keep` makes the server keep it.
  * `remove` deletes the analysis.
  */
-export function resultView({ analysis, name, file, thumbnail, listedFor, keep, remove }) {
+export function resultView({ analysis, name, file, thumbnail, listedFor, signed, keep, remove }) {
   const stage = new Stage(analysis, file);
   const keepButton = () =>
     file && !analysis.private
@@ -58,11 +59,12 @@ export function resultView({ analysis, name, file, thumbnail, listedFor, keep, r
         origin(analysis, file),
         nextSteps(analysis),
         regions(analysis, stage),
-        caseCard(analysis, tellName),
+        caseCard(analysis, name, tellName),
         certainty(analysis),
+        feedbackCard(analysis, stage),
         doubts(analysis),
       ),
-      h("div", { class: "seen" }, stage.element, toolsCard(stage, file), downloads({ analysis, stage, file, keepButton, remove })),
+      h("div", { class: "seen" }, stage.element, toolsCard(stage, file), downloads({ analysis, stage, file, signed, keepButton, remove })),
     ),
     evidencePanel({ analysis, thumbnail, keepButton, onShow: (each) => stage.showMap(each) }),
     background(analysis),
@@ -86,7 +88,7 @@ function copyLink(listedFor) {
   return h("p", { class: "link" }, address, button);
 }
 
-function downloads({ analysis, stage, file, keepButton, remove }) {
+function downloads({ analysis, stage, file, signed, keepButton, remove }) {
   const { links, id } = analysis;
   const said = h("p", { class: "wrong", role: "alert" });
   const button = (label, suffix, fetching, primary = false) =>
@@ -141,6 +143,8 @@ function downloads({ analysis, stage, file, keepButton, remove }) {
     ),
     said,
     h("p", { class: "note kept" }, kept, analysis.image.kept ? null : keepButton()),
+    signed &&
+      h("p", { class: "note" }, t("Reports are signed: the command tamperscope verify tells whether one was changed.")),
   );
 }
 

@@ -136,6 +136,11 @@ export class Stage {
     this.element.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
   }
 
+  /** The part of the picture that is in view: a box in pixels. */
+  get visible() {
+    return this.#viewer.visible;
+  }
+
   /** The facts about the picture's file. */
   get image() {
     return this.#analysis.image;

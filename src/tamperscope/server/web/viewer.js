@@ -153,6 +153,16 @@ export class Viewer {
     this.#settle();
   }
 
+  /** The part of the picture that is in view, in whole pixels. */
+  get visible() {
+    const { width, height } = this.#content;
+    const [across, down] = this.#size();
+    const within = ([x, y]) => [Math.min(width, Math.max(0, x)), Math.min(height, Math.max(0, y))];
+    const [left, top] = within(this.#pixel(0, 0)).map(Math.floor);
+    const [right, bottom] = within(this.#pixel(across, down)).map(Math.ceil);
+    return { x: left, y: top, width: Math.max(1, right - left), height: Math.max(1, bottom - top) };
+  }
+
   /** Keep the picture in view, then draw. */
   #settle() {
     const { width, height } = this.#content;
@@ -188,16 +198,20 @@ export class Viewer {
     context.setTransform(density * scale, 0, 0, density * scale, density * x, density * y);
     context.imageSmoothingEnabled = scale < 3;
     if (picture) {
-      // Transparent pictures are analysed on white.
+      // Transparent pictures are analysed on white. The ground ends within the picture's edges, which the canvas
+      // smooths: white below them would shine through as a line.
+      const edge = 1 / scale;
       context.fillStyle = "#fff";
-      context.fillRect(0, 0, width, height);
+      context.fillRect(edge, edge, width - 2 * edge, height - 2 * edge);
       context.drawImage(picture, 0, 0, width, height);
     }
     if (this.#bare) return;
     context.save();
-    context.beginPath();
-    context.rect((this.#line() - x) / scale, 0, width, height);
-    context.clip();
+    if (this.#split > 0) {
+      context.beginPath();
+      context.rect((this.#line() - x) / scale, 0, width, height);
+      context.clip();
+    }
     if (this.#layer) {
       context.save();
       context.globalAlpha = picture ? this.#opacity : 1;
@@ -312,7 +326,8 @@ export class Viewer {
     context.fillStyle = "#fff";
     context.shadowColor = "rgb(0 0 0 / 60%)";
     context.shadowBlur = 6;
-    context.fillRect(this.#line() - 1, 0, 2, down);
+    // At the left edge nothing is divided yet: the handle alone says that the line can be moved.
+    if (this.#split > 0) context.fillRect(this.#line() - 1, 0, 2, down);
     // The whole handle stays visible when the line is at the edge.
     const at = Math.min(Math.max(this.#line(), 16), across - 16);
     context.beginPath();
