@@ -393,7 +393,7 @@ def _details(details: Any, label: str = "") -> Iterator[Fact]:
         case str() if details.startswith("data:"):
             pass
         case _:
-            yield Fact(_heading(label), shown(_written(details)))
+            yield Fact(_heading(label), shown(translated(_written(details))))
 
 
 def _heading(label: str) -> str:

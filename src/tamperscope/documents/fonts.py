@@ -29,6 +29,7 @@ _CHINESE_AND_JAPANESE, _KOREAN = "STSong-Light", "HYSMyeongJo-Medium"
 _MISSING = "□"
 _LETTERS = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+"
 _RIGHT_TO_LEFT = re.compile(rf"{_LETTERS}(?:[ \u200c\u200d]+{_LETTERS})*")
+_DEVANAGARI_LETTER = re.compile("[\u0900-\u097f]")
 _WEIGHTS = {REGULAR: "Regular", STRONG: "Bold"}
 
 _lock = threading.Lock()
@@ -60,6 +61,25 @@ def markup(text: str, font: str = REGULAR) -> str:
     visual = joined(text)
     if direction(current()) == "ltr":
         visual = _RIGHT_TO_LEFT.sub(lambda words: "".join(mirrored(words[0], True)), visual)
+    if _DEVANAGARI_LETTER.search(visual):
+        return " ".join(_devanagari(word, font) for word in visual.split(" "))
+    return _runs(visual, font)
+
+
+def _devanagari(word: str, font: str) -> str:
+    """Return the markup of a word, which HarfBuzz shapes with one font.
+
+    Where that font lacks a character, a space divides the word.
+    """
+    own = f"{_DEVANAGARI}-{_WEIGHTS[font]}"
+    if not _DEVANAGARI_LETTER.search(word):
+        return _runs(word, font)
+    runs = groupby(word, lambda character: ord(character) in _covered[own])
+    texts = [("".join(run), within) for within, run in runs]
+    return " ".join(_run(text, own, font) if within else _runs(text, font) for text, within in texts)
+
+
+def _runs(visual: str, font: str) -> str:
     fonts = [_font_of(character, font) for character in visual]
     written = [character if name else _MISSING for character, name in zip(visual, fonts, strict=True)]
     runs = groupby(zip(fonts, written, strict=True), lambda pair: pair[0] or _WIDER)

@@ -11,7 +11,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
 from reportlab.platypus import Flowable, Paragraph
 
-from tamperscope.documents.scripts import mirrored, visual_order
+from tamperscope.documents.scripts import has_right_to_left, mirrored, visual_order
 from tamperscope.languages import current, direction
 
 _SHAPED = frozenset({"hi"})
@@ -22,7 +22,7 @@ def paragraph(markup: str, style: ParagraphStyle, bullet: str = "") -> Flowable:
     """Return a paragraph of ReportLab's markup, as `fonts.markup` gives it, in the current language."""
     if direction(current()) == "rtl":
         return _RightToLeft(markup, style, bullet)
-    if current() in _SHAPED:
+    if current() in _SHAPED and not markup.isascii():
         style = ParagraphStyle(style.name, style, shaping=1)
     return Paragraph(markup, style, bulletText=bullet or None)
 
@@ -39,14 +39,15 @@ class _RightToLeft(Paragraph):
     def wrap(self, width: float, height: float) -> tuple[float, float]:
         """Return the size of the paragraph in a column of a width, in points."""
         style = self.style
-        room = width - style.leftIndent - style.rightIndent
+        room = width - style.leftIndent - style.rightIndent - (_BULLET_GAP if self._bullet else 0)
         frags = list(_in_lines(self._logical, room))
         visual = ParagraphStyle(
             style.name,
             style,
             alignment=0 if style.alignment == 2 else 2,
             leftIndent=style.rightIndent,
-            rightIndent=style.leftIndent,
+            rightIndent=style.leftIndent + (_BULLET_GAP if self._bullet else 0),
+            splitLongWords=0,
         )
         self._lines = Paragraph("", visual, frags=frags)
         # Lines are broken already; a hair of room keeps rounding from breaking them again.
@@ -68,10 +69,13 @@ class _RightToLeft(Paragraph):
         if self._bullet:
             self.canv.setFont(style.bulletFontName, style.bulletFontSize)
             self.canv.setFillColor(style.textColor)
-            baseline = self.height - style.leading + (style.leading - style.fontSize) + 0.2 * style.fontSize
-            self.canv.drawRightString(self.width - style.bulletIndent, baseline, self._bullet)
+            self.canv.drawRightString(
+                self.width - style.bulletIndent, self.height - style.fontSize, self._bullet
+            )
 
 
+_BULLET_GAP = 4
+"""Points between a number and its text."""
 _LONGEST_UNBROKEN = 400
 """Points."""
 
@@ -79,14 +83,16 @@ _LONGEST_UNBROKEN = 400
 def _in_lines(frags: Sequence[Any], room: float) -> Iterator[Any]:
     """Yield the fragments of the lines, each from left to right, with breaks between them."""
     characters = [(character, frag) for frag in frags for character in getattr(frag, "text", "") or ""]
+    # A paragraph that is all Latin, such as a name, keeps its own order.
+    ordered = has_right_to_left("".join(character for character, _ in characters))
     for number, line in enumerate(_lines(characters, room)):
         if number:
             end = copy.copy(frags[0])
             end.text, end.lineBreak = "", True
             yield end
         text = "".join(character for character, _ in line)
-        owners = [line[at][1] for at in visual_order(text, right_to_left=True)]
-        written = mirrored(text, right_to_left=True)
+        owners = [line[at][1] for at in visual_order(text, right_to_left=ordered)]
+        written = mirrored(text, right_to_left=ordered)
         for frag, run in groupby(zip(owners, written, strict=True), lambda pair: pair[0]):
             part = copy.copy(frag)
             # A space at the edge of a fragment would be lost.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 from reportlab import rl_config
 from reportlab.lib.colors import HexColor, white
@@ -21,6 +21,7 @@ from reportlab.platypus import (
     Image,
     KeepTogether,
     PageTemplate,
+    Paragraph,
     Spacer,
     Table,
     TableStyle,
@@ -40,6 +41,7 @@ rl_config.useA85 = 0
 _MARGIN = 18 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
 _GAP = 5 * mm
+_SPACE = "\N{NO-BREAK SPACE}"
 _TALLEST, _TALLEST_MAP, _TALLEST_QUIET_MAP = 118 * mm, 62 * mm, 44 * mm
 """Height limits of a figure of the picture, of a notable measurement's map, and of any other map. Two notable
 measurements fit a page with their tables.
@@ -321,14 +323,16 @@ def _figure(
     if figure.coloured:
         bar = width - 8 * mm
         ends = [
-            paragraph("0", _NOTE),
+            Paragraph("0", _NOTE),
             Image(BytesIO(colour_scale.data), bar - 2 * mm, 1.6 * mm),
-            paragraph("1", _HEAD_NUMBER),
+            Paragraph("1", _HEAD_NUMBER),
         ]
         parts.append(
-            _grid(
+            # Colours go from left to right in every language.
+            Table(
                 [ends],
                 [4 * mm, bar, 4 * mm],
+                hAlign=_start(),
                 style=[*_BARE, ("VALIGN", (0, 0), (-1, -1), "MIDDLE")],
             )
         )
@@ -336,7 +340,7 @@ def _figure(
         parts.append(Spacer(0, 1 * mm))
         parts.append(
             paragraph(
-                f'<font name="{STRONG}">{markup(figure.title, STRONG)}.</font> {markup(figure.caption)}',
+                f'<font name="{STRONG}">{markup(f"{figure.title}.", STRONG)}</font> {markup(figure.caption)}',
                 _NOTE,
             )
         )
@@ -347,7 +351,7 @@ def _image(picture: EncodedPicture, width: float, tallest: float) -> Image:
     height = width * picture.height / picture.width
     if height > tallest:
         width, height = width * tallest / height, tallest
-    return Image(BytesIO(picture.data), width, height, hAlign="LEFT")
+    return Image(BytesIO(picture.data), width, height, hAlign=_start())
 
 
 def _regions(document: ReportDocument) -> Flowable:
@@ -407,14 +411,15 @@ class _Bar(Flowable):
 
     def draw(self) -> None:
         self.canv.setFillColor(_BAR)
-        self.canv.rect(0, 0, max(0.6, self._share * self.width), self.height, stroke=0, fill=1)
+        width = max(0.6, self._share * self.width)
+        left = 0 if _start() == "LEFT" else self.width - width
+        self.canv.rect(left, 0, width, self.height, stroke=0, fill=1)
 
 
 def _section(section: Section, colour_scale: EncodedPicture) -> Iterator[Flowable]:
     look = f'color="white" backColor="{_NOTABLE_NAME}"' if section.notable else f'color="{_SOFT_NAME}"'
-    strength = (
-        f'&nbsp; <font name="{REGULAR}" size="8.5" {look}>&nbsp;{markup(section.strength)}&nbsp;</font>'
-    )
+    rating = markup(f"{_SPACE}{section.strength}{_SPACE}".replace(" ", _SPACE))
+    strength = f' <font name="{REGULAR}" size="8.5" {look}>{rating}</font>'
     explanation = [
         [paragraph(markup(label), _NOTE), paragraph(markup(text), _SMALL)]
         for label, text in (
@@ -426,7 +431,7 @@ def _section(section: Section, colour_scale: EncodedPicture) -> Iterator[Flowabl
     yield Spacer(0, 4 * mm)
     yield _Rule()
     yield Spacer(0, 3 * mm)
-    yield paragraph(f"{markup(section.title, STRONG)}{strength}", _ITEM)
+    yield paragraph(f"{markup(section.title + _SPACE, STRONG)}{strength}", _ITEM)
     yield paragraph(markup(section.finding, STRONG), _FINDING)
     if section.figures:
         left = 62 * mm
@@ -486,7 +491,7 @@ def _grid(
     style: Sequence[tuple[Any, ...]] = (),
 ) -> Table:
     """Return a table whose first column is at the side where lines begin."""
-    if direction(current()) == "ltr":
+    if _start() == "LEFT":
         return Table(rows, widths, repeatRows=repeated, style=TableStyle(style), hAlign="LEFT")
     mirrored = [list(reversed(row)) for row in rows]
     for name, (left, top), (right, _), *_ in style:
@@ -499,9 +504,14 @@ def _grid(
         mirrored,
         list(reversed(widths)),
         repeatRows=repeated,
-        style=TableStyle([_mirrored(each) for each in style]),
+        style=TableStyle([("ALIGN", (0, 0), (-1, -1), "RIGHT"), *map(_mirrored, style)]),
         hAlign="RIGHT",
     )
+
+
+def _start() -> Literal["LEFT", "RIGHT"]:
+    """Return the side at which lines begin in the current language."""
+    return "LEFT" if direction(current()) == "ltr" else "RIGHT"
 
 
 _OTHER_SIDE = {

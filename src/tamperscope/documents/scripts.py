@@ -36,6 +36,11 @@ def joined(text: str) -> str:
     return "".join(written)
 
 
+def has_right_to_left(text: str) -> bool:
+    """Return whether text has letters that are written from right to left."""
+    return bool(_RIGHT_TO_LEFT.search(text))
+
+
 def visual_order(line: str, right_to_left: bool) -> list[int]:
     """Return the positions of a line's characters from left to right; `right_to_left` is its direction."""
     if not right_to_left and not _RIGHT_TO_LEFT.search(line):
@@ -85,7 +90,8 @@ def _forms() -> Mapping[str, _Forms]:
         name = "".join(chr(int(letter, 16)) for letter in letters)
         if len(name) == 1 or (len(name) == 2 and name[0] == "\u0644" and code >= 0xFEF5):
             found.setdefault(name, {})[kind.strip("<>")] = chr(code)
-    return {name: _Forms(**forms) for name, forms in found.items()}
+    # The stroke that lengthens a word joins on both sides and has one form.
+    return {**{name: _Forms(**forms) for name, forms in found.items()}, "\u0640": _Forms(*4 * ["\u0640"])}
 
 
 def _with_ligatures(text: str) -> list[str]:

@@ -21,9 +21,9 @@ def register(app: Flask) -> None:
     app.teardown_request(_end)
 
 
-def accepted_language(request: Request) -> str:
-    """Return the language among `LANGUAGES` that a request prefers; English if it accepts none of them."""
-    return request.accept_languages.best_match(LANGUAGES, ENGLISH) or ENGLISH
+def accepted_language(request: Request, usual: str = ENGLISH) -> str:
+    """Return the language among `LANGUAGES` that a request prefers, and `usual` if it accepts none of them."""
+    return request.accept_languages.best_match(LANGUAGES, usual) or usual
 
 
 def _begin() -> None:

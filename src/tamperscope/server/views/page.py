@@ -79,7 +79,7 @@ def blueprint(settings: Settings) -> Blueprint:
             response.headers["Vary"] = "Accept"
             return response
         chosen = request.cookies.get(CHOICE)
-        language = chosen if chosen in LANGUAGES else accepted_language(request)
+        language = chosen if chosen in LANGUAGES else accepted_language(request, settings.language)
         response = _sent(page_in(language), _TYPES[".html"])
         response.headers["Vary"] = "Accept, Accept-Language, Cookie"
         response.headers["Content-Language"] = language

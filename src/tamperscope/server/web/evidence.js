@@ -90,7 +90,7 @@ function contents(name, found, { thumbnail, keepButton, onShow }) {
       " ",
       h("span", { class: "rating", "data-notable": found.notable }, found.rating ?? t("not applicable")),
     ),
-    h("p", { class: "finding" }, found.finding),
+    h("p", { class: "finding", dir: "auto" }, found.finding),
     h(
       "div",
       { class: "beside" },
