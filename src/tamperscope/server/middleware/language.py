@@ -22,7 +22,7 @@ def register(app: Flask) -> None:
 
 
 def accepted_language(request: Request, usual: str = ENGLISH) -> str:
-    """Return the language among `LANGUAGES` that a request prefers, and `usual` if it accepts none of them."""
+    """Return the language among `LANGUAGES` that a request prefers; `usual` if it accepts none of them."""
     return request.accept_languages.best_match(LANGUAGES, usual) or usual
 
 
