@@ -179,6 +179,32 @@ class ClassifyAnswer(Answer):
     """What the file says about where it comes from, and the rule by which that moved the verdict."""
 
 
+class DifferenceAnswer(Answer):
+    """A region in which two versions of a picture differ, in pixels of the first."""
+
+    label: str
+    polygon: Polygon
+    area_share: Probability
+    """Share of the first picture."""
+    place: str
+    """The ninth of the first picture that contains its centre."""
+
+
+class CompareAnswer(Answer):
+    """Two versions of a picture, laid over each other."""
+
+    aligned: bool
+    """Whether both show the same scene, as far as could be found."""
+    matrix: tuple[tuple[float, float, float], tuple[float, float, float]] | None
+    """Takes a pixel (x, y, 1) of the second upright picture to one of the first; null unless aligned."""
+    shared: Probability
+    """Share of the first picture that the second covers."""
+    differences: tuple[DifferenceAnswer, ...]
+    """The largest first."""
+    finding: str
+    """What was found, in words."""
+
+
 class BundleFacts(Answer):
     """The bundle that produces the answers."""
 

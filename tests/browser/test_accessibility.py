@@ -41,6 +41,12 @@ def test_no_serious_violation(visit, photo_png, scheme, width):
     found["question"] = serious(page)
     page.keyboard.press("Escape")
 
+    address = page.url.split("#")[0]
+    id = page.url.rsplit("/", 1)[1]
+    page.evaluate("where => (location.href = where)", f"{address}#/compare/{id}/{id}")
+    expect(page.locator(".comparison[data-ready]")).to_be_visible()
+    found["comparison"] = serious(page)
+
     page.get_by_role("link", name="History").click()
     expect(page.locator("#history .rows li")).to_have_count(1)
     found["history"] = serious(page)

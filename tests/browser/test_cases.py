@@ -9,6 +9,7 @@ import pytest
 from flask import Response, request
 from playwright.sync_api import Page, expect
 
+import samples
 from fakes import fake_app
 from tamperscope.settings import Settings
 
@@ -163,6 +164,37 @@ def test_one_click_says_that_the_verdict_was_wrong(visit, photo_png):
     card.get_by_role("button", name="Take it back").click()
     expect(card.get_by_role("button", name="It was manipulated")).to_have_attribute("aria-pressed", "false")
     assert app.test_client().get(address).get_json()["feedback"] is None
+
+
+def test_two_analyses_are_shown_side_by_side_with_what_differs(visit):
+    one = samples.photo(160, 120)
+    other = one.copy()
+    other[40:70, 50:90] = (250, 20, 20)
+    files = [
+        {"name": f"{name}.png", "mimeType": "image/png", "buffer": samples.encode(pixels, "PNG")}
+        for name, pixels in (("original", one), ("published", other))
+    ]
+    page = visit()
+    for file in files:
+        page.set_input_files("#files", [file])
+        expect(page.locator(".name bdi")).to_have_text(file["name"])
+    page.get_by_text("Another analysis").click()
+    expect(page.get_by_label("Other analysis")).to_contain_text("original.png")
+    page.get_by_role("button", name="Show side by side").click()
+
+    expect(page.locator(".comparison[data-ready]")).to_contain_text("1 region differs")
+    expect(page.locator(".sides .name bdi")).to_have_text(["published.png", "original.png"])
+    page.get_by_role("button", name="D1: ").click()
+    # Both show the same part: the red box on one side only.
+    reds = [
+        (samples.decode(canvas.screenshot()).astype(int) @ (1, -0.5, -0.5) > 150).mean()
+        for canvas in page.locator(".sides canvas").all()
+    ]
+    assert reds[0] > 0.05 > 0.02 > reds[1]
+    expect(page.locator(".facts-of-two tr", has_text="Format").locator("td").first).to_have_text("PNG")
+
+    page.reload()
+    expect(page.locator(".comparison")).to_contain_text("Comparing needs both pictures")
 
 
 def test_without_keys_the_page_says_who_sees_the_list(visit, tmp_path):

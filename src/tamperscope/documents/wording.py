@@ -267,6 +267,32 @@ def say_of(names: Sequence[str], one: str, many: str, /, **values: str) -> str:
     return say_count(count, one, many, names=capital(measurements(names)), **values)
 
 
+def versions(aligned: bool, places: Sequence[str], shared: float) -> str:
+    """Return what comparing two pictures found; `places` are those of the differences, as `located`."""
+    if not aligned:
+        return say("The two pictures could not be laid over each other: they may not show the same scene.")
+    part = (
+        ""
+        if shared > 0.98
+        else say("The second covers {share} of the first; only that was compared.", share=percent(shared))
+    )
+    if not places:
+        told = say(
+            "Both pictures show the same scene, and no region differs by more than compression and scaling "
+            "do."
+        )
+        return f"{told} {part}".strip()
+    words = list(dict.fromkeys(places))
+    where = say("{several} and {last}", several=say(", ").join(words[:-1]), last=words[-1])
+    told = say_count(
+        len(places),
+        "Both pictures show the same scene. {count} region differs: {where}.",
+        "Both pictures show the same scene. {count} regions differ: {where}.",
+        where=where if len(words) > 1 else words[0],
+    )
+    return f"{told} {part}".strip()
+
+
 def capital(text: str) -> str:
     """Return text with its first letter in upper case."""
     return text[:1].upper() + text[1:]

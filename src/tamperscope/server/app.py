@@ -22,6 +22,7 @@ from tamperscope.server.views import (
     admin,
     analyses,
     cases,
+    compare,
     docs,
     feedback,
     health,
@@ -104,6 +105,7 @@ def create_app(parts: Assembly) -> Flask:
         cases.blueprint(parts.store),
         feedback.blueprint(parts.store),
         preview.blueprint(service),
+        compare.blueprint(service, settings.max_bytes + request_limit(settings)),
         jobs.blueprint(parts.jobs, parts.runner, settings),
         admin.blueprint(reload),
         docs.blueprint(),
@@ -141,6 +143,7 @@ def _open_to_pages(settings: Settings) -> dict[str | Pattern[str], dict[str, Any
 def _body_limit(settings: Settings, access: Access) -> BodyLimit:
     image = request_limit(settings)
     limits = {"segment": image, "classify": image, "v1/analyses": image}
+    limits["v1/compare"] = settings.max_bytes + image
     limits[jobs.PATH.lstrip("/")] = jobs.request_limit(settings)
 
     def limit(path: str, authorization: str | None) -> int:

@@ -52,6 +52,17 @@ class ImageForm(BaseModel):
     ]
 
 
+class CompareForm(ImageForm):
+    """The form of a comparison."""
+
+    other: Annotated[
+        bytes,
+        WithJsonSchema(
+            {"type": "string", "format": "binary", "description": "The other version of the picture."}
+        ),
+    ]
+
+
 class AnalysisForm(ImageForm):
     """The form of an analysis that is stored."""
 
@@ -104,26 +115,26 @@ class JobForm(BaseModel):
     ] = ""
 
 
-def uploaded_image(request: Request) -> bytes:
-    """Return the bytes of the form field `image`, ignoring its file name and declared type.
+def uploaded_image(request: Request, field: str = FIELD) -> bytes:
+    """Return the bytes of the form field `image`, or of another one, ignoring file name and declared type.
 
     Raises `BadRequest` when the request has a different form, `EmptyImageError` when the field is empty, and
     `ImageTooLargeError` when the request exceeds the server's limit.
     """
     files, texts = form_of(request)
-    if FIELD not in files:
-        if FIELD in texts:
-            raise BadRequest(f"The form field {FIELD!r} holds text, but it must hold a file.")
+    if field not in files:
+        if field in texts:
+            raise BadRequest(f"The form field {field!r} holds text, but it must hold a file.")
         # A part without a name has None.
         names: list[str | None] = [*files, *texts]
         found = ", ".join(repr((name or "")[:40]) for name in names[:5]) or "no field at all"
-        raise BadRequest(f"The form has no file in the field {FIELD!r}; found: {found}.")
-    if len(files.getlist(FIELD)) > 1:
+        raise BadRequest(f"The form has no file in the field {field!r}; found: {found}.")
+    if len(files.getlist(field)) > 1:
         raise BadRequest(
-            f"The form has several files in the field {FIELD!r}; send one, or all of them as a job: "
+            f"The form has several files in the field {field!r}; send one, or all of them as a job: "
             "POST /v1/jobs."
         )
-    data: bytes = files[FIELD].read()
+    data: bytes = files[field].read()
     if not data:
         raise EmptyImageError("The file is empty.")
     return data

@@ -85,6 +85,14 @@ export async function preview(picture) {
   return (await ask("v1/preview", { method: "POST", body: form, headers: { Accept: "*/*" } })).blob();
 }
 
+/** Return how another version of a picture lies over it, and where they differ. */
+export async function compare(picture, other) {
+  const form = new FormData();
+  form.append("image", picture, "picture");
+  form.append("other", other, "picture");
+  return (await ask("v1/compare", { method: "POST", body: form })).json();
+}
+
 /** Return the file behind one of an analysis's links. */
 export async function file(link) {
   return (await ask(own(link), { headers: { Accept: "*/*" } })).blob();

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { Batch, tableLink } from "./batch.js";
 import { problemCard, progressCard, strip } from "./cards.js";
+import { comparison } from "./compare.js";
 import { announce, h, seconds, wholeBytes } from "./dom.js";
 import { History, row } from "./history.js";
 import { choose, language, t, tn } from "./language.js";
@@ -91,9 +92,11 @@ document.addEventListener("keydown", (event) => {
 
 // Choosing what is shown.
 
+const PLACES = { history: "history", analyses: "work", pictures: "work", compare: "work", table: "batch" };
+
 function route() {
-  const [, page = "", which = ""] = location.hash.split("/");
-  const name = { history: "history", analyses: "work", pictures: "work", table: "batch" }[page] ?? "start";
+  const [, page = "", which = "", other = ""] = location.hash.split("/");
+  const name = PLACES[page] ?? "start";
   for (const section of ["start", "work", "batch", "history"]) at(section).hidden = section !== name;
   for (const link of document.querySelectorAll("[data-route]")) {
     if (link.dataset.route === name) link.setAttribute("aria-current", "page");
@@ -107,6 +110,7 @@ function route() {
   if (name === "batch") batch.open();
   if (page === "pictures") openItem(Number(which));
   if (page === "analyses") openAnalysis(which);
+  if (page === "compare") openComparison(which, other);
 }
 
 function close() {
@@ -168,6 +172,23 @@ async function openAnalysis(id) {
     at("current").replaceChildren(reported(problem, () => openAnalysis(id)));
   } finally {
     at("current").removeAttribute("aria-busy");
+  }
+}
+
+async function openComparison(...ids) {
+  close();
+  at("strip").hidden = true;
+  const here = location.hash;
+  try {
+    at("current").replaceChildren(h("p", { class: "card" }, t("Loading the analyses…")));
+    const analyses = await Promise.all(ids.map((id) => work.find(id)?.analysis ?? api.analysis(id)));
+    if (location.hash !== here) return;
+    shown = comparison(analyses, ids.map((id) => work.find(id)?.file ?? null));
+    at("current").replaceChildren(shown.element);
+    at("current").querySelector("h1").focus({ preventScroll: true });
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    at("current").replaceChildren(reported(problem, () => openComparison(...ids)));
   }
 }
 

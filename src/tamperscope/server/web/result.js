@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { caseCard } from "./case.js";
 import { announce, bytes, described, h, icon, ICONS, moment, save } from "./dom.js";
 import { evidencePanel, table } from "./evidence.js";
+import { compareCard } from "./compare.js";
 import { feedbackCard } from "./feedback.js";
 import { t } from "./language.js";
 import * as layers from "./layers.js";
@@ -64,7 +65,7 @@ export function resultView({ analysis, name, file, thumbnail, listedFor, signed,
         feedbackCard(analysis, stage),
         doubts(analysis),
       ),
-      h("div", { class: "seen" }, stage.element, toolsCard(stage, file), downloads({ analysis, stage, file, signed, keepButton, remove })),
+      h("div", { class: "seen" }, stage.element, toolsCard(stage, file), compareCard(analysis), downloads({ analysis, stage, file, signed, keepButton, remove })),
     ),
     evidencePanel({ analysis, thumbnail, keepButton, onShow: (each) => stage.showMap(each) }),
     background(analysis),

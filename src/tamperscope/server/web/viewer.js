@@ -25,15 +25,17 @@ export class Viewer {
   #observer;
 
   /**
-   * `onSelect` receives the number of the clicked region, or null; `onSplit` the line's new position;
-   * `onPoint` the pixel at which the reader looks.
+   * `onSelect` receives the number of the clicked region, or null; `onSplit` the line's new position, and
+   * without it there is no line;
+   * `onPoint` the pixel at which the reader looks; `onView` what another viewer needs to show the same part.
    */
-  constructor(canvas, { onSelect, onSplit, onPoint }) {
+  constructor(canvas, { onSelect, onSplit, onPoint, onView = () => {} }) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
     this.onSelect = onSelect;
     this.onSplit = onSplit;
     this.onPoint = onPoint;
+    this.onView = onView;
     this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
@@ -94,6 +96,13 @@ export class Viewer {
   set selected(number) {
     this.#selected = number;
     this.#draw();
+  }
+
+  /** Show the part of the picture that another viewer of the same size shows. */
+  set view({ view, fitted }) {
+    this.#view = { ...view };
+    this.#fitted = fitted;
+    this.#settle(false);
   }
 
   fit() {
@@ -163,8 +172,8 @@ export class Viewer {
     return { x: left, y: top, width: Math.max(1, right - left), height: Math.max(1, bottom - top) };
   }
 
-  /** Keep the picture in view, then draw. */
-  #settle() {
+  /** Keep the picture in view, then draw. `own` is false where another viewer moved. */
+  #settle(own = true) {
     const { width, height } = this.#content;
     const [across, down] = this.#size();
     const within = (start, size, room) =>
@@ -176,6 +185,7 @@ export class Viewer {
     const middle = [across / 2, down / 2];
     this.onPoint(this.#pixel(...middle));
     this.#canvas.style.touchAction = this.#fitted ? "pan-y" : "none";
+    if (own) this.onView({ view: this.#view, fitted: this.#fitted });
     this.#draw();
   }
 
@@ -349,7 +359,7 @@ export class Viewer {
   /** Return whether there is a line between the picture and its findings. */
   #divided() {
     const { picture, regions } = this.#content;
-    return Boolean(picture && !this.#bare && (this.#layer || (this.#outlined && regions.length)));
+    return Boolean(picture && this.onSplit && !this.#bare && (this.#layer || (this.#outlined && regions.length)));
   }
 
   /** Return the line's position on the visible part of the picture, in pixels of the canvas. */
