@@ -27,8 +27,8 @@ export function t(english, values = {}) {
 
 /** Return a text about a number of things; `{count}` stands for the number. */
 export function tn(count, one, many, values = {}) {
-  const forms = catalogue[many];
-  const text = forms ? (forms[plurals.select(count)] ?? forms.other) : count === 1 ? one : many;
+  const known = catalogue[many] ?? { one, other: many };
+  const text = typeof known === "string" ? known : (known[plurals.select(count)] ?? known.other);
   return filled(text, { ...values, count });
 }
 
