@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -165,6 +170,63 @@ def test_a_server_that_is_gone_for_a_while_loses_none_and_analyses_none_twice(vi
 
     finished(page)
     assert len(store.list(owner="", limit=100)) == MANY
+
+
+# Analyses as many images as the first argument says, then hangs; writes down each that it analysed.
+SERVER = """
+import itertools, sys, threading, types
+import tamperscope.detector
+from fakes import FakeDetector
+from tamperscope.server import serve
+from tamperscope.settings import Settings
+
+limit, port, database, journal = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+analysed = itertools.count()
+
+class Counting(FakeDetector):
+    def analyze(self, source, **options):
+        if next(analysed) >= limit:
+            threading.Event().wait()
+        report = super().analyze(source, **options)
+        with open(journal, "a") as lines:
+            print(report.image.sha256, file=lines)
+        return report
+
+tamperscope.detector.Detector = types.SimpleNamespace(load=lambda *args, **kwargs: Counting())
+running = serve.start(
+    Settings(port=port, database=f"sqlite:///{database}", job_lease=2), lambda line: print(line, flush=True)
+)
+threading.Event().wait()
+"""
+
+
+def test_a_server_that_is_killed_and_started_again_finishes_all_and_none_twice(visit, tmp_path):
+    database, journal = tmp_path / "analyses.db", tmp_path / "journal"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+
+    @contextmanager
+    def server(limit: int, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        arguments = [sys.executable, "-c", SERVER, *map(str, (limit, port, database, journal))]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
+            try:
+                yield process, process.stdout.readline().split()[-1]
+            finally:
+                process.kill()
+
+    with server(3, 0) as (first, address):
+        page = visit(f"{address.rstrip('/')}/")
+        choose(page)
+        finished(page, f"3 of {MANY} finished, 2 manipulated")
+        first.kill()
+        first.wait()
+        expect(page.locator(".pause")).to_contain_text("The server cannot be reached.")
+    with server(MANY, urlsplit(address).port):
+        page.get_by_role("button", name="Try now").click()
+        finished(page)
+
+        analysed = journal.read_text().split()
+        assert len(analysed) == len(set(analysed)) == MANY
+        page.goto("about:blank")
 
 
 def test_a_job_whose_answer_was_lost_is_not_submitted_twice(visit, app):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from fakes import FakeDetector, fake_app, unready_app
 from tamperscope import Detector
 from tamperscope.documents.findings import REQUEST_FOR_ORIGINAL
 from tamperscope.images import read_image, rendering
+from tamperscope.report import Report, Verdict
 from tamperscope.server.app import controls
 from tamperscope.server.middleware.keys import create_key
 from tamperscope.settings import Settings
@@ -446,6 +448,58 @@ def test_a_file_that_browsers_cannot_show_is_shown_as_the_analysis_saw_it(visit,
     page.get_by_label("Layer").select_option("none")
 
     assert np.abs(pixel(page, 0.5, 0.5) - picture[58:63, 78:83].mean(axis=(0, 1))).max() < 40
+
+
+class Hinting(FakeDetector):
+    """Finds its region too weak to mark."""
+
+    def analyze(self, source: object, **options: bool) -> Report:
+        report = super().analyze(source, **options)
+        hints = tuple(replace(region, source=None) for region in report.regions)
+        nothing = np.zeros_like(report.mask)
+        return replace(report, regions=(), hints=hints, mask=nothing, verdict=Verdict.INCONCLUSIVE, score=0.5)
+
+
+def test_hints_are_dotted_explained_and_not_marked(visit, photo_png):
+    page = visit(fake_app(detector=Hinting()))
+    choose(page, file(photo_png))
+    verdict(page, "Inconclusive")
+
+    expect(page.locator(".regions")).to_contain_text("None.")
+    expect(page.locator(".regions")).to_contain_text("Dotted outlines are hints, too weak to mark.")
+    expect(page.locator(".legend")).to_contain_text("a hint, too weak to mark")
+    expect(page.locator("#marked")).to_have_text(re.compile(r"^0\s% marked"))
+    # Dots leave most of the outline's pixels as they are; the line is where the region begins, at an eighth.
+    drawn = changed_by_outlines(page)
+    assert 0 < drawn < 0.05
+
+
+def changed_by_outlines(page: Page) -> float:
+    """Return the share of the canvas that changes when the outlines are hidden."""
+    pixels = """() => new Promise((tell) => requestAnimationFrame(() => {
+        const canvas = document.querySelector("canvas");
+        tell([...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]);
+    }))"""
+    outlined = np.array(page.evaluate(pixels))
+    page.get_by_label("Outlines").uncheck()
+    return float((np.array(page.evaluate(pixels)) != outlined).reshape(-1, 4).any(axis=1).mean())
+
+
+@pytest.mark.parametrize(("grey", "text"), [(0, "No manipulation found"), (170, "Manipulated")])
+def test_no_line_stands_at_the_edges_of_the_picture(visit, grey, text):
+    page = visit()
+    choose(page, file(samples.encode(np.full((534, 400, 3), grey, np.uint8), "PNG"), "even.png"))
+    verdict(page, text)
+    expect(page.locator(".stage[data-ready]")).to_be_visible()
+
+    row = page.evaluate(
+        """() => new Promise((tell) => requestAnimationFrame(() => {
+            const canvas = document.querySelector("canvas");
+            tell([...canvas.getContext("2d").getImageData(0, 12, canvas.width, 1).data]);
+        }))"""
+    )
+    levels = np.array(row).reshape(-1, 4)[:, :3].max(axis=1)
+    assert levels.max() <= levels[len(levels) // 2]
 
 
 def test_a_transparent_picture_is_shown_on_white_as_it_was_analysed(visit):

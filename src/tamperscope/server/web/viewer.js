@@ -253,9 +253,13 @@ export class Viewer {
       inside.addPath(path);
       if (sourcePath) inside.addPath(sourcePath);
     }
+    const edge = 1 / this.#view.scale;
     context.save();
     context.fillStyle = DIM;
-    context.fillRect(0, 0, width, height);
+    // Over all of the picture's smoothed edges, and over nothing else: what is left out shows as a bright line.
+    context.globalCompositeOperation = "source-atop";
+    context.fillRect(-edge, -edge, width + 2 * edge, height + 2 * edge);
+    context.globalCompositeOperation = "source-over";
     context.clip(inside);
     context.fillStyle = "#fff";
     context.fillRect(0, 0, width, height);
