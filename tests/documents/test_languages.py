@@ -38,7 +38,7 @@ def test_a_report_says_what_it_says_in_its_language(language):
     for english in ("Manipulated", "What to do next", "Marked regions", "Limits", "upper left"):
         assert str(words.get(english, english)) in html
     assert "Image analysis" in html or language != "en"
-    # A document keeps its language, whoever renders it.
+    # A document keeps its language.
     with speaking("de"):
         assert render_html(found) == html
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -14,15 +15,15 @@ from reportlab.platypus import Flowable, Paragraph
 from tamperscope.documents.scripts import has_right_to_left, mirrored, visual_order
 from tamperscope.languages import current, direction
 
-_SHAPED = frozenset({"hi"})
-"""Languages whose letters HarfBuzz places. The forms of Arabic letters are characters of their own."""
+_SHAPED = re.compile("[\u0900-\u097f]")
+"""Letters that HarfBuzz places. The forms of Arabic letters are characters of their own."""
 
 
 def paragraph(markup: str, style: ParagraphStyle, bullet: str = "") -> Flowable:
     """Return a paragraph of ReportLab's markup, as `fonts.markup` gives it, in the current language."""
     if direction(current()) == "rtl":
         return _RightToLeft(markup, style, bullet)
-    if current() in _SHAPED and not markup.isascii():
+    if _SHAPED.search(markup):
         style = ParagraphStyle(style.name, style, shaping=1)
     return Paragraph(markup, style, bulletText=bullet or None)
 
