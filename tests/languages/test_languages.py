@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tamperscope.languages import LANGUAGES, direction, number, plural, say, say_count, speaking, translated
@@ -78,11 +80,65 @@ def test_several_sentences_and_phrases_within_them_are_recognised():
             "Calidad JPEG 85. Las tablas corresponden a Adobe Photoshop."
         )
         assert translated("Declared as taken with a camera, with Pixel 8. A sentence of its own.") == (
-            "Declarado como tomado con una cámara, con Pixel 8. A sentence of its own."
+            "Declarado como: tomado con una cámara, con Pixel 8. A sentence of its own."
         )
     with speaking("fr"):
         change = "mirrored, turned by 30 degrees, scaled to 120%"
         assert translated(change) == "retournée, tournée de 30 degrés, mise à 120%"
+
+
+def test_a_headline_and_a_sentence_that_begin_alike_are_told_apart():
+    with speaking("de"):
+        assert translated("Declared as taken with a camera") == "Als aufgenommen angegeben mit einer Kamera"
+        assert (
+            translated("Declared as taken with a camera.") == "Angegeben als: mit einer Kamera aufgenommen."
+        )
+
+
+FOUND = (
+    "Signed by C2PA Signer on 2025-07-29T23:13:49+00:00, and unchanged since; the signer's identity is not "
+    "verified. No one vouches for the author's certificate. Declared as taken with a camera.",
+    "Made or changed with the image generator Midjourney. Its prompt, as the file says: “A cat. Two hats.”. "
+    "Seed 1.",
+    "Declared as partly made by a generator (AI), with Google AI. Changed with Google AI, which adds "
+    "generated content.",
+    "JPEG quality about 87. The tables are those of an unknown program; many cameras and some editors have "
+    "their own. Known originals of the device that the file names have tables of their own, so the file was "
+    "probably saved again by another program.",
+    "12.3% of the picture follows a different JPEG grid from the rest (expected by chance: 10^-9 such "
+    "regions).",
+    "The picture's noise has a standard deviation of about 2.1 of 255 levels; 4.5% of the picture has "
+    "clearly more noise than its brightness and texture explain.",
+    "2 regions were probably copied to other places in the picture: unchanged; mirrored, scaled to 120%.",
+    "1,234 bytes follow the end of the picture: an archive (ZIP), which cameras do not append.",
+    "Recorded as 4000 x 3000 pixels, but has 800 x 600: probably cropped or scaled since. A GPS position is "
+    "present.",
+    "The search for clones makes a manipulation more than 100 times more likely than it is on average.",
+    "JPEG files of quality 90 or more of 0.5 to 2 megapixels",
+)
+NAMES = re.compile("C2PA Signer|Midjourney|A cat. Two hats.|Google AI")
+
+
+@pytest.mark.parametrize("text", FOUND)
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
+def test_what_measurements_find_leaves_no_english(language, text):
+    with speaking(language):
+        told = translated(text)
+
+    english = set(re.findall("[a-z]{4,}", NAMES.sub("", text)))
+    kept = set(re.findall("[a-z]{4,}", NAMES.sub("", told)))
+    # Words that two languages share.
+    assert english & kept <= {
+        "archive",
+        "bytes",
+        "manipulation",
+        "megapixels",
+        "pixels",
+        "position",
+        "tables",
+        "texture",
+    }
+    assert [name in told for name in NAMES.findall(text)] == [True] * len(NAMES.findall(text))
 
 
 @pytest.mark.parametrize("text", ["", "a" * 100_000, ". " * 50_000, "Signed" + " by x" * 20_000, "{share}"])

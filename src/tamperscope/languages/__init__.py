@@ -177,6 +177,9 @@ class _Template:
         first, *middle, last = self.literals
         if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
             return None
+        # A headline has no full stop, so what has one is a sentence, of another template.
+        if first[:1].isupper() and not last and text.endswith("."):
+            return None
         at, end = len(first), len(text) - len(last)
         found = []
         for literal in middle:
@@ -251,7 +254,7 @@ def _list(text: str, depth: int = 0) -> str | None:
     for separator in (entry("; "), entry(", ")):
         if separator in text:
             parts = text.split(separator)
-            told = [_whole(part, depth + 1) for part in parts]
+            told = [_whole(part, depth + 1) or _list(part, depth + 1) for part in parts]
             if all(each is not None for each in told):
                 return say(separator).join(each for each in told if each is not None)
     return None
