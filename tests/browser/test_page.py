@@ -450,6 +450,24 @@ def test_a_file_that_browsers_cannot_show_is_shown_as_the_analysis_saw_it(visit,
     assert np.abs(pixel(page, 0.5, 0.5) - picture[58:63, 78:83].mean(axis=(0, 1))).max() < 40
 
 
+def test_an_animation_shows_the_picture_and_its_findings_in_turn(visit, photo_png):
+    page = visit()
+    choose(page, file(photo_png))
+    verdict(page)
+    with PIL.Image.open(BytesIO(download(page, "Animation"))) as animated:
+        frames = []
+        for number in range(animated.n_frames):
+            animated.seek(number)
+            frames.append(np.asarray(animated.convert("RGB")).astype(int))
+
+    assert (animated.format, animated.info["loop"], len(frames)) == ("WEBP", 0, 2)
+    picture = np.asarray(PIL.Image.open(BytesIO(photo_png)).convert("RGB"))
+    assert np.abs(frames[0] - picture).mean() < 8
+    # The findings dim the picture outside the regions; the fake detector marks a triangle at the upper left.
+    assert frames[1][80:, :40].mean() < 0.8 * frames[0][80:, :40].mean()
+    assert np.abs(frames[1][24:30, 28:38] - frames[0][24:30, 28:38]).mean() < 12
+
+
 class Hinting(FakeDetector):
     """Finds its region too weak to mark."""
 

@@ -140,6 +140,7 @@ function downloads({ analysis, stage, file, signed, keepButton, remove }) {
       button(t("Report, JSON"), ".json", () => api.file(links.report_json)),
       button(t("Mask"), "-mask.png", () => api.file(links.mask)),
       button(t("Overlay"), "-overlay.png", overlay),
+      button(t("Animation"), ".webp", () => stage.animation()),
       button(t("Heatmap"), "-heatmap.png", () => api.file(links.heatmap)),
     ),
     said,

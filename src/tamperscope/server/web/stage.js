@@ -1,5 +1,6 @@
 // The picture, with its controls below.
 
+import { animation } from "./animation.js";
 import * as api from "./api.js";
 import { h, percent } from "./dom.js";
 import { scale } from "./evidence.js";
@@ -139,6 +140,18 @@ export class Stage {
   /** The part of the picture that is in view: a box in pixels. */
   get visible() {
     return this.#viewer.visible;
+  }
+
+  /** Return the picture and its findings in turn, as an animated WebP. The layer is the one that is shown. */
+  async animation() {
+    if (!this.picture)
+      throw new Problem(404, t("The animation needs the picture, which neither the server nor this tab has."));
+    const plain = this.layer.value === "none" || (this.layer.value === "regions" && !shownRegions(this.#analysis).length);
+    if (plain) {
+      this.layer.value = "heatmap";
+      await this.#show();
+    }
+    return animation(this.picture, this.image, (context, scale) => this.#viewer.drawOn(context, scale));
   }
 
   /** The facts about the picture's file. */

@@ -222,14 +222,7 @@ export class Viewer {
       context.rect((this.#line() - x) / scale, 0, width, height);
       context.clip();
     }
-    if (this.#layer) {
-      context.save();
-      context.globalAlpha = picture ? this.#opacity : 1;
-      context.imageSmoothingEnabled = true;
-      context.drawImage(this.#layer, 0, 0, width, height);
-      context.restore();
-    } else if (picture && this.#outlined && regions.length) this.#dim();
-    if (this.#outlined) this.#outlines(scale);
+    this.#findings(scale);
     context.restore();
     context.setTransform(density, 0, 0, density, 0, 0);
     if (this.#outlined) {
@@ -244,8 +237,33 @@ export class Viewer {
     if (this.#divided()) this.#grip();
   }
 
+  /** Draw what is shown of the findings in another context; a pixel of the picture is drawn `scale` large. */
+  drawOn(context, scale) {
+    const own = this.#context;
+    this.#context = context;
+    try {
+      this.#findings(scale);
+    } finally {
+      this.#context = own;
+    }
+  }
+
+  /** Draw the layer, or else what dims the rest of the picture, and the outlines. */
+  #findings(scale) {
+    const context = this.#context;
+    const { picture, width, height, regions } = this.#content;
+    if (this.#layer) {
+      context.save();
+      context.globalAlpha = picture ? this.#opacity : 1;
+      context.imageSmoothingEnabled = true;
+      context.drawImage(this.#layer, 0, 0, width, height);
+      context.restore();
+    } else if (picture && this.#outlined && regions.length) this.#dim(scale);
+    if (this.#outlined) this.#outlines(scale);
+  }
+
   /** Darken the picture outside the regions, so that they stand out without being covered. */
-  #dim() {
+  #dim(scale) {
     const context = this.#context;
     const { picture, width, height, regions } = this.#content;
     const inside = new Path2D();
@@ -253,7 +271,7 @@ export class Viewer {
       inside.addPath(path);
       if (sourcePath) inside.addPath(sourcePath);
     }
-    const edge = 1 / this.#view.scale;
+    const edge = 1 / scale;
     context.save();
     context.fillStyle = DIM;
     // Over all of the picture's smoothed edges, and over nothing else: what is left out shows as a bright line.
