@@ -468,6 +468,26 @@ def test_an_animation_shows_the_picture_and_its_findings_in_turn(visit, photo_pn
     assert np.abs(frames[1][24:30, 28:38] - frames[0][24:30, 28:38]).mean() < 12
 
 
+def test_a_picture_too_large_for_a_canvas_is_sharp_where_the_reader_zooms_in(visit):
+    stripes = np.zeros((320, 9000, 3), np.uint8)
+    stripes[:, ::2, 1:] = 255
+    page = visit(fake_app())
+    choose(page, file(samples.encode(stripes, "PNG"), "wide.png"))
+    verdict(page, "No manipulation found")
+    for _ in range(7):
+        page.get_by_role("button", name="Zoom in").click()
+
+    # Scaled down they are an even grey.
+    page.wait_for_function(
+        """() => {
+            const canvas = document.querySelector("canvas");
+            const middle = [canvas.width / 2 - 20, canvas.height / 2, 40, 1];
+            const row = canvas.getContext("2d").getImageData(...middle).data.filter((_, i) => i % 4 === 1);
+            return Math.max(...row) - Math.min(...row) > 150;
+        }"""
+    )
+
+
 class Hinting(FakeDetector):
     """Finds its region too weak to mark."""
 

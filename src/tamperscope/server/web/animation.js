@@ -6,7 +6,7 @@ import { Problem } from "./problem.js";
 const LONGEST_SIDE = 1280;
 const FRAME_MILLISECONDS = 1200;
 const QUALITY = 0.85;
-const FINDINGS = new Set(["ALPH", "VP8 ", "VP8L"]); // Chunks of a still WebP that hold its pixels.
+const PIXELS = new Set(["VP8 ", "VP8L"]); // Chunks of an opaque still WebP that hold its pixels.
 
 /**
  * Return the animation of a picture of width x height. `draw(context, scale)` draws the findings over the picture,
@@ -52,7 +52,7 @@ async function pixelChunks(still) {
   const found = [];
   for (let at = 12; at + 8 <= data.length; ) {
     const end = at + 8 + view.getUint32(at + 4, true);
-    if (FINDINGS.has(String.fromCharCode(...data.subarray(at, at + 4)))) found.push(data.subarray(at, end + (end & 1)));
+    if (PIXELS.has(String.fromCharCode(...data.subarray(at, at + 4)))) found.push(data.subarray(at, end + (end & 1)));
     at = end + (end & 1);
   }
   return found;

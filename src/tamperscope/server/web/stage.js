@@ -10,6 +10,7 @@ import { Problem } from "./problem.js";
 import { Viewer } from "./viewer.js";
 
 const OPACITY = 0.75;
+const REST_MILLISECONDS = 250;
 const DRAWN = "drawn"; // The layer that a tool drew.
 
 /** The picture with its controls. */
@@ -27,6 +28,8 @@ export class Stage {
   #drawn = null; // What a tool drew, to show over the picture.
   #before = null; // The layer that was shown before the heatmap's key was pressed.
   #closed = false;
+  #blob = null; // The file of the picture, where it is larger than what a canvas can hold.
+  #sharpening = 0;
 
   constructor(analysis, file) {
     this.#analysis = analysis;
@@ -44,6 +47,7 @@ export class Stage {
       onSelect: (number) => this.select(number),
       onSplit: (share) => (this.compare.value = Math.round(100 * share)),
       onPoint: (point) => this.onPoint(point),
+      onView: () => this.#sharpen(),
     });
     this.#viewer.opacity = OPACITY;
     this.notice = h("p", { class: "notice", role: "status" }, t("Loading the maps…"));
@@ -172,6 +176,7 @@ export class Stage {
 
   close() {
     this.#closed = true;
+    clearTimeout(this.#sharpening);
     this.#viewer.close();
     this.picture?.close();
   }
@@ -193,6 +198,7 @@ export class Stage {
       this.#map = await layers.levelsOf(heat);
       this.#serverMask = await layers.maskOf(mask, this.#map);
       this.picture = picture && (await layers.pictureOf(picture, image));
+      if (this.picture && this.picture.width < image.width) this.#blob = picture;
       if (!this.picture && file) this.picture = await layers.pictureOf(await api.preview(file), image);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
@@ -213,6 +219,32 @@ export class Stage {
     this.compare.disabled = this.opacity.disabled = !this.picture;
     this.#show();
     this.element.dataset.ready = "";
+  }
+
+  /** Once the view rests, decode the part in view of a picture that is shown scaled down. */
+  #sharpen() {
+    if (!this.#blob) return;
+    clearTimeout(this.#sharpening);
+    this.#sharpening = setTimeout(async () => {
+      const known = this.picture.width / this.image.width;
+      if (this.#viewer.scale <= known) {
+        this.#viewer.detail = null;
+        return;
+      }
+      const run = this.#sharpening;
+      const box = this.#viewer.visible;
+      try {
+        const bitmap = await createImageBitmap(this.#blob, box.x, box.y, box.width, box.height, {
+          resizeWidth: Math.ceil(box.width * Math.min(1, this.#viewer.scale)),
+          resizeQuality: "high",
+        });
+        if (run === this.#sharpening && !this.#closed) this.#viewer.detail = { bitmap, box };
+        else bitmap.close();
+      } catch {
+        // The browser has no memory for it. What is shown stays.
+        this.#blob = null;
+      }
+    }, REST_MILLISECONDS);
   }
 
   #cut() {

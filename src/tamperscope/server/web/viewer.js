@@ -17,6 +17,7 @@ export class Viewer {
   #outlined = true;
   #bare = false;
   #selected = null;
+  #detail = null;
   #view = { scale: 1, x: 0, y: 0 };
   #fitted = true;
   #pointers = new Map();
@@ -121,6 +122,8 @@ export class Viewer {
 
   close() {
     this.#observer.disconnect();
+    this.#detail?.bitmap.close();
+    this.#detail = null;
   }
 
   #size() {
@@ -160,6 +163,18 @@ export class Viewer {
     this.#view = { scale, x: across / 2 - (x + width / 2) * scale, y: down / 2 - (y + height / 2) * scale };
     this.#fitted = scale <= fitting * 1.001;
     this.#settle();
+  }
+
+  /** A part of the picture at a higher resolution: `{bitmap, box}`, or null. */
+  set detail(detail) {
+    this.#detail?.bitmap.close();
+    this.#detail = detail;
+    this.#draw();
+  }
+
+  /** How many pixels of the screen show one pixel of the picture. */
+  get scale() {
+    return this.#view.scale * (window.devicePixelRatio || 1);
   }
 
   /** The part of the picture that is in view, in whole pixels. */
@@ -207,14 +222,7 @@ export class Viewer {
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     context.setTransform(density * scale, 0, 0, density * scale, density * x, density * y);
     context.imageSmoothingEnabled = scale < 3;
-    if (picture) {
-      // Transparent pictures are analysed on white. The ground ends within the picture's edges, which the canvas
-      // smooths: white below them would shine through as a line.
-      const edge = 1 / scale;
-      context.fillStyle = "#fff";
-      context.fillRect(edge, edge, width - 2 * edge, height - 2 * edge);
-      context.drawImage(picture, 0, 0, width, height);
-    }
+    if (picture) this.#ground(scale);
     if (this.#bare) return;
     context.save();
     if (this.#split > 0) {
@@ -235,6 +243,22 @@ export class Viewer {
       });
     }
     if (this.#divided()) this.#grip();
+  }
+
+  /** Draw the picture, and over it the part of which there is more detail. */
+  #ground(scale) {
+    const context = this.#context;
+    const { picture, width, height } = this.#content;
+    // Transparent pictures are analysed on white. The ground ends within the picture's edges, which the canvas
+    // smooths: white below them would shine through as a line.
+    const edge = 1 / scale;
+    context.fillStyle = "#fff";
+    context.fillRect(edge, edge, width - 2 * edge, height - 2 * edge);
+    context.drawImage(picture, 0, 0, width, height);
+    if (!this.#detail) return;
+    const { bitmap, box } = this.#detail;
+    context.fillRect(box.x, box.y, box.width, box.height);
+    context.drawImage(bitmap, box.x, box.y, box.width, box.height);
   }
 
   /** Draw what is shown of the findings in another context; a pixel of the picture is drawn `scale` large. */
@@ -265,7 +289,7 @@ export class Viewer {
   /** Darken the picture outside the regions, so that they stand out without being covered. */
   #dim(scale) {
     const context = this.#context;
-    const { picture, width, height, regions } = this.#content;
+    const { width, height, regions } = this.#content;
     const inside = new Path2D();
     for (const { path, sourcePath } of regions) {
       inside.addPath(path);
@@ -279,9 +303,7 @@ export class Viewer {
     context.fillRect(-edge, -edge, width + 2 * edge, height + 2 * edge);
     context.globalCompositeOperation = "source-over";
     context.clip(inside);
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, width, height);
-    context.drawImage(picture, 0, 0, width, height);
+    this.#ground(scale);
     context.restore();
   }
 
