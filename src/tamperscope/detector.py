@@ -394,9 +394,9 @@ def _within_budget(pixels: NDArray[np.uint8], budget: int) -> tuple[NDArray[np.u
         return pixels, ()
     scale = (budget / (height * width)) ** 0.5
     smaller = max(1, int(height * scale)), max(1, int(width * scale))
+    before, after = f"{width} x {height}", f"{smaller[1]} x {smaller[0]}"
     note = (
-        f"The image was scaled from {width} x {height} to {smaller[1]} x {smaller[0]} pixels for the "
-        "analysis. Finer traces were not seen."
+        f"The image was scaled from {before} to {after} pixels for the analysis. Finer traces were not seen."
     )
     return cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA), (note,)
 

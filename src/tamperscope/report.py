@@ -275,10 +275,11 @@ class Reason:
         times = math.exp(abs(self.effect))
         if times < 1.05:
             return f"{what} hardly moved the score."
-        direction = "more" if self.effect > 0 else "less"
         # A few hundred calibration images cannot tell 300 times from 400.
         how = "more than 100" if times > 100 else f"{times:.0f}" if times >= 10 else f"{times:.1f}"
-        return f"{what} makes a manipulation {how} times {direction} likely than it is on average."
+        if self.effect > 0:
+            return f"{what} makes a manipulation {how} times more likely than it is on average."
+        return f"{what} makes a manipulation {how} times less likely than it is on average."
 
     def to_json(self) -> dict[str, Any]:
         """Return the reason in types that `json.dumps` takes."""

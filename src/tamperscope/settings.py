@@ -26,6 +26,7 @@ import platformdirs
 
 from tamperscope.errors import SettingsError
 from tamperscope.images import ImageLimits
+from tamperscope.languages import ENGLISH, LANGUAGES
 from tamperscope.method import DetectorOptions, DeviceName, Precision
 from tamperscope.report import CPU
 
@@ -231,6 +232,12 @@ class Settings:
         "on",
         "Whether copies and JPEG traces join mask and score: on, or off, which is faster and finds less.",
         _one_of("on", "off"),
+    )
+    language: str = _setting(
+        ENGLISH,
+        "Language of the reports that commands write, and of the page where a browser asks for no other: "
+        f"{', '.join(LANGUAGES)}.",
+        _one_of(*LANGUAGES),
     )
     c2pa_trust: Path | None = _setting(
         None,

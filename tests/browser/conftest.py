@@ -64,10 +64,15 @@ def visit(browser: Browser, serve: Callable[[Flask], str]) -> Iterator[Visit]:
     """
     contexts, trouble = [], []
 
-    def open_page(place: Flask | str | None = None, *, width: int = 1280, scheme: str = "light") -> Page:
+    def open_page(
+        place: Flask | str | None = None, *, width: int = 1280, scheme: str = "light", locale: str = "en-GB"
+    ) -> Page:
         address = place if isinstance(place, str) else serve(place or fake_app())
         context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            locale=locale,
         )
         contexts.append(context)
         page = context.new_page()

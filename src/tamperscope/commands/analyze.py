@@ -37,6 +37,7 @@ from tamperscope.commands.output import (
     tell,
 )
 from tamperscope.errors import ImageError
+from tamperscope.languages import speaking
 from tamperscope.report import Report, Verdict, printed_score
 from tamperscope.settings import Settings
 
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 )
 @case_options
 @model_option
-@settings_options({"c2pa_trust", "device", "signing_key"})
+@settings_options({"c2pa_trust", "device", "language", "signing_key"})
 @click.option(
     "--location",
     is_flag=True,
@@ -139,7 +140,9 @@ def analyze(
             if out:
                 written[out] += _write(out, stem, finding, image, signing_key)
             if report_path:
-                written[report_path] += _write_report(report_path, stem, finding, image, signing_key)
+                written[report_path] += _write_report(
+                    report_path, stem, finding, image, signing_key, settings.language
+                )
             if as_json:
                 click.echo(json.dumps(finding.to_json()))
     if not as_json and findings:
@@ -226,7 +229,9 @@ def _write(folder: Path, stem: str, finding: _Finding, image: Image, key: Signin
     return len(pictures) + 1
 
 
-def _write_report(path: Path, stem: str, finding: _Finding, image: Image, key: SigningKey | None) -> int:
+def _write_report(
+    path: Path, stem: str, finding: _Finding, image: Image, key: SigningKey | None, language: str
+) -> int:
     """Write the format that the suffix of `path` names, or both formats into the folder `path`.
 
     Return the number of files written.
@@ -236,13 +241,14 @@ def _write_report(path: Path, stem: str, finding: _Finding, image: Image, key: S
     """
     from tamperscope.documents import ReportDocument, render_html, render_pdf
 
-    document = ReportDocument.of(
-        finding.report,
-        image.pixels,
-        made_at=datetime.now(UTC),
-        case=finding.case,
-        signer=key.description if key else "",
-    )
+    with speaking(language):
+        document = ReportDocument.of(
+            finding.report,
+            image.pixels,
+            made_at=datetime.now(UTC),
+            case=finding.case,
+            signer=key.description if key else "",
+        )
     single = path.suffix.lower() in _REPORT_SUFFIXES
     targets = [path] if single else [path / f"{stem}{suffix}" for suffix in _REPORT_SUFFIXES]
     with _explained_writing(path, "--report"):

@@ -143,6 +143,7 @@ _METAVARS = {
     "job_lease": "SECONDS",
     "jobs": "COUNT",
     "keys": "FILE",
+    "language": "CODE",
     "log_format": "text|json",
     "log_level": "LEVEL",
     "max_bytes": "BYTES",

@@ -16,6 +16,8 @@ from tamperscope.documents import findings, pictures, wording
 from tamperscope.documents.findings import NamedRegion, Step
 from tamperscope.documents.foreign_text import shown
 from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
+from tamperscope.documents.translation import in_current_language
+from tamperscope.languages import current, number, say, translated
 from tamperscope.origin import OriginKind
 from tamperscope.report import (
     CPU,
@@ -112,6 +114,8 @@ class OriginSection:
 class ReportDocument:
     """The content of a report. Untrusted text has been through `shown`; no text is escaped."""
 
+    language: str
+    """Code of the language of its sentences, one of `languages.LANGUAGES`."""
     title: str
     case: tuple[Fact, ...]
     """Case number, analyst and tags, as far as they were given."""
@@ -184,6 +188,7 @@ class ReportDocument:
         signer: str = "",
     ) -> ReportDocument:
         """Return the document of a stored report and its maps; see `of`."""
+        report = in_current_language(report)
         evidence, points = report.evidence, report.operating_points
         named = findings.named_regions(report)
         regions = findings.without_minor(named)
@@ -192,13 +197,14 @@ class ReportDocument:
             key=lambda name: -(evidence[name].strength or 0) if evidence[name].notable else 0,
         )
         return cls(
+            language=current(),
             title=shown(case.title),
             case=tuple(
                 Fact(label, shown(text))
                 for label, text in (
-                    ("Case", case.number),
-                    ("Analyst", case.analyst),
-                    ("Tags", ", ".join(case.tags)),
+                    (say("Case"), case.number),
+                    (say("Analyst"), case.analyst),
+                    (say("Tags"), say(", ").join(case.tags)),
                 )
                 if text.strip()
             ),
@@ -216,11 +222,11 @@ class ReportDocument:
             score=report.score,
             operating_points=points,
             kinds=_kinds(report.type_scores) if _names_kinds(report) else (),
-            kinds_caveat=wording.KINDS_CAVEAT,
+            kinds_caveat=wording.kinds_caveat(),
             figures=tuple(_figures(maps, report, regions)),
             regions=tuple(_region(named, case.region_notes.get(named.label, "")) for named in regions),
             left_out=findings.minor_regions(named[: len(report.regions)]),
-            reasons=tuple(shown(reason.text) for reason in report.reasons),
+            reasons=tuple(shown(translated(reason.text)) for reason in report.reasons),
             doubts=tuple(map(shown, (*report.notes, *map(_sentence, report.image.notes)))),
             evidence=tuple(_section(name, evidence[name], maps.evidence.get(name)) for name in applicable),
             inapplicable=tuple(
@@ -229,7 +235,7 @@ class ReportDocument:
                 if not found.applicable
             ),
             facts=tuple(_facts(report, signer)),
-            strengths=wording.STRENGTHS,
+            strengths=wording.strengths(),
             limits=wording.limits(points),
             colour_scale=pictures.colour_scale(),
             sha256=report.image.sha256,
@@ -263,40 +269,45 @@ def _names_kinds(report: ReportRecord) -> bool:
 
 
 def _kinds(scores: Mapping[ManipulationType, float]) -> tuple[Kind, ...]:
-    kinds = (Kind(*wording.KINDS[kind], share) for kind, share in scores.items())
+    kinds = (Kind(*wording.kind(kind), share) for kind, share in scores.items())
     return tuple(sorted(kinds, key=lambda kind: -kind.share))
 
 
 def _figures(maps: Maps, report: ReportRecord, regions: Sequence[NamedRegion]) -> Iterator[Figure]:
     if maps.picture is not None:
-        yield Figure("Picture", pictures.photo(maps.picture), "As it was analysed, upright.")
+        yield Figure(say("Picture"), pictures.photo(maps.picture), say("As it was analysed, upright."))
     if regions or maps.picture is None:
         outlined = [_outlined(named) for named in regions]
         yield Figure(
-            "Marked regions",
+            say("Marked regions"),
             pictures.marked(maps, outlined, report.image.width),
             " ".join(_legend(maps, report, regions)),
         )
     yield Figure(
-        "Heatmap",
+        say("Heatmap"),
         pictures.heat(maps.heatmap),
-        "Probability that each pixel was manipulated. Bright spots alone are common in authentic photos.",
+        say(
+            "Probability that each pixel was manipulated. Bright spots alone are common in authentic photos."
+        ),
         coloured=True,
     )
 
 
 def _legend(maps: Maps, report: ReportRecord, regions: Sequence[NamedRegion]) -> Iterator[str]:
     if not regions:
-        yield "None."
+        yield say("None.")
     elif report.threshold is not None:
-        yield f"Inside a solid outline, the probability is at least {report.threshold:.2f}."
+        yield say(
+            "Inside a solid outline, the probability is at least {threshold}.",
+            threshold=f"{report.threshold:.2f}",
+        )
     sources = [named.region.source for named in regions if named.region.source]
     if any(source.decided for source in sources):
-        yield "Dashed: the likely source of a copy; the arrow leads to the copy."
+        yield say("Dashed: the likely source of a copy; the arrow leads to the copy.")
     if any(not source.decided for source in sources):
-        yield "A line without a tip joins two regions of which one is a copy of the other."
+        yield say("A line without a tip joins two regions of which one is a copy of the other.")
     if maps.picture is None:
-        yield "The picture itself was not kept."
+        yield say("The picture itself was not kept.")
 
 
 def _outlined(named: NamedRegion) -> OutlinedRegion:
@@ -312,8 +323,8 @@ def _region(named: NamedRegion, note: str) -> RegionRow:
         label=named.label,
         place=named.place,
         extent=_extent(region.box),
-        share=wording.percent(region.area_share),
-        probability=printed_score(region.probability),
+        share=number(wording.percent(region.area_share)),
+        probability=number(printed_score(region.probability)),
         source=_source(region.source, named.source_label) if region.source else "",
         finding=named.finding,
         note=shown(note, LONGEST_REGION_NOTE),
@@ -356,11 +367,19 @@ def _section_figures(
         yield Figure(title, pictures.heat(values), "", coloured=True)
     preview = details.get("preview") or {}
     if picture := pictures.from_data_uri(preview.get("picture") or ""):
-        yield Figure("Embedded preview", picture, "A small preview of the picture, stored inside the file.")
+        yield Figure(
+            say("Embedded preview"), picture, say("A small preview of the picture, stored inside the file.")
+        )
     for part in details.get("parts") or ():
         if picture := pictures.from_data_uri(part.get("picture") or ""):
-            title = f"Made from: {shown(part['title'])}" if part.get("title") else "Made from"
-            yield Figure(title, picture, "A preview of an ingredient, stored in the Content Credentials.")
+            title = (
+                say("Made from: {title}", title=shown(part["title"]))
+                if part.get("title")
+                else say("Made from")
+            )
+            yield Figure(
+                title, picture, say("A preview of an ingredient, stored in the Content Credentials.")
+            )
 
 
 def _details(details: Any, label: str = "") -> Iterator[Fact]:
@@ -384,7 +403,7 @@ def _details(details: Any, label: str = "") -> Iterator[Fact]:
         case str() if details.startswith("data:"):
             pass
         case _:
-            yield Fact(_heading(label), shown(_written(details)))
+            yield Fact(_heading(label), shown(translated(_written(details))))
 
 
 def _heading(label: str) -> str:
@@ -400,18 +419,29 @@ def _written(value: object) -> str:
 def _facts(report: ReportRecord, signer: str) -> Iterator[Fact]:
     image, bundle = report.image, report.bundle
     yield Fact("SHA-256", image.sha256)
-    yield Fact("Size", f"{image.width} × {image.height} pixels, {wording.size(image.byte_count)}")
-    yield Fact("Format", shown(image.format))
-    yield Fact("Verdict and score", f"{wording.HEADLINES[report.verdict]}, {printed_score(report.score)}")
-    yield Fact("Model", shown(f"{bundle.name} {bundle.version}"))
-    yield Fact("Model's SHA-256", bundle.sha256)
+    yield Fact(
+        say("Size"),
+        say(
+            "{width} × {height} pixels, {size}",
+            width=str(image.width),
+            height=str(image.height),
+            size=wording.size(image.byte_count),
+        ),
+    )
+    yield Fact(say("Format"), shown(image.format))
+    yield Fact(
+        say("Verdict and score"),
+        say(", ").join((wording.verdict(report.verdict), number(printed_score(report.score)))),
+    )
+    yield Fact(say("Model"), shown(f"{bundle.name} {bundle.version}"))
+    yield Fact(say("Model's SHA-256"), bundle.sha256)
     for name, version in report.versions.items():
-        yield Fact("Software", shown(f"{name} {version}"))
+        yield Fact(say("Software"), shown(f"{name} {version}"))
     if report.device != CPU:
-        yield Fact("Networks ran on", shown(report.device))
+        yield Fact(say("Networks ran on"), shown(report.device))
     if signer:
-        yield Fact("Signature", shown(wording.signature(signer)))
+        yield Fact(say("Signature"), shown(wording.signature(signer)))
 
 
 def _sentence(note: str) -> str:
-    return f"How the file was read: {note}."
+    return say("How the file was read: {note}.", note=note)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tamperscope.documents import wording
+from tamperscope.languages import entry, say, say_count, translated
 from tamperscope.origin import OriginKind
 from tamperscope.report import Box, ManipulationType, Region, ReportRecord, Verdict
 
@@ -63,7 +64,7 @@ REVERSE_SEARCH = (
     Link("Yandex", "https://yandex.com/images/"),
 )
 
-REQUEST_FOR_ORIGINAL = (
+REQUEST_FOR_ORIGINAL = entry(
     "Could you send me the original file of this picture, as it came from the camera or phone? Please attach "
     "it to an e-mail or send it as a document: messengers and screenshots remove the traces that I need. "
     "When and where was it taken, with which device, and has anyone edited it?"
@@ -104,15 +105,18 @@ def _measured(report: ReportRecord, regions: Sequence[NamedRegion]) -> str:
     if report.verdict is Verdict.MANIPULATED:
         return " ".join(_of_manipulated(report, regions))
     if report.drawn:
-        return (
+        return say(
             "This looks like a screenshot, a drawing or a cut-out, not like a photo. The analysis is made "
             "for photos, so it gives no verdict."
         )
     suspicion = _of_first(report, regions)
     if report.operating_points is None:
-        return f"{suspicion} How often this model is wrong is not known, so there is no verdict.".strip()
-    strongest = f" The strongest: {suspicion[:1].lower()}{suspicion[1:]}" if suspicion else ""
-    return f"The traces are too weak for a verdict.{strongest}"
+        unknown = say("How often this model is wrong is not known, so there is no verdict.")
+        return f"{suspicion} {unknown}".strip()
+    weak = say("The traces are too weak for a verdict.")
+    if not suspicion:
+        return weak
+    return f"{weak} {say('The strongest: {finding}', finding=wording.in_sentence(suspicion))}"
 
 
 def next_steps(report: ReportRecord, regions: Sequence[NamedRegion]) -> tuple[Step, ...]:
@@ -178,26 +182,26 @@ def _of_region(region: Region, source_label: str) -> str:
     if region.source and source_label:
         agreeing = [name for name in agreeing if name != "clones"]
         sentences.append(
-            f"Probably copied from {source_label}."
+            say("Probably copied from {label}.", label=source_label)
             if region.source.decided
-            else f"Repeats {source_label}; the comparison alone does not tell which of the two is the copy."
+            else say(
+                "Repeats {label}; the comparison alone does not tell which of the two is the copy.",
+                label=source_label,
+            )
         )
-    if agreeing:
-        also = " too" if sentences else ""
-        sentences.append(f"{wording.capital(wording.measurements(agreeing))} {_verb(agreeing)} it{also}.")
+    if agreeing and sentences:
+        sentences.append(wording.say_of(agreeing, "{names} marks it too.", "{names} mark it too."))
+    elif agreeing:
+        sentences.append(wording.say_of(agreeing, "{names} marks it.", "{names} mark it."))
     if silent:
-        sentences.append(f"Not marked by {wording.measurements(silent)}.")
+        sentences.append(say("Not marked by {names}.", names=wording.measurements(silent)))
     return " ".join(sentences)
-
-
-def _verb(names: Sequence[str]) -> str:
-    return "mark" if len(names) > 1 or names[0] in wording.PLURALS else "marks"
 
 
 def _of_manipulated(report: ReportRecord, regions: Sequence[NamedRegion]) -> Iterator[str]:
     found = [named for named in regions if not named.minor]
     if not found:
-        yield (
+        yield say(
             "The picture looks altered, but no region is certain enough to be marked. The heatmap shows "
             "where the suspicion is highest."
         )
@@ -206,7 +210,9 @@ def _of_manipulated(report: ReportRecord, regions: Sequence[NamedRegion]) -> Ite
     first = found[0].label.rstrip("ab")
     rest = len({named.label.rstrip("ab") for named in found} - {first})
     if rest:
-        yield f"{wording.count(rest, 'further finding is', 'further findings are')} listed below."
+        yield say_count(
+            rest, "{count} further finding is listed below.", "{count} further findings are listed below."
+        )
 
 
 def _of_first(report: ReportRecord, regions: Sequence[NamedRegion]) -> str:
@@ -221,28 +227,36 @@ def _of_first(report: ReportRecord, regions: Sequence[NamedRegion]) -> str:
 def _of_pair(named: NamedRegion, report: ReportRecord, regions: Sequence[NamedRegion]) -> Iterator[str]:
     source, image = named.region.source, report.image
     assert source is not None
-    here = wording.located(named.place)
-    there = wording.located(wording.place(_box(source.polygon), image.width, image.height))
-    places = (
-        f"{named.label} and {named.source_label}, both {here}"
+    here = wording.located(named.region.box, image.width, image.height)
+    there = wording.located(_box(source.polygon), image.width, image.height)
+    labels = {"label": named.label, "source": named.source_label}
+    yield say(
+        "Two regions show the same thing: {places}.",
+        places=say("{label} and {source}, both {here}", here=here, **labels)
         if here == there
-        else f"{named.label} {here} and {named.source_label} {there}"
+        else say("{label} {here} and {source} {there}", here=here, there=there, **labels),
     )
-    yield f"Two regions show the same thing: {places}."
-    if source.decided:
-        yield f"{named.label} is probably the copy{_change(report)}."
-        return
-    yield f"One is a copy of the other{_change(report)}."
+    change = _change(report)
+    if source.decided and change:
+        yield say("{label} is probably the copy, {change}.", label=named.label, change=change)
+    elif source.decided:
+        yield say("{label} is probably the copy.", label=named.label)
+    elif change:
+        yield say("One is a copy of the other, {change}.", change=change)
+    else:
+        yield say("One is a copy of the other.")
     partner = next((other for other in regions if other.label == named.source_label), None)
-    if partner:
+    if partner and not source.decided:
         yield from _of_traces(named, partner)
 
 
 def _change(report: ReportRecord) -> str:
-    """Return how the copy differs, if the picture has only one: `, turned by 90 degrees`."""
+    """Return how the copy differs, if the picture has only one: `turned by 90 degrees`; empty if not."""
     clones = report.evidence["clones"].details.get("clones", []) if "clones" in report.evidence else []
     changes = {clone.get("change") for clone in clones}
-    return f", {changes.pop()}" if len(changes) == 1 and changes != {"unchanged"} else ""
+    if len(changes) != 1 or changes == {"unchanged"}:
+        return ""
+    return translated(str(changes.pop()))
 
 
 def _of_traces(one: NamedRegion, other: NamedRegion) -> Iterator[str]:
@@ -254,36 +268,50 @@ def _of_traces(one: NamedRegion, other: NamedRegion) -> Iterator[str]:
             if later.region.agreement.get(name) and not earlier.region.agreement.get(name)
         ]
         if traces and not any(earlier.region.agreement.get(name) for name in _JPEG_TRACES):
-            names = wording.capital(wording.measurements(traces))
-            yield f"{names} {_verb(traces)} only {later.label}, so that one was probably put in later."
+            yield wording.say_of(
+                traces,
+                "{names} marks only {label}, so that one was probably put in later.",
+                "{names} mark only {label}, so that one was probably put in later.",
+                label=later.label,
+            )
 
 
 def _of_single(named: NamedRegion, report: ReportRecord) -> Iterator[str]:
-    region = named.region
-    where = wording.located(named.place)
-    size = wording.percent(region.area_share)
+    region, image = named.region, report.image
+    values = {
+        "where": wording.located(region.box, image.width, image.height),
+        "label": named.label,
+        "share": wording.percent(region.area_share),
+    }
     agreeing = [name for name, agrees in region.agreement.items() if agrees]
     traces = [name for name in agreeing if name in _JPEG_TRACES]
+    kind = region.type or report.type
     if traces:
-        yield (
-            f"A region {where} ({named.label}), {size} of the picture, was compressed differently from the "
-            f"rest, as a part of another picture or a later change would be."
+        yield say(
+            "A region {where} ({label}), {share} of the picture, was compressed differently from the "
+            "rest, as a part of another picture or a later change would be.",
+            **values,
+        )
+    elif region.type is not None or report.type_scores.get(kind, 0) >= _LEADING_TYPE:
+        yield say(
+            "A region {where} ({label}), {share} of the picture, looks altered: {kind}.",
+            kind=say(_SEEMS[kind]),
+            **values,
         )
     else:
-        kind = region.type or report.type
-        leading = region.type is not None or report.type_scores.get(kind, 0) >= _LEADING_TYPE
-        seems = f": {_SEEMS[kind]}" if leading else ""
-        yield f"A region {where} ({named.label}), {size} of the picture, looks altered{seems}."
+        yield say("A region {where} ({label}), {share} of the picture, looks altered.", **values)
     others = [name for name in agreeing if name not in traces and name != "network_map"]
     if others:
-        yield f"{wording.capital(wording.measurements(others))} {_verb(others)} it too."
+        yield wording.say_of(others, "{names} marks it too.", "{names} mark it too.")
 
 
 _SEEMS = {
-    ManipulationType.SPLICING: "it looks most like a part of another picture that was pasted in",
-    ManipulationType.COPYMOVE: "it looks most like a part of the picture that was copied there",
-    ManipulationType.INPAINTING: "it looks most like a place where something was removed and filled in",
-    ManipulationType.FACE: "it looks most like a face that was swapped or altered",
+    ManipulationType.SPLICING: entry("it looks most like a part of another picture that was pasted in"),
+    ManipulationType.COPYMOVE: entry("it looks most like a part of the picture that was copied there"),
+    ManipulationType.INPAINTING: entry(
+        "it looks most like a place where something was removed and filled in"
+    ),
+    ManipulationType.FACE: entry("it looks most like a face that was swapped or altered"),
 }
 
 
@@ -291,56 +319,65 @@ def _of_authentic(report: ReportRecord) -> str:
     made = [name for name, found in report.evidence.items() if found.applicable]
     unusual = [name for name in made if report.evidence[name].notable]
     if unusual:
-        names = wording.capital(wording.measurements(unusual))
-        verb = "are" if len(unusual) > 1 or unusual[0] in wording.PLURALS else "is"
-        return (
-            "The traces do not add up to a manipulation. "
-            f"{names} {verb} unusual, which also happens in authentic pictures."
+        told = wording.say_of(
+            unusual,
+            "{names} is unusual, which also happens in authentic pictures.",
+            "{names} are unusual, which also happens in authentic pictures.",
         )
+        return f"{say('The traces do not add up to a manipulation.')} {told}"
     if not made:
-        return "No trace of a manipulation was found."
-    return (
-        f"No trace of a manipulation was found: {wording.count(len(made), 'measurement', 'measurements')}, "
-        "none of them unusual."
+        return say("No trace of a manipulation was found.")
+    return say_count(
+        len(made),
+        "No trace of a manipulation was found: {count} measurement, none of them unusual.",
+        "No trace of a manipulation was found: {count} measurements, none of them unusual.",
     )
 
 
 def _steps(report: ReportRecord, regions: Sequence[NamedRegion]) -> Iterator[Step]:
     found = [named for named in regions if not named.minor]
     original = Step(
-        "Ask for the original file. A text to send:",
-        REQUEST_FOR_ORIGINAL,
+        say("Ask for the original file. A text to send:"),
+        say(REQUEST_FOR_ORIGINAL),
     )
     older = Step(
-        "Look for an older version of the picture. Open a search by image and drop the picture there:",
+        say("Look for an older version of the picture. Open a search by image and drop the picture there:"),
         links=REVERSE_SEARCH,
     )
     if report.verdict is Verdict.AUTHENTIC:
         yield Step(
-            "Check what this analysis cannot: date, place and caption, and whether the scene was staged."
+            say("Check what this analysis cannot: date, place and caption, and whether the scene was staged.")
         )
         yield older
         yield original
         return
     if report.origin.kind is OriginKind.GENERATED:
-        yield Step("Read what the file declares, and ask who made the picture and for what it was published.")
+        yield Step(
+            say("Read what the file declares, and ask who made the picture and for what it was published.")
+        )
         yield older
         return
     if report.drawn:
-        yield Step("Find the picture that the screenshot shows, and analyse that file.")
+        yield Step(say("Find the picture that the screenshot shows, and analyse that file."))
     elif found and found[0].source_label:
-        first = found[0]
         yield Step(
-            f"Compare {first.label} with {first.source_label} at full size. The same scratches, folds or "
-            "grain in both do not happen by chance; a repeated pattern or print does."
+            say(
+                "Compare {label} with {source} at full size. The same scratches, folds or grain in both do "
+                "not happen by chance; a repeated pattern or print does.",
+                label=found[0].label,
+                source=found[0].source_label,
+            )
         )
     elif found:
         yield Step(
-            f"Look at region {found[0].label} at full size: do its edges, light, shadows, sharpness and "
-            "grain fit their surroundings?"
+            say(
+                "Look at region {label} at full size: do its edges, light, shadows, sharpness and grain fit "
+                "their surroundings?",
+                label=found[0].label,
+            )
         )
     else:
-        yield Step("Look at the places that are bright in the heatmap, and read the evidence.")
+        yield Step(say("Look at the places that are bright in the heatmap, and read the evidence."))
     yield original
     yield older
 
@@ -355,5 +392,8 @@ def minor_regions(regions: Sequence[NamedRegion]) -> str:
     number = sum(named.minor for named in regions)
     if not number:
         return ""
-    marks = wording.count(number, "weak or tiny mark is", "weak or tiny marks are")
-    return f"{marks} left out: such marks are usually false alarms."
+    return say_count(
+        number,
+        "{count} weak or tiny mark is left out: such marks are usually false alarms.",
+        "{count} weak or tiny marks are left out: such marks are usually false alarms.",
+    )

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from tamperscope.documents.document import ReportDocument
 from tamperscope.documents.pictures import EncodedPicture
+from tamperscope.languages import direction, number, say, speaking
 from tamperscope.report import printed_score
 
 
@@ -19,7 +20,8 @@ def render_html(document: ReportDocument) -> str:
     The page contains its own Content-Security-Policy, which forbids scripts and requests. It is therefore
     safe to open from anywhere, whatever the metadata of a hostile image contains.
     """
-    return _template().render(document=document)
+    with speaking(document.language):
+        return _template().render(document=document)
 
 
 @functools.cache
@@ -33,6 +35,9 @@ def _template() -> jinja2.Template:
     )
     environment.filters["printed_score"] = printed_score
     environment.filters["data_uri"] = _data_uri
+    environment.filters["direction"] = direction
+    environment.filters["number"] = number
+    environment.globals["say"] = say
     return environment.get_template("report.html")
 
 

@@ -1,9 +1,14 @@
-"""The sentences of a report, which claim no more than was measured."""
+"""The sentences of a report in the current language. They claim no more than was measured.
+
+Sentences that a report already contains, such as the headline of its origin, are expected in that language:
+see `translation`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tamperscope.languages import current, entry, say, say_count
 from tamperscope.origin import Basis, Claim, Origin, OriginKind
 from tamperscope.report import (
     NOTABLE,
@@ -15,10 +20,10 @@ from tamperscope.report import (
     printed_score,
 )
 
-HEADLINES = {
-    Verdict.MANIPULATED: "Manipulated",
-    Verdict.AUTHENTIC: "No manipulation found",
-    Verdict.INCONCLUSIVE: "Inconclusive",
+_HEADLINES = {
+    Verdict.MANIPULATED: entry("Manipulated"),
+    Verdict.AUTHENTIC: entry("No manipulation found"),
+    Verdict.INCONCLUSIVE: entry("Inconclusive"),
 }
 
 _OWN_HEADLINE = frozenset(
@@ -33,75 +38,104 @@ _OWN_HEADLINE = frozenset(
 )
 """Origins that a reader must see first, whatever the score."""
 
-BASES = {
-    Basis.PROVEN: "Proven by a valid signature",
-    Basis.SIGNED: "Declared under a valid signature",
-    Basis.DECLARED: "Declared",
+_BASES = {
+    Basis.PROVEN: entry("Proven by a valid signature"),
+    Basis.SIGNED: entry("Declared under a valid signature"),
+    Basis.DECLARED: entry("Declared"),
 }
 """What a claim of the origin rests on, in words."""
+
+
+def verdict(of: Verdict) -> str:
+    """Return a verdict in words."""
+    return say(_HEADLINES[of])
 
 
 def headline(verdict: Verdict, origin: Origin) -> str:
     """Return the first words of a report: the verdict, or a telling origin that the file declares."""
     if origin.kind is OriginKind.CHANGED:
-        return f"Manipulated: {origin.headline[:1].lower()}{origin.headline[1:]}"
+        return say("Manipulated: {finding}", finding=in_sentence(origin.headline))
     if origin.kind is OriginKind.GENERATED or (
         origin.kind in _OWN_HEADLINE and verdict is not Verdict.MANIPULATED
     ):
         return origin.headline
-    return HEADLINES[verdict]
+    return say(_HEADLINES[verdict])
 
 
 def claim_label(claim: Claim) -> str:
     """Return what a claim rests on and which part of the file says it."""
-    return f"{BASES[claim.basis]}: {claim.source}"
+    return f"{say(_BASES[claim.basis])}: {claim.source}"
 
 
-KINDS = {
-    ManipulationType.SPLICING: ("Splicing", "a part of another picture was pasted in"),
-    ManipulationType.COPYMOVE: ("Copy-move", "a part of the picture was copied to another place in it"),
-    ManipulationType.INPAINTING: ("Inpainting", "something was removed, and software filled the gap"),
-    ManipulationType.FACE: ("Face", "a face was swapped or altered"),
+_KINDS = {
+    ManipulationType.SPLICING: (entry("Splicing"), entry("a part of another picture was pasted in")),
+    ManipulationType.COPYMOVE: (
+        entry("Copy-move"),
+        entry("a part of the picture was copied to another place in it"),
+    ),
+    ManipulationType.INPAINTING: (
+        entry("Inpainting"),
+        entry("something was removed, and software filled the gap"),
+    ),
+    ManipulationType.FACE: (entry("Face"), entry("a face was swapped or altered")),
 }
-"""Name and meaning of each manipulation type."""
 
-KINDS_CAVEAT = (
-    "The four shares add up to 1 for every picture, even an authentic one. They do not show whether it was "
-    "manipulated."
-)
+
+def kind(of: ManipulationType) -> tuple[str, str]:
+    """Return the name and the meaning of a manipulation type."""
+    name, meaning = _KINDS[of]
+    return say(name), say(meaning)
+
+
+def kinds_caveat() -> str:
+    """Return what the shares of the manipulation types do not show."""
+    return say(
+        "The four shares add up to 1 for every picture, even an authentic one. They do not show whether it "
+        "was manipulated."
+    )
 
 
 def meaning(verdict: Verdict, score: float, points: OperatingPoints | None, origin: Origin) -> str:
     """Return what a verdict rests on and how often it is wrong."""
     printed = printed_score(score)
     if origin.rule is not None and verdict is not _by_score(score, points):
-        return f"{origin.rule.text} The score is {printed}."
+        return f"{origin.rule.text} {say('The score is {score}.', score=printed)}"
     if points is None:
-        return (
-            f"The score is {printed}. How often this model is wrong has not been measured, so its score "
-            "allows no verdict."
+        return say(
+            "The score is {score}. How often this model is wrong has not been measured, so its score "
+            "allows no verdict.",
+            score=printed,
         )
     lower, upper = printed_score(points.authentic_below), printed_score(points.manipulated_above)
     if verdict is Verdict.MANIPULATED:
-        return (
-            f"The score of {printed} is above {upper}, which at most "
-            f"{percent(points.false_alarm_rate)} of the authentic images exceeded when the model was "
-            "measured. Authentic pictures can score this high: check the marked regions and the evidence."
+        return say(
+            "The score of {score} is above {limit}, which at most {rate} of the authentic images exceeded "
+            "when the model was measured. Authentic pictures can score this high: check the marked regions "
+            "and the evidence.",
+            score=printed,
+            limit=upper,
+            rate=percent(points.false_alarm_rate),
         )
     if verdict is Verdict.AUTHENTIC:
-        return (
-            f"The score of {printed} is below {lower}. When the model was measured, at most "
-            f"{percent(points.miss_rate)} of the manipulated images scored that low. "
-            "This speaks in the picture's favour, but proves nothing."
+        return say(
+            "The score of {score} is below {limit}. When the model was measured, at most {rate} of the "
+            "manipulated images scored that low. This speaks in the picture's favour, but proves nothing.",
+            score=printed,
+            limit=lower,
+            rate=percent(points.miss_rate),
         )
     if not points.authentic_below <= score <= points.manipulated_above:
-        return (
-            f"The score of {printed} allows no verdict. How often it is wrong was measured on photographs, "
-            "and this picture does not appear to be one."
+        return say(
+            "The score of {score} allows no verdict. How often it is wrong was measured on photographs, "
+            "and this picture does not appear to be one.",
+            score=printed,
         )
-    return (
-        f"The score of {printed} lies between {lower} and {upper}. Both authentic and manipulated images are "
-        "common in this range, and the traces in this one are not enough to tell which it is."
+    return say(
+        "The score of {score} lies between {lower} and {upper}. Both authentic and manipulated images are "
+        "common in this range, and the traces in this one are not enough to tell which it is.",
+        score=printed,
+        lower=lower,
+        upper=upper,
     )
 
 
@@ -109,10 +143,14 @@ def error_rates(rates: ErrorRates | None) -> str:
     """Return how often verdicts on files like this one were wrong, in words; empty if not measured."""
     if rates is None:
         return ""
-    return (
-        f"Among {rates.files}, {rates.false_alarms} of {rates.authentic_images} authentic images were called "
-        f"manipulated when the model was calibrated, and {rates.misses} of {rates.manipulated_images} "
-        "manipulated images authentic."
+    return say(
+        "Among {files}, {false_alarms} of {authentic} authentic images were called manipulated when the "
+        "model was calibrated, and {misses} of {manipulated} manipulated images authentic.",
+        files=rates.files,
+        false_alarms=str(rates.false_alarms),
+        authentic=str(rates.authentic_images),
+        misses=str(rates.misses),
+        manipulated=str(rates.manipulated_images),
     )
 
 
@@ -127,67 +165,89 @@ def limits(points: OperatingPoints | None) -> tuple[str, ...]:
     """Return what a reader must know before acting on a report."""
     measured = (
         (
-            f"The two limits of the score were set on {points.authentic_images} authentic and "
-            f"{points.manipulated_images} manipulated images. At most {percent(points.false_alarm_rate)} "
-            f"of the former score above the upper limit, and at most {percent(points.miss_rate)} of the "
-            "latter score below the lower one. Error rates can be higher for pictures of another origin or "
-            "processing, and rates from so few images are estimates.",
-            "The score treats authentic and manipulated pictures as equally common. Where manipulated ones "
-            "are rare, more of the alarms are false.",
+            say(
+                "The two limits of the score were set on {authentic} authentic and {manipulated} manipulated "
+                "images. At most {false_alarm_rate} of the former score above the upper limit, and at most "
+                "{miss_rate} of the latter score below the lower one. Error rates can be higher for pictures "
+                "of another origin or processing, and rates from so few images are estimates.",
+                authentic=str(points.authentic_images),
+                manipulated=str(points.manipulated_images),
+                false_alarm_rate=percent(points.false_alarm_rate),
+                miss_rate=percent(points.miss_rate),
+            ),
+            say(
+                "The score treats authentic and manipulated pictures as equally common. Where manipulated "
+                "ones are rare, more of the alarms are false."
+            ),
         )
         if points
-        else ("The error rates of this model are unknown.",)
+        else (say("The error rates of this model are unknown."),)
     )
     return (
-        "This report was made by an automatic analysis. It is a lead for human judgement, not proof.",
+        say("This report was made by an automatic analysis. It is a lead for human judgement, not proof."),
         *measured,
-        "Compression, scaling, screenshots and messaging apps erase traces. Finding none does not show that "
-        "a picture is authentic.",
-        "Marked regions are approximate. They can be incomplete or wrong even where the verdict is right.",
-        "Only the file was examined. It cannot show whether the scene was staged, or whether the caption, "
-        "date and place are true. A picture made entirely by an image generator may carry none of these "
-        "traces.",
+        say(
+            "Compression, scaling, screenshots and messaging apps erase traces. Finding none does not show "
+            "that a picture is authentic."
+        ),
+        say(
+            "Marked regions are approximate. They can be incomplete or wrong even where the verdict is right."
+        ),
+        say(
+            "Only the file was examined. It cannot show whether the scene was staged, or whether the "
+            "caption, date and place are true. A picture made entirely by an image generator may carry "
+            "none of these traces."
+        ),
     )
 
 
 def strength(value: float) -> str:
     """Return in words how unusual an image is, from the strength of a measurement's evidence, 0 to 1."""
     if value >= (1 + NOTABLE) / 2:
-        return "very unusual"
+        return say("very unusual")
     if value >= NOTABLE:
-        return "unusual"
+        return say("unusual")
     if value >= NOTABLE / 2:
-        return "slightly unusual"
-    return "nothing unusual"
+        return say("slightly unusual")
+    return say("nothing unusual")
 
 
 def signature(signer: str) -> str:
     """Return how a reader checks who signed a report; `signer` is the key in words."""
-    return f"This file is signed by {signer}. Check it with the command: tamperscope verify."
+    return say(
+        "This file is signed by {signer}. Check it with the command: tamperscope verify.", signer=signer
+    )
 
 
-STRENGTHS = (
-    "Each measurement finds “unusual” evidence in at most three in a hundred authentic photos. "
-    "With several measurements, at least one of them does so more often than that."
-)
+def strengths() -> str:
+    """Return what the strengths of the evidence mean."""
+    return say(
+        "Each measurement finds “unusual” evidence in at most three in a hundred authentic photos. "
+        "With several measurements, at least one of them does so more often than that."
+    )
+
+
+def title(name: str) -> str:
+    """Return the English title of a measurement from its name in the API."""
+    return name.replace("_", " ").capitalize().replace("jpeg", "JPEG").replace("Jpeg", "JPEG")
 
 
 def measurement(name: str) -> str:
     """Return the title of a measurement from its name in the API."""
-    return name.replace("_", " ").capitalize().replace("jpeg", "JPEG").replace("Jpeg", "JPEG")
+    return say(title(name))
 
 
 _IN_A_SENTENCE = {
-    "network_map": "the neural network",
-    "clones": "the search for copies",
-    "double_jpeg": "double JPEG compression",
-    "jpeg_grid": "the JPEG grid",
-    "metadata": "the metadata",
-    "noise": "the noise",
-    "provenance": "the provenance record",
-    "quantisation": "the quantisation tables",
-    "resampling": "traces of resampling",
-    "structure": "the structure of the file",
+    "network_map": entry("the neural network"),
+    "clones": entry("the search for copies"),
+    "double_jpeg": entry("double JPEG compression"),
+    "jpeg_grid": entry("the JPEG grid"),
+    "metadata": entry("the metadata"),
+    "noise": entry("the noise"),
+    "provenance": entry("the provenance record"),
+    "quantisation": entry("the quantisation tables"),
+    "resampling": entry("traces of resampling"),
+    "structure": entry("the structure of the file"),
 }
 PLURALS = frozenset({"jpeg_ghosts", "metadata", "quantisation", "resampling"})
 """Measurements whose name in a sentence is a plural."""
@@ -195,31 +255,42 @@ PLURALS = frozenset({"jpeg_ghosts", "metadata", "quantisation", "resampling"})
 
 def measurements(names: Sequence[str]) -> str:
     """Return measurements as the words of a sentence, such as `the noise and JPEG ghosts`."""
-    words = [_IN_A_SENTENCE.get(name, measurement(name)) for name in names]
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    words = [say(_IN_A_SENTENCE.get(name, title(name))) for name in names]
+    if len(words) == 1:
+        return words[0]
+    return say("{several} and {last}", several=say(", ").join(words[:-1]), last=words[-1])
+
+
+def say_of(names: Sequence[str], one: str, many: str, /, **values: str) -> str:
+    """Return a sentence about measurements, which begins with `{names}`, in its singular or plural."""
+    count = 2 if len(names) > 1 or names[0] in PLURALS else 1
+    return say_count(count, one, many, names=capital(measurements(names)), **values)
 
 
 def versions(aligned: bool, places: Sequence[str], shared: float) -> str:
-    """Return what the comparison of two pictures found; `places` are those of the differences."""
+    """Return what comparing two pictures found; `places` are those of the differences, as `located`."""
     if not aligned:
-        return "The two pictures could not be laid over each other: they may not show the same scene."
+        return say("The two pictures could not be laid over each other: they may not show the same scene.")
     part = (
-        "" if shared > 0.98 else f" The second covers {percent(shared)} of the first; only that was compared."
+        ""
+        if shared > 0.98
+        else say("The second covers {share} of the first; only that was compared.", share=percent(shared))
     )
     if not places:
-        return (
+        told = say(
             "Both pictures show the same scene, and no region differs by more than compression and scaling "
-            f"do.{part}"
+            "do."
         )
-    count_of = count(len(places), "region differs", "regions differ")
-    where = places_of(places)
-    return f"Both pictures show the same scene. {count_of}: {where}.{part}"
-
-
-def places_of(places: Sequence[str]) -> str:
-    """Return places as the words of a sentence, each once."""
-    words = list(dict.fromkeys(located(place) for place in places))
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        return f"{told} {part}".strip()
+    words = list(dict.fromkeys(places))
+    where = say("{several} and {last}", several=say(", ").join(words[:-1]), last=words[-1])
+    told = say_count(
+        len(places),
+        "Both pictures show the same scene. {count} region differs: {where}.",
+        "Both pictures show the same scene. {count} regions differ: {where}.",
+        where=where if len(words) > 1 else words[0],
+    )
+    return f"{told} {part}".strip()
 
 
 def capital(text: str) -> str:
@@ -227,24 +298,35 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def count(number: int, one: str, many: str) -> str:
-    """Return a number with the word for one or for many."""
-    return f"{number:,} {one if number == 1 else many}"
+def in_sentence(text: str) -> str:
+    """Return a sentence as it stands within another one, as far as languages write that differently."""
+    return text if current() == "de" else text[:1].lower() + text[1:]
 
 
-def located(where: str) -> str:
-    """Return a place as `place` names it, as it stands in a sentence: `at the upper left`."""
-    return {
-        "centre": "in the centre",
-        "upper": "at the top",
-        "lower": "at the bottom",
-        "left": "on the left",
-        "right": "on the right",
-    }.get(where, f"at the {where}")
+def located(box: Box, width: int, height: int) -> str:
+    """Return the place of a box, as `place`, as it stands in a sentence: `at the upper left`."""
+    return say(_LOCATED[_ninth(box, width, height)])
 
 
 def place(box: Box, width: int, height: int) -> str:
     """Return which ninth of an image of `width` x `height` pixels holds the centre of a box."""
+    return say(_ninth(box, width, height))
+
+
+_LOCATED = {
+    entry("upper left"): entry("at the upper left"),
+    entry("upper"): entry("at the top"),
+    entry("upper right"): entry("at the upper right"),
+    entry("left"): entry("on the left"),
+    entry("centre"): entry("in the centre"),
+    entry("right"): entry("on the right"),
+    entry("lower left"): entry("at the lower left"),
+    entry("lower"): entry("at the bottom"),
+    entry("lower right"): entry("at the lower right"),
+}
+
+
+def _ninth(box: Box, width: int, height: int) -> str:
     across = ("left", "", "right")[min(2, int(3 * (box.x + box.width / 2) / width))]
     down = ("upper", "", "lower")[min(2, int(3 * (box.y + box.height / 2) / height))]
     return f"{down} {across}".strip() or "centre"
@@ -261,6 +343,6 @@ def percent(share: float) -> str:
 def size(byte_count: int) -> str:
     """Return a file size that is easy to read, with the exact number of bytes."""
     if byte_count < 1000:
-        return f"{byte_count} bytes"
+        return say("{count} bytes", count=byte_count)
     amount, unit = (byte_count / 1e6, "MB") if byte_count >= 999_500 else (byte_count / 1e3, "kB")
-    return f"{amount:.3g} {unit} ({byte_count:,} bytes)"
+    return say("{amount} {unit} ({count} bytes)", amount=f"{amount:.3g}", unit=unit, count=byte_count)

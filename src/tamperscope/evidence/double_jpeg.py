@@ -99,7 +99,8 @@ def measure(image: Image) -> Evidence:
     probability = _probability_of_one(ratios, float(np.mean(shares)))
     weight = _heaviest_region(-ratios, probability > 0.5)
     found = strength(weight, NOTABLE_AT)
-    where = f"{(probability > 0.5).mean():.1%} of it was not" if found >= NOTABLE else "no region stands out"
+    share = f"{(probability > 0.5).mean():.1%}"
+    where = f"{share} of it was not" if found >= NOTABLE else "no region stands out"
     return Evidence(
         NAME,
         EXPLANATION,

@@ -206,7 +206,8 @@ def _finding(foreign: _Regions, missing: _Regions, main: int | None) -> str:
         if main is None:
             return "The picture shows no JPEG grid."
         return "The whole picture follows one JPEG grid; no region departs from it."
-    what = "follows a different JPEG grid from" if foreign.significance else "lacks the JPEG grid of"
-    share = (foreign.mask | missing.mask).mean()
-    expected = f"expected by chance: 10^{-significance:.0f} such regions"
-    return f"{share:.1%} of the picture {what} the rest ({expected})."
+    share = f"{(foreign.mask | missing.mask).mean():.1%}"
+    chance = f"(expected by chance: 10^{-significance:.0f} such regions)"
+    if foreign.significance:
+        return f"{share} of the picture follows a different JPEG grid from the rest {chance}."
+    return f"{share} of the picture lacks the JPEG grid of the rest {chance}."

@@ -78,13 +78,14 @@ def measure(image: Image) -> Evidence:
     region, significance = _heaviest_region(deviation, usable)
     found = strength(significance, NOTABLE_AT)
     level = float(np.median(blocks.noise[usable]))
-    finding = f"The picture's noise has a standard deviation of about {level:.1f} of 255 levels; "
-    if found >= NOTABLE:
-        kind = "more" if deviation[region].mean() > 0 else "less"
-        share = f"{region.mean():.1%} of the picture"
-        finding += f"{share} has clearly {kind} noise than its brightness and texture explain."
+    share = f"{region.mean():.1%}"
+    if found < NOTABLE:
+        regions = "no region departs from it by more than regions of authentic photos do"
+    elif deviation[region].mean() > 0:
+        regions = f"{share} of the picture has clearly more noise than its brightness and texture explain"
     else:
-        finding += "no region departs from it by more than regions of authentic photos do."
+        regions = f"{share} of the picture has clearly less noise than its brightness and texture explain"
+    finding = f"The picture's noise has a standard deviation of about {level:.1f} of 255 levels; {regions}."
     return Evidence(NAME, EXPLANATION, finding, found, _pixel_map(deviation, image))
 
 

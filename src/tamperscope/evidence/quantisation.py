@@ -64,8 +64,9 @@ def measure(image: Image) -> Evidence:
         return Evidence(NAME, EXPLANATION, "Only JPEG files have quantisation tables.", None)
     found = origin(image.jpeg.quantisation_tables)
     fit = _device_fit(image, found)
-    quality = f"{'' if found.exact else 'about '}{found.quality}"
-    finding = f"JPEG quality {quality}. The tables are those of {found.software}. {fit.text}".strip()
+    quality = f"JPEG quality {found.quality}." if found.exact else f"JPEG quality about {found.quality}."
+    tables = f"The tables are those of {found.software}."
+    finding = " ".join(filter(None, (quality, tables, fit.text)))
     strength = NOTABLE if found.editor else _CONTRADICTION if fit.contradicts else 0.0
     known = "agrees" if fit.agrees else "contradicts" if fit.contradicts else None
     return Evidence(NAME, EXPLANATION, finding, strength, details={"device": known} if known else {})

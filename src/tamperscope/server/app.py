@@ -15,7 +15,7 @@ from tamperscope.documents.signatures import SigningKey
 from tamperscope.report import BundleIdentity
 from tamperscope.server.assembly import Assembly
 from tamperscope.server.connections import REFUSAL, BodyLimit
-from tamperscope.server.middleware import metrics, problems, request_log
+from tamperscope.server.middleware import language, metrics, problems, request_log
 from tamperscope.server.middleware.access import Access, read_keys
 from tamperscope.server.middleware.origins import Origins
 from tamperscope.server.views import (
@@ -89,6 +89,7 @@ def create_app(parts: Assembly) -> Flask:
     app.extensions[_CONTROLS] = Controls(reload, origins.allow_host, _body_limit(settings, access))
     service.metrics.watch(parts.jobs)
     request_log.register(app)
+    language.register(app)
     metrics.register(app, service.metrics)
     origins.register(app)
     access.register(app)

@@ -18,7 +18,7 @@ from tamperscope.feedback import CorrectedAnalysis, Correction
 from tamperscope.origin import Origin
 from tamperscope.report import ImageFacts, ManipulationType, ReportRecord, Verdict
 from tamperscope.store.database import Database, lock_name
-from tamperscope.store.tables import AnalysisRow, Base, CaseRow, FeedbackRow, JobRow, PictureRow, TagRow
+from tamperscope.store.tables import AnalysisRow, CaseRow, FeedbackRow, JobRow, PictureRow, TagRow
 
 IMAGE = "image"
 """Name of the picture that is the analysed file itself; present only if a caller asked to keep it."""

@@ -20,7 +20,11 @@ PARTS = sorted(file.name for file in WEB.iterdir())
 def test_browsers_receive_the_page(client, accept):
     page = client.get("/", headers={"Accept": accept} if accept else {})
 
-    assert (page.status_code, page.mimetype, page.headers["Vary"]) == (200, "text/html", "Accept")
+    assert (page.status_code, page.mimetype, page.headers["Vary"]) == (
+        200,
+        "text/html",
+        "Accept, Accept-Language, Cookie",
+    )
 
 
 def test_programs_receive_the_limits():

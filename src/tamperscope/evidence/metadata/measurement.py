@@ -90,8 +90,9 @@ def _from_preview(small: Preview | None) -> Iterator[_Finding]:
     if not small.same:
         yield _Finding("The embedded preview shows another picture.", _OTHER_PREVIEW)
     elif small.changed.any():
-        share = f"{small.changed.mean():.1%} of the picture"
-        yield _Finding(f"The embedded preview shows something else in {share}.", _OTHER_PREVIEW)
+        share = f"{small.changed.mean():.1%}"
+        text = f"The embedded preview shows something else in {share} of the picture."
+        yield _Finding(text, _OTHER_PREVIEW)
     elif small.wider:
         yield _Finding(
             "The embedded preview shows more than the picture, which was probably cropped since.",
@@ -104,8 +105,9 @@ def _from_dimensions(stated: Metadata, image: Image) -> Iterator[_Finding]:
     if not width.isdecimal() or not height.isdecimal() or "0" in (width, height):
         return
     if {int(width), int(height)} != {image.width, image.height}:
-        sizes = f"{quoted(width)} x {quoted(height)} pixels, but has {image.width} x {image.height}"
-        yield _Finding(f"Recorded as {sizes}: probably cropped or scaled since.", _INCOHERENT)
+        recorded, actual = f"{quoted(width)} x {quoted(height)}", f"{image.width} x {image.height}"
+        text = f"Recorded as {recorded} pixels, but has {actual}: probably cropped or scaled since."
+        yield _Finding(text, _INCOHERENT)
 
 
 def _from_dates(stated: Metadata) -> Iterator[_Finding]:

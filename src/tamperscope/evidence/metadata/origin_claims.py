@@ -59,10 +59,9 @@ def claims(metadata: Metadata) -> Iterator[Claim]:
 def _declared_type(kind: SourceType, marks: tuple[Mark, ...], prompt: Generation) -> Claim:
     programs = [mark.program for mark in marks if _KINDS[mark.kind] is kind.kind]
     program = programs[0] if programs else ""
-    with_program = f", with {program}" if program else ""
+    made = f"{kind.words}, with {program}" if program else kind.words
     asked = _asked(prompt) if kind.kind is OriginKind.GENERATED else ""
-    text = f"Declared as {kind.words}{with_program}.{asked}"
-    return _claim(kind.kind, "XMP DigitalSourceType", text, program)
+    return _claim(kind.kind, "XMP DigitalSourceType", f"Declared as {made}." + asked, program)
 
 
 def _marked(mark: Mark, prompt: Generation) -> Claim:
@@ -95,12 +94,13 @@ def _claim(kind: OriginKind, source: str, text: str, program: str) -> Claim:
 
 def _asked(prompt: Generation) -> str:
     """Return the prompt and the seed in words, as what the file says."""
-    said = (
-        f" Its prompt, as the file says: “{quoted(prompt.prompt, _LONGEST_PROMPT)}”." if prompt.prompt else ""
+    said, seed, model = quoted(prompt.prompt, _LONGEST_PROMPT), quoted(prompt.seed), quoted(prompt.model)
+    sentences = (
+        f"Its prompt, as the file says: “{said}”." if said else "",
+        f"Seed {seed}." if seed else "",
+        f"Model {model}." if model else "",
     )
-    seed = f" Seed {quoted(prompt.seed)}." if prompt.seed else ""
-    model = f" Model {quoted(prompt.model)}." if prompt.model else ""
-    return said + seed + model
+    return "".join(f" {sentence}" for sentence in sentences if sentence)
 
 
 def _device(metadata: Metadata, marks: tuple[Mark, ...]) -> str:

@@ -93,13 +93,13 @@ def _declarations(found: Credentials) -> Iterator[Claim]:
         assert declared is not None
         kind = _part_kind(declared.kind) if ingredient else declared.kind
         named = list(dict.fromkeys(filter(None, programs)))
-        what = "Something it was made from is declared" if ingredient else "Declared"
-        with_programs = f", with {', '.join(named)}" if named else ""
+        program = ", ".join(named)
+        made = f"{declared.words}, with {program}" if named else declared.words
         yield Claim(
             kind,
             Basis.PROVEN if _proves_capture(found, kind) else basis,
             SOURCE,
-            f"{what} as {declared.words}{with_programs}.",
+            f"Something it was made from is declared as {made}." if ingredient else f"Declared as {made}.",
             _belief(found),
             "" if ingredient else _program(kind, named, found),
             _DECLARED[kind],
@@ -107,8 +107,8 @@ def _declarations(found: Credentials) -> Iterator[Claim]:
     if "placed" in (action.action for action in found.actions if not action.ingredient):
         text = "Declared as having other pictures placed into it."
         yield Claim(OriginKind.COMPOSITED, basis, SOURCE, text, _belief(found), found.program, 0.6)
-    if edits := _edits(found.actions):
-        text = f"Declared edits: {', '.join(edits)}."
+    if edits := ", ".join(_edits(found.actions)):
+        text = f"Declared edits: {edits}."
         strength = _DECLARED[OriginKind.EDITED]
         yield Claim(OriginKind.EDITED, basis, SOURCE, text, _belief(found), found.program, strength)
 

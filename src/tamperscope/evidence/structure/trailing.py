@@ -18,7 +18,8 @@ def on_trailing(image: Image, end: int | None) -> Iterator[Finding]:
     first, last = data[end : end + _LOOKED_AT], data[max(end, len(data) - _LOOKED_AT) :]
     if len(data) == end or (not first.strip(_PADDING) and not last.strip(_PADDING)):
         return
-    count = f"{len(data) - end:,} bytes follow the end of the picture"
+    following = len(data) - end
+    count = f"{following:,} bytes follow the end of the picture"
     content = first.lstrip(_PADDING.replace(b"\xff", b""))
     for mark, what in _ARCHIVES:
         # The directory of a ZIP file stands at its end.

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 
 from tamperscope import errors
 from tamperscope.api import Problem
+from tamperscope.languages import translated
 from tamperscope.server.forms import respond
 
 CONTENT_TYPE = "application/problem+json"
@@ -115,5 +116,6 @@ def _from_unexpected(error: Exception) -> Response:
 
 
 def _respond(status: int, title: str, detail: str, type: str = "about:blank") -> Response:
+    detail = translated(detail)
     problem = Problem(type=type, title=title, status=status, detail=detail, error=detail)
     return respond(problem, status, CONTENT_TYPE)

@@ -28,9 +28,11 @@ from tamperscope.documents import (
 )
 from tamperscope.documents.findings import NamedRegion
 from tamperscope.documents.signatures import SigningKey
+from tamperscope.documents.translation import in_current_language, origin_in_current_language
 from tamperscope.evidence import metadata
 from tamperscope.images import rendering
-from tamperscope.report import ReportRecord, Verdict
+from tamperscope.languages import translated
+from tamperscope.report import ManipulationType, ReportRecord, Verdict
 from tamperscope.server.archive import EVIDENCE, HEATMAP, MASK, AnalysisArchive
 from tamperscope.server.detector_service import DetectorService
 from tamperscope.server.forms import (
@@ -289,7 +291,7 @@ def _address(id: str) -> str:
 
 def _answer(stored: StoredAnalysis, location: metadata.Location | None = None) -> AnalysisAnswer:
     address = _address(stored.id)
-    report = stored.report
+    report = in_current_language(stored.report)
 
     def link(name: str, path: str) -> str | None:
         return f"{address}/{path}" if name in stored.pictures else None
@@ -331,6 +333,7 @@ def _answer(stored: StoredAnalysis, location: metadata.Location | None = None) -
             "hints": [_region(named) for named in regions[len(report.regions) :]],
             "image": {**report.image.to_json(), "kept": stored.kept},
             "evidence": evidence,
+            "reasons": [{**reason.to_json(), "text": translated(reason.text)} for reason in report.reasons],
             "location": location and asdict(location),
             "links": links,
         }
@@ -359,26 +362,29 @@ def _words(report: ReportRecord, regions: Sequence[NamedRegion]) -> dict[str, An
         "minor_regions": findings.minor_regions(regions[: len(report.regions)]),
         "meaning": wording.meaning(report.verdict, report.score, points, report.origin),
         "error_rates": wording.error_rates(report.error_rates),
-        "types": {kind: {"name": name, "meaning": means} for kind, (name, means) in wording.KINDS.items()},
-        "types_caveat": wording.KINDS_CAVEAT,
-        "strengths": wording.STRENGTHS,
+        "types": {
+            kind: dict(zip(("name", "meaning"), wording.kind(kind), strict=True)) for kind in ManipulationType
+        },
+        "types_caveat": wording.kinds_caveat(),
+        "strengths": wording.strengths(),
         "limits": wording.limits(points),
     }
 
 
 def summary_line(summary: Summary) -> SummaryAnswer:
     """Return the summary of an analysis for one line of the history."""
+    origin = origin_in_current_language(summary.origin)
     return SummaryAnswer.model_validate(
         {
             "id": summary.id,
             "created": summary.created,
             "verdict": summary.verdict,
-            "headline": wording.headline(summary.verdict, summary.origin),
+            "headline": wording.headline(summary.verdict, origin),
             "score": summary.score,
             "type": summary.type,
-            "type_name": wording.KINDS[summary.type][0],
+            "type_name": wording.kind(summary.type)[0],
             "image": {**summary.image.to_json(), "kept": summary.kept},
-            "origin": {"kind": summary.origin.kind, "headline": summary.origin.headline},
+            "origin": {"kind": summary.origin.kind, "headline": origin.headline},
             "title": summary.case.title,
             "case_number": summary.case.number,
             "tags": summary.case.tags,

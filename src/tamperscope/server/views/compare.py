@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from flask import Blueprint, Response, request
 from numpy.typing import NDArray
@@ -32,18 +34,22 @@ def blueprint(service: DetectorService, largest: int) -> Blueprint:
         with service.slot(client_disconnected(request)):
             found = versions.compare(*pictures)
         if found is None:
-            return respond(_answer(None, 0.0, ()))
+            return respond(_answer(None, 0.0, (), ()))
         scales = [size[0] / picture.shape[1] for size, picture in zip(sizes, pictures, strict=True)]
         differences = tuple(
             _difference(number, region, scales[0], sizes[0]) for number, region in enumerate(found.regions, 1)
         )
-        return respond(_answer(_full_size(found.matrix, *scales), found.shared, differences))
+        places = [wording.located(_box(each.polygon), *sizes[0]) for each in differences]
+        return respond(_answer(_full_size(found.matrix, *scales), found.shared, differences, places))
 
     return views
 
 
 def _answer(
-    matrix: NDArray[np.float64] | None, shared: float, differences: tuple[DifferenceAnswer, ...]
+    matrix: NDArray[np.float64] | None,
+    shared: float,
+    differences: tuple[DifferenceAnswer, ...],
+    places: Sequence[str],
 ) -> CompareAnswer:
     aligned = matrix is not None
     return CompareAnswer(
@@ -51,7 +57,7 @@ def _answer(
         matrix=None if matrix is None else matrix.round(6).tolist(),
         shared=round(shared, 4),
         differences=differences,
-        finding=wording.versions(aligned, [each.place for each in differences], shared),
+        finding=wording.versions(aligned, places, shared),
     )
 
 
@@ -59,14 +65,18 @@ def _difference(
     number: int, region: versions.DifferentRegion, scale: float, size: tuple[int, int]
 ) -> DifferenceAnswer:
     polygon = tuple((round(x * scale), round(y * scale)) for x, y in region.polygon)
-    left, top = (min(point[axis] for point in polygon) for axis in (0, 1))
-    right, bottom = (max(point[axis] for point in polygon) for axis in (0, 1))
     return DifferenceAnswer(
         label=f"D{number}",
         polygon=polygon,
         area_share=round(region.area_share, 6),
-        place=wording.place(Box(left, top, right - left + 1, bottom - top + 1), *size),
+        place=wording.place(_box(polygon), *size),
     )
+
+
+def _box(polygon: Sequence[Sequence[int]]) -> Box:
+    left, top = (min(point[axis] for point in polygon) for axis in (0, 1))
+    right, bottom = (max(point[axis] for point in polygon) for axis in (0, 1))
+    return Box(left, top, right - left + 1, bottom - top + 1)
 
 
 def _full_size(matrix: NDArray[np.float64], first: float, second: float) -> NDArray[np.float64]:

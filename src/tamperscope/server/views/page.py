@@ -1,12 +1,15 @@
 """The address `/`: the web page for browsers, the list of endpoints for programs.
 
 The page consists of the plain files in `web/`, which load nothing from other servers. Its scripts use the API
-like any other client.
+like any other client. Its own texts are translated before it is sent; its scripts load the catalogue.
 """
 
 from __future__ import annotations
 
 import functools
+import html
+import json
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import PurePosixPath
@@ -14,11 +17,14 @@ from pathlib import PurePosixPath
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
+from tamperscope import languages
 from tamperscope._version import __version__
 from tamperscope.api import Endpoint, Index
 from tamperscope.documents import pictures
+from tamperscope.languages import ENGLISH, LANGUAGES, direction
 from tamperscope.server.forms import respond
 from tamperscope.server.middleware.access import public
+from tamperscope.server.middleware.language import accepted_language
 from tamperscope.server.openapi import operation, operation_of, path_of
 from tamperscope.settings import Settings
 
@@ -32,14 +38,28 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".jpg": "image/jpeg",
+    ".json": "application/json",
     ".js": "text/javascript; charset=utf-8",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".ttf": "font/ttf",
     ".txt": "text/plain; charset=utf-8",
 }
-_FONTS = ("Roboto-Regular.ttf", "Roboto-Medium.ttf")
+_FONTS = (
+    "Roboto-Regular.ttf",
+    "Roboto-Medium.ttf",
+    "NotoSansArabic-Regular.ttf",
+    "NotoSansArabic-Bold.ttf",
+    "NotoSansDevanagari-Regular.ttf",
+    "NotoSansDevanagari-Bold.ttf",
+)
 _PAGE = "index.html"
+CHOICE = "tamperscope_language"
+"""Cookie that holds the language a reader chose on the page. The page's script writes it."""
+TEXTS = re.compile(
+    r'(?P<before>>\s*|\b(?:aria-label|title|placeholder)=")(?P<text>[^<>"\s][^<>"]*?)(?P<after>\s*<|")'
+)
+"""Texts and labels in the page's file: the keys of its catalogue."""
 _COLOURS = "colours.png"
 
 
@@ -54,8 +74,15 @@ def blueprint(settings: Settings) -> Blueprint:
     def index() -> Response:
         """Return the web page, or, as JSON, the server's version, limits and endpoints."""
         wanted = request.accept_mimetypes.best_match(["text/html", "application/json"])
-        response = respond(_index(settings)) if wanted == "application/json" else part(_PAGE)
-        response.headers["Vary"] = "Accept"
+        if wanted == "application/json":
+            response = respond(_index(settings))
+            response.headers["Vary"] = "Accept"
+            return response
+        chosen = request.cookies.get(CHOICE)
+        language = chosen if chosen in LANGUAGES else accepted_language(request, settings.language)
+        response = _sent(page_in(language), _TYPES[".html"])
+        response.headers["Vary"] = "Accept, Accept-Language, Cookie"
+        response.headers["Content-Language"] = language
         return response
 
     @pages.get("/page/<name>")
@@ -63,15 +90,40 @@ def blueprint(settings: Settings) -> Blueprint:
     def part(name: str) -> Response:
         if name not in files:
             raise NotFound
-        response = Response(files[name], content_type=_TYPES[PurePosixPath(name).suffix])
-        response.headers["Content-Security-Policy"] = _POLICY
-        # Browsers check each time whether it has changed, so an old page never talks to a newer server.
-        response.headers["Cache-Control"] = "no-cache"
-        response.add_etag()
-        response.make_conditional(request)
-        return response
+        return _sent(files[name], _TYPES[PurePosixPath(name).suffix])
 
     return pages
+
+
+def _sent(data: bytes, content_type: str) -> Response:
+    response = Response(data, content_type=content_type)
+    response.headers["Content-Security-Policy"] = _POLICY
+    # Browsers check each time whether it has changed, so an old page never talks to a newer server.
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+@functools.cache
+def page_in(language: str) -> bytes:
+    """Return the page in one of `LANGUAGES`: its texts, its direction and its list of languages."""
+    known = languages.catalogue(language, "page")
+
+    def word(found: re.Match[str]) -> str:
+        text = html.unescape(" ".join(found["text"].split()))
+        told = known.get(text, text)
+        return f"{found['before']}{html.escape(str(told), quote=False)}{found['after']}"
+
+    page = TEXTS.sub(word, _files()[_PAGE].decode("utf-8"))
+    choices = "".join(
+        f'<option value="{code}" lang="{code}"{" selected" if code == language else ""}>{name}</option>'
+        for code, name in LANGUAGES.items()
+    )
+    page = page.replace('<html lang="en" dir="ltr">', f'<html lang="{language}" dir="{direction(language)}">')
+    return page.replace('autocomplete="off"></select>', f'autocomplete="off">{choices}</select>').encode(
+        "utf-8"
+    )
 
 
 @functools.cache
@@ -79,7 +131,12 @@ def _files() -> Mapping[str, bytes]:
     package = resources.files("tamperscope")
     web = {file.name: file.read_bytes() for file in (package / "server" / "web").iterdir()}
     fonts = {name: (package / "documents" / "fonts" / name).read_bytes() for name in _FONTS}
-    return {**web, **fonts, _COLOURS: pictures.colour_scale().data}
+    words = {
+        f"{code}.json": json.dumps(languages.catalogue(code, "page"), ensure_ascii=False).encode("utf-8")
+        for code in LANGUAGES
+        if code != ENGLISH
+    }
+    return {**web, **fonts, **words, _COLOURS: pictures.colour_scale().data}
 
 
 def _index(settings: Settings) -> Index:

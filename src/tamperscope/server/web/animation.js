@@ -1,5 +1,6 @@
 // The picture and its findings in turn, as an animated WebP to publish. Made in the browser; nothing is sent.
 
+import { t } from "./language.js";
 import { Problem } from "./problem.js";
 
 const LONGEST_SIDE = 1280;
@@ -26,7 +27,7 @@ export async function animation(picture, { width, height }, draw) {
     frames.push(await sheet.convertToBlob({ type: "image/webp", quality: QUALITY }));
   }
   if (frames.some(({ type }) => type !== "image/webp"))
-    throw new Problem(415, "This browser cannot write WebP files.");
+    throw new Problem(415, t("This browser cannot write WebP files."));
   return new Blob(animated(await Promise.all(frames.map(pixelChunks)), ...size), { type: "image/webp" });
 }
 

@@ -1,5 +1,6 @@
 // Requests to the server. Every failure becomes a `Problem` that states what happened and what to do.
 
+import { language } from "./language.js";
 import { Problem, problemOf } from "./problem.js";
 import { key } from "./session.js";
 
@@ -21,7 +22,7 @@ async function ask(path, options = {}) {
 }
 
 function headers() {
-  return { Accept: "application/json", ...(key() ? { Authorization: `Bearer ${key()}` } : {}) };
+  return { Accept: "application/json", "Accept-Language": language, ...(key() ? { Authorization: `Bearer ${key()}` } : {}) };
 }
 
 /** Return the server's limits, how long it keeps findings, and whether it requires keys. */

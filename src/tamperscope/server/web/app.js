@@ -4,8 +4,9 @@ import * as api from "./api.js";
 import { Batch, tableLink } from "./batch.js";
 import { problemCard, progressCard, strip } from "./cards.js";
 import { comparison } from "./compare.js";
-import { announce, h, wholeBytes } from "./dom.js";
+import { announce, h, seconds, wholeBytes } from "./dom.js";
 import { History, row } from "./history.js";
+import { choose, language, t, tn } from "./language.js";
 import { loadColours } from "./layers.js";
 import { Problem } from "./problem.js";
 import { resultView } from "./result.js";
@@ -47,7 +48,7 @@ at("files").addEventListener("change", () => {
 });
 at("sample").addEventListener("click", async () => {
   const picture = await (await fetch("page/sample.jpg")).blob();
-  take([new File([picture], "Sample: three clogs.jpg", { type: "image/jpeg" })]);
+  take([new File([picture], `${t("Sample: three clogs")}.jpg`, { type: "image/jpeg" })]);
 });
 document.addEventListener("paste", (event) => {
   if (event.target.closest?.("input, textarea")) return;
@@ -101,7 +102,7 @@ function route() {
     if (link.dataset.route === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = name === "history" ? "History – tamperscope" : "tamperscope";
+  document.title = name === "history" ? t("History – tamperscope") : "tamperscope";
   if (name !== "work") close();
   window.scrollTo(0, 0);
   if (name === "start") openStart();
@@ -148,7 +149,7 @@ async function openAnalysis(id) {
   showStrip(item);
   try {
     at("current").setAttribute("aria-busy", "true");
-    if (!item) at("current").replaceChildren(h("p", { class: "card" }, "Loading the analysis…"));
+    if (!item) at("current").replaceChildren(h("p", { class: "card" }, t("Loading the analysis…")));
     const analysis = item?.analysis ?? (await api.analysis(id));
     if (location.hash !== `#/analyses/${id}`) return;
     const { name, thumbnail } = item ?? remembered(id) ?? {};
@@ -179,7 +180,7 @@ async function openComparison(...ids) {
   at("strip").hidden = true;
   const here = location.hash;
   try {
-    at("current").replaceChildren(h("p", { class: "card" }, "Loading the analyses…"));
+    at("current").replaceChildren(h("p", { class: "card" }, t("Loading the analyses…")));
     const analyses = await Promise.all(ids.map((id) => work.find(id)?.analysis ?? api.analysis(id)));
     if (location.hash !== here) return;
     shown = comparison(analyses, ids.map((id) => work.find(id)?.file ?? null));
@@ -231,7 +232,7 @@ work.addEventListener("change", ({ detail: item }) => {
 work.addEventListener("end", ({ detail: item }) => {
   if (work.many) {
     const left = work.unfinished.length;
-    if (!left) announce(`All ${work.items.length} pictures are finished.`);
+    if (!left) announce(t("All {count} pictures are finished.", { count: work.items.length }));
   } else announce(`${item.name}: ${item.problem?.title ?? item.summary.headline}`);
 });
 
@@ -244,20 +245,23 @@ window.addEventListener("pagehide", () => {
 
 setInterval(() => {
   for (const clock of document.querySelectorAll("[data-since]")) {
-    clock.textContent = `${Math.floor((performance.now() - Number(clock.dataset.since)) / 1000)} s`;
+    clock.textContent = seconds(Math.floor((performance.now() - Number(clock.dataset.since)) / 1000));
   }
   for (const clock of document.querySelectorAll("[data-until]")) {
     const left = Math.ceil((Number(clock.dataset.until) - performance.now()) / 1000);
-    clock.textContent = `${Math.max(0, left)} s`;
+    clock.textContent = seconds(Math.max(0, left));
   }
 }, 500);
+
+at("language").value = language;
+at("language").addEventListener("change", (event) => choose(event.target.value));
 
 // Keys and confirmation.
 
 function askForKey(refused = false) {
   const dialog = at("key-dialog");
   at("key").value = "";
-  at("key-wrong").textContent = refused ? "This key is not valid on this server." : "";
+  at("key-wrong").textContent = refused ? t("This key is not valid on this server.") : "";
   at("key-forget").hidden = !key();
   dialog.returnValue = "";
   dialog.showModal();
@@ -289,7 +293,7 @@ at("key-button").addEventListener("click", async () => {
 
 function showKey() {
   at("key-button").hidden = !facts?.keys;
-  at("key-button").textContent = key() ? "Change key" : "Enter key";
+  at("key-button").textContent = key() ? t("Change key") : t("Enter key");
 }
 
 async function removeAnalysis(id) {
@@ -308,7 +312,7 @@ async function removeAnalysis(id) {
   }
   forget(id);
   work.items = work.items.filter((item) => item.summary?.id !== id);
-  announce("The analysis was deleted.");
+  announce(t("The analysis was deleted."));
   if (location.hash.startsWith("#/history")) history.open();
   else location.hash = "#/";
 }
@@ -331,8 +335,15 @@ async function start() {
       jobImages: Math.min(100, facts.max_job_images),
       jobBytes: Math.min(100e6, facts.max_job_bytes),
     };
-    at("limit").textContent = `, up to ${wholeBytes(facts.max_bytes)} each`;
-    at("retention").textContent = facts.retention_days ? ` for ${facts.retention_days} days` : "";
+    at("formats").textContent = t("JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF, up to {size} each", {
+      size: wholeBytes(facts.max_bytes),
+    });
+    if (facts.retention_days)
+      at("retention").textContent = tn(
+        facts.retention_days,
+        "The findings stay for one day, and you can delete them.",
+        "The findings stay for {count} days, and you can delete them.",
+      );
     for (const told of document.querySelectorAll("[data-keyless]")) told.hidden = facts.keys;
     showKey();
   } catch (problem) {

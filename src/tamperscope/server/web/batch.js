@@ -3,21 +3,22 @@
 import * as api from "./api.js";
 import { addressOf, pauseLine, standing, thumbnail } from "./cards.js";
 import { downloadZip } from "./client-zip.js";
-import { announce, h, icon, ICONS, printedScore, save } from "./dom.js";
+import { announce, h, icon, ICONS, printedScore, save, scoreText } from "./dom.js";
+import { t } from "./language.js";
 import { Problem } from "./problem.js";
 
 const COLUMNS = [
-  ["Picture", ({ name }) => name.toLowerCase()],
-  ["Verdict", (item) => ORDER.indexOf(item.summary?.verdict ?? item.stage)],
-  ["Score", ({ summary }) => -(summary?.score ?? -1)],
-  ["Type", (item) => typeOf(item)],
-  ["Origin", (item) => originOf(item)],
+  [t("Picture"), ({ name }) => name.toLowerCase()],
+  [t("Verdict"), (item) => ORDER.indexOf(item.summary?.verdict ?? item.stage)],
+  [t("Score"), ({ summary }) => -(summary?.score ?? -1)],
+  [t("Type"), (item) => typeOf(item)],
+  [t("Origin"), (item) => originOf(item)],
 ];
 const ORDER = ["manipulated", "inconclusive", "authentic", "failed", "analysing", "sending", "waiting"];
 
 /** Return the link to the table, for the pages of single pictures. */
 export function tableLink(work) {
-  return h("a", { class: "button small", href: "#/table" }, `All ${work.items.length} pictures`);
+  return h("a", { class: "button small", href: "#/table" }, t("All {count} pictures", { count: work.items.length }));
 }
 
 function typeOf({ summary }) {
@@ -45,20 +46,20 @@ export class Batch {
       "select",
       { id: "filter", change: () => this.update() },
       [
-        ["", "All"],
-        ["manipulated", "Manipulated"],
-        ["inconclusive", "Inconclusive"],
-        ["authentic", "No manipulation found"],
-        ["failed", "Failed"],
+        ["", t("All")],
+        ["manipulated", t("Manipulated")],
+        ["inconclusive", t("Inconclusive")],
+        ["authentic", t("No manipulation found")],
+        ["failed", t("Failed")],
       ].map(([value, label]) => h("option", { value }, label)),
     );
-    this.progress = h("progress", { max: 1, value: 0, "aria-label": "Finished" });
+    this.progress = h("progress", { max: 1, value: 0, "aria-label": t("Finished") });
     this.standing = h("p", { class: "standing" });
     this.pause = h("p", { class: "note pause", role: "status" });
-    this.retry = button("Retry", () => this.#work.retry(this.#failed));
-    this.cancel = button("Cancel the rest", () => this.#work.cancelAll());
+    this.retry = button(t("Retry"), () => this.#work.retry(this.#failed));
+    this.cancel = button(t("Cancel the rest"), () => this.#work.cancelAll());
     this.said = h("p", { class: "wrong", role: "alert" });
-    this.reports = button("Reports, zip", () => this.#saveReports());
+    this.reports = button(t("Reports, zip"), () => this.#saveReports());
     this.heads = COLUMNS.map(([label], i) =>
       h("th", { scope: "col" }, h("button", { type: "button", click: () => this.#sort(i) }, label)),
     );
@@ -67,7 +68,7 @@ export class Batch {
       h(
         "div",
         { class: "titled" },
-        h("h1", {}, "Pictures from this visit"),
+        h("h1", {}, t("Pictures from this visit")),
         h(
           "div",
           { class: "actions" },
@@ -83,9 +84,9 @@ export class Batch {
       h(
         "div",
         { class: "filters" },
-        h("label", { for: "search" }, "Search"),
+        h("label", { for: "search" }, t("Search")),
         this.search,
-        h("label", { for: "filter" }, "Show"),
+        h("label", { for: "filter" }, t("Show")),
         this.filter,
       ),
       h(
@@ -94,8 +95,8 @@ export class Batch {
         h(
           "table",
           { class: "batch" },
-          h("caption", { class: "unseen" }, "Pictures and their verdicts"),
-          h("thead", {}, h("tr", {}, h("th", { class: "thumb" }, h("span", { class: "unseen" }, "Thumbnail")), this.heads)),
+          h("caption", { class: "unseen" }, t("Pictures and their verdicts")),
+          h("thead", {}, h("tr", {}, h("th", { class: "thumb" }, h("span", { class: "unseen" }, t("Thumbnail"))), this.heads)),
           this.body,
         ),
       ),
@@ -127,11 +128,12 @@ export class Batch {
     const done = items.length - unfinished.length;
     const found = items.filter(({ summary }) => summary?.verdict === "manipulated").length;
     this.standing.textContent =
-      `${done} of ${items.length} finished, ${found} manipulated` + (failed ? `, ${failed} failed` : "");
+      t("{done} of {count} finished, {found} manipulated", { done, count: items.length, found }) +
+      (failed ? t(", {failed} failed", { failed }) : "");
     this.progress.value = items.length ? done / items.length : 1;
     this.progress.hidden = !unfinished.length;
     this.retry.hidden = !failed;
-    this.retry.textContent = `Retry all failed (${failed})`;
+    this.retry.textContent = t("Retry all failed ({failed})", { failed });
     this.cancel.hidden = !unfinished.length;
     this.reports.disabled = done === failed;
     this.pause.replaceChildren(
@@ -139,7 +141,7 @@ export class Batch {
         ? [
             pauseLine(pause),
             " ",
-            h("button", { type: "button", class: "small", click: () => this.#work.hurry() }, "Try now"),
+            h("button", { type: "button", class: "small", click: () => this.#work.hurry() }, t("Try now")),
           ]
         : []),
     );
@@ -202,12 +204,12 @@ export class Batch {
       this.said.textContent = `${problem.title}. ${problem.message}`;
     } finally {
       this.reports.disabled = false;
-      this.reports.textContent = "Reports, zip";
+      this.reports.textContent = t("Reports, zip");
     }
   }
 
   #tellReport(number, count) {
-    this.reports.textContent = `Report ${number} of ${count}`;
+    this.reports.textContent = t("Report {number} of {count}", { number, count });
     announce(this.reports.textContent);
   }
 }
@@ -234,7 +236,7 @@ function tableRow(item) {
     h("td", { class: "thumb" }, thumbnail(item, 40)),
     h("th", { scope: "row" }, h("a", { href: addressOf(item) }, h("bdi", {}, item.name))),
     h("td", { class: "verdict-cell" }, ICONS[verdict] && icon(ICONS[verdict]), standing(item)),
-    h("td", { class: "number" }, item.summary ? printedScore(item.summary.score) : ""),
+    h("td", { class: "number" }, item.summary ? scoreText(item.summary.score) : ""),
     h("td", {}, typeOf(item)),
     h("td", { class: "origin-cell" }, h("bdi", {}, originOf(item))),
   );

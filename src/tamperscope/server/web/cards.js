@@ -1,6 +1,7 @@
 // What stands in the place of a result that is not there yet: progress, a pause, or a problem.
 
-import { bytes, h, icon, ICONS } from "./dom.js";
+import { bytes, h, icon, ICONS, percent, seconds as secondsText } from "./dom.js";
+import { parts, t } from "./language.js";
 
 /** Return the pictures from this visit, side by side. */
 export function strip(items, current) {
@@ -39,8 +40,8 @@ export function thumbnail(item, side) {
 /** Return in a word or two how far a picture is. */
 export function standing(item) {
   if (item.summary) return item.summary.headline;
-  if (item.stage === "sending") return `Sending, ${Math.round(100 * item.sent)} %`;
-  return { waiting: "Waiting", analysing: "Analysing", failed: item.problem?.title }[item.stage];
+  if (item.stage === "sending") return t("Sending, {share}", { share: percent(Math.round(100 * item.sent) / 100) });
+  return { waiting: t("Waiting"), analysing: t("Analysing"), failed: item.problem?.title }[item.stage];
 }
 
 export function progressCard(item, work, cancel) {
@@ -59,7 +60,7 @@ export function progressCard(item, work, cancel) {
   };
   const bar = h("progress", {
     max: 1,
-    "aria-label": "Sent",
+    "aria-label": t("Sent"),
     value: item.stage === "analysing" ? null : item.sent,
   });
   return h(
@@ -74,11 +75,15 @@ export function progressCard(item, work, cancel) {
       h(
         "ol",
         {},
-        step("waiting", "Waiting", item.stage === "waiting" ? `${ahead.length} ahead of it` : ""),
-        step("sending", "Sending", `${Math.round(100 * item.sent)} % of ${bytes(item.file.size)}`),
-        step("analysing", "Analysing", elapsed(item, work.pace)),
+        step("waiting", t("Waiting"), item.stage === "waiting" ? t("{number} ahead of it", { number: ahead.length }) : ""),
+        step(
+          "sending",
+          t("Sending"),
+          t("{share} of {size}", { share: percent(Math.round(100 * item.sent) / 100), size: bytes(item.file.size) }),
+        ),
+        step("analysing", t("Analysing"), elapsed(item, work.pace)),
       ),
-      h("button", { type: "button", click: cancel }, "Cancel"),
+      h("button", { type: "button", click: cancel }, t("Cancel")),
     ),
   );
 }
@@ -88,10 +93,10 @@ function elapsed(item, pace) {
   const clock = h(
     "span",
     { "data-since": item.since },
-    `${Math.floor((performance.now() - item.since) / 1000)} s`,
+    secondsText(Math.floor((performance.now() - item.since) / 1000)),
   );
   const seconds = pace && item.megapixels && Math.max(1, Math.round(pace * item.megapixels));
-  return h("span", {}, clock, seconds ? ` of about ${seconds} s` : "");
+  return h("span", {}, clock, seconds ? t(" of about {time}", { time: secondsText(seconds) }) : "");
 }
 
 /** Return what the work waits for, and when it goes on by itself. */
@@ -99,9 +104,14 @@ export function pauseLine({ problem, until }) {
   return h(
     "span",
     {},
-    `${problem.title}. ${problem.advice} Trying again in `,
-    h("span", { "data-until": until }, `${Math.max(0, Math.ceil((until - performance.now()) / 1000))} s`),
-    ".",
+    `${problem.title}. ${problem.advice} `,
+    parts("Trying again in {time}.", {
+      time: h(
+        "span",
+        { "data-until": until },
+        secondsText(Math.max(0, Math.ceil((until - performance.now()) / 1000))),
+      ),
+    }),
   );
 }
 
@@ -118,8 +128,8 @@ function pauseCard(item, work, cancel) {
       h(
         "div",
         { class: "actions" },
-        h("button", { type: "button", class: "primary", click: () => work.hurry() }, "Try now"),
-        h("button", { type: "button", click: cancel }, "Cancel"),
+        h("button", { type: "button", class: "primary", click: () => work.hurry() }, t("Try now")),
+        h("button", { type: "button", click: cancel }, t("Cancel")),
       ),
     ),
   );
@@ -130,8 +140,8 @@ export function problemCard(problem, { retry = null, enterKey, name = null }) {
   const button = (label, act) => h("button", { type: "button", class: "primary", click: act }, label);
   const act =
     problem.status === 401
-      ? button("Enter a key", () => enterKey(retry))
-      : problem.retriable && retry && button("Try again", retry);
+      ? button(t("Enter a key"), () => enterKey(retry))
+      : problem.retriable && retry && button(t("Try again"), retry);
   return h(
     "section",
     { class: "problem card", role: "alert" },
@@ -143,7 +153,7 @@ export function problemCard(problem, { retry = null, enterKey, name = null }) {
       name && h("p", { class: "note" }, h("bdi", {}, name)),
       problem.message && h("p", {}, problem.message),
       problem.advice && h("p", {}, problem.advice),
-      h("div", { class: "actions" }, act, h("a", { class: "button", href: "#/" }, "Choose another picture")),
+      h("div", { class: "actions" }, act, h("a", { class: "button", href: "#/" }, t("Choose another picture"))),
     ),
   );
 }

@@ -2,12 +2,13 @@
 
 import * as api from "./api.js";
 import { announce, h } from "./dom.js";
+import { t, tn } from "./language.js";
 import { occupied } from "./occupied.js";
 
 const LINES = [
-  ["title", "Title", "Reports begin with it"],
-  ["number", "Case number", ""],
-  ["analyst", "Analyst", "Who looked at the picture"],
+  ["title", t("Title"), t("Reports begin with it")],
+  ["number", t("Case number"), ""],
+  ["analyst", t("Analyst"), t("Who looked at the picture")],
 ];
 
 /** Return the form. `name` is the file's name if this tab knows it; `onSaved` receives what was stored. */
@@ -36,22 +37,22 @@ export function caseCard(analysis, name, onSaved) {
             changed();
           },
         },
-        "Use the file’s name",
+        t("Use the file’s name"),
       ),
     );
   add(
-    "Tags",
+    t("Tags"),
     h("input", { id: "case-tags", name: "tags", value: analysis.case.tags.join(", "), autocomplete: "off" }),
-    "Separated by commas",
+    t("Separated by commas"),
   );
-  add("Notes", textarea("case-notes", "notes", analysis.case.notes, 4000));
+  add(t("Notes"), textarea("case-notes", "notes", analysis.case.notes, 4000));
   const regions = analysis.regions.filter(({ minor }) => !minor);
   for (const { label, place } of regions)
     add(
-      `Note on region ${label}, ${place}`,
+      t("Note on region {label}, {place}", { label, place }),
       textarea(`case-region-${label}`, `region ${label}`, analysis.case.region_notes[label] ?? "", 1000),
     );
-  const button = h("button", { type: "submit", class: "primary" }, "Save");
+  const button = h("button", { type: "submit", class: "primary" }, t("Save"));
   form.append(h("div", { class: "actions" }, button, done), said);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -59,8 +60,8 @@ export function caseCard(analysis, name, onSaved) {
       button,
       async () => {
         analysis.case = await api.describe(analysis.id, caseOf(new FormData(form), analysis));
-        done.textContent = "Saved. Reports print it from now on.";
-        announce("The notes were saved.");
+        done.textContent = t("Saved. Reports print it from now on.");
+        announce(t("The notes were saved."));
         tell();
         onSaved(analysis.case);
       },
@@ -71,7 +72,7 @@ export function caseCard(analysis, name, onSaved) {
   function tell() {
     const { number, tags, notes, region_notes: onRegions } = analysis.case;
     const count = (notes ? 1 : 0) + Object.keys(onRegions).length;
-    summary.textContent = [number, ...tags, count ? `${count} ${count === 1 ? "note" : "notes"}` : ""]
+    summary.textContent = [number, ...tags, count ? tn(count, "{count} note", "{count} notes") : ""]
       .filter(Boolean)
       .join(", ");
   }
@@ -80,7 +81,7 @@ export function caseCard(analysis, name, onSaved) {
   return h(
     "details",
     { class: "folded case card" },
-    h("summary", {}, h("h2", {}, "Case and notes"), summary),
+    h("summary", {}, h("h2", {}, t("Case and notes")), summary),
     form,
   );
 }

@@ -1,7 +1,8 @@
 // Two analyses side by side: their pictures laid over each other, and what differs.
 
 import * as api from "./api.js";
-import { described, h, icon, ICONS, moment, percent, printedScore } from "./dom.js";
+import { described, h, icon, ICONS, moment, percent, scoreText } from "./dom.js";
+import { t } from "./language.js";
 import { pictureOf } from "./layers.js";
 import { occupied } from "./occupied.js";
 import { Problem } from "./problem.js";
@@ -17,12 +18,12 @@ export function compareCard(analysis) {
   const open = h(
     "button",
     { type: "button", click: () => (location.hash = `#/compare/${analysis.id}/${choice.value}`) },
-    "Show side by side",
+    t("Show side by side"),
   );
   const body = h(
     "div",
     { class: "compare-choice" },
-    h("div", { class: "field" }, h("label", { for: "other-analysis" }, "Other analysis"), choice),
+    h("div", { class: "field" }, h("label", { for: "other-analysis" }, t("Other analysis")), choice),
     open,
     said,
   );
@@ -31,12 +32,12 @@ export function compareCard(analysis) {
     const others = analyses.filter(({ id }) => id !== analysis.id);
     choice.replaceChildren(...others.map((each) => h("option", { value: each.id }, `${nameOf(each)}: ${each.headline}`)));
     open.hidden = choice.hidden = !others.length;
-    if (!others.length) said.textContent = "There is no other analysis yet.";
+    if (!others.length) said.textContent = t("There is no other analysis yet.");
   };
   const card = h(
     "details",
     { class: "folded compare-card card", toggle: () => card.open && occupied(open, load, said) },
-    h("summary", {}, h("h2", {}, "Another analysis"), h("span", { class: "note" }, "side by side, differences marked")),
+    h("summary", {}, h("h2", {}, t("Another analysis")), h("span", { class: "note" }, t("side by side, differences marked"))),
     body,
   );
   return card;
@@ -45,7 +46,7 @@ export function compareCard(analysis) {
 /** Return the page of two analyses. `files` are their pictures, as far as this tab has them. */
 export function comparison(analyses, files) {
   const [one, other] = analyses.map(() => h("canvas", { tabindex: 0, role: "img" }));
-  const finding = h("p", { role: "status" }, "Laying the pictures over each other…");
+  const finding = h("p", { role: "status" }, t("Laying the pictures over each other…"));
   const viewers = [one, other].map(
     (canvas, i) =>
       new Viewer(canvas, {
@@ -59,7 +60,7 @@ export function comparison(analyses, files) {
   const element = h(
     "article",
     { class: "comparison" },
-    h("div", { class: "titled" }, h("h1", { tabindex: -1 }, "Two analyses side by side")),
+    h("div", { class: "titled" }, h("h1", { tabindex: -1 }, t("Two analyses side by side"))),
     h("section", { class: "card" }, finding, list),
     h(
       "div",
@@ -110,7 +111,7 @@ function difference({ label, place, area_share: share }, number, viewers) {
     h(
       "button",
       { type: "button", class: "small", click: show },
-      `${label}: ${place}, ${percent(share)}`,
+      `${label}: ${place}${t(", ")}${percent(share)}`,
     ),
   );
 }
@@ -122,7 +123,7 @@ async function lay(analyses, files, viewers, canvases) {
   );
   if (pictures.includes(null)) {
     for (const canvas of canvases) canvas.parentElement.hidden = true;
-    throw new Problem(404, "Comparing needs both pictures: in this tab, or kept on the server.");
+    throw new Problem(404, t("Comparing needs both pictures: in this tab, or kept on the server."));
   }
   const [first, second] = analyses.map(({ image }) => image);
   const [found, ...shown] = await Promise.all([
@@ -134,7 +135,7 @@ async function lay(analyses, files, viewers, canvases) {
   const laid = found.aligned ? warped(shown[1], found.matrix, first, second) : shown[1];
   [shown[0], laid].forEach((picture, i) => {
     const { width, height } = sizes[i];
-    canvases[i].setAttribute("aria-label", `Picture ${i + 1}. Regions that differ: ${regions.length}.`);
+    canvases[i].setAttribute("aria-label", t("Picture {number}. Regions that differ: {count}.", { number: i + 1, count: regions.length }));
     viewers[i].show({ picture, width, height, regions: picture ? regions : [], hints: [] });
   });
   return found;
@@ -161,12 +162,12 @@ function boxOf(points) {
 /** Return a table of both; what differs is bold. */
 function facts(analyses) {
   const rows = [
-    ["Verdict", ({ words }) => words.headline],
-    ["Score", ({ score }) => printedScore(score)],
-    ["Type", ({ verdict, type, words }) => (verdict === "authentic" ? "" : words.types[type].name)],
-    ["Origin", ({ origin }) => origin.headline],
+    [t("Verdict"), ({ words }) => words.headline],
+    [t("Score"), ({ score }) => scoreText(score)],
+    [t("Type"), ({ verdict, type, words }) => (verdict === "authentic" ? "" : words.types[type].name)],
+    [t("Origin"), ({ origin }) => origin.headline],
     ["Size", ({ image }) => `${image.width} × ${image.height}`],
-    ["Format", ({ image }) => image.format],
+    [t("Format"), ({ image }) => image.format],
     ["SHA-256", ({ image }) => image.sha256],
     ...Object.keys(analyses[0].evidence)
       .filter((name) => analyses[1].evidence[name])
@@ -175,7 +176,7 @@ function facts(analyses) {
   return h(
     "table",
     { class: "facts-of-two" },
-    h("caption", { class: "unseen" }, "What the two analyses say; what differs is bold"),
+    h("caption", { class: "unseen" }, t("What the two analyses say; what differs is bold")),
     h(
       "tbody",
       {},

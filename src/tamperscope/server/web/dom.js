@@ -1,5 +1,7 @@
 // Creating elements, announcing to screen readers, and formatting values.
 
+import { dateAndTime, decimal, significant, t } from "./language.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Return an element. Attributes that are functions become event listeners; null ones are left out. */
@@ -48,7 +50,7 @@ export function save(blob, name) {
   const address = URL.createObjectURL(blob);
   h("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  announce(`${name} was saved.`);
+  announce(t("{name} was saved.", { name }));
 }
 
 /** Return a description of a picture whose name is not known. */
@@ -58,10 +60,10 @@ export function described({ format, width, height }) {
 
 /** Return a share, 0 to 1, as the reports print it: `2 %`, `0.4 %` or `< 0.1 %`. */
 export function percent(share) {
-  if (share > 0 && share < 0.0005) return "<\u00a00.1\u00a0%";
+  if (share > 0 && share < 0.0005) return `<\u00a0${decimal(0.1, 1)}\u00a0%`;
   const value = 100 * share;
   const digits = value === 0 || value >= 9.95 ? 0 : 1;
-  return `${value.toFixed(digits).replace(/\.0$/, "")}\u00a0%`;
+  return `${/\.0$/.test(value.toFixed(digits)) ? decimal(value) : decimal(value, digits)}\u00a0%`;
 }
 
 /** Return a score, 0 to 1, as the reports print it: 0.01 to 0.99, because no score is certain. */
@@ -69,10 +71,15 @@ export function printedScore(score) {
   return Math.min(0.99, Math.max(0.01, score)).toFixed(2);
 }
 
+/** Return a score as `printedScore`, with the decimal point of the page's language. */
+export function scoreText(score) {
+  return decimal(Number(printedScore(score)), 2);
+}
+
 export function bytes(count) {
-  if (count < 1000) return `${count}\u00a0bytes`;
+  if (count < 1000) return t("{count} bytes", { count });
   const [amount, unit] = count < 999_500 ? [count / 1e3, "kB"] : [count / 1e6, "MB"];
-  return `${Number(amount.toPrecision(3))}\u00a0${unit}`;
+  return `${significant(amount, 3)}\u00a0${unit}`;
 }
 
 /** Return a limit in bytes, which is often a round number of MiB. */
@@ -80,10 +87,13 @@ export function wholeBytes(count) {
   return count % 2 ** 20 ? bytes(count) : `${count / 2 ** 20}\u00a0MiB`;
 }
 
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+/** Return a time in seconds. */
+export function seconds(count) {
+  return t("{count} s", { count });
+}
 
 export function moment(text) {
-  return h("time", { datetime: text }, MOMENT.format(new Date(text)));
+  return h("time", { datetime: text }, dateAndTime(new Date(text)));
 }
 
 /** Return a text with a capital first letter. */

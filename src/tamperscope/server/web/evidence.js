@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
+import { t } from "./language.js";
 import { isEmpty } from "./layers.js";
 
 /** Return the panel of an analysis's evidence. `onShow` receives the name of a map to overlay. */
@@ -23,7 +24,7 @@ export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
         click: () => choose(i, false),
       },
       h("span", {}, found.title),
-      h("span", { class: "rating" }, found.rating ?? "not applicable"),
+      h("span", { class: "rating" }, found.rating ?? t("not applicable")),
     ),
   );
   const panels = order.map(([name, found], i) =>
@@ -35,7 +36,7 @@ export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
   );
   const list = h(
     "div",
-    { role: "tablist", "aria-label": "Measurements", "aria-orientation": "vertical", keydown: steer },
+    { role: "tablist", "aria-label": t("Measurements"), "aria-orientation": "vertical", keydown: steer },
     tabs,
   );
 
@@ -69,7 +70,7 @@ export function evidencePanel({ analysis, thumbnail, keepButton, onShow }) {
   return h(
     "section",
     { class: "evidence card", "aria-labelledby": "evidence-title" },
-    h("h2", { id: "evidence-title" }, "Evidence"),
+    h("h2", { id: "evidence-title" }, t("Evidence")),
     h("p", { class: "note" }, analysis.words.strengths),
     h("div", { class: "tabs" }, list, h("div", {}, panels)),
   );
@@ -87,9 +88,9 @@ function contents(name, found, { thumbnail, keepButton, onShow }) {
       {},
       found.title,
       " ",
-      h("span", { class: "rating", "data-notable": found.notable }, found.rating ?? "not applicable"),
+      h("span", { class: "rating", "data-notable": found.notable }, found.rating ?? t("not applicable")),
     ),
-    h("p", { class: "finding" }, found.finding),
+    h("p", { class: "finding", dir: "auto" }, found.finding),
     h(
       "div",
       { class: "beside" },
@@ -97,12 +98,12 @@ function contents(name, found, { thumbnail, keepButton, onShow }) {
       h(
         "dl",
         { class: "explanation" },
-        h("div", {}, h("dt", {}, "What you see"), h("dd", {}, explained.what_you_see)),
-        h("div", {}, h("dt", {}, "What it can mean"), h("dd", {}, explained.what_it_can_mean)),
-        h("div", {}, h("dt", {}, "What it cannot tell"), h("dd", {}, explained.what_it_cannot)),
+        h("div", {}, h("dt", {}, t("What you see")), h("dd", {}, explained.what_you_see)),
+        h("div", {}, h("dt", {}, t("What it can mean")), h("dd", {}, explained.what_it_can_mean)),
+        h("div", {}, h("dt", {}, t("What it cannot tell")), h("dd", {}, explained.what_it_cannot)),
       ),
     ),
-    found.facts.length ? table(found.facts, `Details of ${found.title}`) : null,
+    found.facts.length ? table(found.facts, t("Details: {title}", { title: found.title })) : null,
     found.details.entries?.length ? everything(found.details.entries) : null,
   ].filter(Boolean);
 }
@@ -114,17 +115,18 @@ function everything(entries) {
   const search = (text) => {
     const wanted = text.trim().toLowerCase();
     const kept = facts.filter(({ label, value }) => `${label} ${value}`.toLowerCase().includes(wanted));
-    found.replaceChildren(kept.length ? table(kept, "All metadata") : h("p", { class: "note" }, "Nothing fits."));
+    found.replaceChildren(kept.length ? table(kept, t("All metadata")) : h("p", { class: "note" }, t("Nothing fits.")));
   };
   search("");
   return h(
     "details",
     { class: "everything" },
-    h("summary", {}, `All metadata (${facts.length})`),
+    h("summary", {}, t("All metadata ({count})", { count: facts.length })),
     h(
       "label",
       {},
-      "Search ",
+      t("Search"),
+      " ",
       h("input", { type: "search", input: (event) => search(event.currentTarget.value) }),
     ),
     found,
@@ -138,7 +140,7 @@ function figures(name, found, { thumbnail, keepButton, onShow }) {
       h(
         "figure",
         {},
-        h("img", { alt: `Map of ${found.title}`, "data-map": found.map }),
+        h("img", { alt: t("Map: {title}", { title: found.title }), "data-map": found.map }),
         h(
           "figcaption",
           {},
@@ -146,7 +148,7 @@ function figures(name, found, { thumbnail, keepButton, onShow }) {
           h(
             "button",
             { type: "button", class: "small", click: () => onShow(name) },
-            "Show over the picture",
+            t("Show over the picture"),
           ),
         ),
       ),
@@ -165,7 +167,8 @@ function previews(preview, thumbnail, keepButton) {
       h(
         "p",
         { class: "note" },
-        "The file contains a small preview. The server keeps it only together with the picture. ",
+        t("The file contains a small preview. The server keeps it only together with the picture."),
+        " ",
         keepButton(),
       ),
     ];
@@ -178,15 +181,15 @@ function previews(preview, thumbnail, keepButton) {
       h(
         "figure",
         {},
-        h("img", { src: preview.picture, alt: "The preview inside the file", ...size }),
-        h("figcaption", {}, "Preview inside the file"),
+        h("img", { src: preview.picture, alt: t("The preview inside the file"), ...size }),
+        h("figcaption", {}, t("Preview inside the file")),
       ),
       thumbnail &&
         h(
           "figure",
           {},
-          h("img", { src: thumbnail, alt: "The picture, cropped to a square" }),
-          h("figcaption", {}, "The picture, cropped to a square"),
+          h("img", { src: thumbnail, alt: t("The picture, cropped to a square") }),
+          h("figcaption", {}, t("The picture, cropped to a square")),
         ),
     ),
   ];
@@ -216,13 +219,13 @@ async function load(panel) {
       if (await isEmpty(file)) {
         image
           .closest("figure")
-          .replaceWith(h("p", { class: "note" }, "The map is empty for this picture."));
+          .replaceWith(h("p", { class: "note" }, t("The map is empty for this picture.")));
         continue;
       }
       image.src = URL.createObjectURL(file);
       image.onload = () => URL.revokeObjectURL(image.src);
     } catch (problem) {
-      image.replaceWith(h("p", { class: "wrong" }, `The map cannot be shown. ${problem.message}`));
+      image.replaceWith(h("p", { class: "wrong" }, `${t("The map cannot be shown.")} ${problem.message}`));
     }
   }
 }
@@ -232,7 +235,7 @@ export function scale() {
     "span",
     { class: "scale" },
     "0",
-    h("img", { src: "page/colours.png", alt: "Colours from 0, dark, to 1, bright" }),
+    h("img", { src: "page/colours.png", alt: t("Colours from 0, dark, to 1, bright") }),
     "1",
   );
 }

@@ -2,11 +2,12 @@
 
 import * as api from "./api.js";
 import { announce, h } from "./dom.js";
+import { t } from "./language.js";
 import { occupied } from "./occupied.js";
 
 const TRUTHS = [
-  ["authentic", "It is authentic"],
-  ["manipulated", "It was manipulated"],
+  ["authentic", t("It is authentic")],
+  ["manipulated", t("It was manipulated")],
 ];
 
 /** Return the card. `stage` tells which part of the picture is shown. */
@@ -24,33 +25,33 @@ export function feedbackCard(analysis, stage) {
   const type = h(
     "select",
     { id: "feedback-type", change: () => store(type, { type: type.value || null }) },
-    h("option", { value: "" }, "Not known"),
+    h("option", { value: "" }, t("Not known")),
     types.map(([id, { name }]) => h("option", { value: id }, name)),
   );
   const region = h(
     "button",
     { type: "button", class: "small", click: () => store(region, { region: stage.visible }) },
-    "It is the part that is shown now",
+    t("It is the part that is shown now"),
   );
   const more = h(
     "div",
     { class: "feedback-more" },
-    h("div", { class: "field" }, h("label", { for: "feedback-type" }, "How?"), type),
-    h("div", { class: "field" }, h("span", {}, "Where? Zoom in on the place."), region),
+    h("div", { class: "field" }, h("label", { for: "feedback-type" }, t("How?")), type),
+    h("div", { class: "field" }, h("span", {}, t("Where? Zoom in on the place.")), region),
   );
   const back = h(
     "button",
     { type: "button", class: "small quiet", click: () => occupied(back, takeBack, said) },
-    "Take it back",
+    t("Take it back"),
   );
   const card = h(
     "section",
     { class: "feedback card" },
-    h("h2", {}, "Was this wrong?"),
+    h("h2", {}, t("Was this wrong?")),
     h(
       "p",
       { class: "note" },
-      "If you know the truth, say it. The server keeps what it measured and your answer, so that its operator can calibrate the model with it.",
+      t("If you know the truth, say it. The server keeps what it measured and your answer, so that its operator can calibrate the model with it."),
     ),
     h("div", { class: "buttons" }, buttons, back),
     more,
@@ -65,7 +66,7 @@ export function feedbackCard(analysis, stage) {
       button,
       async () => {
         analysis.feedback = await api.correct(analysis.id, { ...kept, ...change, truth });
-        announce("Your answer was saved.");
+        announce(t("Your answer was saved."));
         tell();
       },
       said,
@@ -75,7 +76,7 @@ export function feedbackCard(analysis, stage) {
   async function takeBack() {
     await api.takeBack(analysis.id);
     analysis.feedback = null;
-    announce("Your answer was taken back.");
+    announce(t("Your answer was taken back."));
     tell();
   }
 
@@ -93,7 +94,12 @@ export function feedbackCard(analysis, stage) {
 }
 
 function stored({ region }) {
-  if (!region) return "Saved.";
+  if (!region) return t("Saved.");
   const { x, y, width, height } = region;
-  return `Saved, with the place: ${width} × ${height} pixels, from ${x}, ${y}.`;
+  return t("Saved, with the place: {width} × {height} pixels, from {x}, {y}.", {
+    width: String(width),
+    height: String(height),
+    x: String(x),
+    y: String(y),
+  });
 }

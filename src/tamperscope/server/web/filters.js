@@ -1,6 +1,8 @@
 // Views of a picture that bring out what the eye misses. Each is computed from image data, in strips, so that
 // the page stays responsive.
 
+import { t } from "./language.js";
+
 const STRIP_MILLISECONDS = 12;
 const SAMPLES = 40_000; // Pixels from which principal components are computed.
 
@@ -17,41 +19,41 @@ const choice = (id, label, options) => ({ id, label, options, value: 0 });
  */
 export const FILTERS = {
   ela: {
-    name: "Error level",
-    look: "Saved again as JPEG at this quality, and how much that changes. Edges are always bright; a region that is brighter or darker than others like it was saved differently.",
-    parameters: [number("quality", "Quality", 50, 99, 90), number("gain", "Brightness", 1, 60, 20)],
+    name: t("Error level"),
+    look: t("Saved again as JPEG at this quality, and how much that changes. Edges are always bright; a region that is brighter or darker than others like it was saved differently."),
+    parameters: [number("quality", t("Quality"), 50, 99, 90), number("gain", t("Brightness"), 1, 60, 20)],
     draw: errorLevel,
   },
   noise: {
-    name: "Noise",
-    look: "What a median filter takes away. Retouched and pasted regions are often smoother, or noisier, than the rest.",
-    parameters: [number("gain", "Brightness", 1, 60, 20)],
+    name: t("Noise"),
+    look: t("What a median filter takes away. Retouched and pasted regions are often smoother, or noisier, than the rest."),
+    parameters: [number("gain", t("Brightness"), 1, 60, 20)],
     draw: noise,
   },
   sweep: {
-    name: "Level sweep",
-    look: "Stretches a few brightness levels over the full range. Move the level slowly: pasted edges and cloned surfaces show up.",
-    parameters: [number("level", "Level", 0, 255, 128), number("width", "Width", 2, 128, 32)],
+    name: t("Level sweep"),
+    look: t("Stretches a few brightness levels over the full range. Move the level slowly: pasted edges and cloned surfaces show up."),
+    parameters: [number("level", t("Level"), 0, 255, 128), number("width", t("Width"), 2, 128, 32)],
     draw: levelSweep,
   },
   components: {
-    name: "Principal components",
-    look: "The picture along one axis of its colours. The third component holds little but noise and compression traces, in which inserted parts stand out.",
-    parameters: [choice("component", "Component", ["First", "Second", "Third"])],
+    name: t("Principal components"),
+    look: t("The picture along one axis of its colours. The third component holds little but noise and compression traces, in which inserted parts stand out."),
+    parameters: [choice("component", t("Component"), [t("First"), t("Second"), t("Third")])],
     draw: principalComponent,
   },
   gradient: {
-    name: "Luminance gradient",
-    look: "The direction in which brightness changes, as colour. Objects lit from another side, and smoothed edges, differ from their surroundings.",
-    parameters: [number("gain", "Brightness", 1, 20, 4)],
+    name: t("Luminance gradient"),
+    look: t("The direction in which brightness changes, as colour. Objects lit from another side, and smoothed edges, differ from their surroundings."),
+    parameters: [number("gain", t("Brightness"), 1, 20, 4)],
     draw: gradient,
   },
   bits: {
-    name: "Bit planes",
-    look: "One bit of every pixel. The lowest bits are noise in a photo; flat or patterned patches were drawn, filled or cloned.",
+    name: t("Bit planes"),
+    look: t("One bit of every pixel. The lowest bits are noise in a photo; flat or patterned patches were drawn, filled or cloned."),
     parameters: [
-      choice("channel", "Channel", ["Luminance", "Red", "Green", "Blue"]),
-      number("bit", "Bit", 0, 7, 0),
+      choice("channel", t("Channel"), [t("Luminance"), t("Red"), t("Green"), t("Blue")]),
+      number("bit", t("Bit"), 0, 7, 0),
     ],
     draw: bitPlane,
   },

@@ -1,7 +1,8 @@
 // The analyses on the server, as rows.
 
 import * as api from "./api.js";
-import { bytes, described, h, icon, ICONS, moment, printedScore } from "./dom.js";
+import { bytes, described, h, icon, ICONS, moment, scoreText } from "./dom.js";
+import { parts, t } from "./language.js";
 import { lasting, remembered, setLasting } from "./session.js";
 
 /** Return the row of one analysis; `onDelete` is called with its id. */
@@ -18,14 +19,14 @@ export function row(summary, onDelete) {
       h(
         "span",
         { class: "what" },
-        h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, `score ${printedScore(score)}`)),
+        h("b", {}, icon(ICONS[verdict]), headline, h("span", { class: "note" }, t("score {score}", { score: scoreText(score) }))),
         h("bdi", {}, title || name || described(image)),
         h(
           "span",
           { class: "note" },
           moment(created),
-          `, ${bytes(image.byte_count)}${image.kept ? ", picture kept" : ""}`,
-          number ? [", case ", h("bdi", {}, number)] : null,
+          `${t(", ")}${bytes(image.byte_count)}${image.kept ? t(", ") + t("picture kept") : ""}`,
+          number ? [t(", "), ...parts("case {number}", { number: h("bdi", {}, number) })] : null,
         ),
         tags.length ? h("span", { class: "tags" }, tags.map((tag) => h("bdi", {}, tag))) : null,
       ),
@@ -36,10 +37,10 @@ export function row(summary, onDelete) {
         {
           type: "button",
           class: "small quiet",
-          "aria-label": `Delete the analysis of ${name ?? image.sha256.slice(0, 8)}`,
+          "aria-label": t("Delete the analysis of {name}", { name: name ?? image.sha256.slice(0, 8) }),
           click: () => onDelete(id),
         },
-        "Delete",
+        t("Delete"),
       ),
   );
 }
@@ -118,7 +119,7 @@ export class History {
       const empty = this.#section.querySelector(".empty");
       empty.hidden = this.#rows.childElementCount > 0;
       const searched = Object.values(this.#wanted).some(Boolean);
-      empty.firstElementChild.textContent = searched ? "No analysis fits." : "Nothing here yet.";
+      empty.firstElementChild.textContent = searched ? t("No analysis fits.") : t("Nothing here yet.");
     } catch (problem) {
       this.onProblem(problem, place);
     }

@@ -1,15 +1,22 @@
 // The parts of a JPEG file (ITU-T T.81, Annex B), read from its bytes.
 
+import { t } from "./language.js";
+
 const NAMES = {
-  0xc4: "Huffman tables",
-  0xd8: "Start of the image",
-  0xd9: "End of the image",
-  0xda: "Scan",
-  0xdb: "Quantisation tables",
+  0xc4: t("Huffman tables"),
+  0xd8: t("Start of the image"),
+  0xd9: t("End of the image"),
+  0xda: t("Scan"),
+  0xdb: t("Quantisation tables"),
   0xdd: "Restart interval",
-  0xfe: "Comment",
+  0xfe: t("Comment"),
 };
-const FRAMES = { 0xc0: "baseline", 0xc1: "extended", 0xc2: "progressive", 0xc9: "arithmetic" };
+const FRAMES = {
+  0xc0: t("baseline"),
+  0xc1: t("extended"),
+  0xc2: t("progressive"),
+  0xc9: t("arithmetic"),
+};
 const MOST_PARTS = 400;
 
 /** Return the parts of a file: `{offset, name, length}` in bytes; empty if it is no JPEG. */
@@ -24,7 +31,7 @@ export async function jpegParts(file) {
         at++;
         continue;
       }
-      parts.push({ offset: at, name: "Bytes that belong to no part", length: bytes.length - at });
+      parts.push({ offset: at, name: t("Bytes that belong to no part"), length: bytes.length - at });
       break;
     }
     const bare = marker === 0xd9 || marker === 0x01;
@@ -34,7 +41,7 @@ export async function jpegParts(file) {
     at = Math.max(end, at + 2);
     if (marker === 0xd9) {
       if (at < bytes.length)
-        parts.push({ offset: at, name: "Bytes after the end of the image", length: bytes.length - at });
+        parts.push({ offset: at, name: t("Bytes after the end of the image"), length: bytes.length - at });
       break;
     }
   }
@@ -55,12 +62,17 @@ function endOfScan(bytes, from) {
 function nameOf(marker, bytes, at) {
   if (marker >= 0xe0 && marker <= 0xef) {
     const text = String.fromCharCode(...bytes.subarray(at + 4, at + 34)).match(/^[\x20-\x7e]{2,28}/)?.[0];
-    return `Application data ${marker - 0xe0}${text ? `: ${text}` : ""}`;
+    return `${t("Application data {number}", { number: marker - 0xe0 })}${text ? `: ${text}` : ""}`;
   }
   if (NAMES[marker]) return NAMES[marker];
   if (marker >= 0xc0 && marker <= 0xcf) {
     const [height, width] = [5, 7].map((offset) => (bytes[at + offset] << 8) + bytes[at + offset + 1]);
-    return `Frame, ${FRAMES[marker] ?? "of another kind"}, ${width} × ${height}, ${bytes[at + 9]} components`;
+    return t("Frame, {kind}, {width} × {height}, {components} components", {
+      kind: FRAMES[marker] ?? t("of another kind"),
+      width: String(width),
+      height: String(height),
+      components: bytes[at + 9],
+    });
   }
-  return `Marker ${marker.toString(16).toUpperCase()}`;
+  return t("Marker {number}", { number: marker.toString(16).toUpperCase() });
 }

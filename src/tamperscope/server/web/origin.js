@@ -1,8 +1,11 @@
 // What a file proves and declares about where it comes from.
 
 import * as api from "./api.js";
-import { capital, h } from "./dom.js";
+import { h } from "./dom.js";
+import { t } from "./language.js";
 import { occupied } from "./occupied.js";
+
+const BASES = { proven: t("Proven"), signed: t("Signed"), declared: t("Declared") };
 
 /** Return what the file proves and declares about where it comes from; null if it says nothing. */
 export function origin({ id, origin, evidence, image, words }, file) {
@@ -11,7 +14,7 @@ export function origin({ id, origin, evidence, image, words }, file) {
   return h(
     "section",
     { class: "origin card" },
-    h("h2", {}, "Origin of the file"),
+    h("h2", {}, t("Origin of the file")),
     h("p", {}, h("b", {}, h("bdi", {}, origin.headline))),
     origin.rule && !words.meaning.startsWith(origin.rule.text) ? h("p", {}, origin.rule.text) : null,
     h(
@@ -22,7 +25,7 @@ export function origin({ id, origin, evidence, image, words }, file) {
           "li",
           {},
           h("bdi", {}, claim.text),
-          h("span", { class: "note" }, ` ${capital(claim.basis)}: `, h("bdi", {}, claim.source), `. ${claim.belief}`),
+          h("span", { class: "note" }, ` ${BASES[claim.basis]}: `, h("bdi", {}, claim.source), `. ${claim.belief}`),
         ),
       ),
     ),
@@ -40,17 +43,17 @@ function place(id, file) {
         ? h(
             "span",
             {},
-            `The file states ${found.latitude}, ${found.longitude}. `,
-            h("a", { href: found.map, target: "_blank", rel: "noopener noreferrer" }, "Open a map"),
+            `${t("The file states {latitude}, {longitude}.", { latitude: String(found.latitude), longitude: String(found.longitude) })} `,
+            h("a", { href: found.map, target: "_blank", rel: "noopener noreferrer" }, t("Open a map")),
           )
-        : "The file states no position.",
+        : t("The file states no position."),
     );
   };
   shown.append(
     h(
       "button",
       { type: "button", class: "small", click: (event) => occupied(event.currentTarget, show) },
-      "Show where it was taken, as the file states",
+      t("Show where it was taken, as the file states"),
     ),
   );
   return shown;

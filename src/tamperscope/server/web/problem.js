@@ -1,43 +1,41 @@
 // What went wrong, in words that a reader can act on. Advice follows the kind of problem, not its status alone.
 
 import { bytes } from "./dom.js";
+import { t } from "./language.js";
 
 const KINDS = {
-  "no-image": ["Nothing to analyse", "Choose a file that is not empty."],
+  "no-image": [t("Nothing to analyse"), t("Choose a file that is not empty.")],
   "image-too-large": [
-    "Too large",
-    "Ask the server's operator to raise the limit. Scaling the picture down or saving it again destroys traces.",
+    t("Too large"),
+    t("Ask the server's operator to raise the limit. Scaling the picture down or saving it again destroys traces."),
   ],
   "image-too-small": [
-    "Too small",
-    "Look for a larger version of the picture. Enlarging this one would add no traces.",
+    t("Too small"),
+    t("Look for a larger version of the picture. Enlarging this one would add no traces."),
   ],
-  "unsupported-image": ["Not a supported picture format", "Ask for the picture in its original format."],
+  "unsupported-image": [t("Not a supported picture format"), t("Ask for the picture in its original format.")],
   "damaged-image": [
-    "Cannot be read",
-    "The file may have been cut off in transfer. Get it again from its source.",
+    t("Cannot be read"),
+    t("The file may have been cut off in transfer. Get it again from its source."),
   ],
-  "not-ready": ["Starting up", "The server is loading its model."],
-  busy: ["The server is busy", "Nothing is wrong with the picture."],
-  store: ["The database cannot be used", "Nothing is wrong with the picture. Tell the server's operator."],
-  "no-room": [
-    "The server's disk is full",
-    "Nothing is wrong with the picture. Tell the server's operator.",
-  ],
-  quota: ["No room for more analyses", "The history lists yours."],
-  "too-many-jobs": ["Too many pictures at once", "The server finishes earlier ones first."],
+  "not-ready": [t("Starting up"), t("The server is loading its model.")],
+  busy: [t("The server is busy"), t("Nothing is wrong with the picture.")],
+  store: [t("The database cannot be used"), t("Nothing is wrong with the picture. Tell the server's operator.")],
+  "no-room": [t("The server's disk is full"), t("Nothing is wrong with the picture. Tell the server's operator.")],
+  quota: [t("No room for more analyses"), t("The history lists yours.")],
+  "too-many-jobs": [t("Too many pictures at once"), t("The server finishes earlier ones first.")],
 };
 
 const STATUSES = {
-  0: ["No answer", "The server cannot be reached. Is it running, and are you connected?"],
-  400: ["Nothing to analyse", ""],
-  401: ["A key is needed", "Enter the key that the server's operator gave you."],
-  403: ["Not allowed", "This key does not permit that. Ask the server's operator."],
-  404: ["Not found", ""],
+  0: [t("No answer"), t("The server cannot be reached. Is it running, and are you connected?")],
+  400: [t("Nothing to analyse"), ""],
+  401: [t("A key is needed"), t("Enter the key that the server's operator gave you.")],
+  403: [t("Not allowed"), t("This key does not permit that. Ask the server's operator.")],
+  404: [t("Not found"), ""],
   413: KINDS["image-too-large"],
   415: KINDS["unsupported-image"],
-  422: ["Cannot be analysed", ""],
-  429: ["Too many requests", "This server limits how often you can send requests."],
+  422: [t("Cannot be analysed"), ""],
+  429: [t("Too many requests"), t("This server limits how often you can send requests.")],
   503: KINDS.busy,
 };
 
@@ -49,7 +47,7 @@ export class Problem extends Error {
     this.kind = kind;
     this.wait = wait;
     [this.title, this.advice] = KINDS[kind] ??
-      STATUSES[status] ?? ["Something went wrong", "The server's log has the details."];
+      STATUSES[status] ?? [t("Something went wrong"), t("The server's log has the details.")];
   }
 
   /** Whether the same request may succeed later without anyone doing anything. */
@@ -82,6 +80,6 @@ export function kindOf(type) {
 }
 
 export function tooLarge(size, limit) {
-  const detail = `The file is ${bytes(size)}; this server accepts up to ${bytes(limit)}.`;
+  const detail = t("The file is {size}; this server accepts up to {limit}.", { size: bytes(size), limit: bytes(limit) });
   return new Problem(413, detail, { kind: "image-too-large" });
 }

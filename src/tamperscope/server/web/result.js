@@ -6,6 +6,7 @@ import { announce, bytes, described, h, icon, ICONS, moment, save } from "./dom.
 import { evidencePanel, table } from "./evidence.js";
 import { compareCard } from "./compare.js";
 import { feedbackCard } from "./feedback.js";
+import { t } from "./language.js";
 import * as layers from "./layers.js";
 import { occupied } from "./occupied.js";
 import { origin } from "./origin.js";
@@ -26,7 +27,7 @@ export function resultView({ analysis, name, file, thumbnail, listedFor, signed,
       ? h(
           "button",
           { type: "button", class: "small", click: (event) => occupied(event.currentTarget, keep) },
-          "Keep the picture on the server",
+          t("Keep the picture on the server"),
         )
       : null;
   const shownName = h("bdi");
@@ -46,7 +47,7 @@ export function resultView({ analysis, name, file, thumbnail, listedFor, signed,
         h("span", { class: "note" }, moment(analysis.created)),
       ),
       analysis.private
-        ? h("p", { class: "note" }, "Private: deleted when you leave this page.")
+        ? h("p", { class: "note" }, t("Private: deleted when you leave this page."))
         : copyLink(listedFor),
     ),
     h(
@@ -75,12 +76,15 @@ export function resultView({ analysis, name, file, thumbnail, listedFor, signed,
 /** Return a button that copies the address of this result, which says who can open it. */
 function copyLink(listedFor) {
   const address = h("span", { class: "unseen" }, location.href);
-  const who = listedFor === "key" ? "everyone who has your key" : "everyone who reaches this server";
-  const button = h("button", { type: "button", class: "small", title: `It opens for ${who}.` }, "Copy link");
+  const opens =
+    listedFor === "key"
+      ? t("It opens for everyone who has your key.")
+      : t("It opens for everyone who reaches this server.");
+  const button = h("button", { type: "button", class: "small", title: opens }, t("Copy link"));
   button.addEventListener("click", async () => {
     await copy(location.href, address);
-    button.textContent = `Copied. It opens for ${who}.`;
-    announce("The link was copied.");
+    button.textContent = `${t("Copied.")} ${opens}`;
+    announce(t("The link was copied."));
   });
   return h("p", { class: "link" }, address, button);
 }
@@ -107,57 +111,64 @@ function downloads({ analysis, stage, file, signed, keepButton, remove }) {
   const overlay = async () => {
     if (links.overlay) return api.file(links.overlay);
     if (!stage.picture)
-      throw new Problem(404, "The overlay needs the picture, which neither the server nor this tab has.");
+      throw new Problem(404, t("The overlay needs the picture, which neither the server nor this tab has."));
     const drawn = await layers.overlayFile(file, await api.file(links.mask));
     if (!drawn)
       throw new Problem(
         413,
-        "This browser cannot draw a picture this large. Keep it on the server first.",
+        t("This browser cannot draw a picture this large. Keep it on the server first."),
       );
     return drawn;
   };
   const kept = analysis.image.kept
-    ? "The server keeps the picture of this analysis, so reports show it."
-    : "The server does not keep this picture, so reports outline the regions on a plain background.";
+    ? t("The server keeps the picture of this analysis, so reports show it.")
+    : t("The server does not keep this picture, so reports outline the regions on a plain background.");
   return h(
     "section",
     { class: "downloads card", "aria-labelledby": "downloads-title" },
     h(
       "div",
       { class: "titled" },
-      h("h2", { id: "downloads-title" }, "Downloads"),
-      h("button", { type: "button", class: "small quiet", click: remove }, "Delete this analysis"),
+      h("h2", { id: "downloads-title" }, t("Downloads")),
+      h("button", { type: "button", class: "small quiet", click: remove }, t("Delete this analysis")),
     ),
     h(
       "div",
       { class: "buttons" },
-      button("Report, PDF", ".pdf", () => api.file(links.report_pdf), true),
-      button("Report, HTML", ".html", () => api.file(links.report_html)),
-      button("Report, JSON", ".json", () => api.file(links.report_json)),
-      button("Mask", "-mask.png", () => api.file(links.mask)),
-      button("Overlay", "-overlay.png", overlay),
-      button("Animation", ".webp", () => stage.animation()),
-      button("Heatmap", "-heatmap.png", () => api.file(links.heatmap)),
+      button(t("Report, PDF"), ".pdf", () => api.file(links.report_pdf), true),
+      button(t("Report, HTML"), ".html", () => api.file(links.report_html)),
+      button(t("Report, JSON"), ".json", () => api.file(links.report_json)),
+      button(t("Mask"), "-mask.png", () => api.file(links.mask)),
+      button(t("Overlay"), "-overlay.png", overlay),
+      button(t("Animation"), ".webp", () => stage.animation()),
+      button(t("Heatmap"), "-heatmap.png", () => api.file(links.heatmap)),
     ),
     said,
     h("p", { class: "note kept" }, kept, analysis.image.kept ? null : keepButton()),
     signed &&
-      h("p", { class: "note" }, "Reports are signed: the command tamperscope verify tells whether one was changed."),
+      h("p", { class: "note" }, t("Reports are signed: the command tamperscope verify tells whether one was changed.")),
   );
 }
 
 function background({ image, bundle, versions, device, words }) {
   const facts = [
     { label: "SHA-256", value: image.sha256 },
-    { label: "Size", value: `${image.width} × ${image.height} pixels, ${bytes(image.byte_count)}` },
-    { label: "Format", value: image.format },
-    { label: "Model", value: `${bundle.name} ${bundle.version}` },
-    { label: "Model’s SHA-256", value: bundle.sha256 },
+    {
+      label: t("Size"),
+      value: t("{width} × {height} pixels, {size}", {
+        width: String(image.width),
+        height: String(image.height),
+        size: bytes(image.byte_count),
+      }),
+    },
+    { label: t("Format"), value: image.format },
+    { label: t("Model"), value: `${bundle.name} ${bundle.version}` },
+    { label: t("Model's SHA-256"), value: bundle.sha256 },
     ...Object.entries(versions).map(([name, version]) => ({
-      label: "Software",
+      label: t("Software"),
       value: `${name} ${version}`,
     })),
-    ...(device === "cpu" ? [] : [{ label: "Networks ran on", value: device }]),
+    ...(device === "cpu" ? [] : [{ label: t("Networks ran on"), value: device }]),
   ];
   return h(
     "div",
@@ -165,13 +176,13 @@ function background({ image, bundle, versions, device, words }) {
     h(
       "section",
       { class: "card" },
-      h("h2", {}, "Analysed file and software"),
-      table(facts, "File and software"),
+      h("h2", {}, t("Analysed file and software")),
+      table(facts, t("File and software")),
     ),
     h(
       "section",
       { class: "card" },
-      h("h2", {}, "Limits"),
+      h("h2", {}, t("Limits")),
       h(
         "ul",
         {},

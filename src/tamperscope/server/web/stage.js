@@ -4,6 +4,7 @@ import { animation } from "./animation.js";
 import * as api from "./api.js";
 import { h, percent } from "./dom.js";
 import { scale } from "./evidence.js";
+import { decimal, t } from "./language.js";
 import * as layers from "./layers.js";
 import { Problem } from "./problem.js";
 import { Viewer } from "./viewer.js";
@@ -35,7 +36,10 @@ export class Stage {
     this.canvas = h("canvas", {
       tabindex: 0,
       role: "img",
-      "aria-label": `The picture. Regions marked: ${shownRegions(analysis).length}. Plus and minus zoom, arrow keys move, 0 shows the whole picture, H shows the heatmap while it is held.`,
+      "aria-label": t(
+        "The picture. Regions marked: {count}. Plus and minus zoom, arrow keys move, 0 shows the whole picture, H shows the heatmap while it is held.",
+        { count: shownRegions(analysis).length },
+      ),
     });
     this.canvas.addEventListener("keydown", (event) => this.#held(event, true));
     this.canvas.addEventListener("keyup", (event) => this.#held(event, false));
@@ -46,7 +50,7 @@ export class Stage {
       onView: () => this.#sharpen(),
     });
     this.#viewer.opacity = OPACITY;
-    this.notice = h("p", { class: "notice", role: "status" }, "Loading the maps…");
+    this.notice = h("p", { class: "notice", role: "status" }, t("Loading the maps…"));
     this.compare = range("compare", 0, 100, 0, (value) => (this.#viewer.split = value / 100));
     this.opacity = range(
       "opacity",
@@ -60,13 +64,13 @@ export class Stage {
     this.layer = h(
       "select",
       { id: "layer", change: () => this.#show() },
-      h("option", { value: "regions" }, "Marked regions"),
-      h("option", { value: "heatmap" }, "Heatmap"),
-      h("option", { value: "mask" }, "Mask"),
-      h("option", { value: "none" }, "Picture only"),
+      h("option", { value: "regions" }, t("Marked regions")),
+      h("option", { value: "heatmap" }, t("Heatmap")),
+      h("option", { value: "mask" }, t("Mask")),
+      h("option", { value: "none" }, t("Picture only")),
       Object.entries(analysis.evidence)
         .filter(([, found]) => found.map)
-        .map(([name, { title }]) => h("option", { value: name }, `Evidence: ${title}`)),
+        .map(([name, { title }]) => h("option", { value: name }, t("Evidence: {title}", { title }))),
     );
     this.drawnOption = h("option", { value: DRAWN });
     this.marked = h("output", { id: "marked", for: "threshold" });
@@ -78,7 +82,7 @@ export class Stage {
         hidden: true,
         click: () => ((this.threshold.value = cut), this.#cut()),
       },
-      `Reset to ${analysis.threshold.toFixed(2)}`,
+      t("Reset to {threshold}", { threshold: decimal(analysis.threshold, 2) }),
     );
     const outlines = h("input", {
       type: "checkbox",
@@ -90,7 +94,7 @@ export class Stage {
     this.legend = h("div", { class: "legend" });
     this.element = h(
       "section",
-      { class: "stage", "aria-label": "Picture" },
+      { class: "stage", "aria-label": t("Picture") },
       h(
         "div",
         { class: "screen" },
@@ -99,19 +103,19 @@ export class Stage {
         h(
           "div",
           { class: "tools" },
-          zoom("+", "Zoom in", () => this.#viewer.zoom(1.5)),
-          zoom("−", "Zoom out", () => this.#viewer.zoom(1 / 1.5)),
-          zoom("⤢", "Show all", () => this.show(null)),
+          zoom("+", t("Zoom in"), () => this.#viewer.zoom(1.5)),
+          zoom("−", t("Zoom out"), () => this.#viewer.zoom(1 / 1.5)),
+          zoom("⤢", t("Show all"), () => this.show(null)),
         ),
       ),
       h(
         "div",
         { class: "controls card" },
-        field("Layer", this.layer),
-        field("Compare", this.compare),
-        field("Opacity", this.opacity),
-        field("Threshold", this.threshold, h("span", { class: "reading" }, this.marked, this.reset)),
-        h("label", { class: "check" }, outlines, "Outlines"),
+        field(t("Layer"), this.layer),
+        field(t("Compare"), this.compare),
+        field(t("Opacity"), this.opacity),
+        field(t("Threshold"), this.threshold, h("span", { class: "reading" }, this.marked, this.reset)),
+        h("label", { class: "check" }, outlines, t("Outlines")),
         this.legend,
       ),
     );
@@ -145,7 +149,7 @@ export class Stage {
   /** Return the picture and its findings in turn, as an animated WebP. The layer is the one that is shown. */
   async animation() {
     if (!this.picture)
-      throw new Problem(404, "The animation needs the picture, which neither the server nor this tab has.");
+      throw new Problem(404, t("The animation needs the picture, which neither the server nor this tab has."));
     const plain = this.layer.value === "none" || (this.layer.value === "regions" && !shownRegions(this.#analysis).length);
     if (plain) {
       this.layer.value = "heatmap";
@@ -162,7 +166,7 @@ export class Stage {
   /** Show what a tool drew in place of the picture; null shows the regions again. */
   showDrawn(sheet, name = "") {
     this.#drawn = sheet;
-    this.drawnOption.textContent = `Tool: ${name}`;
+    this.drawnOption.textContent = t("Tool: {name}", { name });
     if (sheet) this.layer.append(this.drawnOption);
     if (sheet) this.layer.value = DRAWN;
     else if (this.layer.value === DRAWN) this.layer.value = "regions";
@@ -255,7 +259,10 @@ export class Stage {
     this.reset.hidden = untouched;
     const mask = untouched ? this.#serverMask : layers.maskAt(this.#map, chosen);
     const from = untouched ? this.#analysis.threshold : chosen;
-    this.marked.textContent = `${percent(layers.share(mask))} marked at ${from.toFixed(2)} or above`;
+    this.marked.textContent = t("{share} marked at {threshold} or above", {
+      share: percent(layers.share(mask)),
+      threshold: decimal(from, 2),
+    });
     return mask;
   }
 
@@ -287,13 +294,13 @@ export class Stage {
     if (chosen !== "regions") return [scale()];
     const shown = shownRegions(this.#analysis);
     const line = (kind, text) => h("span", { class: "key" }, h("i", { class: kind }), text);
-    const hint = this.#analysis.hints.length > 0 && line("dotted", "a hint, too weak to mark");
-    if (!shown.length) return [h("p", { class: "note" }, "No region is marked."), hint].filter(Boolean);
+    const hint = this.#analysis.hints.length > 0 && line("dotted", t("a hint, too weak to mark"));
+    if (!shown.length) return [h("p", { class: "note" }, t("No region is marked.")), hint].filter(Boolean);
     const sources = shown.map(({ source }) => source).filter(Boolean);
     return [
-      line("solid", sources.some(({ decided }) => decided) ? "marked, or the copy" : "marked"),
-      sources.some(({ decided }) => decided) && line("dashed", "the likely source of a copy"),
-      sources.some(({ decided }) => !decided) && line("joined", "one is a copy of the other"),
+      line("solid", sources.some(({ decided }) => decided) ? t("marked, or the copy") : t("marked")),
+      sources.some(({ decided }) => decided) && line("dashed", t("the likely source of a copy")),
+      sources.some(({ decided }) => !decided) && line("joined", t("one is a copy of the other")),
       hint,
     ].filter(Boolean);
   }
@@ -319,8 +326,8 @@ function shownRegions({ regions }) {
 }
 
 function missing(file) {
-  if (file) return "This is not the picture that was analysed.";
-  return "The picture was not kept. Drop the same file on this page to see it. It is not analysed again.";
+  if (file) return t("This is not the picture that was analysed.");
+  return t("The picture was not kept. Drop the same file on this page to see it. It is not analysed again.");
 }
 
 function field(label, input, ...rest) {

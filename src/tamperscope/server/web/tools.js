@@ -4,6 +4,7 @@ import { announce, h } from "./dom.js";
 import { difference, FILTERS, stretch } from "./filters.js";
 import { jpegParts } from "./jpeg.js";
 import { table } from "./evidence.js";
+import { decimal, t } from "./language.js";
 
 const LOUPE = 280; // Pixels of the loupe's square.
 const ZOOMS = [2, 4, 8, 16];
@@ -14,7 +15,7 @@ export function toolsCard(stage, file) {
   const card = h(
     "details",
     { class: "folded tools-card card", toggle: () => card.open && tools.open() },
-    h("summary", {}, h("h2", {}, "Look closer"), h("span", { class: "note" }, "loupe, filters, another picture")),
+    h("summary", {}, h("h2", {}, t("Look closer")), h("span", { class: "note" }, t("loupe, filters, another picture"))),
     tools.element,
   );
   if (file)
@@ -39,15 +40,15 @@ class Tools {
     this.choice = h(
       "select",
       { id: "tool", change: () => this.#choose() },
-      h("option", { value: "" }, "None"),
+      h("option", { value: "" }, t("None")),
       Object.entries(FILTERS).map(([id, { name }]) => h("option", { value: id }, name)),
-      h("option", { value: "reference" }, "Another picture"),
+      h("option", { value: "reference" }, t("Another picture")),
     );
     this.loupe = h("canvas", {
       width: LOUPE,
       height: LOUPE,
       role: "img",
-      "aria-label": "Loupe: the part of the picture below the pointer, or in the middle of what is shown",
+      "aria-label": t("Loupe: the part of the picture below the pointer, or in the middle of what is shown"),
     });
     this.zoom = h(
       "select",
@@ -64,7 +65,7 @@ class Tools {
         h(
           "div",
           { class: "filter" },
-          h("div", { class: "field" }, h("label", { for: "tool" }, "Filter"), this.choice),
+          h("div", { class: "field" }, h("label", { for: "tool" }, t("Filter")), this.choice),
           this.parameters,
           this.told,
           this.said,
@@ -76,9 +77,9 @@ class Tools {
           h(
             "div",
             { class: "loupe-controls" },
-            h("label", { class: "check", for: "loupe-zoom" }, "Loupe"),
+            h("label", { class: "check", for: "loupe-zoom" }, t("Loupe")),
             this.zoom,
-            h("label", { class: "check" }, this.enhanced, "More contrast"),
+            h("label", { class: "check" }, this.enhanced, t("More contrast")),
           ),
         ),
       ),
@@ -91,7 +92,7 @@ class Tools {
 
   open() {
     if (!this.#stage.picture) {
-      this.said.textContent = "These tools need the picture, which neither the server nor this tab has.";
+      this.said.textContent = t("These tools need the picture, which neither the server nor this tab has.");
       this.choice.disabled = true;
       return;
     }
@@ -152,7 +153,7 @@ class Tools {
   async #show(name, make) {
     const run = ++this.#run;
     const stopped = () => run !== this.#run;
-    this.said.textContent = "Drawing…";
+    this.said.textContent = t("Drawing…");
     // A slider moves faster than a large picture is drawn.
     await new Promise((resolve) => setTimeout(resolve, 60));
     if (stopped()) return;
@@ -162,7 +163,7 @@ class Tools {
       if (stopped()) return;
       this.#stage.showDrawn(sheetOf(image), name);
       this.said.textContent = "";
-      announce(`${name} is shown over the picture.`);
+      announce(t("{name} is shown over the picture.", { name }));
     } catch (error) {
       if (error.name !== "AbortError") throw error;
     }
@@ -172,11 +173,11 @@ class Tools {
   #offerReference() {
     this.#run++;
     this.told.textContent =
-      "An older or original version. It is scaled to the size of this picture, not aligned otherwise, and stays in this tab.";
+      t("An older or original version. It is scaled to the size of this picture, not aligned otherwise, and stays in this tab.");
     const mode = h(
       "select",
       { id: "tool-mode", change: () => this.#compare(mode, gain) },
-      ["Show it", "Show the difference"].map((text, i) => h("option", { value: i }, text)),
+      [t("Show it"), t("Show the difference")].map((text, i) => h("option", { value: i }, text)),
     );
     const gain = h("input", { type: "range", id: "tool-gain", min: 1, max: 30, value: 4, input: () => this.#compare(mode, gain) });
     const input = h("input", {
@@ -190,14 +191,14 @@ class Tools {
           this.#reference = await createImageBitmap(file);
           this.#compare(mode, gain);
         } catch {
-          this.said.textContent = "This browser cannot read that file as a picture.";
+          this.said.textContent = t("This browser cannot read that file as a picture.");
         }
       },
     });
     this.parameters.replaceChildren(
-      h("div", { class: "field" }, h("label", { for: "tool-file" }, "Other picture"), input),
-      h("div", { class: "field" }, h("label", { for: "tool-mode" }, "Comparison"), mode),
-      h("div", { class: "field" }, h("label", { for: "tool-gain" }, "Brightness of the difference"), gain),
+      h("div", { class: "field" }, h("label", { for: "tool-file" }, t("Other picture")), input),
+      h("div", { class: "field" }, h("label", { for: "tool-mode" }, t("Comparison")), mode),
+      h("div", { class: "field" }, h("label", { for: "tool-gain" }, t("Brightness of the difference")), gain),
     );
     if (this.#reference) this.#compare(mode, gain);
   }
@@ -205,7 +206,7 @@ class Tools {
   #compare(mode, gain) {
     if (!this.#reference) return;
     const subtract = mode.value === "1";
-    this.#show(subtract ? "Difference to another picture" : "Another picture", async (source, stopped) => {
+    this.#show(subtract ? t("Difference to another picture") : t("Another picture"), async (source, stopped) => {
       const other = pixelsOf(this.#reference, source);
       return subtract ? difference(source, other, Number(gain.value), stopped) : other;
     });
@@ -236,15 +237,15 @@ class Tools {
 
 function structure(parts) {
   const facts = parts.map(({ offset, name, length }) => ({
-    label: `${offset.toLocaleString()}`,
-    value: `${name}, ${length.toLocaleString()} bytes`,
+    label: decimal(offset),
+    value: t("{name}, {count} bytes", { name, count: length }),
   }));
   return h(
     "details",
     { class: "structure" },
-    h("summary", {}, `Structure of the JPEG file (${parts.length} parts)`),
-    h("p", { class: "note" }, "Where each part begins, in bytes. Editors leave parts of their own, and another order."),
-    table(facts, "Structure of the JPEG file"),
+    h("summary", {}, t("Structure of the JPEG file ({count} parts)", { count: parts.length })),
+    h("p", { class: "note" }, t("Where each part begins, in bytes. Editors leave parts of their own, and another order.")),
+    table(facts, t("Structure of the JPEG file")),
   );
 }
 

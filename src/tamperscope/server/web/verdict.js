@@ -1,6 +1,7 @@
 // The first things that a reader sees: what was found, what to do next, and how sure that is.
 
-import { announce, capital, h, icon, ICONS, percent, printedScore } from "./dom.js";
+import { announce, capital, h, icon, ICONS, percent, scoreText } from "./dom.js";
+import { decimal, inSentence, t } from "./language.js";
 
 /** Return the verdict and the strongest finding. */
 export function verdict({ verdict, words }) {
@@ -17,7 +18,7 @@ export function nextSteps({ words }) {
   return h(
     "section",
     { class: "steps card" },
-    h("h2", {}, "What to do next"),
+    h("h2", {}, t("What to do next")),
     h("ol", {}, words.next_steps.map(step)),
   );
 }
@@ -34,7 +35,7 @@ function step({ text, message, links }) {
             i ? ", " : "",
             h("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, name),
           ]),
-          h("span", { class: "note" }, " These links send nothing: the picture leaves only if you drop it there."),
+          h("span", { class: "note" }, ` ${t("These links send nothing: the picture leaves only if you drop it there.")}`),
         ]
       : null,
     message && copyable(message),
@@ -43,13 +44,13 @@ function step({ text, message, links }) {
 
 function copyable(message) {
   const text = h("blockquote", {}, message);
-  const button = h("button", { type: "button", class: "small" }, "Copy the text");
+  const button = h("button", { type: "button", class: "small" }, t("Copy the text"));
   button.addEventListener("click", async () => {
     await copy(message, text);
-    button.textContent = "Copied";
-    announce("The text was copied.");
+    button.textContent = t("Copied");
+    announce(t("The text was copied."));
   });
-  return h("details", { class: "message" }, h("summary", {}, "Show the text"), text, button);
+  return h("details", { class: "message" }, h("summary", {}, t("Show the text")), text, button);
 }
 
 /** Copy text. Pages that were loaded without encryption have no clipboard, but can copy what is selected. */
@@ -67,14 +68,19 @@ export function certainty(analysis) {
   return h(
     "details",
     { class: "certainty folded card" },
-    h("summary", {}, h("h2", {}, "How sure is this?"), h("span", { class: "note" }, `score ${printedScore(score)}`)),
+    h(
+      "summary",
+      {},
+      h("h2", {}, t("How sure is this?")),
+      h("span", { class: "note" }, t("score {score}", { score: scoreText(score) })),
+    ),
     h("p", {}, words.meaning),
     words.error_rates && h("p", {}, words.error_rates),
     scoreScale(score, analysis.operating_points),
     kinds(analysis),
     reasons.length
       ? [
-          h("h3", {}, "What moved the score"),
+          h("h3", {}, t("What moved the score")),
           h(
             "ul",
             {},
@@ -97,8 +103,8 @@ function scoreScale(score, points) {
   const limits = points ? [...new Set([points.authentic_below, points.manipulated_above])] : [];
   return h(
     "div",
-    { class: "score", role: "img", "aria-label": `Score ${printedScore(score)} on a scale from 0 to 1` },
-    at(h("b", {}, printedScore(score)), Math.min(0.96, Math.max(0.04, score))),
+    { class: "score", role: "img", "aria-label": t("Score {score} on a scale from 0 to 1", { score: scoreText(score) }) },
+    at(h("b", {}, scoreText(score)), Math.min(0.96, Math.max(0.04, score))),
     at(h("i", {}), score),
     h(
       "div",
@@ -109,7 +115,7 @@ function scoreScale(score, points) {
       "div",
       { class: "ends" },
       h("span", {}, "0"),
-      limits.map((limit) => at(h("span", { class: "limit" }, limit.toFixed(2)), limit)),
+      limits.map((limit) => at(h("span", { class: "limit" }, decimal(limit, 2)), limit)),
       h("span", {}, "1"),
     ),
   );
@@ -126,7 +132,7 @@ function kinds({ verdict, type_scores: scores, words }) {
   return h(
     "div",
     { class: "kinds" },
-    h("h3", {}, "How it was manipulated, if it was"),
+    h("h3", {}, t("How it was manipulated, if it was")),
     h(
       "dl",
       {},
@@ -134,7 +140,7 @@ function kinds({ verdict, type_scores: scores, words }) {
         h(
           "div",
           {},
-          h("dt", {}, words.types[kind].name, h("span", {}, printedScore(share))),
+          h("dt", {}, words.types[kind].name, h("span", {}, scoreText(share))),
           h("dd", {}, bar(share), h("span", { class: "note" }, capital(words.types[kind].meaning))),
         ),
       ),
@@ -145,12 +151,12 @@ function kinds({ verdict, type_scores: scores, words }) {
 
 /** Return what limits this analysis; null if nothing does. */
 export function doubts({ notes, image }) {
-  const all = [...notes, ...image.notes.map((note) => `How the file was read: ${note}.`)];
+  const all = [...notes, ...image.notes.map((note) => t("How the file was read: {note}.", { note }))];
   if (!all.length) return null;
   return h(
     "section",
     { class: "doubts card" },
-    h("h2", {}, "Before you rely on this"),
+    h("h2", {}, t("Before you rely on this")),
     h(
       "ul",
       {},
@@ -179,12 +185,15 @@ export function regions({ regions: all, hints, words }, stage) {
             "b",
             {},
             capital(region.place),
-            region.type ? `: ${words.types[region.type].name.toLowerCase()}` : "",
+            region.type ? `: ${inSentence(words.types[region.type].name)}` : "",
           ),
           h(
             "span",
             { class: "note" },
-            `${percent(region.area_share)} of the picture, mean probability ${printedScore(region.probability)}`,
+            t("{share} of the picture, mean probability {probability}", {
+              share: percent(region.area_share),
+              probability: scoreText(region.probability),
+            }),
           ),
           region.finding && h("span", { class: "note" }, region.finding),
         ),
@@ -195,15 +204,15 @@ export function regions({ regions: all, hints, words }, stage) {
   return h(
     "section",
     { class: "regions card" },
-    h("h2", {}, "Marked regions"),
+    h("h2", {}, t("Marked regions")),
     buttons.length
       ? h(
           "ol",
           {},
           buttons.map((button) => h("li", {}, button)),
         )
-      : h("p", { class: "note" }, "None."),
+      : h("p", { class: "note" }, t("None.")),
     words.minor_regions && h("p", { class: "note minor" }, words.minor_regions),
-    hints.length ? h("p", { class: "note" }, "Dotted outlines are hints, too weak to mark. Most are false alarms.") : null,
+    hints.length ? h("p", { class: "note" }, t("Dotted outlines are hints, too weak to mark. Most are false alarms.")) : null,
   );
 }

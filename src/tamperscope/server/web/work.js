@@ -2,6 +2,7 @@
 // go to the server as jobs, which it works off in the background. What fails for a moment is tried again.
 
 import * as api from "./api.js";
+import { t } from "./language.js";
 import { thumbnailOf } from "./layers.js";
 import { kindOf, Problem, tooLarge } from "./problem.js";
 import { remember } from "./session.js";
@@ -33,7 +34,7 @@ export class Work extends EventTarget {
     const added = Array.from(files, (file) => ({
       number: ++this.#count,
       file,
-      name: file.name || "Pasted picture",
+      name: file.name || t("Pasted picture"),
       keep,
       priv,
       stage: "waiting",
@@ -210,7 +211,7 @@ export class Work extends EventTarget {
       if (address && !results.length) await this.#sleep(POLL_SECONDS);
     }
     const left = items.filter((item) => item.stage === "analysing" && this.items.includes(item));
-    for (const item of left) this.#fail(item, new Problem(404, "The server stopped before this picture."));
+    for (const item of left) this.#fail(item, new Problem(404, t("The server stopped before this picture.")));
   }
 
   /** Act until it succeeds or fails for good. In between, wait as long as the server asks for. */
@@ -300,6 +301,6 @@ async function readable(file) {
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
-    throw new Problem(400, "This cannot be read: it is a folder, or it was moved or deleted.");
+    throw new Problem(400, t("This cannot be read: it is a folder, or it was moved or deleted."));
   }
 }
