@@ -33,6 +33,8 @@ _UNREAD = re.compile(
     r"|^EXIF Make|^MakerNote|^Maker note$"
     r"|^(Camera|Time|File|Declared|Editing|Made|Recorded|Exposure|Focal|Colour|Aperture) "
     r"(?!as)[a-z(]+\)?( \(\w+\))?$"
+    r"|^an $|^Hidden text$|^ftyp |^version \{|^, preview of \{|^per (inch|centimetre)$|^colour transform "
+    r"|^\{across\} x \{down\} "
     r"|^Pictures in the file$|^Content Credentials$|^Adobe Photoshop$|^ and( no)? $|^of $|^about $"
     r"|^\{path\}|^operating points|^An image cannot be read|^\{\w+\} x \{\w+\}$|^exact copies are searched"
 )

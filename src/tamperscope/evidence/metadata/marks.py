@@ -66,9 +66,9 @@ def find(metadata: Metadata) -> tuple[Mark, ...]:
 
 
 def platform_of_size(longer: int) -> str:
-    """Return which platforms reduce pictures to so many pixels on the longer side, and how; empty for others.
+    """Return which platforms reduce pictures to so many pixels on the longer side; empty for others.
 
-    Such as "Telegram sends photos". It is a hint: other programs use the same sizes.
+    Such as "WhatsApp, Signal". It is a hint: other programs use the same sizes.
     """
     return _sizes().get(longer, "")
 

@@ -67,8 +67,11 @@ def _declared_type(kind: SourceType, marks: tuple[Mark, ...], prompt: Generation
 def _marked(mark: Mark, prompt: Generation) -> Claim:
     entry = mark.entry
     program = _named(mark)
+    generated = f"Made or changed with {program}."
+    if mark.named:
+        generated = f"Made or changed with the image generator {program}."
     sentences = {
-        Kind.GENERATOR: f"Made or changed with {'the image generator ' if mark.named else ''}{program}.",
+        Kind.GENERATOR: generated,
         Kind.AI_EDITOR: f"Changed with {program}, which adds generated content.",
         Kind.EDITOR: f"Saved by the image editor {program}.",
         Kind.SCREENSHOT: f"Made with {program}.",

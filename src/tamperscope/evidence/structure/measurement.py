@@ -106,7 +106,7 @@ def _on_size(image: Image) -> Iterator[Finding]:
     usual = platform_of_size(longer) if image.format in ("JPEG", "WEBP") else ""
     if usual and metadata.read(image).bare:
         text = (
-            f"The picture has no metadata, and its longer side {longer:,} pixels: {usual} so. "
-            "Other programs use this size too."
+            f"The picture has no metadata, and its longer side has {longer:,} pixels, a size that platforms "
+            f"use ({usual}). Other programs use it too."
         )
         yield Finding(text)
