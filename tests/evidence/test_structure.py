@@ -99,7 +99,7 @@ def test_bytes_between_segments_were_left_by_a_program() -> None:
 def test_a_size_of_a_messenger_is_a_hint_where_there_is_no_metadata() -> None:
     picture = samples.scene(1600, 90)
 
-    assert "WhatsApp and Signal send photos so. Other programs use this size too." in finding(
+    assert "a size that platforms use (WhatsApp, Signal). Other programs use it too." in finding(
         samples.encode(picture)
     )
     assert "WhatsApp" not in finding(samples.encode(picture, exif=samples.exif(Make="Canon")))

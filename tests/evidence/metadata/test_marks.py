@@ -133,7 +133,7 @@ def test_a_mark_says_what_it_can_mean_and_cannot() -> None:
 
 @pytest.mark.parametrize(
     ("longer", "hint"),
-    [(1280, "Telegram sends photos"), (1600, "WhatsApp and Signal send photos"), (1000, "")],
+    [(1280, "Telegram"), (1600, "WhatsApp, Signal"), (1000, "")],
 )
 def test_sizes_of_platforms_are_known(longer: int, hint: str) -> None:
     assert platform_of_size(longer) == hint
