@@ -431,7 +431,7 @@ class TestLookingClosely:
         expect(tabs).to_have_text(
             ["Error levelvery unusual", "Metadataslightly unusual", "JPEG gridnot applicable"]
         )
-        expect(page.get_by_role("tabpanel").get_by_role("img", name="Map of Error level")).to_be_visible()
+        expect(page.get_by_role("tabpanel").get_by_role("img", name="Map: Error level")).to_be_visible()
         tabs.nth(2).click()
         panel = page.get_by_role("tabpanel")
         expect(panel).to_contain_text("Not a JPEG.")
