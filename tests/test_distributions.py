@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import re
 import subprocess
@@ -11,10 +10,10 @@ import sys
 import sysconfig
 import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from scripts import script
 from tamperscope.bundle import Bundle
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +90,7 @@ print(*(line.split()[-1] for line in open("/proc/self/maps")), sep="\\n")
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_trimming_deletes_nothing_that_an_analysis_loads(joint_bundle: Bundle) -> None:
-    trim = script("trim")
+    trim = script("distributions/trim")
     packages = Path(sysconfig.get_path("purelib"))
     sample = ROOT / "docs" / "images" / "sample.jpg"
     done = subprocess.run(
@@ -118,7 +117,7 @@ def test_trimming_leaves_what_it_is_told_to_keep(
     (tmp_path / "pyvenv.cfg").touch()
 
     monkeypatch.setattr(sys, "argv", ["trim.py", str(tmp_path), "--keep", "accelerators"])
-    script("trim").main()
+    script("distributions/trim").main()
 
     assert all((packages / file).exists() for file in (plugin, *libraries))
     assert not any((packages / file).exists() for file in surplus)
@@ -131,16 +130,6 @@ def test_trimming_refuses_a_folder_that_is_not_an_environment_of_tamperscope(
     monkeypatch.setattr(sys, "argv", ["trim.py", str(tmp_path)])
 
     with pytest.raises(SystemExit, match="2"):
-        script("trim").main()
+        script("distributions/trim").main()
 
     assert "is not an environment that holds tamperscope" in capsys.readouterr().err
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "distributions" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

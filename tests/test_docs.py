@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from scripts import script
 from tamperscope.settings import TABLE
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "model" / "README.md"]
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_what_the_code_knows_is_up_to_date(capsys):
-    assert script("generate").main(check=True) == 0, capsys.readouterr().err
+    assert script("docs/generate").main(check=True) == 0, capsys.readouterr().err
 
 
 def test_every_setting_is_documented():
@@ -57,7 +45,7 @@ def test_the_readme_is_short():
 
 
 def test_a_word_that_the_glossary_rules_out_is_found_across_lines():
-    check = script("check_style")
+    check = script("docs/check_style")
     words = dict(check.ruled_out(check.STYLE.read_text(encoding="utf-8")))
     # Put together here, or this file would be found as well.
     text = f'"""An image in\n    {"wo" + "rk"}."""\n# {"Who" + "ever"} asks.\nvalue is None\n'
