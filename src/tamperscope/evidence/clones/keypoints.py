@@ -28,9 +28,8 @@ QUANTISATION_VARIANCE = 1 / 12
 MOST_KEYPOINTS = 8000
 LEAST_CONTRAST = 0.01
 """Of a keypoint in the locally normalised image. It leaves out a tenth of them, and no copy."""
-LARGE, LARGE_SCALE = 400_000, 0.7
-"""Pixels above which keypoints are detected at a lower resolution: 8000 are then too few for the finest ones.
-"""
+LARGE, LARGE_SCALE = 150_000, 0.7
+"""Pixels above which keypoints are detected at a lower resolution. It costs half, and finds the same copies."""
 MOST_MATCHES = 1500
 MOST_HYPOTHESES = 60
 NEAREST_COPY = 16
@@ -140,10 +139,16 @@ def _detect(gray: Gray) -> _Keypoints:
 
 
 def _locally_normalised(gray: Gray) -> NDArray[np.uint8]:
-    mean = cv2.GaussianBlur(gray, (0, 0), 16)
-    variance = cv2.GaussianBlur(gray * gray, (0, 0), 16) - mean * mean
-    deviation = np.sqrt(np.maximum(variance, 0)) + 2
+    mean = _widely_blurred(gray)
+    deviation = np.sqrt(np.maximum(_widely_blurred(gray * gray) - mean * mean, 0)) + 2
     return np.asarray(np.clip(128 + 48 * (gray - mean) / deviation, 0, 255), np.uint8)
+
+
+def _widely_blurred(plane: Gray) -> Gray:
+    """Return what a Gaussian of 16 pixels leaves, computed at a quarter of the resolution."""
+    coarse = cv2.resize(plane, None, fx=1 / 4, fy=1 / 4, interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(coarse, (0, 0), 4)
+    return np.asarray(cv2.resize(coarse, plane.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _reflected(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -71,25 +71,15 @@ def _autocorrelation(detail: Gray, mirrored: bool) -> Gray:
 
     The spectrum is divided by the mean of its neighbourhood.
     """
-    height, width = detail.shape
-    padding = cv2.getOptimalDFTSize(height) - height, cv2.getOptimalDFTSize(width) - width
-    first, second = (
-        cv2.dft(
-            cv2.copyMakeBorder(image, 0, padding[0], 0, padding[1], cv2.BORDER_CONSTANT),
-            flags=cv2.DFT_COMPLEX_OUTPUT,
-        )
-        for image in (detail, detail[:, ::-1] if mirrored else detail)
-    )
-    spectrum = cv2.mulSpectrums(first, second, 0, conjB=True)
-    magnitude = cv2.magnitude(spectrum[..., 0], spectrum[..., 1])
+    size = [cv2.getOptimalDFTSize(side) for side in detail.shape]
+    spectrum = np.fft.rfft2(detail, size)
+    spectrum *= np.conj(np.fft.rfft2(detail[:, ::-1], size) if mirrored else spectrum)
+    magnitude = np.abs(spectrum)
     relative = magnitude / (cv2.blur(magnitude, (_SPECTRUM_WINDOW, _SPECTRUM_WINDOW)) + 1e-6)
     weight = np.minimum(relative, _HIGHEST_LINE) / (magnitude + 1e-6)
     # Straight horizontal and vertical edges repeat along themselves.
-    for reach in (slice(None, _AXIS), slice(1 - _AXIS, None)):
-        weight[reach] = weight[:, reach] = 0
-    return np.asarray(
-        cv2.idft(spectrum * weight[..., None], flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE), np.float32
-    )
+    weight[:_AXIS] = weight[1 - _AXIS :] = weight[:, :_AXIS] = 0
+    return np.asarray(np.fft.irfft2(spectrum * weight, size), np.float32)
 
 
 def _peaks(correlation: Gray, mirrored: bool) -> Iterator[tuple[int, int]]:

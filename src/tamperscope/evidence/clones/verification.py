@@ -83,18 +83,36 @@ def verify(gray: Gray, repetition: Repetition) -> RepeatedRegions | None:
     region = _connected_to(region, np.argwhere(certain)[:, ::-1])
     if region.sum() < SMALLEST_AREA:
         return None
-    region = _grown(region, copy, original) & inside
-    target = np.zeros(gray.shape, bool)
-    target[top:bottom, left:right] = _without_specks(region)
+    target = _without_specks(_grown(region, copy, original) & inside)
     inverse = cv2.invertAffineTransform(transform)
-    source = _without_specks(
-        cv2.warpAffine(target.astype(np.uint8), inverse, (width, height), flags=cv2.INTER_NEAREST) > 0
+    across, down = _covered(target, (left, top), inverse, gray.shape)
+    local = np.column_stack(
+        [inverse[:, :2], inverse[:, :2] @ (left, top) + inverse[:, 2] - (across.start, down.start)]
     )
-    if min(source.sum(), target.sum()) < SMALLEST_AREA:
+    size = across.stop - across.start, down.stop - down.start
+    source = _without_specks(
+        cv2.warpAffine(target.astype(np.uint8), local, size, flags=cv2.INTER_NEAREST) > 0
+    )
+    if min(np.count_nonzero(source), np.count_nonzero(target)) < SMALLEST_AREA:
         return None
-    if (source & target).sum() > LARGEST_OVERLAP * target.sum():
+    regions = np.zeros((2, *gray.shape), bool)
+    regions[0, down, across], regions[1, top:bottom, left:right] = source, target
+    overlap = np.count_nonzero(regions[0, top:bottom, left:right] & target)
+    if overlap > LARGEST_OVERLAP * np.count_nonzero(target):
         return None
-    return RepeatedRegions(source, target, repetition)
+    return RepeatedRegions(regions[0], regions[1], repetition)
+
+
+def _covered(
+    region: Mask, corner: tuple[int, int], transform: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[slice, slice]:
+    """Return the columns and rows, within `shape`, that `transform` moves the region at `corner`, (x, y), to."""
+    x, y, width, height = cv2.boundingRect(region.astype(np.uint8))
+    corners = np.add([(x, y), (x + width, y), (x, y + height), (x + width, y + height)], corner)
+    moved = corners @ transform[:, :2].T + transform[:, 2]
+    low = np.clip(np.floor(moved.min(0)).astype(int) - 1, 0, shape[::-1])
+    high = np.clip(np.ceil(moved.max(0)).astype(int) + 2, low + 1, np.maximum(shape[::-1], low + 1))
+    return slice(low[0], high[0]), slice(low[1], high[1])
 
 
 def warped(
