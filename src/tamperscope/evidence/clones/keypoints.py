@@ -29,7 +29,7 @@ MOST_KEYPOINTS = 8000
 LEAST_CONTRAST = 0.01
 """Of a keypoint in the locally normalised image. It leaves out a tenth of them, and no copy."""
 LARGE, LARGE_SCALE = 150_000, 0.7
-"""Pixels above which keypoints are detected at a lower resolution. It costs half, and finds the same copies."""
+"""Pixels above which keypoints are detected at a lower resolution: it costs half and finds as many copies."""
 MOST_MATCHES = 1500
 MOST_HYPOTHESES = 60
 NEAREST_COPY = 16

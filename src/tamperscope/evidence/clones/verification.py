@@ -106,7 +106,7 @@ def verify(gray: Gray, repetition: Repetition) -> RepeatedRegions | None:
 def _covered(
     region: Mask, corner: tuple[int, int], transform: NDArray[np.float64], shape: tuple[int, ...]
 ) -> tuple[slice, slice]:
-    """Return the columns and rows, within `shape`, that `transform` moves the region at `corner`, (x, y), to."""
+    """Return the columns and rows, within `shape`, that a region at `corner`, (x, y), is moved to."""
     x, y, width, height = cv2.boundingRect(region.astype(np.uint8))
     corners = np.add([(x, y), (x + width, y), (x, y + height), (x + width, y + height)], corner)
     moved = corners @ transform[:, :2].T + transform[:, 2]
