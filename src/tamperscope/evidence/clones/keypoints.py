@@ -30,6 +30,8 @@ LEAST_CONTRAST = 0.01
 """Of a keypoint in the locally normalised image. It leaves out a tenth of them, and no copy."""
 LARGE, LARGE_SCALE = 150_000, 0.7
 """Pixels above which keypoints are detected at a lower resolution: it costs half and finds as many copies."""
+LEAST_AREA = 100
+"""Pixels of such an image for each keypoint. Photos have fewer keypoints, patterns more."""
 MOST_MATCHES = 1500
 MOST_HYPOTHESES = 60
 NEAREST_COPY = 16
@@ -123,11 +125,12 @@ class _Keypoints:
 
 
 def _detect(gray: Gray) -> _Keypoints:
-    scale = LARGE_SCALE if gray.size > LARGE else 1.0
+    scale, most = 1.0, MOST_KEYPOINTS
     plane = _locally_normalised(gray)
-    if scale < 1:
+    if gray.size > LARGE:
+        scale, most = LARGE_SCALE, min(MOST_KEYPOINTS, gray.size // LEAST_AREA)
         plane = cv2.resize(plane, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    sift = cv2.SIFT.create(nfeatures=MOST_KEYPOINTS, contrastThreshold=LEAST_CONTRAST, edgeThreshold=20)
+    sift = cv2.SIFT.create(nfeatures=most, contrastThreshold=LEAST_CONTRAST, edgeThreshold=20)
     found, descriptors = sift.detectAndCompute(plane, None)
     table = np.array([(*point.pt, point.size, np.deg2rad(point.angle)) for point in found], np.float32)
     table = table.reshape(-1, 4)

@@ -172,7 +172,8 @@ def verified_pairs(image: Image, pixels: NDArray[np.uint8], gray: Gray) -> list[
     """
     lossless = pixels is image.pixels and image.format != "JPEG"
     found = _affordable(repetitions(gray, pixels if lossless else None), MOST_COMPARED * gray.size)
-    pairs = [verify(gray, repetition) for repetition in found]
+    with _threads() as threads:
+        pairs = list(threads.map(lambda repetition: verify(gray, repetition), found))
     # Writing or symbols, within a photo or next to one, are plain where they are not an edge.
     flat = plain(gray)
     return [pair for pair in pairs if pair is not None and flat[pair.target].mean() <= MOST_PLAIN]
@@ -184,14 +185,18 @@ def repetitions(gray: Gray, pixels: NDArray[np.uint8] | None = None) -> list[Rep
     `pixels` is the same image in RGB, (height, width, 3), given only if nothing was lost since it was edited.
     Parts that it repeats bit by bit are then included.
     """
-    # As many threads as OpenCV may use here: a scan, which fills the cores with processes, gives it one.
-    with ThreadPoolExecutor(cv2.getNumThreads(), thread_name_prefix="tamperscope-clones") as threads:
+    with _threads() as threads:
         shifts = threads.submit(lambda: sorted(find_shifts(gray), key=lambda found: -found.weight))
         exact = threads.submit(
             lambda: [] if pixels is None else list(islice(find_copies(pixels), MOST_VERIFIED))
         )
         by_keypoints = find_repetitions(gray, threads)
         return exact.result() + shifts.result()[:MOST_VERIFIED] + by_keypoints[:MOST_VERIFIED]
+
+
+def _threads() -> ThreadPoolExecutor:
+    """Return as many threads as OpenCV may use: one in a scan, which fills the cores with processes."""
+    return ThreadPoolExecutor(cv2.getNumThreads(), thread_name_prefix="tamperscope-clones")
 
 
 def _affordable(found: list[Repetition], pixels: int) -> Iterator[Repetition]:
