@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from samples import writing
 from tamperscope import detector as detector_module
+from tamperscope import images
 from tamperscope.bundle import Bundle
 from tamperscope.calibration import Calibration
 from tamperscope.detector import COUNTED, Detector
@@ -363,14 +364,28 @@ def test_an_analysis_ends_when_its_check_raises(joint_bundle, threads, before):
     assert before < len(calls) <= before + 2
 
 
-def test_only_maps_that_do_not_join_the_mask_are_reduced(joint_bundle, monkeypatch, rng):
-    monkeypatch.setattr(detector_module, "MAP_PIXELS", 10_000)
-    picture, _ = with_a_ghost(rng)
+def test_maps_of_a_large_image_are_reduced_and_places_are_not(joint_bundle, monkeypatch, copied):
+    detector = Detector(dataclasses.replace(joint_bundle, threshold=0.9), threads=1)
+    whole = detector.analyze(copied)
+    monkeypatch.setattr(images, "MOST_MAP_PIXELS", copied[..., 0].size // 4)
 
-    evidence = Detector(joint_bundle).analyze(picture, all_evidence=True).evidence
+    report = detector.analyze(copied, all_evidence=True)
 
-    sizes = {name: found.map.shape for name, found in evidence.items() if found.map is not None}
-    assert evidence["jpeg_ghosts"].notable
-    assert sizes.pop("jpeg_ghosts") == picture.shape[:2]
-    assert sizes
-    assert all(height * width <= 10_000 for height, width in sizes.values())
+    maps = [found.map for found in report.evidence.values() if found.map is not None]
+    assert {found.shape for found in [*maps, report.heatmap]} == {(120, 130)}
+    assert report.mask.shape == (240, 260)
+    assert (report.mask & whole.mask).sum() > 0.9 * (report.mask | whole.mask).sum()
+    (found,), (expected,) = report.regions, whole.regions
+    for corner in ("x", "y", "width", "height"):
+        assert getattr(found.box, corner) == pytest.approx(getattr(expected.box, corner), abs=4)
+    assert np.mean(found.polygon, axis=0) == pytest.approx(np.mean(expected.polygon, axis=0), abs=12)
+    assert np.mean(found.source.polygon, axis=0) == pytest.approx(
+        np.mean(expected.source.polygon, axis=0), abs=12
+    )
+    assert found.agreement == expected.agreement | dict.fromkeys(
+        found.agreement.keys() - expected.agreement, False
+    )
+    told = report.evidence["clones"].details["clones"][0]
+    assert told["target"]["box"] == dataclasses.asdict(found.box) or told["source"][
+        "box"
+    ] == dataclasses.asdict(found.box)

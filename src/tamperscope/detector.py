@@ -28,8 +28,8 @@ from tamperscope.evidence.agreement import agreement, marks_of
 from tamperscope.evidence.clones import Clone, CloneEvidence
 from tamperscope.evidence.origin_rules import judged
 from tamperscope.evidence.provenance import TrustList
-from tamperscope.images import Image, ImageSource, read_image, rendering
-from tamperscope.images.contours import filled, polygon
+from tamperscope.images import Image, ImageSource, read_image
+from tamperscope.images.contours import filled, fitted, polygon
 from tamperscope.images.kind import FileKind
 from tamperscope.inference import devices, tiling
 from tamperscope.inference.regions import MaskedRegions, outline
@@ -48,8 +48,6 @@ ODDS_WITH_VERIFIED_COPY = 0.13
 """Factor on the odds of what the networks mark in an image with a verified copy. What they see there is
 mostly the copy, its source, or a disturbance that the copy explains.
 """
-MAP_PIXELS = 16_000_000
-"""Most pixels of a map that does not join the mask. Several maps of a large image would fill the memory."""
 # Value of a ghost's map from which a block reacts like the smaller group of blocks.
 _GHOST = 0.5
 _DEFAULT_OPTIONS = DetectorOptions()
@@ -134,8 +132,8 @@ class Detector:
                 ends the analysis, and is raised here.
 
         Returns:
-            The report. `mask` is (height, width) bool and `heatmap` (height, width) float32, 0 to 1, both of
-            the size of the upright image.
+            The report. `mask` is (height, width) bool, of the size of the upright image, and `heatmap` is
+            float32, 0 to 1, of the image's `map_shape`.
 
         Raises:
             ImageError: The image cannot be read, or is outside the limits.
@@ -147,7 +145,7 @@ class Detector:
     def _report(self, image: Image, evidence: Collection[str]) -> Report:
         seen = self._look(image, evidence)
         counted = {name: found for name, found in seen.evidence.items() if name in self._counted}
-        heatmap = _resized(seen.heatmap, image.height, image.width)
+        heatmap = _resized(seen.heatmap, image.map_shape)
         marks = marks_of(seen.evidence, heatmap >= self.bundle.threshold)
         heatmap = _joined(heatmap, counted)
         type_scores = _type_scores(seen.type_scores, counted)
@@ -160,6 +158,9 @@ class Detector:
             for region in found.regions
         )
         marked = self._marks(score, by_score, seen)
+        magnification = image.width / heatmap.shape[1], image.height / heatmap.shape[0]
+        regions = tuple(region.scaled(*magnification) for region in regions)
+        mask = fitted(found.mask, (image.height, image.width))
         origin, verdict = judged(self._claims(image), by_score)
         model = self.bundle.calibration
         return Report(
@@ -172,7 +173,7 @@ class Detector:
             notes=(*seen.notes, *self._doubts(seen, by_score, found, marked)),
             image=image.facts(),
             bundle=self.bundle.identity,
-            mask=found.mask if marked else np.zeros_like(found.mask),
+            mask=mask if marked else np.zeros_like(mask),
             heatmap=heatmap,
             evidence=seen.evidence,
             reasons=reasons,
@@ -226,8 +227,8 @@ class Detector:
             if name in names:
                 checkpoint()
                 found = measure(image)
-                joins = name == jpeg_ghosts.NAME and found.notable
-                measured[name] = found if joins else _for_the_reader(found)
+                measured[name] = _within_map_shape(found, image)
+        image.forget_jpeg()
         return measured
 
     def _claims(self, image: Image) -> Iterator[Claim]:
@@ -304,13 +305,13 @@ class _Seen:
     """Whether it looks like something other than a photograph."""
 
 
-def _for_the_reader(evidence: Evidence) -> Evidence:
-    """Reduce the map of evidence that does not join the mask, if it is very large."""
+def _within_map_shape(evidence: Evidence, image: Image) -> Evidence:
+    """Scale the map of a measurement that works at the image's own resolution."""
     found = evidence.map
-    if found is None or found.size <= MAP_PIXELS:
+    if found is None or found.shape == image.map_shape:
         return evidence
-    longest = int(max(found.shape) * (MAP_PIXELS / found.size) ** 0.5)
-    return replace(evidence, map=rendering.scaled_down(found, longest))
+    size = image.map_shape[::-1]
+    return replace(evidence, map=cv2.resize(found, size, interpolation=cv2.INTER_AREA))
 
 
 def _joined(heatmap: NDArray[np.float32], evidence: Mapping[str, Evidence]) -> NDArray[np.float32]:
@@ -342,7 +343,8 @@ def suspected(report: Report, bundle: Bundle) -> NDArray[np.bool_]:
     if not report.hints:
         return report.mask
     copies = verified_copies(report.evidence)
-    return outline(report.heatmap, bundle.threshold, bundle.smallest_region, copies).mask
+    found = outline(report.heatmap, bundle.threshold, bundle.smallest_region, copies)
+    return fitted(found.mask, report.mask.shape)
 
 
 def verified_copies(evidence: Mapping[str, Evidence]) -> NDArray[np.bool_] | None:
@@ -401,8 +403,8 @@ def _within_budget(pixels: NDArray[np.uint8], budget: int) -> tuple[NDArray[np.u
     return cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA), (note,)
 
 
-def _resized(heatmap: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    if heatmap.shape == (height, width):
+def _resized(heatmap: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    if heatmap.shape == shape:
         return heatmap
-    resized: NDArray[np.float32] = cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR)
+    resized: NDArray[np.float32] = cv2.resize(heatmap, shape[::-1], interpolation=cv2.INTER_LINEAR)
     return resized

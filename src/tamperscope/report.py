@@ -86,6 +86,20 @@ class Box:
     width: int
     height: int
 
+    def scaled(self, across: float, down: float) -> Box:
+        """Return the box in an image that is so many times as wide and as high."""
+        (x, y), (right, bottom) = scaled_points(
+            ((self.x, self.y), (self.x + self.width, self.y + self.height)), across, down
+        )
+        return Box(x, y, right - x, bottom - y)
+
+
+def scaled_points(
+    points: tuple[tuple[int, int], ...], across: float, down: float
+) -> tuple[tuple[int, int], ...]:
+    """Return points, each (x, y), in an image that is so many times as wide and as high."""
+    return tuple((round(x * across), round(y * down)) for x, y in points)
+
 
 @dataclass(frozen=True)
 class CopySource:
@@ -98,6 +112,10 @@ class CopySource:
     """
     decided: bool
     """Whether that is certain enough to mark only one of the two."""
+
+    def scaled(self, across: float, down: float) -> CopySource:
+        """Return the source in an image that is so many times as wide and as high."""
+        return replace(self, polygon=scaled_points(self.polygon, across, down))
 
     def to_json(self) -> dict[str, Any]:
         """Return the source in types that `json.dumps` takes."""
@@ -133,6 +151,15 @@ class Region:
     """Whether each measurement that looks for regions singles out this one, by the measurement's name;
     `network_map` is the networks' own map. Empty in records of earlier versions.
     """
+
+    def scaled(self, across: float, down: float) -> Region:
+        """Return the region in an image that is so many times as wide and as high."""
+        return replace(
+            self,
+            box=self.box.scaled(across, down),
+            polygon=scaled_points(self.polygon, across, down),
+            source=self.source and self.source.scaled(across, down),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the region in types that `json.dumps` takes."""
@@ -184,10 +211,8 @@ class Evidence:
     None if the measurement does not apply.
     """
     map: NDArray[np.float32] | None = None
-    """(height, width) float32, 0 to 1: where in the image; None if the measurement has no map.
-
-    It has the size of the image. If the image has more than 16 megapixels, maps of evidence that the score
-    does not rest on are scaled down to that many.
+    """float32, 0 to 1: where in the image; None if the measurement has no map. Its shape is the image's
+    `map_shape`: (height, width), scaled down in images of more than 16 megapixels.
     """
     details: Mapping[str, Any] = field(default_factory=dict)
     """What was found, for programs and tables, in types that `json.dumps` takes. Each measurement describes
@@ -397,7 +422,9 @@ class Report:
     and without hints.
     """
     heatmap: NDArray[np.float32]
-    """(height, width) float32, 0 to 1: manipulation probability of each pixel."""
+    """float32, 0 to 1: manipulation probability of each pixel. Like every map it has the image's `map_shape`:
+    (height, width), scaled down in images of more than 16 megapixels.
+    """
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """The measurements that were made, by name."""
     reasons: tuple[Reason, ...] = ()

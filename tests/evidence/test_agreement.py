@@ -52,12 +52,3 @@ def test_the_networks_have_their_say():
     network = marking(slice(20, 30), slice(10, 30)) > 0
 
     assert agreement(REGION, marks_of({}, network)) == {"network_map": True}
-
-
-def test_a_smaller_map_of_a_large_image_agrees_alike():
-    marked = marking(slice(20, 30), slice(10, 30))
-
-    assert agreed(noise=(0.7, marked[::2, ::2]), jpeg_grid=(0.7, 0.9 - marked[::2, ::2])) == {
-        "noise": True,
-        "jpeg_grid": False,
-    }

@@ -125,7 +125,8 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
     if sample.forged and not truth.any():
         raise DatasetError(f"The mask of {sample.image.name} marks nothing.")
     report = detector.analyze(image)
-    curve = precision_recall(report.heatmap, truth) if sample.forged else None
+    on_map = scaled(truth, *report.heatmap.shape)
+    curve = precision_recall(report.heatmap, on_map) if sample.forged else None
     kind, marked = FileKind.of(image), suspected(report, detector.bundle)
     return Measurement(
         set=sample.set,
@@ -144,7 +145,7 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
         shown=_overlap(report.mask, truth),
         best_f1=curve.best_f1 if curve else None,
         average_precision=curve.average_precision if curve else None,
-        histogram=PixelHistogram.of(report.heatmap, truth).encode(),
+        histogram=PixelHistogram.of(report.heatmap, on_map).encode(),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,11 +40,11 @@ class Marks:
 def marks_of(evidence: Mapping[str, Evidence], network: NDArray[np.bool_]) -> Mapping[str, Marks]:
     """Return the marks of each measurement that looked for regions in this image.
 
-    `network` is what the networks mark on their own, (height, width) bool. Maps of evidence may be smaller.
+    `network` is what the networks mark on their own: bool, of the same shape as the maps of the evidence.
     """
     # The error level map is for the eye alone: it never judges, so it can neither agree nor disagree.
     found = {
-        name: _marks(_enlarged(item.map > _MARKED, network.shape) if item.notable else None)
+        name: _marks(item.map > _MARKED if item.notable else None)
         for name, item in evidence.items()
         if item.map is not None and name != error_level.NAME
     }
@@ -58,13 +57,6 @@ def agreement(region: Region, marks: Mapping[str, Marks]) -> dict[str, bool]:
     window = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
     inside = filled(tuple((x - box.x, y - box.y) for x, y in region.polygon), (box.height, box.width))
     return {name: _agrees(each, window, inside) for name, each in marks.items()}
-
-
-def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    if mask.shape == shape:
-        return mask
-    size = shape[1], shape[0]
-    return np.asarray(cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST), np.bool_)
 
 
 def _marks(mask: NDArray[np.bool_] | None) -> Marks:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.evidence._maps import of_blocks
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
@@ -69,7 +70,8 @@ class _FirstCompression(NamedTuple):
 def measure(image: Image) -> Evidence:
     """Return whether regions were compressed only once in an image that was compressed twice.
 
-    The map is (height, width) float32, 0 to 1: the probability that a pixel was compressed only once.
+    The map has the image's `map_shape`: float32, 0 to 1, the probability that a pixel was compressed only
+    once.
     """
     if image.jpeg is None:
         return _not_applicable("Only JPEG files contain the coefficients that this measurement reads.")
@@ -91,7 +93,7 @@ def measure(image: Image) -> Evidence:
             shares.append(first.share)
             ratios += np.append(first.log_ratios, 0)[np.minimum(values, _LARGEST_VALUE + 1)]
     if len(shares) < _FEWEST_FREQUENCIES:
-        nowhere = np.zeros(image.pixels.shape[:2], np.float32)
+        nowhere = np.zeros(image.map_shape, np.float32)
         return Evidence(
             NAME, EXPLANATION, "There is no trace of an earlier compression on the same grid.", 0.0, nowhere
         )
@@ -212,5 +214,6 @@ def _clipped(image: Image, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 def _pixel_map(blocks: NDArray[np.float32], image: Image) -> NDArray[np.float32]:
     height, width = image.stored(image.pixels[:, :, 0]).shape
-    pixels = np.repeat(np.repeat(blocks, 8, axis=0), 8, axis=1)[:height, :width]
-    return image.upright(pixels)
+    turned = (height, width) != image.pixels.shape[:2]
+    shape = image.map_shape[::-1] if turned else image.map_shape
+    return image.upright(of_blocks(blocks, 8, (height, width), shape))

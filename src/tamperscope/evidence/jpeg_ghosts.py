@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.evidence._maps import of_blocks
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
@@ -61,7 +62,7 @@ class _Ghost(NamedTuple):
 def measure(image: Image) -> Evidence:
     """Return whether one quality separates a group of blocks from the rest.
 
-    The map is (height, width) float32, 0 to 1, highest in that group.
+    The map has the image's `map_shape`: float32, 0 to 1, highest in that group.
     """
     luminance = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
     if (image.height // _BLOCK) * (image.width // _BLOCK) < _FEWEST_BLOCKS:
@@ -82,8 +83,9 @@ def measure(image: Image) -> Evidence:
         if found >= NOTABLE
         else "No region stands out at any compression quality."
     )
-    pixel_map = _pixel_map(ghost.map, spacing * _BLOCK, luminance.shape)
-    return Evidence(NAME, EXPLANATION, finding, found, pixel_map)
+    whole = image.height, image.width
+    shown = of_blocks(ghost.map, spacing * _BLOCK, whole, image.map_shape)
+    return Evidence(NAME, EXPLANATION, finding, found, shown)
 
 
 def _sampled(luminance: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
@@ -137,10 +139,3 @@ def _largest_share(group: NDArray[np.bool_], textured: NDArray[np.bool_]) -> flo
     blocks[textured] = group
     _, labels = cv2.connectedComponents(blocks)
     return float(np.bincount(labels[labels > 0]).max() / blocks.sum())
-
-
-def _pixel_map(blocks: NDArray[np.float32], side: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return a map in which each block covers `side` x `side` pixels; it is 0 beyond the last whole block."""
-    height, width = (length // _BLOCK * _BLOCK for length in shape)
-    covered = np.repeat(np.repeat(blocks, side, axis=0), side, axis=1)[:height, :width]
-    return np.pad(covered, ((0, shape[0] - height), (0, shape[1] - width)))

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.evidence._maps import of_blocks
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
@@ -64,7 +65,7 @@ class _Blocks(NamedTuple):
 def measure(image: Image) -> Evidence:
     """Return whether a region has more or less noise than the rest.
 
-    The map is (height, width) float32, 0 to 1: how far each block deviates.
+    The map has the image's `map_shape`: float32, 0 to 1, how far each block deviates.
     """
     if (image.height // _BLOCK) * (image.width // _BLOCK) < _FEWEST_BLOCKS:
         return _not_applicable("The picture is too small to compare the noise of its regions.")
@@ -175,7 +176,5 @@ def _heaviest_region(
 
 
 def _pixel_map(deviation: NDArray[np.float32], image: Image) -> NDArray[np.float32]:
-    size = deviation.shape[1] * _BLOCK, deviation.shape[0] * _BLOCK
     shown = np.minimum(np.abs(cv2.blur(deviation, (3, 3))) / (2 * _DEVIATING), 1)
-    covered = cv2.resize(shown.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
-    return np.pad(covered, ((0, image.height - size[1]), (0, image.width - size[0])))
+    return of_blocks(shown.astype(np.float32), _BLOCK, (image.height, image.width), image.map_shape)

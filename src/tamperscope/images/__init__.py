@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import os
 import re
 import struct
@@ -53,6 +54,10 @@ IMAGE_SUFFIXES = frozenset(
     (*_JPEG_SUFFIXES, ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", *_HEIF_SUFFIXES)
 )
 """Suffixes, in lower case, by which a search of a folder recognises image files."""
+
+MOST_MAP_PIXELS = 16_000_000
+"""Maps of larger images are scaled down to this. Few measurements see as much, and each map would take
+hundreds of megabytes."""
 
 ImageSource = (
     bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | PIL.Image.Image | NDArray[np.uint8]
@@ -103,6 +108,12 @@ class Image:
         """Height in pixels."""
         return int(self.pixels.shape[0])
 
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """Rows and columns of the maps of this image: its own, scaled down to at most `MOST_MAP_PIXELS`."""
+        scale = min(1.0, math.sqrt(MOST_MAP_PIXELS / (self.height * self.width)))
+        return max(1, int(self.height * scale)), max(1, int(self.width * scale))
+
     @cached_property
     def jpeg(self) -> JpegStructure | None:
         """How the JPEG was encoded; None for other formats, and if no coefficients can be read."""
@@ -122,6 +133,10 @@ class Image:
         from tamperscope.images.drawings import is_filled
 
         return is_filled(self.pixels)
+
+    def forget_jpeg(self) -> None:
+        """Forget what `jpeg` read, up to twice the memory of the pixels. It reads it again when asked."""
+        vars(self).pop("jpeg", None)
 
     def upright(self, stored: NDArray[_Sample]) -> NDArray[_Sample]:
         """Turn a plane (rows, columns) from the file's orientation, as in `jpeg`, to that of the pixels."""

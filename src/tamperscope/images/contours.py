@@ -1,4 +1,4 @@
-"""Conversion between masks and the polygons that a front end draws."""
+"""Masks at other resolutions, and conversion between masks and the polygons that a front end draws."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ def filled(outline: Polygon, shape: tuple[int, int]) -> NDArray[np.bool_]:
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.array(outline, np.int32).reshape(-1, 1, 2)], 1)
     return np.asarray(mask > 0)
+
+
+def fitted(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a mask, (height, width) bool, of another shape, each pixel as the nearest one of `mask`."""
+    if mask.shape == shape:
+        return mask
+    resized = cv2.resize(mask.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, np.uint8).view(np.bool_)

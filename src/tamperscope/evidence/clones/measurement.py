@@ -24,9 +24,9 @@ from tamperscope.evidence.clones.keypoints import Gray, Repetition, find_repetit
 from tamperscope.evidence.clones.shifts import find_shifts
 from tamperscope.evidence.clones.verification import Mask, RepeatedRegions, verify
 from tamperscope.images import Image
-from tamperscope.images.contours import polygon
+from tamperscope.images.contours import fitted, polygon
 from tamperscope.images.drawings import plain
-from tamperscope.report import NOTABLE, Box, Evidence, Explanation
+from tamperscope.report import NOTABLE, Box, Evidence, Explanation, scaled_points
 
 NAME = "clones"
 
@@ -73,9 +73,9 @@ class Clone:
     """Two regions of an image, one of which is a copy of the other."""
 
     source_mask: Mask
-    """(height, width) bool: the region that was probably copied."""
+    """bool, of the image's `map_shape`: the region that was probably copied."""
     target_mask: Mask
-    """(height, width) bool: the probable copy. It may be the other way round."""
+    """bool, of the image's `map_shape`: the probable copy. It may be the other way round."""
     transform: NDArray[np.float64]
     """(2, 3) affine: maps (x, y, 1) in the source to (x, y) in the target, in pixels of the image."""
     matches: int
@@ -84,6 +84,8 @@ class Clone:
     """`NOTABLE` to 1, as in `Evidence`."""
     certainty: float
     """Probability, 0.5 to 1, that the target is the copy and not the source."""
+    magnification: tuple[float, float] = (1.0, 1.0)
+    """How many times the image is wider and higher than the masks."""
 
     @property
     def decided(self) -> bool:
@@ -92,14 +94,14 @@ class Clone:
 
     @property
     def marked(self) -> Mask:
-        """(height, width) bool: the copy, or both regions if it is too uncertain which one is the copy."""
+        """The copy, as in `target_mask`, or both regions if it is too uncertain which one is the copy."""
         return self.target_mask if self.decided else self.source_mask | self.target_mask
 
     def to_json(self) -> dict[str, Any]:
         """Return the clone with outlines in place of its masks, in types that `json.dumps` accepts."""
         return {
-            "source": _outlined(self.source_mask),
-            "target": _outlined(self.target_mask),
+            "source": _outlined(self.source_mask, self.magnification),
+            "target": _outlined(self.target_mask, self.magnification),
             "transform": (self.transform.round(4) + 0.0).tolist(),  # no -0.0
             "change": _manner(self),
             "matches": self.matches,
@@ -139,7 +141,7 @@ def measure(image: Image) -> CloneEvidence:
     )
     certain = _unlike_patterns([(strength, pair) for strength, pair in ranked if strength >= NOTABLE])
     clones = tuple(_clone(strength, pair, pixels, image, scale) for strength, pair in _distinct(certain))
-    strength_map = np.zeros(image.pixels.shape[:2], np.float32)
+    strength_map = np.zeros(image.map_shape, np.float32)
     for clone in reversed(clones):
         strength_map[clone.source_mask | clone.target_mask] = clone.strength
     # What looks alike without proof is for the reader, and must not move the score.
@@ -276,12 +278,12 @@ def _shared(region: Mask, other: Mask) -> float:
 def _clone(
     strength: float, pair: RepeatedRegions, pixels: NDArray[np.uint8], image: Image, scale: float
 ) -> Clone:
-    """Return the pair at the image's own resolution, with the likelier copy as its target."""
+    """Return the pair at the resolution of the image's maps, with the likelier copy as its target."""
     source, target, transform = pair.source, pair.target, pair.repetition.transform
     log_odds = pasted_log_odds(compare(pixels, source, target, transform))
     if log_odds < 0:
         source, target, transform = target, source, cv2.invertAffineTransform(transform)
-    source, target = (_resized(region, image.pixels.shape) for region in (source, target))
+    source, target = (fitted(region, image.map_shape) for region in (source, target))
     return Clone(
         source_mask=source,
         target_mask=target,
@@ -289,16 +291,12 @@ def _clone(
         matches=pair.repetition.matches,
         strength=strength,
         certainty=float(1 / (1 + np.exp(-abs(log_odds)))),
+        magnification=(image.width / image.map_shape[1], image.height / image.map_shape[0]),
     )
 
 
-def _outlined(mask: Mask) -> dict[str, Any]:
+def _outlined(mask: Mask, magnification: tuple[float, float]) -> dict[str, Any]:
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return {"box": asdict(Box(x, y, width, height)), "polygon": [list(point) for point in polygon(mask)]}
-
-
-def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    if mask.shape == shape[:2]:
-        return mask
-    size = shape[1], shape[0]
-    return np.asarray(cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0)
+    box = Box(x, y, width, height).scaled(*magnification)
+    points = scaled_points(polygon(mask), *magnification)
+    return {"box": asdict(box), "polygon": [list(point) for point in points]}
