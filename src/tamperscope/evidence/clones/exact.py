@@ -79,8 +79,9 @@ def _equal_windows(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray
     keys.sort()
     hashes, places = keys >> np.uint64(_PLACE_BITS), (keys & place_mask).astype(np.intp)
     pattern = np.zeros(len(hashes), bool)
-    for start in np.flatnonzero(hashes[MOST_ALIKE:] == hashes[:-MOST_ALIKE]):
-        pattern[start : start + MOST_ALIKE + 1] = True
+    starts = np.flatnonzero(hashes[MOST_ALIKE:] == hashes[:-MOST_ALIKE])
+    for later in range(MOST_ALIKE + 1):
+        pattern[starts + later] = True
     hashes, places = hashes[~pattern], places[~pattern]
     pairs = []
     for apart in range(1, MOST_ALIKE):

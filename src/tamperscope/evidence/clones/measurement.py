@@ -36,7 +36,7 @@ SMALLEST_SIDE = 64
 """Pixels. Below it, too few keypoints are found to conclude anything."""
 MOST_VERIFIED = 8
 """How many of the most certain repetitions of each kind are verified pixel by pixel."""
-MOST_COMPARED = 3
+MOST_COMPARED = 2
 """How many times the pixels of the image are compared in all, because halves of an image that repeat one
 another cost as much as many small copies."""
 LEAST_LIKE = 0.7
