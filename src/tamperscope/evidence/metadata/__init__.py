@@ -1,7 +1,8 @@
 """Everything that a file states about itself, and where it contradicts the picture.
 
 `reading` reads it, `marks` knows generators and editors, `origin_claims` says what follows for the origin,
-`comparison` compares the embedded preview, and `measurement` makes evidence of it.
+`embedded` finds the previews inside the file, `comparison` compares them with the picture, and `measurement`
+makes evidence of it all.
 """
 
 from dataclasses import dataclass

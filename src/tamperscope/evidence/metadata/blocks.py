@@ -53,6 +53,8 @@ class Blocks:
     icc: bytes
     mpf: bytes
     """The multi-picture index (CIPA DC-007), from its TIFF header on."""
+    mpf_start: int
+    """Offset of that header in the file, from which the index counts."""
     texts: tuple[Text, ...]
     segments: tuple[tuple[str, bytes], ...]
     """Name and start of each of a JPEG's application segments, in the order of the file."""
@@ -78,6 +80,7 @@ def read_blocks(image: Image) -> Blocks:
         found.iptc,
         found.icc,
         found.mpf,
+        found.mpf_start,
         tuple(found.texts),
         tuple(found.segments),
         tuple(dict.fromkeys(found.damaged)),
@@ -94,6 +97,7 @@ class _Found:
     iptc: bytes = b""
     icc: bytes = b""
     mpf: bytes = b""
+    mpf_start: int = 0
     texts: list[Text] = field(default_factory=list)
     segments: list[tuple[str, bytes]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
@@ -134,7 +138,7 @@ def _jpeg(data: bytes, found: _Found) -> None:
         elif content.startswith(_PHOTOSHOP) and len(found.photoshop) < _LONGEST_BLOCK:
             found.photoshop += content[len(_PHOTOSHOP) :]
         elif content.startswith(b"MPF\0"):
-            found.mpf = content[4:]
+            found.mpf, found.mpf_start = content[4:], start + 8
         if 0xE0 <= marker <= 0xEF and len(found.segments) < MOST_TEXTS:
             found.segments.append((f"APP{marker - 0xE0}", content[:_START_OF_SEGMENT]))
     if extended:

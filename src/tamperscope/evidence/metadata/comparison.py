@@ -1,4 +1,4 @@
-"""The preview that cameras put into a file, compared with the picture.
+"""The previews that cameras put into a file, compared with the picture.
 
 The idea of Kee and Farid, "Digital image authentication from thumbnails" (SPIE 7541, 2010): what the large
 picture shows must also be in the small one. Honest programs turn, crop, frame, sharpen and brighten previews,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -17,18 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.errors import ImageError
+from tamperscope.evidence._once import once_per_image
 from tamperscope.evidence._pictures import data_uri
-from tamperscope.evidence.metadata.reading import EmbeddedPreview, read
+from tamperscope.evidence.metadata.embedded import THUMBNAIL_ITEM, EmbeddedPreview
+from tamperscope.evidence.metadata.reading import read
 from tamperscope.images import Image, ImageLimits, read_image
 
 SAME_PICTURE = 0.85
 """Correlation from which a preview shows the same picture as the image."""
 MORE_SHOWN = 0.85
 """Share of a preview below which the picture is a crop of what the preview shows."""
-_LIMITS = ImageLimits(bytes=2**21, pixels=2_000_000, min_side=16)
-_MOST_PREVIEWS = 3
+_LIMITS = ImageLimits(bytes=2**22, pixels=4_000_000, min_side=16)
+_MOST_PREVIEWS = 6
 _SHOWN_SIDE = 640
-"""Longer side, in pixels, of a preview in a report. Previews of two megapixels exist."""
+"""Longer side, in pixels, of a preview in a report. Previews of three megapixels exist."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Preview:
     """The thumbnail that a program put into the file."""
 
     place: str
-    """`EXIF`, `Photoshop` or `XMP`."""
+    """As `EmbeddedPreview.place`."""
     pixels: NDArray[np.uint8]
     """(height, width, 3) uint8 RGB, turned as the picture is."""
     likeness: float
@@ -63,13 +65,17 @@ class Preview:
 
 
 def preview(image: Image) -> Preview | None:
-    """Return the preview of a file, compared with the image; None if no preview can be read.
+    """Return the preview of a file that is least like the image; None if no preview can be read."""
+    return next(iter(previews(image)), None)
 
-    If there are several, the one that is least like the image.
-    """
-    stored = (_pixels(each) for each in read(image).previews[:_MOST_PREVIEWS])
-    compared = [compare(image, place, pixels) for place, pixels in stored if pixels is not None]
-    return min(compared, key=lambda each: (not each.differs, each.likeness), default=None)
+
+@once_per_image
+def previews(image: Image) -> tuple[Preview, ...]:
+    """Return the previews of a file, compared with the image, the least alike first."""
+    stored = {each.data: each for each in read(image).previews[:_MOST_PREVIEWS]}
+    decoded = ((each.place, _pixels(each)) for each in stored.values())
+    compared = [compare(image, place, pixels) for place, pixels in decoded if pixels is not None]
+    return tuple(sorted(compared, key=lambda each: (not each.differs, each.likeness)))
 
 
 def picture_of(small: Preview) -> str:
@@ -93,11 +99,13 @@ def compare(image: Image, place: str, stored: NDArray[np.uint8]) -> Preview:
     return Preview(place, _turned(stored, found.turn), likeness, found.shown, changed)
 
 
-def _pixels(embedded: EmbeddedPreview) -> tuple[str, NDArray[np.uint8] | None]:
+def _pixels(embedded: EmbeddedPreview) -> NDArray[np.uint8] | None:
+    # A thumbnail of a HEIF file comes as the whole file, whose sizes were checked with the picture.
+    limits = replace(ImageLimits(), min_side=_LIMITS.min_side)
     try:
-        return embedded.place, read_image(embedded.data, _LIMITS).pixels
+        return read_image(embedded.data, limits if embedded.place == THUMBNAIL_ITEM else _LIMITS).pixels
     except ImageError:
-        return embedded.place, None
+        return None
 
 
 # Finding the turn and the crop

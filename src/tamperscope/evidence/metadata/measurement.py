@@ -5,7 +5,7 @@ Metadata is neither protected nor complete. What it states is a lead; what it le
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tamperscope.evidence._quoting import quoted
-from tamperscope.evidence.metadata.comparison import Preview, picture_of, preview
+from tamperscope.evidence.metadata import embedded
+from tamperscope.evidence.metadata.comparison import Preview, picture_of, previews
 from tamperscope.evidence.metadata.generation import generation
 from tamperscope.evidence.metadata.marks import find, names_program
 from tamperscope.evidence.metadata.origin_claims import claims
@@ -52,18 +53,19 @@ def measure(image: Image) -> Evidence:
 
     The map is (height, width) float32: 1 where image and preview differ, 0 elsewhere. It is None if they do
     not differ. The details are `{"fields": [{"name", "value"}], "entries": [{"group", "name", "value"}],
-    "located": bool, "preview": {"differs", "width", "height", "picture"}}`. `fields` is the telling part of
-    `entries`. `located` states whether there is a GPS position; neither list discloses it. `picture` is the
-    result of `picture_of`. `preview` is None if the file has no preview.
+    "located": bool, "preview": {"differs", "place", "width", "height", "picture"}}`. `fields` is the telling
+    part of `entries`. `located` states whether there is a GPS position; neither list discloses it. `picture` is the
+    result of `picture_of`. `preview` is the one that is least like the image, and None if the file has none.
     """
     stated = read(image)
     if stated.bare:
         reason = "The file carries no metadata, as is usual for pictures from websites and messengers."
         return Evidence(NAME, EXPLANATION, reason, None)
-    small = preview(image)
+    compared = previews(image)
+    small = next(iter(compared), None)
     findings = [
         *(_Finding(claim.text, claim.strength) for claim in claims(stated)),
-        *_from_preview(small),
+        *_from_previews(compared),
         *_from_dimensions(stated, image),
         *_from_dates(stated),
         *_from_position(stated),
@@ -84,20 +86,33 @@ def measure(image: Image) -> Evidence:
     )
 
 
-def _from_preview(small: Preview | None) -> Iterator[_Finding]:
-    if small is None:
-        return
-    if not small.same:
-        yield _Finding("The embedded preview shows another picture.", _OTHER_PREVIEW)
-    elif small.changed.any():
-        share = f"{small.changed.mean():.1%}"
-        text = f"The embedded preview shows something else in {share} of the picture."
+def _from_previews(compared: Sequence[Preview]) -> Iterator[_Finding]:
+    other = [small for small in compared if not small.same]
+    changed = [small for small in compared if small.same and small.changed.any()]
+    if other:
+        yield _Finding(f"The embedded preview {_places(other)} shows another picture.", _OTHER_PREVIEW)
+    if changed:
+        places, share = _places(changed), f"{max(small.changed.mean() for small in changed):.1%}"
+        text = f"The embedded preview {places} shows something else in {share} of the picture."
         yield _Finding(text, _OTHER_PREVIEW)
-    elif small.wider:
-        yield _Finding(
-            "The embedded preview shows more than the picture, which was probably cropped since.",
-            _WIDER_PREVIEW,
-        )
+    if not (other or changed) and (wider := [small for small in compared if small.wider]):
+        places = _places(wider)
+        text = f"The embedded preview {places} shows more than the picture, which was probably cropped since."
+        yield _Finding(text, _WIDER_PREVIEW)
+
+
+def _places(found: Sequence[Preview]) -> str:
+    return ", ".join(dict.fromkeys(_PLACES[small.place] for small in found))
+
+
+_PLACES = {
+    embedded.EXIF: "in EXIF",
+    embedded.MAKER_NOTE: "in the maker note",
+    embedded.MULTI_PICTURE: "after the picture",
+    embedded.THUMBNAIL_ITEM: "beside the picture (HEIF)",
+    embedded.PHOTOSHOP: "in Photoshop's data",
+    embedded.XMP: "in XMP",
+}
 
 
 def _from_dimensions(stated: Metadata, image: Image) -> Iterator[_Finding]:
@@ -147,6 +162,7 @@ def _from_damage(stated: Metadata) -> Iterator[_Finding]:
 def _preview_details(small: Preview) -> dict[str, Any]:
     return {
         "differs": small.differs,
+        "place": small.place,
         "width": small.pixels.shape[1],
         "height": small.pixels.shape[0],
         "picture": picture_of(small),

@@ -21,8 +21,9 @@ from PIL.ExifTags import GPS, GPSTAGS, TAGS, Interop
 from PIL.ExifTags import Base as ExifTags
 
 from tamperscope.evidence._once import once_per_image
-from tamperscope.evidence.metadata import hidden_text, ifd, jpeg_headers, photoshop, xmp
+from tamperscope.evidence.metadata import embedded, hidden_text, ifd, jpeg_headers, photoshop, xmp
 from tamperscope.evidence.metadata.blocks import Blocks, read_blocks
+from tamperscope.evidence.metadata.embedded import EmbeddedPreview
 from tamperscope.images import Image
 
 MOST_ENTRIES = 3000
@@ -51,15 +52,6 @@ class Entry:
     def plain_name(self) -> str:
         """The name without the path and the prefix that XMP's names have."""
         return self.name.rpartition("/")[2].rpartition(":")[2]
-
-
-@dataclass(frozen=True)
-class EmbeddedPreview:
-    """A small picture inside the file, not decoded."""
-
-    place: str
-    """`EXIF`, `Photoshop` or `XMP`."""
-    data: bytes
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,7 @@ def read(image: Image) -> Metadata:
     if blocks is None:
         return NOTHING
     reading.guarded(hidden_text.GROUP, lambda: reading.add_all(hidden_text.GROUP, hidden_text.read(image)))
-    return reading.of(blocks)
+    return reading.of(blocks, image)
 
 
 def read_maker_note(image: Image) -> tuple[Entry, ...]:
@@ -164,12 +156,14 @@ class _Reading:
             self._unreadable[group] = None
             return None
 
-    def of(self, blocks: Blocks) -> Metadata:
+    def of(self, blocks: Blocks, image: Image) -> Metadata:
         self._unreadable.update(dict.fromkeys(blocks.damaged))
         exif = self.guarded("EXIF", lambda: list(ifd.read_directories(blocks.exif))) or []
         for each in exif:
             self.guarded("EXIF", lambda each=each: self._add_field(each))  # type: ignore[misc]
-        self.guarded("EXIF", lambda: self._add_exif_preview(blocks.exif, exif))
+        self._add_previews(embedded.EXIF, embedded.in_exif(blocks.exif, exif))
+        if image.format != "TIFF":  # there the block is the whole file, with its coded pixels
+            self._add_previews(embedded.MAKER_NOTE, embedded.in_maker_note(blocks.exif, exif))
         for packet in blocks.xmp:
             self.guarded("XMP", lambda packet=packet: self._add_xmp(packet))  # type: ignore[misc]
         self.guarded("IPTC", lambda: self.add_all("IPTC", photoshop.read_iptc(blocks.iptc)))
@@ -179,6 +173,10 @@ class _Reading:
         self.guarded("ICC profile", lambda: self._add_icc(blocks.icc))
         self.guarded("JPEG segment", lambda: self.add_all("JPEG segment", jpeg_headers.read(blocks.segments)))
         self.guarded("Multi-picture", lambda: self._add_mpf(blocks.mpf))
+        listed = embedded.in_multi_picture(blocks.mpf, blocks.mpf_start, image.data)
+        self._add_previews(embedded.MULTI_PICTURE, listed)
+        if image.format in ("HEIF", "AVIF"):
+            self._add_previews(embedded.THUMBNAIL_ITEM, embedded.in_boxes(image.data))
         place = {each.tag: each.value for each in exif if each.directory == ifd.GPS}
         return Metadata(
             entries=tuple(self._entries),
@@ -223,11 +221,8 @@ class _Reading:
         name = names.get(field.tag) or f"Tag 0x{field.tag:04x}"
         self._add(group, name, _written(field))
 
-    def _add_exif_preview(self, block: bytes, fields: list[ifd.Field]) -> None:
-        found = {each.tag: each.value for each in fields if each.directory == ifd.THUMBNAIL}
-        offset, length = found.get(ExifTags.JpegIFOffset), found.get(ExifTags.JpegIFByteCount)
-        if isinstance(offset, int) and isinstance(length, int) and block[offset : offset + length]:
-            self._previews.append(EmbeddedPreview("EXIF", block[offset : offset + length]))
+    def _add_previews(self, place: str, found: Iterator[EmbeddedPreview]) -> None:
+        self.guarded(place, lambda: self._previews.extend(found))
 
     def _add_xmp(self, packet: bytes) -> None:
         for name, value in xmp.read_packet(packet):
@@ -236,14 +231,14 @@ class _Reading:
                     picture = base64.b64decode(value)
                 except binascii.Error:
                     continue
-                self._previews.append(EmbeddedPreview("XMP", picture))
+                self._previews.append(EmbeddedPreview(embedded.XMP, picture))
             else:
                 self._add("XMP", name, value)
 
     def _add_photoshop(self, block: bytes) -> None:
         for number, data in photoshop.read_resources(block):
             if number == photoshop.THUMBNAIL:
-                self._previews.append(EmbeddedPreview("Photoshop", photoshop.thumbnail(data)))
+                self._previews.append(EmbeddedPreview(embedded.PHOTOSHOP, photoshop.thumbnail(data)))
 
     def _add_icc(self, profile: bytes) -> None:
         if profile:

@@ -7,14 +7,13 @@ read from originals: all HEIC photos of iPhones that the public test collections
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tamperscope.evidence import metadata
+from tamperscope.evidence._boxes import MOST_BOXES, Box, boxes_of, meta_boxes
 from tamperscope.evidence._quoting import quoted
 from tamperscope.evidence.structure.finding import INCOHERENT, RESAVED, Finding
 from tamperscope.images import Image
 
-_MOST_BOXES = 100
 _KNOWN = frozenset(
     (
         *(b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"uuid", b"jumb", b"idat"),
@@ -27,20 +26,20 @@ _KNOWN = frozenset(
 def parts(data: bytes) -> tuple[str, ...]:
     """Return the names of the boxes, with the brands of the file, and with the boxes inside `meta`."""
     names: list[str] = []
-    for box in _boxes(data, 0, len(data)):
+    for box in boxes_of(data):
         if box.kind == b"ftyp":
             names.append(f"ftyp {' '.join(_brands(data, box))}")
         elif box.kind == b"meta":
             names.extend(("meta", *(f"meta/{inner}" for inner in _inside_meta(data))))
         elif box.kind in _KNOWN:
             names.append(box.kind.decode("ascii"))
-    return tuple(names[:_MOST_BOXES])
+    return tuple(names[:MOST_BOXES])
 
 
 def end(data: bytes) -> int | None:
     """Return the offset after the last known box; None if the file ends within it."""
     last = 0
-    for box in _boxes(data, 0, len(data)):
+    for box in boxes_of(data):
         if box.kind not in _KNOWN:
             break
         last = box.end
@@ -51,7 +50,7 @@ def findings(image: Image, _parts: tuple[str, ...]) -> Iterator[Finding]:
     """Yield what the order of the boxes, the name of the encoder and the additional pictures tell."""
     data = image.data
     yield from _on_encoder(image, _inside_meta(data))
-    kinds = [box.kind for box in _boxes_of(data)]
+    kinds = [box.kind for box in boxes_of(data)]
     if kinds.count(b"mdat") > 1:
         text = (
             "A second block of data follows the first: programs such as exiftool append one when they change "
@@ -60,7 +59,7 @@ def findings(image: Image, _parts: tuple[str, ...]) -> Iterator[Finding]:
         yield Finding(text, RESAVED)
     if b"sefd" in kinds or b"mpvd" in kinds:
         yield Finding("The file holds the additional data of a Samsung phone or of a motion photo.")
-    meta = next((data[box.start : box.end] for box in _boxes_of(data) if box.kind == b"meta"), b"")
+    meta = next((data[box.start : box.end] for box in boxes_of(data) if box.kind == b"meta"), b"")
     added = [name for mark, name in _AUXILIARY if mark in meta]
     if added:
         text = (
@@ -107,7 +106,7 @@ def _on_encoder(image: Image, inside: tuple[str, ...]) -> Iterator[Finding]:
 
 def _encoder(data: bytes) -> str:
     """Return the name of the handler of `meta`, where encoders write theirs; mostly empty."""
-    for box in _meta_boxes(data):
+    for box in meta_boxes(data):
         if box.kind == b"hdlr":
             return quoted(data[box.start + 24 : min(box.end, box.start + 124)].decode("utf-8", "replace"))
     return ""
@@ -118,52 +117,13 @@ def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(distinct[:-1]), distinct[-1])))
 
 
-# Boxes
-
-
-@dataclass(frozen=True)
-class _Box:
-    kind: bytes
-    start: int
-    """Offset of the content."""
-    end: int
-    """Offset after the box; past the end of the data if the box is cut off."""
-
-
-def _boxes(data: bytes, position: int, stop: int) -> Iterator[_Box]:
-    for _ in range(_MOST_BOXES):
-        if position + 8 > stop:
-            return
-        size, kind, head = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8], 8
-        if size == 1:
-            size, head = int.from_bytes(data[position + 8 : position + 16]), 16
-        elif size == 0:
-            size = stop - position
-        if size < head:
-            return
-        yield _Box(kind, position + head, position + size)
-        position += size
-
-
-def _boxes_of(data: bytes) -> Iterator[_Box]:
-    return _boxes(data, 0, len(data))
-
-
-def _meta_boxes(data: bytes) -> Iterator[_Box]:
-    for box in _boxes_of(data):
-        if box.kind == b"meta":
-            # Four bytes of version and flags come first.
-            yield from _boxes(data, box.start + 4, min(box.end, len(data)))
-            return
-
-
 def _inside_meta(data: bytes) -> tuple[str, ...]:
-    return tuple(box.kind.decode("ascii") for box in _meta_boxes(data) if box.kind.isalnum())
+    return tuple(box.kind.decode("ascii") for box in meta_boxes(data) if box.kind.isalnum())
 
 
-def _brands(data: bytes, box: _Box) -> Iterator[str]:
+def _brands(data: bytes, box: Box) -> Iterator[str]:
     """Yield the major brand and the compatible ones."""
-    content = data[box.start : min(box.end, box.start + 8 + 4 * _MOST_BOXES)]
+    content = data[box.start : min(box.end, box.start + 8 + 4 * MOST_BOXES)]
     for place in (0, *range(8, len(content) - 3, 4)):
         brand = content[place : place + 4]
         yield brand.decode("ascii") if brand.isalnum() else "????"
