@@ -7,7 +7,7 @@ makes evidence of it all.
 
 from dataclasses import dataclass
 
-from tamperscope.evidence.metadata.comparison import Preview, picture_of, preview
+from tamperscope.evidence.metadata.comparison import Preview, picture_of, preview, previews
 from tamperscope.evidence.metadata.measurement import NAME, measure
 from tamperscope.evidence.metadata.origin_claims import claims
 from tamperscope.evidence.metadata.reading import Metadata, read
@@ -23,6 +23,7 @@ __all__ = [
     "measure",
     "picture_of",
     "preview",
+    "previews",
     "read",
 ]
 

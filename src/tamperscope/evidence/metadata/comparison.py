@@ -27,7 +27,7 @@ SAME_PICTURE = 0.85
 """Correlation from which a preview shows the same picture as the image."""
 MORE_SHOWN = 0.85
 """Share of a preview below which the picture is a crop of what the preview shows."""
-_LIMITS = ImageLimits(bytes=2**22, pixels=4_000_000, min_side=16)
+_LIMITS = ImageLimits(bytes=2**22, pixels=3_000_000, min_side=16)
 _MOST_PREVIEWS = 6
 _SHOWN_SIDE = 640
 """Longer side, in pixels, of a preview in a report. Previews of three megapixels exist."""

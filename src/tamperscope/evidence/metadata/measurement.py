@@ -54,8 +54,9 @@ def measure(image: Image) -> Evidence:
     The map is (height, width) float32: 1 where image and preview differ, 0 elsewhere. It is None if they do
     not differ. The details are `{"fields": [{"name", "value"}], "entries": [{"group", "name", "value"}],
     "located": bool, "preview": {"differs", "place", "width", "height", "picture"}}`. `fields` is the telling
-    part of `entries`. `located` states whether there is a GPS position; neither list discloses it. `picture` is the
-    result of `picture_of`. `preview` is the one that is least like the image, and None if the file has none.
+    part of `entries`. `located` states whether there is a GPS position; neither list discloses it. `preview`
+    is the one that is least like the image, and None if the file has none. `place` is as
+    `EmbeddedPreview.place`, and `picture` the result of `picture_of`.
     """
     stated = read(image)
     if stated.bare:
@@ -87,6 +88,7 @@ def measure(image: Image) -> Evidence:
 
 
 def _from_previews(compared: Sequence[Preview]) -> Iterator[_Finding]:
+    """Yield which of the previews differ from the picture, and by how much."""
     other = [small for small in compared if not small.same]
     changed = [small for small in compared if small.same and small.changed.any()]
     if other:
