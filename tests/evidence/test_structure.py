@@ -30,7 +30,7 @@ def archive() -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])
 def test_an_archive_behind_the_picture_is_notable(image_format: str) -> None:
     plain = samples.encode(PHOTO, image_format)
     hidden = archive()
@@ -231,8 +231,131 @@ def test_an_archive_behind_a_heif_file_is_found() -> None:
     assert "an archive (ZIP)" in finding(samples.encode(PHOTO, "HEIF") + archive())
 
 
-@pytest.mark.parametrize("data", [b"", b"\0\0\0\0", b"\0\0\0\1mdat", box(b"meta") * 5000, boxes(APPLE)[:40]])
-@pytest.mark.parametrize("image_format", ["HEIF", "AVIF", "PNG", "WEBP", "JPEG"])
+# TIFF, GIF and BMP
+
+
+def tiff(
+    *, big_endian: bool = False, directory_first: bool = True, gap: bytes = b"", maker: str = ""
+) -> bytes:
+    """Return a grey TIFF of 64 x 48 pixels, whose directory stands before or after the pixels."""
+    order = ">" if big_endian else "<"
+    pixels = bytes(range(48)) * 64
+    text = maker.encode() + b"\0" * (6 - len(maker))
+    entries = 9 if maker else 8
+    length = 2 + 12 * entries + 4
+    directory_at = 8 if directory_first else 8 + len(pixels) + len(text) + len(gap)
+    pixels_at = 8 + (length if directory_first else 0) + len(gap)
+    values = [(256, 3, 1, 64), (257, 3, 1, 48), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    values += [(271, 2, 6, pixels_at + len(pixels))] if maker else []
+    values += [(273, 4, 1, pixels_at), (278, 3, 1, 48), (279, 4, 1, len(pixels))]
+    directory = struct.pack(f"{order}H", len(values))
+    for tag, kind, count, value in values:
+        packed = struct.pack(f"{order}{'HH' if kind == 3 else 'L'}", *((value, 0) if kind == 3 else (value,)))
+        directory += struct.pack(f"{order}HHL", tag, kind, count) + packed
+    directory += bytes(4)
+    head = (b"MM\0*" if big_endian else b"II*\0") + struct.pack(f"{order}L", directory_at)
+    body = gap + pixels + text
+    return head + (directory + body if directory_first else body + directory)
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_the_parts_of_a_tiff_are_listed_in_their_order(big_endian: bool) -> None:
+    order = "big-endian" if big_endian else "little-endian"
+    first = structure.measure(read_image(tiff(big_endian=big_endian)))
+    last = structure.measure(read_image(tiff(big_endian=big_endian, directory_first=False)))
+
+    assert first.details["segments"] == [f"TIFF {order}", "IFD0", "pixels"]
+    assert last.details["segments"] == [f"TIFF {order}", "pixels", "IFD0"]
+    assert "built as usual" in first.finding
+    assert "built as usual" in last.finding
+
+
+def test_a_directory_behind_the_pixels_is_worth_a_word_where_a_camera_is_named() -> None:
+    assert "stands after the pixels" in finding(tiff(directory_first=False, maker="Canon"))
+    assert "stands after the pixels" not in finding(tiff(maker="Canon"))
+
+
+def test_bytes_of_a_tiff_that_nothing_refers_to_are_counted() -> None:
+    assert "Nothing in the file refers to 100 bytes inside it" in finding(tiff(gap=b"x" * 100))
+    assert "Nothing in the file refers" not in finding(tiff(gap=bytes(100)))
+
+
+def test_further_pages_and_big_files_are_parts_of_a_tiff() -> None:
+    pages = structure.measure(read_image(samples.several("TIFF")))
+    big = structure.measure(read_image(samples.encode(PHOTO, "TIFF", big_tiff=True)))
+
+    assert "IFD" in pages.details["segments"]
+    assert big.details["segments"][0] == "BigTIFF little-endian"
+    assert "built as usual" in pages.finding
+    assert "built as usual" in big.finding
+
+
+@pytest.mark.parametrize("cut", [20, 200])
+def test_a_tiff_or_bitmap_that_ends_within_the_picture_says_so(cut: int) -> None:
+    for image_format in ("TIFF", "BMP"):
+        data = samples.encode(PHOTO, image_format)
+        assert "The file ends within the picture" in (
+            structure.measure(Image(PHOTO, data[:-cut], image_format)).finding
+        )
+
+
+def test_the_blocks_of_a_gif_are_listed() -> None:
+    data = samples.encode(PHOTO, "GIF", comment=b"by hand")
+
+    evidence = structure.measure(read_image(data))
+
+    assert evidence.details["segments"] == ["GIF89a", "comment", "picture"]
+    assert "built as usual" in evidence.finding
+    assert "The file ends within the picture" in structure.measure(Image(PHOTO, data[:-1], "GIF")).finding
+
+
+def test_an_animation_and_programs_are_known_by_the_blocks_of_a_gif() -> None:
+    animation = samples.several("GIF")
+    block = b"!\xff\x0bADOBE:IR1.0\3abc\0"
+
+    assert "The file is an animation" in finding(animation)
+    assert "a block of Adobe ImageReady" in finding(animation[:-1] + block + b";")
+    assert "ADOBE:IR1.0" in structure.measure(read_image(animation[:-1] + block + b";")).details["segments"]
+
+
+def test_bytes_between_the_blocks_of_a_gif_are_counted() -> None:
+    data = samples.encode(PHOTO, "GIF")
+
+    assert "5 bytes between the blocks" in finding(data[:-1] + b"hello!\xfe\1x\0;")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_a_bitmap_of_every_depth_is_built_as_usual(mode: str) -> None:
+    data = samples.encode(PIL.Image.fromarray(PHOTO).convert(mode), "BMP")
+
+    assert "built as usual" in finding(data)
+
+
+def test_a_bitmap_whose_header_and_picture_disagree_is_incoherent() -> None:
+    data = samples.encode(PHOTO, "BMP")
+    start = int.from_bytes(data[10:14], "little")
+    declared = data[:2] + (len(data) + 5000).to_bytes(4, "little") + data[6:]
+    moved = (
+        data[:10] + (start + 40).to_bytes(4, "little") + data[14:start] + b"secret".ljust(40) + data[start:]
+    )
+
+    assert "The header declares a file of" in finding(declared)
+    assert "40 bytes before the pixels belong to no part" in finding(moved)
+    assert "40 bytes before the pixels" not in finding(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0\0\0\0",
+        b"\0\0\0\1mdat",
+        box(b"meta") * 5000,
+        boxes(APPLE)[:40],
+        b"II*\0\x08\0\0\0" + b"\xff" * 300,
+    ],
+)
+@pytest.mark.parametrize("image_format", ["HEIF", "AVIF", "PNG", "WEBP", "JPEG", "TIFF", "GIF", "BMP"])
 def test_damaged_files_do_not_raise(data: bytes, image_format: str) -> None:
     evidence = structure.measure(Image(PHOTO, data, image_format))
 

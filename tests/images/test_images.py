@@ -333,6 +333,16 @@ def test_a_truncated_file_is_damaged(name: str, data: bytes) -> None:
             read_image(data[:cut])
 
 
+@pytest.mark.parametrize("at", [2, 20, -2])
+def test_a_jpeg_that_starts_twice_says_so(at: int) -> None:
+    """libjpeg refuses it, wherever the second start stands; after the end it is another picture."""
+    data = samples.encode(samples.photo())
+
+    with pytest.raises(DamagedImageError, match="starts twice"):
+        read_image(data[:at] + b"\xff\xd8" + data[at:])
+    assert read_image(data + data).width == samples.photo().shape[1]
+
+
 def test_no_bytes() -> None:
     with pytest.raises(EmptyImageError):
         read_image(b"")

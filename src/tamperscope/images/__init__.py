@@ -413,8 +413,14 @@ def _check_jpeg_effort(data: bytes) -> None:
     """
     scans = stray = exif = 0
     position = 2
-    for segments, (marker, start, end) in enumerate(jpeg_segments(data)):
+    for segments, (marker, start, end) in enumerate(_jpeg_parts(data)):
         scans += marker == _SOS
+        if marker == _SOI:
+            # libjpeg refuses it too, without saying why.
+            raise DamagedImageError(
+                "The JPEG file starts twice: a second start (SOI) stands before its end. Two files were "
+                "joined, or a part was overwritten; save it again from the program it came from."
+            )
         stray += start - position
         position = end
         # Pillow joins EXIF segments one by one, at a cost that is quadratic in their number.
@@ -442,7 +448,7 @@ _MOST_GIF_BLOCKS = 1_000_000
 
 def _check_gif_effort(data: bytes) -> None:
     """Refuse a GIF with more data blocks than any encoder writes: Pillow keeps each one as an object."""
-    position = 13 + _gif_table_size(data, 10)
+    position = 13 + gif_table_size(data, 10)
     blocks = 0
     while position < len(data) and blocks < _MOST_GIF_BLOCKS:
         introducer = data[position : position + 1]
@@ -450,7 +456,7 @@ def _check_gif_effort(data: bytes) -> None:
         if introducer == b"!":
             position += 2
         elif introducer == b",":
-            position += 11 + _gif_table_size(data, position + 9)
+            position += 11 + gif_table_size(data, position + 9)
         else:  # Pillow skips stray bytes
             position += 1
             continue
@@ -503,7 +509,8 @@ def _tiff_formats(data: bytes) -> tuple[str, str, str, str]:
     return (order, "Q", "H2xQ8x", "Q") if 43 in data[2:4] else (order, "H", "H2xL4x", "L")
 
 
-def _gif_table_size(data: bytes, flags_at: int) -> int:
+def gif_table_size(data: bytes, flags_at: int) -> int:
+    """Return the bytes of the colour table that the flags at an offset of a GIF announce."""
     flags = int.from_bytes(data[flags_at : flags_at + 1])
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
@@ -724,11 +731,18 @@ def _read_jpeg_structure(data: bytes) -> JpegStructure | None:
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of each segment before EOI. A scan ends with its coded data (T.81, B.1)."""
+    return ((marker, start, end) for marker, start, end in _jpeg_parts(data) if marker != _SOI)
+
+
+def _jpeg_parts(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the segments, as `jpeg_segments`, and further SOI markers, which have no length."""
     position = 2
     while match := _MARKER.search(data, position):
         marker, position = match[1][0], match.end()
         if marker == _EOI:
             return
+        if marker == _SOI:
+            yield marker, match.start(), position
         if marker in (_SOI, 0x01) or 0xD0 <= marker <= 0xD7:  # these have no length
             continue
         end = position + int.from_bytes(data[position : position + 2])

@@ -92,7 +92,8 @@ def _from_previews(compared: Sequence[Preview]) -> Iterator[_Finding]:
     other = [small for small in compared if not small.same]
     changed = [small for small in compared if small.same and small.changed.any()]
     if other:
-        yield _Finding(f"The embedded preview {_places(other)} shows another picture.", _OTHER_PREVIEW)
+        places = _places(other)
+        yield _Finding(f"The embedded preview {places} shows another picture.", _OTHER_PREVIEW)
     if changed:
         places, share = _places(changed), f"{max(small.changed.mean() for small in changed):.1%}"
         text = f"The embedded preview {places} shows something else in {share} of the picture."

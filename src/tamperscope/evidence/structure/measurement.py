@@ -12,7 +12,7 @@ from types import ModuleType
 
 from tamperscope.evidence import metadata
 from tamperscope.evidence.metadata.marks import platform_of_size
-from tamperscope.evidence.structure import boxes, jpeg, png, webp
+from tamperscope.evidence.structure import bmp, boxes, gif, jpeg, png, tiff, webp
 from tamperscope.evidence.structure.finding import RESAVED, Finding
 from tamperscope.evidence.structure.trailing import on_trailing
 from tamperscope.images import Image
@@ -52,6 +52,9 @@ _FORMATS = {
     "WEBP": _Format.of(webp),
     "HEIF": _Format.of(boxes),
     "AVIF": _Format.of(boxes),
+    "TIFF": _Format.of(tiff),
+    "GIF": _Format.of(gif),
+    "BMP": _Format.of(bmp),
 }
 
 
@@ -59,12 +62,12 @@ def measure(image: Image) -> Evidence:
     """Return what the structure of the file reveals; there is no map.
 
     The details are `{"segments": [...], "trailing": bytes}`: names of a JPEG's segments up to its first scan,
-    of the chunks of a PNG or WebP, or of the boxes of a HEIF or AVIF; and the number of bytes after the end
-    of the picture.
+    of the chunks of a PNG or WebP, of the boxes of a HEIF or AVIF, of the blocks of a GIF, or of the parts of
+    a TIFF or BMP; and the number of bytes after the end of the picture.
     """
     known = _FORMATS.get(image.format)
     if known is None:
-        reason = "The structure of this format is not examined."
+        reason = "There is no file whose structure could be examined."
         return Evidence(NAME, EXPLANATION, reason, None)
     end = known.end(image.data)
     parts = known.parts(image.data)
