@@ -205,6 +205,20 @@ def test_the_prompt_is_quoted_as_what_the_file_says() -> None:
     assert "as the file says: “a <b>cat</b>”. Seed 7." in evidence.finding
 
 
+def test_a_prompt_is_told_once_however_often_the_generator_is_named() -> None:
+    text = PIL.PngImagePlugin.PngInfo()
+    text.add_text("Description", "a cat --ar 1:1 --v 6.0 Job ID: 8a5b6f0e-1111-4222-8333-944455556666")
+    text.add_text("Software", "Midjourney")
+    source = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    text.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{source}</x:xmpmeta>")
+
+    finding = measured(image_format="PNG", pnginfo=text).finding
+
+    assert "made by a generator (AI)" in finding
+    assert "image generator Midjourney" in finding
+    assert finding.count("a cat --ar 1:1") == 1
+
+
 def test_a_list_of_metadata_is_bounded() -> None:
     text = PIL.PngImagePlugin.PngInfo()
     for number in range(2000):

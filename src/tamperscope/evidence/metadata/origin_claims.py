@@ -50,8 +50,11 @@ def claims(metadata: Metadata) -> Iterator[Claim]:
     prompt = generation(metadata) if any(mark.kind is Kind.GENERATOR for mark in marks) else Generation()
     for kind in dict.fromkeys(filter(None, map(source_type, metadata.values("XMP", "DigitalSourceType")))):
         yield _declared_type(kind, marks, prompt)
+        # The prompt is told once, with the first claim that the picture was generated.
+        prompt = Generation() if kind.kind is OriginKind.GENERATED else prompt
     for mark in marks:
         yield _marked(mark, prompt)
+        prompt = Generation() if mark.kind is Kind.GENERATOR else prompt
     if device := _device(metadata, marks):
         yield _claim(OriginKind.CAPTURED, "EXIF Make and Model", f"Taken with {device}.", device)
 
