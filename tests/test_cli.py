@@ -93,7 +93,7 @@ class TestAnalyze:
         folder, address = result.stderr.splitlines()
         assert result.exit_code == 3
         assert f"tamperscope scan {tmp_path} --out" in folder
-        assert "not fetched" in address
+        assert address.startswith("https://example.com/a.jpg: Web addresses are not fetched.")
 
     def test_a_report_of_another_kind_is_refused_before_anything_is_written(self, manipulated, tmp_path):
         result = run("analyze", manipulated, "--report", tmp_path / "r.docx", "--out", tmp_path / "out")

@@ -56,6 +56,20 @@ def test_every_image_in_a_folder_has_a_row(joint_bundle: Bundle, photos: Path, t
     assert found["broken.jpg"]["score"] is None
 
 
+@pytest.mark.parametrize("source", ["unknown://bucket/photos", "s3://bucket/photos/*.jpg"])
+def test_a_scan_that_found_no_file_leaves_nothing_behind(
+    source: str, joint_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+    ended = scan(joint_bundle, source, "--out", tmp_path / "results.jsonl")
+
+    assert ended.exit_code != 0
+    assert isinstance(ended.exception, SystemExit)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_finished_results_are_never_overwritten(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     scan(joint_bundle, photos / "a.png", "--out", out)

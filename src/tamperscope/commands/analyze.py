@@ -133,7 +133,7 @@ def analyze(
                 taken_at = metadata.location(image) if location else None
                 finding = _Finding(file, report, taken_at, location, _titled(case, file))
             except (ImageError, OSError) as error:
-                complain(f"{file}: {_sentence(file, error)}")
+                complain(f"{_as_given(file)}: {_sentence(file, error)}")
                 continue
             tell(f"{file}: analysed in {time.monotonic() - began:.1f} s", VERBOSE)
             findings.append(finding)
@@ -295,10 +295,18 @@ def _print_table(findings: Sequence[_Finding]) -> None:
     )
 
 
+_ADDRESS = re.compile(r"^([a-z][a-z0-9]+:)/", re.IGNORECASE)
+"""The start of an address as a path writes it, with one slash of two."""
+
+
+def _as_given(file: Path) -> str:
+    return _ADDRESS.sub(r"\1//", str(file))
+
+
 def _sentence(file: Path, error: Exception) -> str:
     if isinstance(error, IsADirectoryError):
         return f"This is a folder. Analyse it with: tamperscope scan {file} --out results.jsonl"
-    if isinstance(error, FileNotFoundError) and re.match(r"[a-z]+:/", str(file), re.IGNORECASE):
+    if isinstance(error, FileNotFoundError) and _ADDRESS.match(str(file)):
         return "Web addresses are not fetched. Download the image and give its file."
     if isinstance(error, OSError):
         return f"{(error.strerror or 'it cannot be read').capitalize()}."

@@ -131,6 +131,9 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the journal, and delete it where no file was recorded: there is nothing to continue."""
+        if self._path.exists() and self.counts() == (0, 0):
+            self.discard()
         self._connection.close()
 
     def discard(self) -> None:
