@@ -22,7 +22,7 @@ def run(*arguments: str) -> Result:
         (("joint", "--resume", "--init", "."), "continues from its own weights"),
         (("everything", "--config", "synthetic-joint"), "'everything' is not one of"),
         (("joint", "--config", "synthetic-joint", "synthetic.sise=64"), "did you mean size?"),
-        (("joint", "--resume", "--out", "nowhere"), "nowhere contains no run to resume."),
+        (("joint", "--resume", "--out", "nowhere"), "nowhere contains no training run."),
         (
             (
                 "joint",

@@ -154,7 +154,7 @@ def test_a_run_is_never_overwritten(run: Path, config: Config) -> None:
 
 
 def test_resuming_needs_a_run(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="contains no run to resume"):
+    with pytest.raises(TrainingError, match="contains no training run"):
         resumed_config(tmp_path)
 
 

@@ -119,7 +119,7 @@ def resumed_config(out: Path, overrides: Sequence[str] = ()) -> Config:
     Raises `TrainingError` when there is no run.
     """
     if not (out / CONFIG).is_file():
-        raise TrainingError(f"{out} contains no run to resume.")
+        raise TrainingError(f"{out} contains no training run.")
     return read_config(out / CONFIG, overrides)
 
 
