@@ -290,6 +290,18 @@ def test_further_pages_and_big_files_are_parts_of_a_tiff() -> None:
     assert "built as usual" in big.finding
 
 
+def test_a_tiff_that_leads_back_to_itself_or_has_endless_pieces_ends() -> None:
+    endless = 2**16
+    entries = [(tag, 4, endless, 8) for tag in (273, 279, 324, 325, 513, 514)] + [(330, 4, endless, 8)]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHLL", *each) for each in entries)
+    start = 8 + 4 * endless
+    data = b"II*\0" + struct.pack("<L", start) + bytes(4 * endless) + directory + struct.pack("<L", start)
+
+    evidence = structure.measure(Image(PHOTO, data, "TIFF"))
+
+    assert evidence.details["segments"] == ["TIFF little-endian", "pixels", "IFD0"]
+
+
 @pytest.mark.parametrize("cut", [20, 200])
 def test_a_tiff_or_bitmap_that_ends_within_the_picture_says_so(cut: int) -> None:
     for image_format in ("TIFF", "BMP"):

@@ -20,6 +20,7 @@ _MOST_DIRECTORIES = 100
 _MOST_ENTRIES = 2000
 _MOST_PIECES = 2**16
 """Strips or tiles of one directory."""
+_MOST_SPANS = 2 * _MOST_PIECES
 _LEAST_LEFT = 64
 """Bytes from which a gap between parts counts. Writers start parts at even offsets, and pad some values."""
 
@@ -64,9 +65,8 @@ def findings(image: Image, names: tuple[str, ...]) -> Iterator[Finding]:
 
 _DIRECTORY, _FURTHER, _PIXELS, _PICTURE = "IFD0", "IFD", "pixels", "picture"
 """Names of the parts: the first directory and further ones, the pixels of the first and other pictures."""
-_PHOTOSHOP = "The file holds the layers of Adobe Photoshop; the picture that was examined is their sum."
 _MARKS = {
-    37724: _PHOTOSHOP,
+    37724: "The file holds the layers of Adobe Photoshop; the picture that was examined is their sum.",
     50838: "The file holds tags of ImageJ, a program for scientific images.",
     33550: "The file holds tags of maps (GeoTIFF).",
     50706: "The file holds tags of a digital negative (DNG).",
@@ -76,24 +76,8 @@ _MARKS = {
 
 # Layout
 
-_SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
+_KINDS = {1: (1, 2, 6, 7), 2: (3, 8), 4: (4, 9, 11, 13), 8: (5, 10, 12, 16, 17, 18)}
+_SIZES = {kind: size for size, kinds in _KINDS.items() for kind in kinds}
 """Bytes of one value of each type."""
 _NUMBERS = {3: "H", 4: "L", 13: "L", 16: "Q", 18: "Q"}
 """Types of offsets and lengths."""
@@ -132,7 +116,7 @@ class _Layout:
     @cached_property
     def spans(self) -> tuple[_Span, ...]:
         """The parts by their offsets, after the header."""
-        return tuple(sorted(islice(self._walk(), 10 * _MOST_PIECES), key=lambda span: span.start))
+        return tuple(sorted(islice(self._walk(), _MOST_SPANS), key=lambda span: span.start))
 
     def left(self) -> int:
         """Return how many bytes lie in gaps between the parts that are longer than padding."""
