@@ -125,14 +125,15 @@ def test_the_finding_names_the_preview_that_differs_and_its_place_in_the_picture
     assert evidence.details["preview"]["place"] == embedded.MAKER_NOTE
 
 
-def test_two_previews_of_another_picture_are_named_together() -> None:
+def test_each_preview_of_another_picture_is_named() -> None:
     data = multi_picture(OTHER, 0x010001)
     note = noted(small(OTHER)).tobytes()
     segment = b"\xff\xe1" + struct.pack(">H", len(note) + 2) + note
 
     finding = told(data[:2] + segment + data[2:])
 
-    assert "The embedded preview in the maker note, after the picture shows another picture." in finding
+    assert "The embedded preview in the maker note shows another picture." in finding
+    assert "The embedded preview after the picture shows another picture." in finding
 
 
 @pytest.mark.parametrize("cut", range(0, 900, 90))

@@ -66,7 +66,7 @@ def measure(image: Image) -> Evidence:
     small = next(iter(compared), None)
     findings = [
         *(_Finding(claim.text, claim.strength) for claim in claims(stated)),
-        *_from_previews(compared),
+        *dict.fromkeys(_from_previews(compared)),
         *_from_dimensions(stated, image),
         *_from_dates(stated),
         *_from_position(stated),
@@ -88,24 +88,21 @@ def measure(image: Image) -> Evidence:
 
 
 def _from_previews(compared: Sequence[Preview]) -> Iterator[_Finding]:
-    """Yield which of the previews differ from the picture, and by how much."""
-    other = [small for small in compared if not small.same]
-    changed = [small for small in compared if small.same and small.changed.any()]
-    if other:
-        places = _places(other)
-        yield _Finding(f"The embedded preview {places} shows another picture.", _OTHER_PREVIEW)
-    if changed:
-        places, share = _places(changed), f"{max(small.changed.mean() for small in changed):.1%}"
-        text = f"The embedded preview {places} shows something else in {share} of the picture."
-        yield _Finding(text, _OTHER_PREVIEW)
-    if not (other or changed) and (wider := [small for small in compared if small.wider]):
-        places = _places(wider)
-        text = f"The embedded preview {places} shows more than the picture, which was probably cropped since."
-        yield _Finding(text, _WIDER_PREVIEW)
-
-
-def _places(found: Sequence[Preview]) -> str:
-    return ", ".join(dict.fromkeys(_PLACES[small.place] for small in found))
+    """Yield what each preview shows that the picture does not; one that is only wider where none differs."""
+    differing = [small for small in compared if small.differs]
+    for small in differing or compared:
+        place = _PLACES[small.place]
+        if not small.same:
+            yield _Finding(f"The embedded preview {place} shows another picture.", _OTHER_PREVIEW)
+        elif small.changed.any():
+            share = f"{small.changed.mean():.1%}"
+            text = f"The embedded preview {place} shows something else in {share} of the picture."
+            yield _Finding(text, _OTHER_PREVIEW)
+        elif small.wider:
+            text = (
+                f"The embedded preview {place} shows more than the picture, which was probably cropped since."
+            )
+            yield _Finding(text, _WIDER_PREVIEW)
 
 
 _PLACES = {
