@@ -8,6 +8,7 @@ from io import BytesIO
 
 import PIL.Image
 import pytest
+from PIL import TiffImagePlugin, TiffTags
 from PIL.ExifTags import IFD, Base
 
 import samples
@@ -288,6 +289,20 @@ def test_further_pages_and_big_files_are_parts_of_a_tiff() -> None:
     assert big.details["segments"][0] == "BigTIFF little-endian"
     assert "built as usual" in pages.finding
     assert "built as usual" in big.finding
+
+
+@pytest.mark.parametrize(
+    ("tag", "named"), [(37724, "Adobe Photoshop"), (50838, "ImageJ"), (33550, "GeoTIFF"), (50706, "DNG")]
+)
+def test_programs_and_fields_are_known_by_the_tags_of_a_tiff(tag: int, named: str) -> None:
+    block = TiffImagePlugin.ImageFileDirectory_v2()
+    block[tag] = b"1234"
+    block.tagtype[tag] = TiffTags.BYTE
+
+    evidence = structure.measure(read_image(samples.encode(PHOTO, "TIFF", tiffinfo=block)))
+
+    assert named in evidence.finding
+    assert evidence.strength == 0
 
 
 def test_a_tiff_that_leads_back_to_itself_or_has_endless_pieces_ends() -> None:

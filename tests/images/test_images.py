@@ -154,9 +154,10 @@ def test_the_size_in_the_header_is_that_of_the_upright_image(
 ) -> None:
     path = tmp_path / "photo"
     options = {"exif": samples.exif_orientation(orientation).tobytes()} if image_format != "BMP" else {}
-    path.write_bytes(samples.encode(samples.photo(), image_format, **options))
+    data = samples.encode(samples.photo(), image_format, **options)
+    path.write_bytes(data)
     image = read_image(path)
-    assert read_size(path) == (image.width, image.height)
+    assert read_size(path) == read_size(data) == (image.width, image.height)
 
 
 def test_an_invalid_header_is_refused(tmp_path: Path) -> None:

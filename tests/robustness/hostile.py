@@ -97,6 +97,9 @@ def made_by_hand() -> list[HostileFile]:
         "PDF and PNG": b"%PDF-1.7\n" + sound["PNG"],
         "GIF and script": sound["GIF"][:6] + b"/*" + sound["GIF"][8:] + b"*/=1;alert(1)",
         "PNG around a JPEG": samples.png(64, 48, (b"IDAT", jpeg)),
+        "maker note of many starts": with_segment(jpeg, 0xE1, b"Exif\0\0" + starts_in_a_maker_note()),
+        "HEIC whose picture is its thumbnail": its_own_thumbnail(),
+        "TIFF of endless pieces": endless_pieces(),
         "HEIC brand and JPEG": sound["HEIC"][:64] + jpeg,
         "nothing": b"",
         "one byte": b"\xff",
@@ -105,6 +108,34 @@ def made_by_hand() -> list[HostileFile]:
         **{f"{name} twice": data + data for name, data in sound.items()},
     }
     return [HostileFile(name, data) for name, data in files.items()]
+
+
+def starts_in_a_maker_note() -> bytes:
+    """Return EXIF whose maker note looks like the start of ten thousand pictures."""
+    note = 10_000 * b"\xff\xd8\xff\xe0\0\2"
+    directories = struct.pack("<HHHLLL", 1, 0x8769, 4, 1, 26, 0)
+    directories += struct.pack("<HHHLLL", 1, 0x927C, 7, len(note), 44, 0)
+    return b"II*\0\x08\0\0\0" + directories + note
+
+
+def its_own_thumbnail() -> bytes:
+    """Return a HEIC whose main picture is declared to be the thumbnail of itself."""
+    data = bytearray(samples.encode(samples.photo(), "HEIF", thumbnails=[32]))
+    place = data.index(b"thmb") + 4
+    data[place : place + 2] = data[place + 4 : place + 6]
+    return bytes(data)
+
+
+def endless_pieces() -> bytes:
+    """Return a TIFF of a hundred directories, each with three lists of 65,536 pieces."""
+    pieces, tags = 2**16, (273, 279, 324, 325, 513, 514)
+    start, length = 8 + 4 * pieces, 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHLL", tag, 4, pieces, 8) for tag in tags)
+    directories = b"".join(
+        struct.pack("<H", len(tags)) + entries + struct.pack("<L", start + number * length)
+        for number in range(1, 101)
+    )
+    return b"II*\0" + struct.pack("<L", start) + pieces * b"\1\0\0\0" + directories
 
 
 def nested_metadata(jpeg: bytes) -> dict[str, bytes]:

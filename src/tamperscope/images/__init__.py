@@ -214,15 +214,18 @@ def read_image(source: ImageSource, limits: ImageLimits = _DEFAULT_LIMITS) -> Im
     return _decode(_read_bytes(source, limits.bytes), limits)
 
 
-def read_size(path: Path) -> tuple[int, int]:
+def read_size(source: Path | bytes) -> tuple[int, int]:
     """Return the (width, height) in pixels of the image that `read_image` returns, from the header alone.
+
+    The source is the path of a file, or its content.
 
     Raises:
         DamagedImageError: the file is not an image.
         OSError: the path cannot be opened.
     """
     _ignore_metadata_warnings()
-    with path.open("rb") as file, _explained_failures("The file"), PIL.Image.open(file) as picture:
+    opened = BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    with opened as file, _explained_failures("The file"), PIL.Image.open(file) as picture:
         turned = _exif_orientation(picture) >= 5
         return picture.size[::-1] if turned else picture.size
 

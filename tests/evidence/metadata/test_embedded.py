@@ -13,8 +13,8 @@ from PIL.ExifTags import IFD, Base
 
 import samples
 from tamperscope.evidence import metadata
-from tamperscope.evidence.metadata import embedded
-from tamperscope.images import Image, read_image
+from tamperscope.evidence.metadata import comparison, embedded
+from tamperscope.images import Image, ImageLimits, read_image
 
 PICTURE = samples.scene(480, 320)
 OTHER = samples.photo(480, 320, seed=1)
@@ -101,6 +101,16 @@ def test_a_thumbnail_of_a_heif_file_is_compared() -> None:
     assert not found.same
     other = metadata.measure(Image(OTHER, data, "HEIF")).finding
     assert other.startswith("The embedded preview beside the picture (HEIF) shows another picture.")
+
+
+def test_a_thumbnail_of_more_pixels_than_a_preview_has_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = samples.encode(PICTURE, "HEIF", thumbnails=[160])
+    monkeypatch.setattr(comparison, "_LIMITS", ImageLimits(pixels=160 * 100, min_side=16))
+
+    assert places(data) == [embedded.THUMBNAIL_ITEM]
+    assert metadata.previews(read_image(data)) == ()
 
 
 def test_a_heif_file_without_a_thumbnail_has_no_preview() -> None:

@@ -21,7 +21,7 @@ from tamperscope.evidence._once import once_per_image
 from tamperscope.evidence._pictures import data_uri
 from tamperscope.evidence.metadata.embedded import THUMBNAIL_ITEM, EmbeddedPreview
 from tamperscope.evidence.metadata.reading import read
-from tamperscope.images import Image, ImageLimits, read_image
+from tamperscope.images import Image, ImageLimits, read_image, read_size
 
 SAME_PICTURE = 0.85
 """Correlation from which a preview shows the same picture as the image."""
@@ -100,10 +100,16 @@ def compare(image: Image, place: str, stored: NDArray[np.uint8]) -> Preview:
 
 
 def _pixels(embedded: EmbeddedPreview) -> NDArray[np.uint8] | None:
-    # A thumbnail of a HEIF file comes as the whole file, whose sizes were checked with the picture.
-    limits = replace(ImageLimits(), min_side=_LIMITS.min_side)
+    """Return a decoded preview, (height, width, 3) uint8 RGB; None for one that is damaged or too large."""
+    limits = _LIMITS
     try:
-        return read_image(embedded.data, limits if embedded.place == THUMBNAIL_ITEM else _LIMITS).pixels
+        if embedded.place == THUMBNAIL_ITEM:
+            # It comes as the whole file, whose parts were checked when the picture was read.
+            width, height = read_size(embedded.data)
+            if width * height > _LIMITS.pixels:
+                return None
+            limits = replace(ImageLimits(), min_side=_LIMITS.min_side)
+        return read_image(embedded.data, limits).pixels
     except ImageError:
         return None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 
 from tamperscope.evidence import metadata
@@ -112,11 +111,10 @@ class _Layout:
         self._order = "<" if data[:2] == b"II" else ">"
         self.big = 43 in data[2:4]
         self.tags: set[int] = set()
-
-    @cached_property
-    def spans(self) -> tuple[_Span, ...]:
+        """Those of all directories."""
+        found = islice(self._walk(), _MOST_SPANS)
+        self.spans = tuple(sorted(found, key=lambda span: span.start))
         """The parts by their offsets, after the header."""
-        return tuple(sorted(islice(self._walk(), _MOST_SPANS), key=lambda span: span.start))
 
     def left(self) -> int:
         """Return how many bytes lie in gaps between the parts that are longer than padding."""
