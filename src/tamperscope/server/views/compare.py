@@ -27,11 +27,14 @@ def blueprint(service: DetectorService, largest: int) -> Blueprint:
         """Lay one picture over another version of it, and say where they differ. Nothing is stored."""
         request.max_content_length = largest
         sizes, pictures = [], []
-        for field in ("image", "other"):
-            with service.decoded(uploaded_image(request, field), client_disconnected(request)) as image:
+        files = [uploaded_image(request, field) for field in ("image", "other")]
+        with service.slot(client_disconnected(request)) as turn:
+            for file in files:
+                image = service.read(file, turn)
                 sizes.append((image.width, image.height))
                 pictures.append(versions.scaled(image.pixels))
-        with service.slot(client_disconnected(request)):
+                del image
+            turn.check()
             found = versions.compare(*pictures)
         if found is None:
             return respond(_answer(None, sizes[1], 0.0, (), ()))
