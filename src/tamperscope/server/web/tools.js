@@ -39,6 +39,7 @@ class Tools {
     this.#stage = stage;
     this.told = h("p", { class: "note look" });
     this.said = h("p", { class: "note", role: "status" });
+    this.found = h("ol", { class: "differences" });
     this.parameters = h("div", { class: "parameters" });
     this.choice = h(
       "select",
@@ -72,6 +73,7 @@ class Tools {
           this.parameters,
           this.told,
           this.said,
+          this.found,
         ),
         h(
           "div",
@@ -107,6 +109,7 @@ class Tools {
   #choose() {
     const filter = FILTERS[this.choice.value];
     this.told.textContent = filter?.look ?? "";
+    this.found.replaceChildren();
     if (this.choice.value === "reference") this.#offerReference();
     else if (filter) {
       this.parameters.replaceChildren(...filter.parameters.map((each) => this.#parameter(each)));
@@ -183,7 +186,6 @@ class Tools {
       [t("Show it"), t("Show the difference")].map((text, i) => h("option", { value: i }, text)),
     );
     const gain = h("input", { type: "range", id: "tool-gain", min: 1, max: 30, value: 4, input: () => this.#compare(mode, gain) });
-    this.found = h("ol", { class: "differences" });
     const input = h("input", {
       type: "file",
       id: "tool-file",
@@ -197,7 +199,6 @@ class Tools {
       h("div", { class: "field" }, h("label", { for: "tool-file" }, t("Other picture")), input),
       h("div", { class: "field" }, h("label", { for: "tool-mode" }, t("Comparison")), mode),
       h("div", { class: "field" }, h("label", { for: "tool-gain" }, t("Brightness of the difference")), gain),
-      this.found,
     );
     this.#compare(mode, gain);
   }
