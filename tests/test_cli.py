@@ -21,6 +21,8 @@ from fakes import FakeDetector
 from tamperscope.cli import main
 from tamperscope.commands import output
 from tamperscope.errors import BundleError, CheckpointError
+from tamperscope.jobs.model import Submission, SubmittedImage
+from tamperscope.jobs.queue import JobQueue
 from tamperscope.server.middleware.keys import KeyRing, list_keys
 from tamperscope.store import AnalysisStore, Database, StoredPicture, Subject
 
@@ -298,6 +300,35 @@ class TestKeys:
 
         assert columns.split("\t")[3:5] == ["analyses", "MB stored"]
         assert [row.split("\t")[3:5] for row in rows] == [["1", "2.0"], ["0", "0.0"]]
+
+    def test_what_a_revoked_key_stored_is_listed_and_erased(self, tmp_path):
+        file, url = tmp_path / "keys.json", f"sqlite:///{tmp_path / 'analyses.db'}"
+        database = Database(url)
+        database.migrate()
+        for name in ("newsroom", "claims"):
+            run("keys", "create", name, "--file", file)
+        newsroom, claims = (key.owner for key in list_keys(file))
+        store, jobs = AnalysisStore(database), JobQueue(database)
+        for owner in (newsroom, claims, ""):
+            subject = Subject(owner, image_sha256="a" * 64, bundle_sha256="b" * 64, method="tests")
+            store.add(
+                subject, reports.report().record, {"mask": StoredPicture("image/png", bytes(2_000_000))}
+            )
+        jobs.submit(Submission(newsroom), [SubmittedImage("a.jpg", b"a")])
+
+        refused = run("keys", "erase", newsroom, "--file", file, "--database", url)
+        revoked = run("keys", "revoke", "newsroom", "--file", file)
+        *_, unowned, left = run("keys", "list", "--file", file, "--database", url).stdout.splitlines()
+        erased = run("keys", "erase", newsroom, "--file", file, "--database", url)
+
+        assert refused.exit_code == 2
+        assert "revoke it first" in refused.stderr
+        assert newsroom in revoked.stderr
+        assert unowned.split("\t") == ["-", "", "", "1", "2.0", "without a key"]
+        assert left.split("\t") == [newsroom, "", "", "1", "2.0", "not in the file"]
+        assert "Deleted 1 analyses and 1 jobs." in erased.stderr
+        assert set(store.usage_by_owner()) == {claims, ""}
+        assert run("keys", "erase", newsroom, "--file", file, "--database", url).exit_code == 2
 
     def test_listing_keys_does_not_create_a_database(self, tmp_path):
         run("keys", "create", "newsroom", "--file", tmp_path / "keys.json")

@@ -15,7 +15,7 @@ from werkzeug.exceptions import TooManyRequests
 import samples
 import tamperscope.detector
 from fakes import FakeDetector
-from tamperscope.client import AsyncClient, Case, Client
+from tamperscope.client import AsyncClient, Case, Client, Feedback
 from tamperscope.errors import BusyError, RefusedError, UnreachableError
 from tamperscope.report import ManipulationType, Verdict
 from tamperscope.server import serve
@@ -106,6 +106,41 @@ def test_an_analysis_is_described_and_found(serving, photo):
     assert [found.id for found in client.analyses(search="FLOOD", verdict=Verdict.MANIPULATED)] == [answer.id]
     assert [found.id for found in client.analyses()] == [answer.id]
     assert list(client.analyses(tag="fire")) == []
+
+
+def test_an_analysis_is_corrected_and_the_correction_taken_back(serving, photo):
+    client = Client(serving(FakeDetector()))
+    answer = client.analyze(photo)
+    said = Feedback(truth="manipulated", type="splicing", region={"x": 3, "y": 4, "width": 20, "height": 10})
+
+    assert client.correct(answer.id, said) == client.analysis(answer.id).feedback == said
+    (corrected,) = client.corrections()
+    assert corrected.correction.type is ManipulationType.SPLICING
+    assert corrected.image_sha256 == answer.image.sha256
+    client.take_back(answer.id)
+    assert client.corrections() == ()
+    assert client.analysis(answer.id).feedback is None
+    with pytest.raises(RefusedError, match="no such analysis"):
+        client.take_back("0" * 32)
+    with pytest.raises(RefusedError, match="has no `type`"):
+        client.correct(answer.id, Feedback(truth="authentic", type="splicing"))
+
+
+def test_two_versions_of_a_picture_are_compared(serving, tmp_path):
+    original = samples.scene(400, 300)
+    published = original.copy()
+    published[80:140, 100:180] = 255
+    (tmp_path / "original.png").write_bytes(samples.encode(original, "PNG"))
+
+    answer = Client(serving(FakeDetector())).compare(
+        tmp_path / "original.png", samples.encode(published[20:], "PNG")
+    )
+
+    assert answer.aligned
+    assert answer.shared == pytest.approx(280 / 300, abs=0.01)
+    left, top = np.min(answer.differences[0].polygon, axis=0)
+    right, bottom = np.max(answer.differences[0].polygon, axis=0)
+    assert [left, top, right, bottom] == pytest.approx([100, 80, 180, 140], abs=6)
 
 
 def test_a_job_is_followed_to_its_end(serving, photo, tmp_path):
@@ -225,6 +260,12 @@ def test_the_client_for_asyncio_does_the_same(serving, photo, tmp_path):
             assert await client.segment(photo, include=["mask"]) == plain.segment(photo, include=["mask"])
             stored = await client.analyze(photo)
             assert await client.analysis(stored.id) == stored == plain.analyze(photo)
+            said = await client.correct(stored.id, Feedback(truth="authentic"))
+            assert (await client.analysis(stored.id)).feedback == said
+            assert await client.corrections() == plain.corrections() != ()
+            await client.take_back(stored.id)
+            assert await client.corrections() == ()
+            assert await client.compare(tmp_path / "photo.jpg", photo) == plain.compare(photo, photo)
             job = await client.submit([tmp_path / "photo.jpg", b"text"])
             names = {result.name async for result in client.results(job.id)}
             assert names == {"photo.jpg", "1"}

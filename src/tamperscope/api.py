@@ -190,6 +190,13 @@ class DifferenceAnswer(Answer):
     """The ninth of the first picture that contains its centre."""
 
 
+class SizeAnswer(Answer):
+    """The size of an upright picture in pixels."""
+
+    width: int
+    height: int
+
+
 class CompareAnswer(Answer):
     """Two versions of a picture, laid over each other."""
 
@@ -197,6 +204,8 @@ class CompareAnswer(Answer):
     """Whether both show the same scene, as far as could be found."""
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]] | None
     """Takes a pixel (x, y, 1) of the second upright picture to one of the first; null unless aligned."""
+    other: SizeAnswer
+    """Of the second picture."""
     shared: Probability
     """Share of the first picture that the second covers."""
     differences: tuple[DifferenceAnswer, ...]

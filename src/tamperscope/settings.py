@@ -198,7 +198,7 @@ class Settings:
     )
     deadline: int = _setting(
         120,
-        "Seconds that an analysis may take; beyond that it is ended, and the answer is 422.",
+        "Seconds that decoding, analysing and drawing an answer may take together; beyond that it is 422.",
         _count(1, 600),
     )
     drain: int = _setting(

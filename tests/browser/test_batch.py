@@ -221,7 +221,7 @@ def test_a_server_that_is_killed_and_started_again_finishes_all_and_none_twice(v
         first.wait()
         expect(page.locator(".pause")).to_contain_text("The server cannot be reached.")
     with server(MANY, urlsplit(address).port):
-        page.get_by_role("button", name="Try now").click()
+        # The page goes on by itself; "Try now" may be gone before a click.
         finished(page)
 
         analysed = journal.read_text().split()

@@ -36,6 +36,22 @@ def box(page: Page, selector: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_a_small_phone_breaks_no_word_of_the_navigation_and_scrolls_only_downwards(
+    visit, photo_png, language
+):
+    page = visit(locale=language, width=360)
+    analyse(page, photo_png)
+
+    for link in page.locator(".bar nav a").all():
+        # One line of text, within the touch target.
+        assert link.evaluate("link => link.getClientRects()[0].height") < 48
+    assert box(page, ".bar")["height"] < 60
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    # The handle that divides the picture starts at its left edge in every language.
+    assert box(page, ".screen .tools")["x"] > 180
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_speaks_the_browsers_language_and_has_no_accessibility_findings(visit, photo_png, language):
     page = visit(locale=language)
     found = {"start": findings(page)}
@@ -87,7 +103,7 @@ def test_a_page_from_right_to_left_is_mirrored(visit, photo_png):
         page = visit(locale=locale, width=width)
         boxes[locale] = [box(page, ".brand"), box(page, ".drop")]
         analyse(page, photo_png)
-        boxes[locale] += [box(page, ".about"), box(page, ".stage .tools")]
+        boxes[locale] += [box(page, ".about"), box(page, ".controls .field")]
 
     for english, arabic in zip(boxes["en-GB"], boxes["ar"], strict=True):
         assert (english["x"] + english["width"] / 2 < width / 2) is not (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from io import BytesIO
 
 import numpy as np
@@ -117,19 +118,80 @@ def test_a_filter_is_shown_over_the_picture_and_taken_away(visit, photo_png):
     expect(page.get_by_label("Layer")).to_have_value("regions")
 
 
-def test_another_picture_is_compared_and_sent_nowhere(visit, photo_png):
+def altered(scene: np.ndarray) -> np.ndarray:
+    """Return a picture with a white box in it, from (160, 120) to (240, 180)."""
+    other = scene.copy()
+    other[120:180, 160:240] = 255
+    return other
+
+
+@pytest.mark.parametrize(("image_format", "kind"), [("PNG", "image/png"), ("HEIF", "image/heic")])
+def test_another_picture_is_laid_over_this_one_and_its_differences_marked(visit, image_format, kind):
+    scene = samples.scene(400, 300)
+    page = visit()
+    opened(page, samples.encode(scene, "PNG"))
+    page.get_by_label("Filter").select_option("Another picture")
+    # Smaller, cropped and turned.
+    other = PIL.Image.fromarray(altered(scene)).crop((20, 10, 400, 300)).rotate(90, expand=True)
+    other = other.resize((other.width * 4 // 5, other.height * 4 // 5))
+    file = {"name": "b", "mimeType": kind, "buffer": samples.encode(other, image_format)}
+    page.get_by_label("Other picture").set_input_files([file])
+
+    expect(page.locator("#layer option:checked")).to_have_text("Tool: Another picture")
+    expect(page.locator(".filter [role=status]")).to_contain_text("1 region differs: in the centre.")
+    page.get_by_label("Comparison").select_option("Show the difference")
+    expect(page.locator("#layer option:checked")).to_have_text("Tool: Difference to another picture")
+    page.get_by_role("button", name="D1: centre").click()
+    page.get_by_label("Layer").select_option("regions")
+    expect(page.locator("#layer option:checked")).to_have_text("Marked regions")
+    page.get_by_role("button", name="D1: centre").click()
+    expect(page.locator("#layer option:checked")).to_have_text("Tool: Difference to another picture")
+
+
+def test_the_other_picture_is_drawn_in_the_frame_of_this_one(visit):
+    scene = samples.scene(400, 300)
+    files = [samples.encode(each, "PNG") for each in (scene, altered(scene)[:, 40:])]
+
+    laid = visit().evaluate(
+        """async (files) => {
+            const { laidOver } = await import("./page/versions.js");
+            const bytes = (file) => Uint8Array.from(atob(file), (c) => c.charCodeAt());
+            const [first, second] = files.map((file) => new Blob([bytes(file)]));
+            const { picture } = await laidOver(first, { width: 400, height: 300 }, second);
+            return [...picture.getContext("2d").getImageData(0, 0, 400, 300).data];
+        }""",
+        [b64encode(file).decode() for file in files],
+    )
+
+    *colours, alpha = np.array(laid, np.uint8).reshape(300, 400, 4).transpose(2, 0, 1)
+    shared = np.stack(colours, axis=-1)[5:-5, 45:-5].astype(int)
+    assert np.abs(shared - altered(scene)[5:-5, 45:-5]).mean() < 2
+    assert (alpha[:, :38] == 0).all()
+    assert (alpha[5:-5, 45:-5] == 255).all()
+
+
+def test_the_difference_is_black_where_the_other_picture_shows_nothing(visit):
+    drawn = visit().evaluate(
+        """async () => {
+            const { difference } = await import("./page/filters.js");
+            const [one, other] = [[9, 9, 9, 255, 9, 9, 9, 255], [0, 0, 0, 0, 4, 9, 9, 255]];
+            const image = (values) => new ImageData(Uint8ClampedArray.from(values), 2, 1);
+            return [...(await difference(image(one), image(other), 10)).data];
+        }"""
+    )
+
+    assert drawn == [0, 0, 0, 255, 50, 0, 0, 255]
+
+
+def test_a_picture_of_another_scene_is_told(visit, photo_png):
     page = visit()
     opened(page, photo_png)
-    posted = []
-    page.on("request", lambda asked: posted.append(asked.url) if asked.method == "POST" else None)
     page.get_by_label("Filter").select_option("Another picture")
-    other = {"name": "b.png", "mimeType": "image/png", "buffer": photo_png}
-    page.get_by_label("Other picture").set_input_files([other])
-    expect(page.locator("#layer option:checked")).to_have_text("Tool: Another picture")
-    page.get_by_label("Comparison").select_option("Show the difference")
+    other = samples.encode(samples.scene(200, 160), "PNG")
+    file = {"name": "b.png", "mimeType": "image/png", "buffer": other}
+    page.get_by_label("Other picture").set_input_files([file])
 
-    expect(page.locator("#layer option:checked")).to_have_text("Tool: Difference to another picture")
-    assert posted == []
+    expect(page.locator(".filter [role=status]")).to_contain_text("could not be laid over each other")
 
 
 def test_the_loupe_follows_the_pointer_and_the_keyboard(visit, photo_png):

@@ -53,6 +53,15 @@ def page_texts() -> set[str]:
     return {text for text in found if re.search(r"[a-z]{2}|, ", text) and text != "tamperscope"}
 
 
+def bare_texts() -> set[str]:
+    """Return what looks like a text in the page's scripts, and is not asked for in the reader's language."""
+    found = set()
+    for script in set(WEB.glob("*.js")) - {WEB / "client-zip.js"}:
+        code = re.sub(r"^\s*(//|/?\*).*$|\s// .*$", "", script.read_text("utf-8"), flags=re.MULTILINE)
+        found |= set(re.findall(r'["`]([A-Z][a-z]+ [a-z][^"`]*)["`]', code))
+    return found - page_texts()
+
+
 def _script_texts(code: str) -> Iterator[str]:
     literal = r'"((?:[^"\\]|\\.)*)"'
     for call in re.finditer(rf"(?<![\w.$])(?:t|parts)\(\s*{literal}", code):

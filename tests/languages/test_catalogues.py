@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from languages.sources import page_texts, report_texts, stored_texts
+from languages.sources import bare_texts, page_texts, report_texts, stored_texts
 from tamperscope.languages import ENGLISH, LANGUAGES, catalogue, plural, speaking, translated
 
 TRANSLATED = [code for code in LANGUAGES if code != ENGLISH]
@@ -30,6 +30,11 @@ def test_every_text_is_in_every_catalogue(language, section):
 
     assert not written - known, "missing"
     assert not known - written, "no longer used"
+
+
+def test_the_page_writes_no_text_that_it_does_not_translate():
+    # A singular for `tn` stands in the catalogue under its plural.
+    assert bare_texts() == {"The findings stay for one day, and you can delete them."}
 
 
 @pytest.mark.parametrize("section", SECTIONS)

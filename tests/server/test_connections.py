@@ -18,9 +18,11 @@ from flask import Flask, request
 from waitress.buffers import TempfileBasedBuffer
 
 import tamperscope.detector
-from fakes import FakeDetector
+from fakes import FakeDetector, fake_app
 from tamperscope.server import connections, loop, serve
+from tamperscope.server.app import controls
 from tamperscope.server.middleware.keys import create_key
+from tamperscope.server.openapi import operation_of
 from tamperscope.settings import Settings
 
 SMALL = b"GET /small HTTP/1.1\r\n\r\n"
@@ -138,6 +140,20 @@ def test_a_client_that_sends_its_body_regardless_still_reads_the_answer(applicat
         connection.sendall(b"POST /length HTTP/1.1\r\nContent-Length: 20000000\r\n\r\n" + bytes(20_000_000))
 
         assert answers(connection, 1)[0][1] == b"0"
+
+
+def test_every_form_is_received_up_to_the_largest_image():
+    settings = Settings()
+    app = fake_app(settings)
+    forms = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if (described := operation_of(app, rule.endpoint)) and described.form
+    }
+
+    assert {"/segment", "/v1/analyses", "/v1/preview", "/v1/compare", "/v1/jobs"} <= forms
+    for path in forms:
+        assert controls(app).body_limit(path, None) > settings.max_bytes, path
 
 
 def test_a_chunked_body_is_received_up_to_the_limit(application):

@@ -6,11 +6,13 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 
 from fakes import FakeDetector, fake_app
 from tamperscope.errors import AnalysisTimeoutError, BusyError
+from tamperscope.images import rendering
 from tamperscope.server import detector_service
 from tamperscope.server.detector_service import MOST_HUNG, DetectorService
 from tamperscope.server.gate import Gate
@@ -166,20 +168,82 @@ class TestHangingAnalysis:
         assert not service.idle_within(0)
 
 
-class TestDeadline:
-    def test_an_analysis_that_takes_too_long_is_ended_and_the_next_one_is_made(self, detector, photo_png):
-        app = fake_app(Settings(deadline=0), detector)
+class ServiceClock:
+    """The service's clock, which a test sets, or which steps of the service move."""
 
-        ended = send(app, photo_png)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        self._monkeypatch = monkeypatch
+
+    def slow(self, place: object, name: str, seconds: float) -> None:
+        """Make a function take so long."""
+        step = getattr(place, name)
+
+        def slowly(*given: object, **options: object) -> object:
+            self.seconds += seconds
+            return step(*given, **options)
+
+        self._monkeypatch.setattr(place, name, slowly)
+
+
+class TestDeadline:
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        clock = ServiceClock(monkeypatch)
+        monkeypatch.setattr(detector_service, "time", SimpleNamespace(monotonic=lambda: clock.seconds))
+        return clock
+
+    def test_an_analysis_that_takes_too_long_is_ended_and_the_next_one_is_made(
+        self, clock, detector, photo_png
+    ):
+        app = fake_app(Settings(deadline=120), detector)
+        with ThreadPoolExecutor() as threads:
+            waiting = threads.submit(send, app, photo_png)
+            assert detector.entered.acquire(timeout=30)
+            clock.seconds += 121
+            ended = waiting.result()
         detector.release.set()
 
         assert (ended.status_code, ended.mimetype) == (422, "application/problem+json")
         assert ended.get_json()["type"] == "urn:tamperscope:problem:analysis-timeout"
         assert send(app, photo_png).status_code == 200
 
+    def test_decoding_counts_too(self, clock, photo_png):
+        detector = FakeDetector()
+        clock.slow(detector_service, "read_image", 121)
+
+        ended = send(fake_app(Settings(deadline=120), detector), photo_png)
+
+        assert ended.get_json()["type"] == "urn:tamperscope:problem:analysis-timeout"
+        assert not detector.entered.acquire(blocking=False)
+
+    @pytest.mark.parametrize("path", ["/segment", "/v1/analyses"])
+    def test_decoding_measuring_and_drawing_count_together(self, clock, photo_png, path):
+        detector = FakeDetector()
+        clock.slow(detector_service, "read_image", 50)
+        clock.slow(detector, "analyze", 50)
+        client = fake_app(Settings(deadline=120), detector).test_client()
+
+        def post(data: bytes):
+            return client.post(path, data={"image": (BytesIO(data), "a.png")})
+
+        assert post(photo_png).status_code in (200, 201)
+        clock.slow(rendering, "mask_image", 50)
+        ended = post(photo_png + b"another file")
+        assert ended.get_json()["type"] == "urn:tamperscope:problem:analysis-timeout"
+
+    def test_two_pictures_that_are_compared_count_together(self, clock, photo_png):
+        clock.slow(detector_service, "read_image", 70)
+        sent = {name: (BytesIO(photo_png), "a.png") for name in ("image", "other")}
+
+        ended = fake_app(Settings(deadline=120)).test_client().post("/v1/compare", data=sent)
+
+        assert ended.get_json()["type"] == "urn:tamperscope:problem:analysis-timeout"
+
     def test_an_analysis_ends_when_its_client_disconnects(self, detector, photo_png):
         app = fake_app(Settings(workers=1, queue=0), detector)
-        here = iter([False, True])
+        # The client is asked for with the slot, before decoding, before the analysis, and within it.
+        here = iter(3 * [False])
         overrides = {"waitress.client_disconnected": lambda: next(here, True)}
 
         app.test_client().post(

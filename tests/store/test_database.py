@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -36,6 +37,21 @@ def migrating() -> int:
     return child
 
 print(*(os.waitpid(child, 0)[1] for child in [migrating() for _ in range(4)]))
+"""
+
+
+KILLED_BEFORE_IT_COMMITS = """
+import os, signal, sys
+from tamperscope.store import Database, database
+
+upgrade = database._upgrade
+
+def killed(connection) -> None:
+    upgrade(connection)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+database._upgrade = killed
+Database(sys.argv[1]).migrate()
 """
 
 
@@ -93,6 +109,15 @@ def test_processes_that_start_together_do_not_disturb_each_other(database_url):
     )
 
     assert (done.stdout, done.stderr, done.returncode) == ("0 0 0 0\n", "", 0)
+
+
+def test_a_start_that_is_killed_during_the_migration_leaves_nothing_half_done(database, database_url):
+    killed = subprocess.run([sys.executable, "-c", KILLED_BEFORE_IT_COMMITS, database_url], check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert sqlalchemy.inspect(connect(database_url)).get_table_names() == []
+    database.migrate()
+    database.check()
 
 
 def test_a_newer_database_is_left_alone(database, database_url):

@@ -9,12 +9,14 @@
 """
 
 from tamperscope_client._version import __version__
-from tamperscope_client.client import AsyncClient, Client, Image, Picture
+from tamperscope_client.client import AsyncClient, Case, Client, Feedback, Image, Picture
 from tamperscope_client.errors import RefusedError, TamperscopeError, UnreachableError
 
 __all__ = [
     "AsyncClient",
+    "Case",
     "Client",
+    "Feedback",
     "Image",
     "Picture",
     "RefusedError",

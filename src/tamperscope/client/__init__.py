@@ -28,6 +28,8 @@ from tamperscope.api import (
     AnalysisAnswer,
     Case,
     ClassifyAnswer,
+    CompareAnswer,
+    Feedback,
     HistoryAnswer,
     ImageResultAnswer,
     ImageResultsAnswer,
@@ -38,9 +40,19 @@ from tamperscope.api import (
 from tamperscope.client import _requests
 from tamperscope.client._requests import PICTURES, AnAnswer, Image, Picture, Request, Server
 from tamperscope.errors import RefusedError, UnreachableError
+from tamperscope.feedback import CorrectedAnalysis
 from tamperscope.report import Verdict
 
-__all__ = ["AsyncClient", "Case", "Client", "Image", "Picture", "RefusedError", "UnreachableError"]
+__all__ = [
+    "AsyncClient",
+    "Case",
+    "Client",
+    "Feedback",
+    "Image",
+    "Picture",
+    "RefusedError",
+    "UnreachableError",
+]
 
 
 class Client:
@@ -216,6 +228,77 @@ class Client:
         """
         return self._send(_requests.describe(id, case))
 
+    def correct(self, id: str, feedback: Feedback) -> Feedback:
+        """Say what the image of a stored analysis really is. It replaces what was said before.
+
+        Args:
+            id: The `id` of an analysis.
+            feedback: The truth; `tamperscope.api.Feedback`. An authentic image has neither type nor region.
+
+        Returns:
+            What is stored now.
+
+        Raises:
+            RefusedError: There is no such analysis (404), or the server refused the request.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            client.correct(answer.id, Feedback(truth="manipulated", type="splicing"))
+        """
+        return self._send(_requests.correct(id, feedback))
+
+    def take_back(self, id: str) -> None:
+        """Take back what `correct` said of a stored analysis.
+
+        Args:
+            id: The `id` of an analysis.
+
+        Raises:
+            RefusedError: There is no such analysis (404), or the server refused the request.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            client.take_back(answer.id)
+        """
+        self._send(_requests.take_back(id))
+
+    def corrections(self) -> tuple[CorrectedAnalysis, ...]:
+        """Return what was said of the stored analyses, for `tamperscope calibrate --feedback`.
+
+        Returns:
+            The corrections, with what each corrected score was computed from.
+
+        Raises:
+            RefusedError: The server refused the request, or was too busy to accept it.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+
+        Example:
+            lines = [json.dumps(corrected.to_json()) for corrected in client.corrections()]
+            Path("feedback.jsonl").write_text("\\n".join(lines))
+        """
+        return self._send(_requests.corrections())
+
+    def compare(self, image: Image, other: Image) -> CompareAnswer:
+        """Lay one picture over another version of it, and return where they differ. Nothing is stored.
+
+        Args:
+            image: The content of an image file, or its path. Results are in its pixels.
+            other: The other version: cropped, scaled, turned or mirrored, but of the same scene.
+
+        Returns:
+            How `other` lies over `image`, and the regions in which they differ, the largest first.
+
+        Raises:
+            RefusedError: The server refused the request, or was too busy to accept it.
+            UnreachableError: No server answers at the address, or it is not a tamperscope server.
+            OSError: A path cannot be read.
+
+        Example:
+            answer = client.compare("original.jpg", "published.jpg")
+            print(answer.finding, [region.polygon for region in answer.differences])
+        """
+        return self._send(_requests.compare(image, other))
+
     def submit(
         self,
         images: Iterable[Image],
@@ -346,7 +429,7 @@ class Client:
             except httpx2.HTTPError as error:
                 raise self._server.unreachable(error) from None
             if response.is_success:
-                return _requests.parsed(response, request.answer)
+                return _requests.parsed(response, request.read)
             self._sleep(self._server.wait(response, attempt))
         raise AssertionError("the last attempt returns or raises")
 
@@ -417,6 +500,22 @@ class AsyncClient:
         """Replace what people added to an analysis; see `Client.describe`."""
         return await self._send(_requests.describe(id, case))
 
+    async def correct(self, id: str, feedback: Feedback) -> Feedback:
+        """Say what the image of a stored analysis really is; see `Client.correct`."""
+        return await self._send(_requests.correct(id, feedback))
+
+    async def take_back(self, id: str) -> None:
+        """Take back what `correct` said of a stored analysis; see `Client.take_back`."""
+        await self._send(_requests.take_back(id))
+
+    async def corrections(self) -> tuple[CorrectedAnalysis, ...]:
+        """Return what was said of the stored analyses; see `Client.corrections`."""
+        return await self._send(_requests.corrections())
+
+    async def compare(self, image: Image, other: Image) -> CompareAnswer:
+        """Lay one picture over another version of it; see `Client.compare`."""
+        return await self._send(_requests.compare(image, other))
+
     async def submit(
         self,
         images: Iterable[Image],
@@ -466,6 +565,6 @@ class AsyncClient:
             except httpx2.HTTPError as error:
                 raise self._server.unreachable(error) from None
             if response.is_success:
-                return _requests.parsed(response, request.answer)
+                return _requests.parsed(response, request.read)
             await self._sleep(self._server.wait(response, attempt))
         raise AssertionError("the last attempt returns or raises")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import SEEK_END
 from os import PathLike
@@ -16,9 +17,10 @@ from pydantic import ValidationError
 
 from tamperscope.api import (
     AnalysisAnswer,
-    Answer,
     Case,
     ClassifyAnswer,
+    CompareAnswer,
+    Feedback,
     HistoryAnswer,
     ImageResultsAnswer,
     JobAnswer,
@@ -26,6 +28,7 @@ from tamperscope.api import (
     SegmentAnswer,
 )
 from tamperscope.errors import RefusedError, UnreachableError
+from tamperscope.feedback import CorrectedAnalysis
 
 Picture = Literal["mask", "overlay", "masked_image"]
 Image = bytes | str | PathLike[str]
@@ -35,7 +38,7 @@ PICTURES: tuple[Picture, ...] = ("mask", "overlay", "masked_image")
 PASSING = (429, 503)
 _USUAL_WAIT_SECONDS = 5.0
 
-AnAnswer = TypeVar("AnAnswer", bound=Answer)
+AnAnswer = TypeVar("AnAnswer")
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,10 @@ class Request(Generic[AnAnswer]):
 
     method: str
     path: str
-    answer: type[AnAnswer]
-    images: tuple[Image, ...] = ()
+    read: Callable[[bytes], AnAnswer]
+    """Returns the answer in a body; raises `ValueError`, `KeyError` or `TypeError` if there is none."""
+    images: tuple[tuple[str, Image], ...] = ()
+    """Fields of the form, with the image to send in each."""
     fields: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
@@ -54,9 +59,9 @@ class Request(Generic[AnAnswer]):
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of httpx for one attempt. Raises `OSError` when a path cannot be read."""
         if self.body is not None:
-            json = {**self.headers, "Content-Type": "application/json"}
-            return {"method": self.method, "url": self.path, "headers": json, "content": self.body}
-        files = [("image", _part(image, number)) for number, image in enumerate(self.images)]
+            headers = {**self.headers, "Content-Type": "application/json"}
+            return {"method": self.method, "url": self.path, "headers": headers, "content": self.body}
+        files = [(name, _part(image, number)) for number, (name, image) in enumerate(self.images)]
         return {
             "method": self.method,
             "url": self.path,
@@ -68,39 +73,63 @@ class Request(Generic[AnAnswer]):
 
 def segment(image: Image, include: Collection[Picture]) -> Request[SegmentAnswer]:
     """Return the request of `Client.segment`; so do the functions below for the other methods."""
-    return Request("POST", f"/segment?{urlencode({'include': ','.join(include)})}", SegmentAnswer, (image,))
+    path = f"/segment?{urlencode({'include': ','.join(include)})}"
+    return Request("POST", path, SegmentAnswer.model_validate_json, (("image", image),))
 
 
 def classify(image: Image) -> Request[ClassifyAnswer]:
     """See `segment`."""
-    return Request("POST", "/classify", ClassifyAnswer, (image,))
+    return Request("POST", "/classify", ClassifyAnswer.model_validate_json, (("image", image),))
 
 
 def analyze(image: Image, keep: bool, private: bool) -> Request[AnalysisAnswer]:
     """See `segment`."""
     flags = urlencode({"keep": str(keep).lower(), "private": str(private).lower()})
-    return Request("POST", f"/v1/analyses?{flags}", AnalysisAnswer, (image,))
+    return Request("POST", f"/v1/analyses?{flags}", AnalysisAnswer.model_validate_json, (("image", image),))
 
 
 def analysis(id: str) -> Request[AnalysisAnswer]:
     """See `segment`."""
-    return Request("GET", f"/v1/analyses/{quote(id, safe='')}", AnalysisAnswer)
+    return Request("GET", _analysis_path(id), AnalysisAnswer.model_validate_json)
 
 
 def analyses(search: str, verdict: str | None, tag: str) -> Request[HistoryAnswer]:
     """See `segment`."""
     asked = {"limit": "100", "search": search, "tag": tag} | ({"verdict": verdict} if verdict else {})
-    return Request("GET", f"/v1/analyses?{urlencode(asked)}", HistoryAnswer)
+    return Request("GET", f"/v1/analyses?{urlencode(asked)}", HistoryAnswer.model_validate_json)
 
 
 def analyses_at(path: str) -> Request[HistoryAnswer]:
     """Return the request of a further page."""
-    return Request("GET", path, HistoryAnswer)
+    return Request("GET", path, HistoryAnswer.model_validate_json)
 
 
 def describe(id: str, case: Case) -> Request[Case]:
     """See `segment`."""
-    return Request("PUT", f"/v1/analyses/{quote(id, safe='')}/case", Case, body=case.model_dump_json())
+    path = f"{_analysis_path(id)}/case"
+    return Request("PUT", path, Case.model_validate_json, body=case.model_dump_json())
+
+
+def correct(id: str, feedback: Feedback) -> Request[Feedback]:
+    """See `segment`."""
+    path = f"{_analysis_path(id)}/feedback"
+    return Request("PUT", path, Feedback.model_validate_json, body=feedback.model_dump_json())
+
+
+def take_back(id: str) -> Request[None]:
+    """See `segment`."""
+    return Request("DELETE", f"{_analysis_path(id)}/feedback", lambda _: None)
+
+
+def corrections() -> Request[tuple[CorrectedAnalysis, ...]]:
+    """See `segment`."""
+    return Request("GET", "/v1/feedback", _corrections)
+
+
+def compare(image: Image, other: Image) -> Request[CompareAnswer]:
+    """See `segment`."""
+    pictures = (("image", image), ("other", other))
+    return Request("POST", "/v1/compare", CompareAnswer.model_validate_json, pictures)
 
 
 def submit(
@@ -115,8 +144,8 @@ def submit(
     return Request(
         "POST",
         f"/v1/jobs?keep={str(keep).lower()}",
-        JobAnswer,
-        tuple(images),
+        JobAnswer.model_validate_json,
+        tuple(("image", image) for image in images),
         {name: text for name, text in fields.items() if text},
         {"Idempotency-Key": idempotency_key} if idempotency_key else {},
     )
@@ -124,7 +153,7 @@ def submit(
 
 def job(id: str) -> Request[JobAnswer]:
     """See `segment`."""
-    return Request("GET", _job_path(id), JobAnswer)
+    return Request("GET", _job_path(id), JobAnswer.model_validate_json)
 
 
 def first_results(id: str) -> Request[ImageResultsAnswer]:
@@ -134,12 +163,12 @@ def first_results(id: str) -> Request[ImageResultsAnswer]:
 
 def results_at(path: str) -> Request[ImageResultsAnswer]:
     """Return the request of a further page."""
-    return Request("GET", path, ImageResultsAnswer)
+    return Request("GET", path, ImageResultsAnswer.model_validate_json)
 
 
 def cancel(id: str) -> Request[JobAnswer]:
     """See `segment`."""
-    return Request("POST", f"{_job_path(id)}/cancel", JobAnswer)
+    return Request("POST", f"{_job_path(id)}/cancel", JobAnswer.model_validate_json)
 
 
 @dataclass(frozen=True)
@@ -185,11 +214,11 @@ class Server:
         return UnreachableError(f"No server answers at {self.url.rstrip('/')}: {reason}.")
 
 
-def parsed(response: httpx2.Response, answer: type[AnAnswer]) -> AnAnswer:
+def parsed(response: httpx2.Response, read: Callable[[bytes], AnAnswer]) -> AnAnswer:
     """Return the answer in a response; raises `UnreachableError` when it is none of ours."""
     try:
-        return answer.model_validate_json(response.content)
-    except ValidationError:
+        return read(response.content)
+    except (ValueError, KeyError, TypeError):
         raise UnreachableError(
             "The answer is not from a tamperscope server, or from a much older version."
         ) from None
@@ -200,6 +229,14 @@ def _detail(response: httpx2.Response) -> str:
         return Problem.model_validate_json(response.content).detail
     except ValidationError:
         return f"The server answered {response.status_code} {response.reason_phrase}."
+
+
+def _corrections(lines: bytes) -> tuple[CorrectedAnalysis, ...]:
+    return tuple(CorrectedAnalysis.from_json(json.loads(line)) for line in lines.splitlines())
+
+
+def _analysis_path(id: str) -> str:
+    return f"/v1/analyses/{quote(id, safe='')}"
 
 
 def _job_path(id: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from tamperscope.commands.output import complain, table
 from tamperscope.errors import SettingsError
 
 if TYPE_CHECKING:
-    from tamperscope.store import Usage
+    from tamperscope.store import Database, Usage
 
 
 @click.group()
@@ -127,40 +126,38 @@ def list_command(path: Path, database: str | None) -> None:
     Example:
       tamperscope keys list --file keys.json
       tamperscope keys list --file keys.json --database sqlite:////var/lib/tamperscope/analyses.db
+
+    With --database, it also lists what is stored for keys that the file no longer has, by their ids, and what
+    was stored without a key.
     """
-    from tamperscope.server.middleware.keys import list_keys, utc_today
-    from tamperscope.store import Usage
+    from tamperscope.server.middleware.keys import Key, list_keys, utc_today
+    from tamperscope.store import AnalysisStore, Usage
 
     today = utc_today()
-    used = _usage_by_owner(database) if database else None
-    table(
-        ("name", "created", "expires", *(("analyses", "MB stored") if used is not None else ()), ""),
-        [
-            (
-                key.name,
-                key.created.isoformat(),
-                key.expires.isoformat() if key.expires else "never",
-                *(_usage_cells(used.get(key.owner, Usage())) if used is not None else ()),
-                " ".join(
-                    word
-                    for word, applies in (
-                        ("administrator", key.admin),
-                        ("expired", key.expires is not None and key.expires < today),
-                    )
-                    if applies
-                ),
-            )
-            for key in list_keys(path)
-        ],
-    )
+    known = list_keys(path)
+    used = dict(AnalysisStore(_existing(database)).usage_by_owner()) if database else None
+
+    def stored(owner: str) -> tuple[str, ...]:
+        return () if used is None else _usage_cells(used.pop(owner, Usage()))
+
+    def row(key: Key) -> tuple[str, ...]:
+        expires = key.expires.isoformat() if key.expires else "never"
+        expired = key.expires is not None and key.expires < today
+        words = ("administrator" * key.admin, "expired" * expired)
+        return key.name, key.created.isoformat(), expires, *stored(key.owner), " ".join(filter(None, words))
+
+    rows = [row(key) for key in known]
+    for owner in sorted(used or ()):
+        rows.append((owner or "-", "", "", *stored(owner), "not in the file" if owner else "without a key"))
+    table(("name", "created", "expires", *(("analyses", "MB stored") if database else ()), ""), rows)
 
 
-def _usage_by_owner(url: str) -> Mapping[str, Usage]:
-    from tamperscope.store import AnalysisStore, Database
+def _existing(url: str) -> Database:
+    from tamperscope.store import Database
 
     database = Database(url)
     database.check()
-    return AnalysisStore(database).usage_by_owner()
+    return database
 
 
 def _usage_cells(used: Usage) -> tuple[str, str]:
@@ -179,9 +176,44 @@ def revoke(name: str, path: Path) -> None:
       kill -HUP <process>
 
     A running server refuses the key after SIGHUP. What was stored for it is deleted when its retention ends;
-    no other key can read it, not even a new one of the same name.
+    no other key can read it, not even a new one of the same name. `erase` deletes it at once.
     """
-    from tamperscope.server.middleware.keys import revoke_key
+    from tamperscope.server.middleware.keys import list_keys, revoke_key
 
+    owners = {key.name: key.owner for key in list_keys(path)}
     revoke_key(path, name)
-    complain("Revoked. A running server refuses the key after SIGHUP.")
+    complain(f"Revoked {owners[name]}. A running server refuses the key after SIGHUP.")
+
+
+@keys.command()
+@click.argument("id")
+@_file_option
+@click.option(
+    "--database",
+    metavar="URL",
+    envvar="TAMPERSCOPE_DATABASE",
+    required=True,
+    show_envvar=True,
+    help="Database in which it is stored.",
+)
+def erase(id: str, path: Path, database: str) -> None:
+    """Delete what is stored for a revoked key: its analyses with their pictures, and its jobs.
+
+    ID is the key's id, which `revoke` prints, and `list --database` lists.
+
+    \b
+    Example:
+      tamperscope keys erase key-3f2a90b1c4d5e6f7 --database sqlite:////var/lib/tamperscope/analyses.db
+    """
+    from tamperscope.jobs.queue import JobQueue
+    from tamperscope.server.middleware.keys import list_keys
+    from tamperscope.store import AnalysisStore
+
+    for key in list_keys(path):
+        if key.owner == id:
+            raise SettingsError(f"{path} still has the key {key.name!r} of this id; revoke it first.")
+    found = _existing(database)
+    jobs, analyses = JobQueue(found).erase(owner=id), AnalysisStore(found).erase(owner=id)
+    if not jobs + analyses:
+        raise SettingsError(f"Nothing is stored for {id!r}; see: tamperscope keys list --database URL.")
+    complain(f"Deleted {analyses} analyses and {jobs} jobs.")

@@ -16,6 +16,7 @@ import PIL.ImageFont
 from numpy.typing import NDArray
 
 from tamperscope.images import rendering
+from tamperscope.interruption import checkpoint
 from tamperscope.report import Report
 
 PREVIEW = 2048
@@ -275,6 +276,7 @@ def _png(pixels: NDArray[np.uint8]) -> EncodedPicture:
 
 
 def _encoded(pixels: NDArray[np.uint8], file_format: str, **options: int) -> EncodedPicture:
+    checkpoint()
     file = BytesIO()
     PIL.Image.fromarray(pixels).save(file, file_format, **options)
     return EncodedPicture(file.getvalue(), f"image/{file_format.lower()}", pixels.shape[1], pixels.shape[0])

@@ -195,6 +195,10 @@ class JobQueue:
         """Delete an owner's job with everything except its analyses; return whether there was one."""
         return delete_rows(self._database, JobRow, JobRow.id == id, JobRow.owner == owner) > 0
 
+    def erase(self, *, owner: str) -> int:
+        """Delete all jobs of an owner with everything except their analyses; return how many there were."""
+        return delete_rows(self._database, JobRow, JobRow.owner == owner)
+
     def expire(self, age: timedelta) -> int:
         """Delete the jobs of all owners that ended more than `age` ago; return how many there were."""
         return delete_rows(self._database, JobRow, JobRow.finished < self._now() - age)

@@ -144,7 +144,7 @@ def _open_to_pages(settings: Settings) -> dict[str | Pattern[str], dict[str, Any
 
 def _body_limit(settings: Settings, access: Access) -> BodyLimit:
     image = request_limit(settings)
-    limits = {"segment": image, "classify": image, "v1/analyses": image}
+    limits = dict.fromkeys(("segment", "classify", "v1/analyses", "v1/preview"), image)
     limits["v1/compare"] = settings.max_bytes + image
     limits[jobs.PATH.lstrip("/")] = jobs.request_limit(settings)
 

@@ -18,7 +18,7 @@ from tamperscope import background
 from tamperscope.detector import Detector
 from tamperscope.errors import AnalysisTimeoutError, NotReadyError, StoppingError
 from tamperscope.images import Image, read_image
-from tamperscope.interruption import checked_by
+from tamperscope.interruption import Check, checked_by
 from tamperscope.method import Method
 from tamperscope.report import BundleIdentity, Report
 from tamperscope.server.gate import Gate
@@ -43,6 +43,16 @@ class Analysis:
     report: Report
     method: Method
     """What the report depends on besides the image."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A slot held for one request, or one image of a job, with one deadline for all that is done in it."""
+
+    end: float
+    """When it should end, on the clock of `time.monotonic`."""
+    check: Check
+    """Raises when it should end: after `end`, when the client has disconnected, or when the server stops."""
 
 
 class DetectorService:
@@ -83,14 +93,15 @@ class DetectorService:
     ) -> Iterator[Analysis]:
         """Hold a slot while an image file is analysed and the analysis is used.
 
-        `all_evidence` runs every measurement. Raises as `decoded` does, `NotReadyError` before the first
-        `load`, `AnalysisTimeoutError` when the analysis takes too long, and `StoppingError` after `stop`.
+        `all_evidence` runs every measurement. Raises as `slot` and `read` do, and `NotReadyError` before the
+        first `load`.
         """
         detector = self._ready()
-        with self.decoded(data, client_disconnected) as image:
+        with self.slot(client_disconnected) as turn:
+            image = self.read(data, turn)
             with self.metrics.stage("inference"):
                 analyze = partial(detector.analyze, image, all_evidence=all_evidence)
-                report = self._in_time(analyze, client_disconnected)
+                report = self._in_time(analyze, turn)
             yield Analysis(image, report, detector.method)
 
     @contextmanager
@@ -100,24 +111,32 @@ class DetectorService:
         """Hold a slot while an image file is decoded and used.
 
         Decoding and rendering a large image take more memory than the network, so they need a slot as well.
-        `client_disconnected` returns whether the client has closed its connection.
-
-        Raises `ImageError` for an image that cannot be used or takes too long, `BusyError` when the queue is
-        full or the wait is too long, and `ClientDisconnected` when the client disconnected meanwhile.
+        Raises as `slot` and `read` do.
         """
-        with self.slot(client_disconnected):
-            with self.metrics.stage("decode"):
-                image = self._in_time(partial(read_image, data, self._limits), client_disconnected)
-            yield image
+        with self.slot(client_disconnected) as turn:
+            yield self.read(data, turn)
 
     @contextmanager
-    def slot(self, client_disconnected: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Hold a slot for other work; raises as `decoded` does, except for `ImageError`."""
+    def slot(self, client_disconnected: Callable[[], bool] = lambda: False) -> Iterator[Turn]:
+        """Hold a slot, and have `checkpoint` end what is done in it when that takes too long.
+
+        `client_disconnected` returns whether the client has closed its connection. Raises `BusyError` when
+        the queue is full or the wait is too long. Then `checkpoint` raises `AnalysisTimeoutError` after the
+        deadline, `ClientDisconnected`, and `StoppingError` after `stop`.
+        """
         with self._gate.enter() as waited:
             self.metrics.waited(waited)
             if client_disconnected():
                 raise ClientDisconnected
-            yield
+            end = time.monotonic() + self._deadline
+            turn = Turn(end, self._check(end, client_disconnected))
+            with checked_by(turn.check):
+                yield turn
+
+    def read(self, data: bytes, turn: Turn) -> Image:
+        """Return a decoded image file; raises `ImageError` if it cannot be used, and as `checkpoint` does."""
+        with self.metrics.stage("decode"):
+            return self._in_time(partial(read_image, data, self._limits), turn)
 
     def low_priority_slot(self) -> AbstractContextManager[object]:
         """Hold a slot that no one else waits for; `analyze` and `decoded` inside it take no second slot."""
@@ -136,11 +155,11 @@ class DetectorService:
         """Whether so many analyses hang in native code that only a new process helps."""
         return len(self._hung) >= MOST_HUNG
 
-    def _in_time(self, call: Callable[[], _Returned], client_disconnected: Callable[[], bool]) -> _Returned:
+    def _in_time(self, call: Callable[[], _Returned], turn: Turn) -> _Returned:
         """Return what `call` returns, from a thread that is left behind if native code never comes back."""
-        with checked_by(self._check(client_disconnected)):
-            outcome = background.begin(call, "tamperscope-analysis")
-        if not wait([outcome], self._deadline + GRACE_SECONDS).done:
+        turn.check()
+        outcome = background.begin(call, "tamperscope-analysis")
+        if not wait([outcome], turn.end - time.monotonic() + GRACE_SECONDS).done:
             self._hung.add(outcome)
             outcome.add_done_callback(self._hung.discard)
             _log.error("an analysis hangs and is left behind; %d of %d are", len(self._hung), MOST_HUNG)
@@ -151,9 +170,8 @@ class DetectorService:
             # An exception would keep this frame, and through it itself and the image.
             del outcome
 
-    def _check(self, client_disconnected: Callable[[], bool]) -> Callable[[], None]:
-        """Return a function that raises when the analysis that begins now should end."""
-        end = time.monotonic() + self._deadline
+    def _check(self, end: float, client_disconnected: Callable[[], bool]) -> Check:
+        """Return a function that raises when what is done until `end` should end."""
 
         def check() -> None:
             if self._stopping.is_set():

@@ -323,6 +323,10 @@ class AnalysisStore:
         """Delete an owner's analysis with its pictures; return whether there was one."""
         return delete_rows(self._database, AnalysisRow, AnalysisRow.id == id, AnalysisRow.owner == owner) > 0
 
+    def erase(self, *, owner: str) -> int:
+        """Delete all analyses of an owner with their pictures; return how many there were."""
+        return delete_rows(self._database, AnalysisRow, AnalysisRow.owner == owner)
+
     def expire(self, age: timedelta) -> int:
         """Delete the analyses of all owners that are older than `age`; return how many there were."""
         return delete_rows(self._database, AnalysisRow, AnalysisRow.created < self._now() - age)

@@ -253,8 +253,8 @@ def blueprint(
         files = {name: picture(id, name).data for name in found.pictures}
         kept = files.pop(IMAGE, None)
         files.pop(THUMBNAIL, None)
-        disconnected = client_disconnected(request)
-        with service.decoded(kept, disconnected) if kept else service.slot(disconnected) as image:
+        with service.slot(client_disconnected(request)) as turn:
+            image = service.read(kept, turn) if kept else None
             maps = Maps.from_files(
                 mask=files.pop(MASK),
                 heatmap=files.pop(HEATMAP),

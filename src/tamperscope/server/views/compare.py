@@ -8,7 +8,7 @@ import numpy as np
 from flask import Blueprint, Response, request
 from numpy.typing import NDArray
 
-from tamperscope.api import CompareAnswer, DifferenceAnswer
+from tamperscope.api import CompareAnswer, DifferenceAnswer, SizeAnswer
 from tamperscope.documents import wording
 from tamperscope.images import versions
 from tamperscope.report import Box
@@ -27,26 +27,32 @@ def blueprint(service: DetectorService, largest: int) -> Blueprint:
         """Lay one picture over another version of it, and say where they differ. Nothing is stored."""
         request.max_content_length = largest
         sizes, pictures = [], []
-        for field in ("image", "other"):
-            with service.decoded(uploaded_image(request, field), client_disconnected(request)) as image:
+        files = [uploaded_image(request, field) for field in ("image", "other")]
+        with service.slot(client_disconnected(request)) as turn:
+            for file in files:
+                image = service.read(file, turn)
                 sizes.append((image.width, image.height))
                 pictures.append(versions.scaled(image.pixels))
-        with service.slot(client_disconnected(request)):
+                del image
+            turn.check()
             found = versions.compare(*pictures)
         if found is None:
-            return respond(_answer(None, 0.0, (), ()))
+            return respond(_answer(None, sizes[1], 0.0, (), ()))
         scales = [size[0] / picture.shape[1] for size, picture in zip(sizes, pictures, strict=True)]
         differences = tuple(
             _difference(number, region, scales[0], sizes[0]) for number, region in enumerate(found.regions, 1)
         )
         places = [wording.located(_box(each.polygon), *sizes[0]) for each in differences]
-        return respond(_answer(_full_size(found.matrix, *scales), found.shared, differences, places))
+        return respond(
+            _answer(_full_size(found.matrix, *scales), sizes[1], found.shared, differences, places)
+        )
 
     return views
 
 
 def _answer(
     matrix: NDArray[np.float64] | None,
+    other: tuple[int, int],
     shared: float,
     differences: tuple[DifferenceAnswer, ...],
     places: Sequence[str],
@@ -55,6 +61,7 @@ def _answer(
     return CompareAnswer(
         aligned=aligned,
         matrix=None if matrix is None else matrix.round(6).tolist(),
+        other=SizeAnswer(width=other[0], height=other[1]),
         shared=round(shared, 4),
         differences=differences,
         finding=wording.versions(aligned, places, shared),

@@ -1,15 +1,14 @@
 // Two analyses side by side: their pictures laid over each other, and what differs.
 
 import * as api from "./api.js";
-import { described, h, icon, ICONS, moment, percent, scoreText } from "./dom.js";
+import { described, h, icon, ICONS, moment, scoreText } from "./dom.js";
 import { t } from "./language.js";
 import { pictureOf } from "./layers.js";
 import { occupied } from "./occupied.js";
 import { Problem } from "./problem.js";
 import { remembered } from "./session.js";
+import { differences, laidOver } from "./versions.js";
 import { Viewer } from "./viewer.js";
-
-const LONGEST_SIDE = 4096; // Pixels of the picture that is laid over the first.
 
 /** Return a card in which the reader chooses another analysis, to see it beside this one. */
 export function compareCard(analysis) {
@@ -70,9 +69,13 @@ export function comparison(analyses, files) {
     h("section", { class: "card wide" }, facts(analyses)),
   );
   lay(analyses, files, viewers, [one, other]).then(
-    ({ finding: told, differences }) => {
+    ({ finding: told, regions }) => {
+      const show = (number) => {
+        for (const viewer of viewers) viewer.selected = number;
+        viewers[0].reveal(number);
+      };
       finding.textContent = told;
-      list.replaceChildren(...differences.map((each, number) => difference(each, number, viewers)));
+      list.replaceChildren(...differences(regions, show));
       element.dataset.ready = "";
     },
     (problem) => {
@@ -100,63 +103,23 @@ function side({ id, words, verdict, score, created, ...analysis }, canvas) {
   );
 }
 
-function difference({ label, place, area_share: share }, number, viewers) {
-  const show = () => {
-    for (const viewer of viewers) viewer.selected = number;
-    viewers[0].reveal(number);
-  };
-  return h(
-    "li",
-    {},
-    h(
-      "button",
-      { type: "button", class: "small", click: show },
-      `${label}: ${place}${t(", ")}${percent(share)}`,
-    ),
-  );
-}
-
 /** Lay the second picture over the first, and show both. */
 async function lay(analyses, files, viewers, canvases) {
   const pictures = await Promise.all(
-    analyses.map(async ({ links, image }, i) => files[i] ?? (links.image ? api.file(links.image) : null)),
+    analyses.map(async ({ links }, i) => files[i] ?? (links.image ? api.file(links.image) : null)),
   );
   if (pictures.includes(null)) {
     for (const canvas of canvases) canvas.parentElement.hidden = true;
     throw new Problem(404, t("Comparing needs both pictures: in this tab, or kept on the server."));
   }
-  const [first, second] = analyses.map(({ image }) => image);
-  const [found, ...shown] = await Promise.all([
-    api.compare(...pictures),
-    ...pictures.map((file, i) => pictureOf(file, analyses[i].image)),
-  ]);
-  const regions = found.differences.map((each) => ({ ...each, box: boxOf(each.polygon), source: null }));
-  const sizes = found.aligned ? [first, first] : [first, second];
-  const laid = found.aligned ? warped(shown[1], found.matrix, first, second) : shown[1];
-  [shown[0], laid].forEach((picture, i) => {
-    const { width, height } = sizes[i];
+  const [{ image }] = analyses;
+  const [picture, other] = await Promise.all([pictureOf(pictures[0], image), laidOver(pictures[0], image, pictures[1])]);
+  const { regions } = other;
+  [{ picture, size: image }, other].forEach(({ picture, size: { width, height } }, i) => {
     canvases[i].setAttribute("aria-label", t("Picture {number}. Regions that differ: {count}.", { number: i + 1, count: regions.length }));
     viewers[i].show({ picture, width, height, regions: picture ? regions : [], hints: [] });
   });
-  return found;
-}
-
-/** Return the second picture in the frame of the first. */
-function warped(picture, [[a, c, e], [b, d, f]], first, second) {
-  if (!picture) return null;
-  const scale = Math.min(1, LONGEST_SIDE / Math.max(first.width, first.height));
-  const sheet = new OffscreenCanvas(Math.round(first.width * scale), Math.round(first.height * scale));
-  const context = sheet.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.setTransform(scale * a, scale * b, scale * c, scale * d, scale * e, scale * f);
-  context.drawImage(picture, 0, 0, second.width, second.height);
-  return sheet;
-}
-
-function boxOf(points) {
-  const [xs, ys] = [0, 1].map((axis) => points.map((point) => point[axis]));
-  const [x, y] = [Math.min(...xs), Math.min(...ys)];
-  return { x, y, width: Math.max(...xs) - x + 1, height: Math.max(...ys) - y + 1 };
+  return other;
 }
 
 /** Return a table of both; what differs is bold. */
@@ -166,7 +129,7 @@ function facts(analyses) {
     [t("Score"), ({ score }) => scoreText(score)],
     [t("Type"), ({ verdict, type, words }) => (verdict === "authentic" ? "" : words.types[type].name)],
     [t("Origin"), ({ origin }) => origin.headline],
-    ["Size", ({ image }) => `${image.width} × ${image.height}`],
+    [t("Size"), ({ image }) => `${image.width} × ${image.height}`],
     [t("Format"), ({ image }) => image.format],
     ["SHA-256", ({ image }) => image.sha256],
     ...Object.keys(analyses[0].evidence)

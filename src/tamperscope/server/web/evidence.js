@@ -203,8 +203,8 @@ function ingredients(parts) {
       h(
         "figure",
         {},
-        h("img", { src: part.picture, alt: "A preview of an ingredient" }),
-        h("figcaption", {}, part.title ? `Made from: ${part.title}` : "Made from"),
+        h("img", { src: part.picture, alt: t("A preview of an ingredient") }),
+        h("figcaption", {}, part.title ? t("Made from: {title}", { title: part.title }) : t("Made from")),
       ),
     );
 }

@@ -101,11 +101,15 @@ async function errorLevel(source, { quality, gain }, stopped) {
   return difference(source, context.getImageData(0, 0, source.width, source.height), gain, stopped);
 }
 
-/** Return how much two pictures of one size differ, times `gain`. */
+/** Return how much two pictures of one size differ, times `gain`; black where `other` shows nothing. */
 export function difference(source, other, gain, stopped) {
   const [a, b] = [source.data, other.data];
   const apart = (i) => clamp(gain * Math.abs(a[i] - b[i]));
-  return drawn(source, (i, x, y, set) => set(i, apart(i), apart(i + 1), apart(i + 2)), stopped);
+  return drawn(
+    source,
+    (i, x, y, set) => (b[i + 3] < 255 ? set(i, 0, 0, 0) : set(i, apart(i), apart(i + 1), apart(i + 2))),
+    stopped,
+  );
 }
 
 async function noise(source, { gain }, stopped) {

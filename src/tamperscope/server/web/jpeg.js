@@ -8,7 +8,7 @@ const NAMES = {
   0xd9: t("End of the image"),
   0xda: t("Scan"),
   0xdb: t("Quantisation tables"),
-  0xdd: "Restart interval",
+  0xdd: t("Restart interval"),
   0xfe: t("Comment"),
 };
 const FRAMES = {

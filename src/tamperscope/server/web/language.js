@@ -62,7 +62,9 @@ export function significant(value, digits) {
   return value.toLocaleString(locale, { maximumSignificantDigits: digits });
 }
 
-const MOMENT = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+// The reader's own variant of the page's language: en-GB and en-US write dates differently.
+const variant = navigator.languages.find((each) => each.split("-")[0] === language) ?? language;
+const MOMENT = new Intl.DateTimeFormat(`${variant}-u-nu-latn`, { dateStyle: "medium", timeStyle: "short" });
 
 /** Return a date and its time. */
 export function dateAndTime(date) {

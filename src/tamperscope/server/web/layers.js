@@ -1,7 +1,9 @@
-// Layers shown over the picture, made from maps: 8-bit levels, in which 255 stands for 1.
+// The picture, and the layers shown over it, made from maps: 8-bit levels, in which 255 stands for 1.
+
+import * as api from "./api.js";
 
 export const MASK_COLOUR = [0, 224, 110];
-const LONGEST_PICTURE = 4096;
+export const LONGEST_PICTURE = 4096; // Pixels per side of a picture as it is shown.
 
 let colours = null;
 
@@ -72,8 +74,15 @@ function painted({ width, height, levels }, pixelOf) {
   return layer;
 }
 
-/** Return an analysis's upright picture from a file; null if this browser cannot show what was analysed. */
-export async function pictureOf(blob, { width, height }) {
+/**
+ * Return the upright picture of width x height in a file, at most `LONGEST_PICTURE` per side; null if the file is
+ * of another picture. The server draws what this browser cannot read.
+ */
+export async function pictureOf(blob, size) {
+  return (await decoded(blob, size)) ?? decoded(await api.preview(blob), size);
+}
+
+async function decoded(blob, { width, height }) {
   const longest = Math.max(width, height);
   const scale = Math.min(1, LONGEST_PICTURE / longest);
   try {

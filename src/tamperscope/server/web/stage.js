@@ -20,15 +20,18 @@ export class Stage {
   /** Receives the point, in pixels of the picture, that the reader looks at: the pointer, or the middle. */
   onPoint = () => {};
   picture = null;
+  file = null; // The file of the picture.
   #analysis;
   #map = null;
   #serverMask = null;
   #maps = new Map();
   #viewer;
   #drawn = null; // What a tool drew, to show over the picture.
+  #differences = null; // The regions that a tool marks in place of the analysis's, while its layer is shown.
+  #marked = null; // The tool's regions that are marked now; null marks those of the analysis.
   #before = null; // The layer that was shown before the heatmap's key was pressed.
   #closed = false;
-  #blob = null; // The file of the picture, where it is larger than what a canvas can hold.
+  #sharper = false; // Whether the file has more detail than the picture that is shown.
   #sharpening = 0;
 
   constructor(analysis, file) {
@@ -44,7 +47,7 @@ export class Stage {
     this.canvas.addEventListener("keydown", (event) => this.#held(event, true));
     this.canvas.addEventListener("keyup", (event) => this.#held(event, false));
     this.#viewer = new Viewer(this.canvas, {
-      onSelect: (number) => this.select(number),
+      onSelect: (number) => (this.#ofTool ? (this.#viewer.selected = number) : this.select(number)),
       onSplit: (share) => (this.compare.value = Math.round(100 * share)),
       onPoint: (point) => this.onPoint(point),
       onView: () => this.#sharpen(),
@@ -131,8 +134,27 @@ export class Stage {
 
   /** Select a region and zoom to it; null shows the whole picture. */
   show(number) {
+    if (number !== null && this.#ofTool) {
+      this.layer.value = "regions";
+      this.#show();
+    }
     this.select(number);
     this.#viewer.reveal(number);
+  }
+
+  /** Select a region that a tool marks, and zoom to it. */
+  showDifference(number) {
+    if (!this.#ofTool) {
+      this.layer.value = DRAWN;
+      this.#show();
+    }
+    this.#viewer.selected = number;
+    this.#viewer.reveal(number);
+  }
+
+  /** Whether the marked regions are a tool's. */
+  get #ofTool() {
+    return this.layer.value === DRAWN && this.#differences !== null;
   }
 
   showMap(name) {
@@ -163,9 +185,13 @@ export class Stage {
     return this.#analysis.image;
   }
 
-  /** Show what a tool drew in place of the picture; null shows the regions again. */
-  showDrawn(sheet, name = "") {
+  /**
+   * Show what a tool drew in place of the picture, with the regions it found, or else those of the analysis; null
+   * shows the analysis again.
+   */
+  showDrawn(sheet, name = "", differences = null) {
     this.#drawn = sheet;
+    this.#differences = differences;
     this.drawnOption.textContent = t("Tool: {name}", { name });
     if (sheet) this.layer.append(this.drawnOption);
     if (sheet) this.layer.value = DRAWN;
@@ -198,8 +224,8 @@ export class Stage {
       this.#map = await layers.levelsOf(heat);
       this.#serverMask = await layers.maskOf(mask, this.#map);
       this.picture = picture && (await layers.pictureOf(picture, image));
-      if (this.picture && this.picture.width < image.width) this.#blob = picture;
-      if (!this.picture && file) this.picture = await layers.pictureOf(await api.preview(file), image);
+      this.file = this.picture && picture;
+      this.#sharper = this.picture !== null && this.picture.width < image.width;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       this.notice.textContent = `${problem.title}. ${problem.message} ${problem.advice}`;
@@ -223,7 +249,7 @@ export class Stage {
 
   /** Once the view rests, decode the part in view of a picture that is shown scaled down. */
   #sharpen() {
-    if (!this.#blob) return;
+    if (!this.#sharper) return;
     clearTimeout(this.#sharpening);
     this.#sharpening = setTimeout(async () => {
       const known = this.picture.width / this.image.width;
@@ -234,15 +260,15 @@ export class Stage {
       const run = this.#sharpening;
       const box = this.#viewer.visible;
       try {
-        const bitmap = await createImageBitmap(this.#blob, box.x, box.y, box.width, box.height, {
+        const bitmap = await createImageBitmap(this.file, box.x, box.y, box.width, box.height, {
           resizeWidth: Math.ceil(box.width * Math.min(1, this.#viewer.scale)),
           resizeQuality: "high",
         });
         if (run === this.#sharpening && !this.#closed) this.#viewer.detail = { bitmap, box };
         else bitmap.close();
       } catch {
-        // The browser has no memory for it. What is shown stays.
-        this.#blob = null;
+        // The browser has no memory for it, or cannot read the file. What is shown stays.
+        this.#sharper = false;
       }
     }, REST_MILLISECONDS);
   }
@@ -272,6 +298,7 @@ export class Stage {
     const over = Boolean(this.picture);
     const mask = this.#mask();
     this.legend.replaceChildren(...this.#legend(chosen));
+    this.#mark();
     this.#viewer.bare = chosen === "none";
     this.#viewer.opacity = chosen === DRAWN ? 1 : this.opacity.value / 100;
     if (chosen === "none" || chosen === "regions") this.#viewer.layer = null;
@@ -279,6 +306,17 @@ export class Stage {
     else if (chosen === DRAWN) this.#viewer.layer = this.#drawn;
     else if (chosen === "heatmap") this.#viewer.layer = layers.heatLayer(this.#map, over);
     else await this.#evidence(chosen, over);
+  }
+
+  /** Mark the regions of what is shown: the analysis's, or a tool's. */
+  #mark() {
+    const differences = this.#ofTool ? this.#differences : null;
+    if (differences === this.#marked) return;
+    this.#marked = differences;
+    this.#viewer.marks = differences
+      ? { regions: differences, hints: [] }
+      : { regions: shownRegions(this.#analysis), hints: this.#analysis.hints };
+    this.#viewer.selected = differences ? null : this.selected;
   }
 
   /** Show the heatmap while its key is held. */

@@ -1,10 +1,13 @@
-// Tools for a closer look, drawn in the browser from the picture that is there. Nothing is sent.
+// Tools for a closer look, drawn in the browser from the picture that is there. Only to lay another picture over it
+// are both sent to the server.
 
 import { announce, h } from "./dom.js";
 import { difference, FILTERS, stretch } from "./filters.js";
 import { jpegParts } from "./jpeg.js";
 import { table } from "./evidence.js";
 import { decimal, t } from "./language.js";
+import { Problem } from "./problem.js";
+import { differences, laidOver } from "./versions.js";
 
 const LOUPE = 280; // Pixels of the loupe's square.
 const ZOOMS = [2, 4, 8, 16];
@@ -29,13 +32,14 @@ class Tools {
   #stage;
   #source = null; // Image data of the picture.
   #run = 0; // The number of the latest drawing: earlier ones stop.
-  #reference = null;
+  #reference = null; // The other picture: what was found, and its pixels in this one's frame.
   #point = null;
 
   constructor(stage) {
     this.#stage = stage;
     this.told = h("p", { class: "note look" });
     this.said = h("p", { class: "note", role: "status" });
+    this.found = h("ol", { class: "differences" });
     this.parameters = h("div", { class: "parameters" });
     this.choice = h(
       "select",
@@ -69,6 +73,7 @@ class Tools {
           this.parameters,
           this.told,
           this.said,
+          this.found,
         ),
         h(
           "div",
@@ -104,6 +109,7 @@ class Tools {
   #choose() {
     const filter = FILTERS[this.choice.value];
     this.told.textContent = filter?.look ?? "";
+    this.found.replaceChildren();
     if (this.choice.value === "reference") this.#offerReference();
     else if (filter) {
       this.parameters.replaceChildren(...filter.parameters.map((each) => this.#parameter(each)));
@@ -149,8 +155,8 @@ class Tools {
     this.#show(filter.name, (source, stopped) => filter.draw(source, this.#values, stopped));
   }
 
-  /** Draw and show; a later drawing stops an earlier one. */
-  async #show(name, make) {
+  /** Draw and show, with regions and a sentence where there are any; a later drawing stops an earlier one. */
+  async #show(name, make, { regions = null, finding = "" } = {}) {
     const run = ++this.#run;
     const stopped = () => run !== this.#run;
     this.said.textContent = t("Drawing…");
@@ -161,8 +167,8 @@ class Tools {
       this.#source ??= pixelsOf(this.#stage.picture);
       const image = await make(this.#source, stopped);
       if (stopped()) return;
-      this.#stage.showDrawn(sheetOf(image), name);
-      this.said.textContent = "";
+      this.#stage.showDrawn(sheetOf(image), name, regions);
+      this.said.textContent = finding;
       announce(t("{name} is shown over the picture.", { name }));
     } catch (error) {
       if (error.name !== "AbortError") throw error;
@@ -173,7 +179,7 @@ class Tools {
   #offerReference() {
     this.#run++;
     this.told.textContent =
-      t("An older or original version. It is scaled to the size of this picture, not aligned otherwise, and stays in this tab.");
+      t("An older or original version. The server lays it over this picture, cropped, scaled or turned as it may be, and stores neither.");
     const mode = h(
       "select",
       { id: "tool-mode", change: () => this.#compare(mode, gain) },
@@ -183,16 +189,10 @@ class Tools {
     const input = h("input", {
       type: "file",
       id: "tool-file",
-      accept: "image/*",
+      accept: "image/*,.heic,.heif,.avif,.tif,.tiff",
       change: async () => {
         const [file] = input.files;
-        if (!file) return;
-        try {
-          this.#reference = await createImageBitmap(file);
-          this.#compare(mode, gain);
-        } catch {
-          this.said.textContent = t("This browser cannot read that file as a picture.");
-        }
+        if (file && (await this.#lay(file))) this.#compare(mode, gain);
       },
     });
     this.parameters.replaceChildren(
@@ -200,16 +200,40 @@ class Tools {
       h("div", { class: "field" }, h("label", { for: "tool-mode" }, t("Comparison")), mode),
       h("div", { class: "field" }, h("label", { for: "tool-gain" }, t("Brightness of the difference")), gain),
     );
-    if (this.#reference) this.#compare(mode, gain);
+    this.#compare(mode, gain);
+  }
+
+  /** Lay another picture over this one; return whether it can be shown. */
+  async #lay(file) {
+    const run = ++this.#run;
+    this.#reference = null;
+    this.found.replaceChildren();
+    this.said.textContent = t("Laying the pictures over each other…");
+    try {
+      const laid = await laidOver(this.#stage.file, this.#stage.image, file);
+      if (run !== this.#run) return false;
+      if (laid.picture) this.#reference = laid;
+      else this.said.textContent = t("This browser cannot read that file as a picture.");
+      return laid.picture !== null;
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (run === this.#run) this.said.textContent = `${problem.title}. ${problem.message}`;
+      return false;
+    }
   }
 
   #compare(mode, gain) {
     if (!this.#reference) return;
-    const subtract = mode.value === "1";
-    this.#show(subtract ? t("Difference to another picture") : t("Another picture"), async (source, stopped) => {
-      const other = pixelsOf(this.#reference, source);
-      return subtract ? difference(source, other, Number(gain.value), stopped) : other;
-    });
+    const { picture, regions, finding } = this.#reference;
+    this.found.replaceChildren(...differences(regions, (number) => this.#stage.showDifference(number)));
+    const [name, draw] =
+      mode.value === "1"
+        ? [
+            t("Difference to another picture"),
+            (source, stopped) => difference(source, pixelsOf(picture, source, "transparent"), Number(gain.value), stopped),
+          ]
+        : [t("Another picture"), (source) => pixelsOf(picture, source)];
+    this.#show(name, draw, { regions, finding });
   }
 
   /** Draw the loupe around the latest point. */
@@ -249,12 +273,12 @@ function structure(parts) {
   );
 }
 
-/** Return the pixels of a picture on white, at its own size or at that of `like`. */
-function pixelsOf(picture, like = picture) {
+/** Return the pixels of a picture on a colour, at its own size or at that of `like`. */
+function pixelsOf(picture, like = picture, ground = "#fff") {
   const { width, height } = like;
   const sheet = new OffscreenCanvas(width, height);
   const context = sheet.getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "#fff";
+  context.fillStyle = ground;
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = "high";
   context.drawImage(picture, 0, 0, width, height);

@@ -50,21 +50,23 @@ export class Viewer {
 
   /** Show a picture, or null, and the regions and hints of an analysis, in pixels of width x height. */
   show({ picture, width, height, regions, hints }) {
-    const labels = new Set(regions.map(({ label }) => label));
-    this.#content = {
-      picture,
-      width,
-      height,
-      regions: regions.map((region) => ({
-        path: outline(region.polygon),
-        label: region.label,
-        corner: corner(region.polygon),
-        box: region.box,
-        ...(region.source && sourceOf(region, labels, this.#context)),
-      })),
-      hints: hints.map(({ polygon }) => outline(polygon)),
-    };
+    this.#content = { picture, width, height };
+    this.marks = { regions, hints };
     this.fit();
+  }
+
+  /** The regions and hints that are marked. */
+  set marks({ regions, hints }) {
+    const labels = new Set(regions.map(({ label }) => label));
+    this.#content.regions = regions.map((region) => ({
+      path: outline(region.polygon),
+      label: region.label,
+      corner: corner(region.polygon),
+      box: region.box,
+      ...(region.source && sourceOf(region, labels, this.#context)),
+    }));
+    this.#content.hints = hints.map(({ polygon }) => outline(polygon));
+    this.#draw();
   }
 
   set layer(layer) {
