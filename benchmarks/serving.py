@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -93,6 +93,13 @@ class Case:
     default=list(SIZES),
     help="Measure only images of this size.",
 )
+@click.option(
+    "--photo",
+    "photos",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Measure this photo as it is, instead of the sample, with one client.",
+)
 @click.option("--linear", is_flag=True, help="Measure the cost per megapixel, for this server only.")
 @click.option("--memory", is_flag=True, help="Measure memory over mixed requests, for this server only.")
 @click.option(
@@ -107,6 +114,7 @@ def main(
     out: Path | None,
     quick: bool,
     sizes: tuple[str, ...],
+    photos: tuple[Path, ...],
     linear: bool,
     memory: bool,
     requests: int,
@@ -135,9 +143,14 @@ def main(
         )
         loaded = Bundle.load(bundle)
         plan = QUICK if quick else dict.fromkeys(SIZES, CLIENTS)
+        pictures = {size: jpeg(*SIZES[size]) for size in sizes}
         cases = [(size, clients) for size in sizes for clients in plan[size]]
+        if photos:
+            pictures = {photo.stem: photo.read_bytes() for photo in photos}
+            cases = [(name, 1) for name in pictures]
         seconds = QUICK_CASE_SECONDS if quick else CASE_SECONDS
-        report_speed(reference, (networks, ours), cases, seconds, f"{loaded.name} {loaded.version}", say)
+        named = f"{loaded.name} {loaded.version}"
+        report_speed(reference, (networks, ours), pictures, cases, seconds, named, say)
     return None
 
 
@@ -154,6 +167,7 @@ def serve_command(bundle: Path, folder: Path, *more: str) -> list[str]:
 def report_speed(
     reference: Server,
     ours: tuple[Server, ...],
+    pictures: Mapping[str, bytes],
     cases: list[tuple[str, int]],
     seconds: float,
     bundle: str,
@@ -168,7 +182,7 @@ def report_speed(
         for server in (reference, *ours):
             for size, clients in cases:
                 click.echo(f"{server.name}, {size}, {clients} clients", err=True)
-                found[size, clients, server.name] = server.measure(jpeg(*SIZES[size]), clients, seconds)
+                found[size, clients, server.name] = server.measure(pictures[size], clients, seconds)
             server.end()
     finally:
         # Print what was measured even when the run is interrupted.
