@@ -158,8 +158,7 @@ class Detector:
             for region in found.regions
         )
         marked = self._marks(score, by_score, seen)
-        magnification = image.width / heatmap.shape[1], image.height / heatmap.shape[0]
-        regions = tuple(region.scaled(*magnification) for region in regions)
+        regions = tuple(region.scaled(*image.magnification) for region in regions)
         mask = fitted(found.mask, (image.height, image.width))
         origin, verdict = judged(self._claims(image), by_score)
         model = self.bundle.calibration

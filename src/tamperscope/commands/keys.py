@@ -178,11 +178,10 @@ def revoke(name: str, path: Path) -> None:
     A running server refuses the key after SIGHUP. What was stored for it is deleted when its retention ends;
     no other key can read it, not even a new one of the same name. `erase` deletes it at once.
     """
-    from tamperscope.server.middleware.keys import list_keys, revoke_key
+    from tamperscope.server.middleware.keys import revoke_key
 
-    owners = {key.name: key.owner for key in list_keys(path)}
-    revoke_key(path, name)
-    complain(f"Revoked {owners[name]}. A running server refuses the key after SIGHUP.")
+    revoked = revoke_key(path, name)
+    complain(f"Revoked {revoked.owner}. A running server refuses the key after SIGHUP.")
 
 
 @keys.command()

@@ -164,13 +164,13 @@ def _finding(found: float, excess: NDArray[np.float32]) -> str:
 def _pixel_map(peak: NDArray[np.float32], windows: _Windows, image: Image) -> NDArray[np.float32]:
     """Return for each place of the map the mean strength of the windows that contain it."""
     total, count = (np.zeros(image.map_shape, np.float32) for _ in range(2))
-    down, across = image.map_shape[0] / image.height, image.map_shape[1] / image.width
+    across, down = image.magnification
     for row, line in zip(windows.corners[0], peak, strict=True):
         checkpoint()
         for column, value in zip(windows.corners[1], line, strict=True):
             window = (
-                slice(int(row * down), int((row + _WINDOW) * down)),
-                slice(int(column * across), int((column + _WINDOW) * across)),
+                slice(int(row / down), int((row + _WINDOW) / down)),
+                slice(int(column / across), int((column + _WINDOW) / across)),
             )
             total[window] += strength(float(value), NOTABLE_AT)
             count[window] += 1

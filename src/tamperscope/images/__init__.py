@@ -114,6 +114,11 @@ class Image:
         scale = min(1.0, math.sqrt(MOST_MAP_PIXELS / (self.height * self.width)))
         return max(1, int(self.height * scale)), max(1, int(self.width * scale))
 
+    @property
+    def magnification(self) -> tuple[float, float]:
+        """How many times the image is wider and higher than its maps."""
+        return self.width / self.map_shape[1], self.height / self.map_shape[0]
+
     @cached_property
     def jpeg(self) -> JpegStructure | None:
         """How the JPEG was encoded; None for other formats, and if no coefficients can be read."""

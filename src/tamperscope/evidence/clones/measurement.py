@@ -85,7 +85,7 @@ class Clone:
     certainty: float
     """Probability, 0.5 to 1, that the target is the copy and not the source."""
     magnification: tuple[float, float] = (1.0, 1.0)
-    """How many times the image is wider and higher than the masks."""
+    """As `Image.magnification`: how many times the image is wider and higher than the masks."""
 
     @property
     def decided(self) -> bool:
@@ -291,7 +291,7 @@ def _clone(
         matches=pair.repetition.matches,
         strength=strength,
         certainty=float(1 / (1 + np.exp(-abs(log_odds)))),
-        magnification=(image.width / image.map_shape[1], image.height / image.map_shape[0]),
+        magnification=image.magnification,
     )
 
 

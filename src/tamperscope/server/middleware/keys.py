@@ -112,16 +112,17 @@ def list_keys(path: Path) -> tuple[Key, ...]:
     return _read(path).keys
 
 
-def revoke_key(path: Path, name: str) -> None:
-    """Remove a key from a keys file; what is stored for it stays out of reach of every other key.
+def revoke_key(path: Path, name: str) -> Key:
+    """Remove a key from a keys file and return it; what is stored for it stays out of reach of other keys.
 
     Raises `SettingsError` when there is no key of that name, or the file cannot be read or written.
     """
     keys = _read(path).keys
-    left = tuple(known for known in keys if known.name != name)
-    if len(left) == len(keys):
+    revoked = next((known for known in keys if known.name == name), None)
+    if revoked is None:
         raise SettingsError(f"{path} has no key named {name!r}; see: tamperscope keys list.")
-    _write(path, _File(keys=left))
+    _write(path, _File(keys=tuple(known for known in keys if known.name != name)))
+    return revoked
 
 
 def _digest(key: str) -> str:
