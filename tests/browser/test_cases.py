@@ -204,3 +204,17 @@ def test_without_keys_the_page_says_who_sees_the_list(visit, tmp_path):
     (tmp_path / "keys.json").write_text("{}", "utf-8")
     keyed = visit(fake_app(Settings(keys=tmp_path / "keys.json")))
     expect(keyed.get_by_text("This server has no keys")).to_be_hidden()
+
+
+def test_a_result_can_be_left_while_a_frame_is_due(visit, photo_png):
+    page = visit()
+    choose(page, photo_png)
+    # The fixture fails the test on any error of the page, such as drawing a picture that was closed.
+    page.evaluate(
+        """() => new Promise((resolve) => requestAnimationFrame(() => {
+            document.querySelector(".stage canvas").dispatchEvent(new WheelEvent("wheel", { deltaY: -100, ctrlKey: true }));
+            location.hash = "#/history";
+            setTimeout(resolve, 300);
+        }))"""
+    )
+    expect(page.locator("#history")).to_be_visible()

@@ -15,8 +15,8 @@ const PIXELS = new Set(["VP8 ", "VP8L"]); // Chunks of an opaque still WebP that
 export async function animation(picture, { width, height }, draw) {
   const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
   const size = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
-  const frames = [];
-  for (const found of [false, true]) {
+  // Both are drawn at once: the reader may leave, which closes the picture, while the first is being written.
+  const sheets = [false, true].map((found) => {
     const sheet = new OffscreenCanvas(...size);
     const context = sheet.getContext("2d", { alpha: false });
     context.fillStyle = "#fff";
@@ -24,8 +24,9 @@ export async function animation(picture, { width, height }, draw) {
     context.scale(size[0] / width, size[1] / height);
     context.drawImage(picture, 0, 0, width, height);
     if (found) draw(context, scale);
-    frames.push(await sheet.convertToBlob({ type: "image/webp", quality: QUALITY }));
-  }
+    return sheet;
+  });
+  const frames = await Promise.all(sheets.map((sheet) => sheet.convertToBlob({ type: "image/webp", quality: QUALITY })));
   if (frames.some(({ type }) => type !== "image/webp"))
     throw new Problem(415, t("This browser cannot write WebP files."));
   return new Blob(animated(await Promise.all(frames.map(pixelChunks)), ...size), { type: "image/webp" });

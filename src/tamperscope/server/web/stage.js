@@ -170,13 +170,13 @@ export class Stage {
 
   /** Return the picture and its findings in turn, as an animated WebP. The layer is the one that is shown. */
   async animation() {
-    if (!this.picture)
-      throw new Problem(404, t("The animation needs the picture, which neither the server nor this tab has."));
     const plain = this.layer.value === "none" || (this.layer.value === "regions" && !shownRegions(this.#analysis).length);
     if (plain) {
       this.layer.value = "heatmap";
       await this.#show();
     }
+    if (!this.picture)
+      throw new Problem(404, t("The animation needs the picture, which neither the server nor this tab has."));
     return animation(this.picture, this.image, (context, scale) => this.#viewer.drawOn(context, scale));
   }
 
@@ -205,6 +205,7 @@ export class Stage {
     clearTimeout(this.#sharpening);
     this.#viewer.close();
     this.picture?.close();
+    this.picture = null;
   }
 
   /** Give the screen the picture's proportions, within limits, so that little of it stays empty. */
@@ -231,7 +232,10 @@ export class Stage {
       this.notice.textContent = `${problem.title}. ${problem.message} ${problem.advice}`;
       return;
     }
-    if (this.#closed) return;
+    if (this.#closed) {
+      this.close();
+      return;
+    }
     this.#viewer.show({
       picture: this.picture,
       width: image.width,

@@ -158,7 +158,7 @@ class Tools {
   /** Draw and show, with regions and a sentence where there are any; a later drawing stops an earlier one. */
   async #show(name, make, { regions = null, finding = "" } = {}) {
     const run = ++this.#run;
-    const stopped = () => run !== this.#run;
+    const stopped = () => run !== this.#run || !this.#stage.picture;
     this.said.textContent = t("Drawing…");
     // A slider moves faster than a large picture is drawn.
     await new Promise((resolve) => setTimeout(resolve, 60));

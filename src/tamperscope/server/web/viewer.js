@@ -122,8 +122,10 @@ export class Viewer {
     this.#zoomAt(factor, across / 2, down / 2);
   }
 
+  /** Release the picture, which its owner may then close: a frame that was asked for is painted without it. */
   close() {
     this.#observer.disconnect();
+    this.#content.picture = null;
     this.#detail?.bitmap.close();
     this.#detail = null;
   }
