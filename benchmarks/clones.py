@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from tamperscope.datasets import Sample, read_dataset
 from tamperscope.evaluation import metrics
-from tamperscope.evidence import clones
+from tamperscope.evidence import clones, double_jpeg
 from tamperscope.images import read_image
 
 
@@ -99,6 +99,9 @@ def measure(sample: Sample) -> Row:
     cpu, wall = time.process_time(), time.perf_counter()
     evidence = clones.measure(image)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    compressed_once = double_jpeg.measure(image).map if evidence.clones else None
+    if compressed_once is not None:
+        evidence = clones.weigh(evidence, compressed_once)
     facts = (sample.set, sample.image.name, sample.forged, evidence.notable, cpu, wall)
     megapixels = image.width * image.height / 1e6
     if not sample.forged:

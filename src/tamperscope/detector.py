@@ -227,6 +227,9 @@ class Detector:
                 checkpoint()
                 found = measure(image)
                 measured[name] = _within_map_shape(found, image)
+        copies, compressed_once = measured.get(clones.NAME), measured.get(double_jpeg.NAME)
+        if isinstance(copies, CloneEvidence) and compressed_once and compressed_once.map is not None:
+            measured[clones.NAME] = clones.weigh(copies, compressed_once.map)
         image.forget_jpeg()
         return measured
 

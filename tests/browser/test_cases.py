@@ -212,7 +212,8 @@ def test_a_result_can_be_left_while_a_frame_is_due(visit, photo_png):
     # The fixture fails the test on any error of the page, such as drawing a picture that was closed.
     page.evaluate(
         """() => new Promise((resolve) => requestAnimationFrame(() => {
-            document.querySelector(".stage canvas").dispatchEvent(new WheelEvent("wheel", { deltaY: -100, ctrlKey: true }));
+            const zoom = new WheelEvent("wheel", { deltaY: -100, ctrlKey: true });
+            document.querySelector(".stage canvas").dispatchEvent(zoom);
             location.hash = "#/history";
             setTimeout(resolve, 300);
         }))"""

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from samples import decode, encode, writing
+from tamperscope.detector import Detector
 from tamperscope.evidence import clones
 from tamperscope.evidence.clones import Clone, measurement, proof
 from tamperscope.evidence.clones.exact import find_copies
@@ -106,6 +107,31 @@ def test_both_regions_are_marked_if_nothing_tells_them_apart() -> None:
     assert clone.certainty < 0.7
     assert clone.marked[SOURCE[::-1]]
     assert clone.marked[TARGET[::-1]]
+
+
+def test_the_copy_is_where_the_picture_was_compressed_only_once() -> None:
+    picture = with_copy(np.where(disc(SOURCE)[..., None], scenery(), blank_wall()))
+    undecided = clones.measure(read_image(picture))
+    assert not undecided.clones[0].decided
+    for copy, original in ((SOURCE, TARGET), (TARGET, SOURCE)):
+        weighed = clones.weigh(undecided, disc(copy).astype(np.float32))
+        (clone,) = weighed.clones
+        assert clone.decided
+        assert clone.marked[copy[::-1]]
+        assert not clone.marked[original[::-1]]
+        np.testing.assert_allclose(clone.transform @ [*original, 1], copy, atol=2)
+        assert weighed.details["clones"] == [clone.to_json()]
+    everywhere = clones.weigh(undecided, np.ones((SIDE, SIDE), np.float32))
+    assert everywhere.clones[0].certainty == undecided.clones[0].certainty
+
+
+def test_an_analysis_counts_the_earlier_compression() -> None:
+    earlier = decode(encode(scenery(), "JPEG", quality=60))
+    image = read_image(encode(with_copy(earlier), "JPEG", quality=92))
+    (alone,) = clones.measure(image).clones
+    (clone,) = Detector.load(threads=1).analyze(image).evidence[clones.NAME].clones
+    assert clone.target_mask[TARGET[::-1]]
+    assert clone.log_odds > alone.log_odds + 3
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

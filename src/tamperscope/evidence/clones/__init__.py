@@ -9,6 +9,6 @@ verifies the proposals pixel by pixel. `direction` weighs which of the two regio
 combines these steps.
 """
 
-from tamperscope.evidence.clones.measurement import NAME, Clone, CloneEvidence, measure
+from tamperscope.evidence.clones.measurement import NAME, Clone, CloneEvidence, measure, weigh
 
-__all__ = ["NAME", "Clone", "CloneEvidence", "measure"]
+__all__ = ["NAME", "Clone", "CloneEvidence", "measure", "weigh"]

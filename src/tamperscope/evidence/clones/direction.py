@@ -1,9 +1,10 @@
 """Which of two regions that repeat one another was pasted, from the traces that pasting leaves.
 
-Both regions hold the same content, so they differ in only two ways. The first is how the content sits in its
-surroundings: a paste interrupts colour and texture at its outline and has an edge along it, while the scene
-that the content came from continues. The second is whether the content was interpolated when it was copied:
-then the copy is smoother.
+Both regions hold the same content, so they differ in only three ways. The first is how the content sits in
+its surroundings: a paste interrupts colour and texture at its outline and has an edge along it, while the
+scene that the content came from continues. The second is whether the content was interpolated when it was
+copied: then the copy is smoother. The third is compression: what was put in between two of them has seen only
+one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ _MARGIN = 20
 _WINDOW = 17
 """Side, in pixels, of the square in which inside and outside are compared along the outline."""
 _FEWEST_PIXELS = 20
+_CONTRAST = 0.5
+"""Least difference of the shares of both regions that were compressed only once."""
+_COMPRESSION_LOG_ODDS = 3.2
+"""Natural logarithm of 24 to 1: below the odds that were measured, because the pairs were few."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,16 @@ def pasted_log_odds(traces: Traces) -> float:
     It has no intercept, because the two regions differ only in name.
     """
     return 5.93 * traces.edge + 0.80 * traces.colour + 2.95 * traces.texture + 1.45 * traces.interpolation
+
+
+def compression_log_odds(source: Mask, target: Mask, compressed_once: NDArray[np.float32]) -> float:
+    """Return the log odds that the target is the copy, from where the image was compressed only once.
+
+    `compressed_once` is (height, width), 0 to 1, the probability of that. 0 unless it marks one region far
+    more than the other (docs/measurements/experiments.md, 47).
+    """
+    there, here = (float((compressed_once[region] > 0.5).mean()) for region in (source, target))
+    return _COMPRESSION_LOG_ODDS * float(np.sign(here - there)) if abs(here - there) >= _CONTRAST else 0.0
 
 
 def compare(pixels: NDArray[np.uint8], source: Mask, target: Mask, transform: NDArray[np.float64]) -> Traces:

@@ -2,14 +2,16 @@
 
 `keypoints`, `shifts` and `exact` propose repetitions, and `verification` verifies them pixel by pixel.
 `proof` tells copies from lookalikes such as windows, letters and products on a shelf. `direction` weighs
-which of the two regions is the copy, by how each sits in its surroundings and by traces of interpolation.
+which of the two regions is the copy, by how each sits in its surroundings, by traces of interpolation and by
+traces of an earlier compression.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamperscope.evidence.clones import proof
-from tamperscope.evidence.clones.direction import compare, pasted_log_odds
+from tamperscope.evidence.clones.direction import compare, compression_log_odds, pasted_log_odds
 from tamperscope.evidence.clones.exact import find_copies
 from tamperscope.evidence.clones.keypoints import Gray, Repetition, find_repetitions, fisher_z
 from tamperscope.evidence.clones.shifts import find_shifts
@@ -82,10 +84,15 @@ class Clone:
     """How many places agree on the transform."""
     strength: float
     """`NOTABLE` to 1, as in `Evidence`."""
-    certainty: float
-    """Probability, 0.5 to 1, that the target is the copy and not the source."""
+    log_odds: float
+    """Natural logarithm of the odds, at least 0, that the target is the copy and not the source."""
     magnification: tuple[float, float] = (1.0, 1.0)
     """As `Image.magnification`: how many times the image is wider and higher than the masks."""
+
+    @property
+    def certainty(self) -> float:
+        """Probability, 0.5 to 1, that the target is the copy and not the source."""
+        return 1 / (1 + math.exp(-self.log_odds))
 
     @property
     def decided(self) -> bool:
@@ -96,6 +103,18 @@ class Clone:
     def marked(self) -> Mask:
         """The copy, as in `target_mask`, or both regions if it is too uncertain which one is the copy."""
         return self.target_mask if self.decided else self.source_mask | self.target_mask
+
+    def judged(self, log_odds: float) -> Clone:
+        """Return this clone with other log odds. Below 0, source and target change places."""
+        if log_odds >= 0:
+            return replace(self, log_odds=log_odds)
+        return replace(
+            self,
+            source_mask=self.target_mask,
+            target_mask=self.source_mask,
+            transform=cv2.invertAffineTransform(self.transform),
+            log_odds=-log_odds,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the clone with outlines in place of its masks, in types that `json.dumps` accepts."""
@@ -147,6 +166,21 @@ def measure(image: Image) -> CloneEvidence:
     # What looks alike without proof is for the reader, and must not move the score.
     strength = clones[0].strength if clones else 0.0
     return _evidence(_finding(clones, lookalikes=len(ranked)), strength, strength_map, clones)
+
+
+def weigh(found: CloneEvidence, compressed_once: NDArray[np.float32]) -> CloneEvidence:
+    """Weigh again which region of each pair is the copy, by traces of an earlier compression.
+
+    `compressed_once` is the map of `double_jpeg`, of the image's `map_shape`. What was put in between two
+    compressions was compressed only once.
+    """
+    if not found.clones:
+        return found
+    clones = []
+    for clone in found.clones:
+        log_odds = compression_log_odds(clone.source_mask, clone.target_mask, compressed_once)
+        clones.append(clone.judged(clone.log_odds + log_odds))
+    return _evidence(_finding(tuple(clones), lookalikes=0), found.strength, found.map, tuple(clones))
 
 
 def within_budget(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Gray]:
@@ -280,19 +314,16 @@ def _clone(
 ) -> Clone:
     """Return the pair at the resolution of the image's maps, with the likelier copy as its target."""
     source, target, transform = pair.source, pair.target, pair.repetition.transform
-    log_odds = pasted_log_odds(compare(pixels, source, target, transform))
-    if log_odds < 0:
-        source, target, transform = target, source, cv2.invertAffineTransform(transform)
-    source, target = (fitted(region, image.map_shape) for region in (source, target))
-    return Clone(
-        source_mask=source,
-        target_mask=target,
+    clone = Clone(
+        source_mask=fitted(source, image.map_shape),
+        target_mask=fitted(target, image.map_shape),
         transform=np.column_stack([transform[:, :2], transform[:, 2] / scale]),
         matches=pair.repetition.matches,
         strength=strength,
-        certainty=float(1 / (1 + np.exp(-abs(log_odds)))),
+        log_odds=0.0,
         magnification=image.magnification,
     )
+    return clone.judged(pasted_log_odds(compare(pixels, source, target, transform)))
 
 
 def _outlined(mask: Mask, magnification: tuple[float, float]) -> dict[str, Any]:
