@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from samples import decode, encode, writing
 from tamperscope.detector import Detector
 from tamperscope.evidence import clones
-from tamperscope.evidence.clones import Clone, measurement, proof
+from tamperscope.evidence.clones import Clone, keypoints, measurement, proof
 from tamperscope.evidence.clones.exact import find_copies
 from tamperscope.evidence.clones.keypoints import Repetition
 from tamperscope.evidence.clones.shifts import find_shifts
@@ -90,6 +90,12 @@ def test_a_copy_and_its_transform_are_found(change: dict[str, Any], words: str) 
     assert len(evidence.clones) == 1
     assert_covers(evidence.clones[0], disc(SOURCE), disc(TARGET, RADIUS * change.get("scale", 1)))
     assert words in evidence.finding
+
+
+def test_a_copy_is_found_in_another_strip_than_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keypoints, "STRIP", SIDE * SIDE // 3)
+    (clone,) = clones.measure(read_image(with_copy(scenery(), degrees=30))).clones
+    assert_covers(clone, disc(SOURCE), disc(TARGET))
 
 
 @pytest.mark.parametrize("change", [{}, {"degrees": 30}, {"scale": 1.2}, {"mirrored": True}])

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -30,6 +31,8 @@ LEAST_CONTRAST = 0.01
 """Of a keypoint in the locally normalised image. It leaves out a tenth of them, and no copy."""
 LARGE, LARGE_SCALE = 150_000, 0.7
 """Pixels above which keypoints are detected at a lower resolution: it costs half and finds as many copies."""
+STRIP, STRIP_MARGIN = 340_000, 32
+"""Most pixels of such an image that are examined at a time, and the rows that are seen beyond them."""
 LEAST_AREA = 100
 """Pixels of such an image for each keypoint. Photos have fewer keypoints, patterns more."""
 MOST_MATCHES = 1500
@@ -130,15 +133,41 @@ def _detect(gray: Gray) -> _Keypoints:
     if gray.size > LARGE:
         scale, most = LARGE_SCALE, min(MOST_KEYPOINTS, gray.size // LEAST_AREA)
         plane = cv2.resize(plane, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    sift = cv2.SIFT.create(nfeatures=most, contrastThreshold=LEAST_CONTRAST, edgeThreshold=20)
-    found, descriptors = sift.detectAndCompute(plane, None)
-    table = np.array([(*point.pt, point.size, np.deg2rad(point.angle)) for point in found], np.float32)
-    table = table.reshape(-1, 4)
+    table, descriptors = _described(plane, most)
     order = np.lexsort((table[:, 3], table[:, 2], table[:, 0], table[:, 1]))
-    table = table[order]
-    descriptors = np.zeros((0, 128), np.float32) if descriptors is None else descriptors[order]
+    table, descriptors = table[order], descriptors[order]
     # The centre of the first pixel is at 0 in both resolutions.
     return _Keypoints((table[:, :2] + 0.5) / scale - 0.5, table[:, 2] / scale, table[:, 3], descriptors)
+
+
+def _described(plane: NDArray[np.uint8], most: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the keypoints of an image with the strongest responses, and their descriptors.
+
+    The keypoints are (keypoints, 5): x, y, size, angle in radians and response. The image is examined in
+    strips, because the scale space of one takes a hundred times its memory.
+    """
+    height = plane.shape[0]
+    strips = -(-plane.size // STRIP)
+    sift = cv2.SIFT.create(
+        # A fifth more than its share, because a strip may hold more of the strongest than the others.
+        nfeatures=most if strips == 1 else 6 * most // (5 * strips),
+        contrastThreshold=LEAST_CONTRAST,
+        edgeThreshold=20,
+    )
+    tables, described = [], []
+    edges = np.linspace(0, height, strips + 1).astype(int)
+    for top, bottom in pairwise(edges):
+        first = max(0, top - STRIP_MARGIN)
+        found, descriptors = sift.detectAndCompute(plane[first : bottom + STRIP_MARGIN], None)
+        table = np.array(
+            [(x.pt[0], x.pt[1] + first, x.size, np.deg2rad(x.angle), x.response) for x in found], np.float32
+        ).reshape(-1, 5)
+        inside = (table[:, 1] >= top) & (table[:, 1] < bottom)
+        tables.append(table[inside])
+        described.append(np.zeros((0, 128), np.float32) if descriptors is None else descriptors[inside])
+    table, descriptors = np.concatenate(tables), np.concatenate(described)
+    strongest = np.argsort(-table[:, 4], kind="stable")[:most]
+    return table[strongest], descriptors[strongest]
 
 
 def _locally_normalised(gray: Gray) -> NDArray[np.uint8]:
