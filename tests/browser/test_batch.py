@@ -96,6 +96,20 @@ def test_many_pictures_become_one_job_and_a_table(visit, app):
     finished(page)
 
 
+def test_a_picture_that_browsers_cannot_read_has_a_thumbnail_too(visit, app):
+    page = visit(app)
+    scan = {
+        "name": "scan.heic",
+        "mimeType": "image/heic",
+        "buffer": samples.encode(samples.photo(80, 60), "HEIF"),
+    }
+    page.set_input_files("#files", [*(picture(number) for number in range(MANY - 1)), scan])
+
+    expect(page.locator("tr", has_text="scan.heic").locator(".thumb img")).to_have_attribute(
+        "src", re.compile("^data:")
+    )
+
+
 def test_it_is_sorted_filtered_and_searched(visit, app):
     page = visit(app)
     choose(page)

@@ -46,7 +46,7 @@ _NUMBERS = "proof.py"
 
 def page_texts() -> set[str]:
     """Return the texts of the page's file and of its scripts."""
-    page = (WEB / "index.html").read_text("utf-8")
+    page = "".join((WEB / name).read_text("utf-8") for name in ("index.html", "missing.html"))
     found = {html.unescape(" ".join(text["text"].split())) for text in TEXTS.finditer(page)}
     for script in WEB.glob("*.js"):
         found |= set(_script_texts(script.read_text("utf-8")))

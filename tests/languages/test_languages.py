@@ -69,8 +69,8 @@ def test_a_stored_sentence_is_recognised_with_what_it_quotes():
         assert translated("Saved by the image editor GIMP 2.10 (“v. 2”).") == (
             "Vom Bildbearbeitungsprogramm GIMP 2.10 (“v. 2”) gespeichert."
         )
-        assert translated("At compression quality 65, 12.3% of the picture stands out.") == (
-            "Bei Kompressionsqualität 65 fallen 12,3% des Bildes auf."
+        assert translated("At compression quality 65, 12.3\u00a0% of the picture stands out.") == (
+            "Bei Kompressionsqualität 65 fallen 12,3\u00a0% des Bildes auf."
         )
 
 
@@ -83,8 +83,8 @@ def test_several_sentences_and_phrases_within_them_are_recognised():
             "Declarado como: tomado con una cámara, con Pixel 8. A sentence of its own."
         )
     with speaking("fr"):
-        change = "mirrored, turned by 30 degrees, scaled to 120%"
-        assert translated(change) == "retournée, tournée de 30 degrés, mise à 120%"
+        change = "mirrored, turned by 30 degrees, scaled to 120\u00a0%"
+        assert translated(change) == "retournée, tournée de 30 degrés, mise à 120\u00a0%"
 
 
 def test_a_headline_and_a_sentence_that_begin_alike_are_told_apart():
@@ -105,11 +105,12 @@ FOUND = (
     "JPEG quality about 87. The tables are those of an unknown program; many cameras and some editors have "
     "their own. Known originals of the device that the file names have tables of their own, so the file was "
     "probably saved again by another program.",
-    "12.3% of the picture follows a different JPEG grid from the rest (expected by chance: 10^-9 such "
+    "12.3\u00a0% of the picture follows a different JPEG grid from the rest (expected by chance: 10^-9 such "
     "regions).",
-    "The picture's noise has a standard deviation of about 2.1 of 255 levels; 4.5% of the picture has "
+    "The picture's noise has a standard deviation of about 2.1 of 255 levels; 4.5\u00a0% of the picture has "
     "clearly more noise than its brightness and texture explain.",
-    "2 regions were probably copied to other places in the picture: unchanged; mirrored, scaled to 120%.",
+    "2 regions were probably copied to other places in the picture: unchanged; mirrored, scaled to "
+    "120\u00a0%.",
     "1,234 bytes follow the end of the picture: an archive (ZIP), which cameras do not append.",
     "Recorded as 4000 x 3000 pixels, but has 800 x 600: probably cropped or scaled since. A GPS position is "
     "present.",

@@ -154,6 +154,32 @@ def test_unknown_address(client):
     assert_problem(client.get("/segments"), 404)
 
 
+def test_a_person_at_an_unknown_address_gets_a_page(client):
+    # What browsers send when someone types an address.
+    typed = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
+    response = client.get("/analyses/1", headers={**typed, "Accept-Language": "de"})
+
+    assert response.status_code == 404
+    assert response.content_type == "text/html; charset=utf-8"
+    assert response.headers["Content-Language"] == "de"
+    assert "script-src 'self'" in response.headers["Content-Security-Policy"]
+    assert 'href="/page/style.css"' in response.text
+    assert 'href="/"' in response.text
+    assert "ETag" not in response.headers
+    assert "Nothing is at this address" not in response.text
+    behind_a_proxy = client.get("/x", headers=typed, environ_overrides={"SCRIPT_NAME": '/a"b'})
+    assert 'href="/a&quot;b/page/style.css"' in behind_a_proxy.text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, application/json", None])
+def test_a_program_at_an_unknown_address_gets_a_problem(client, accept):
+    assert_problem(client.get("/segments", headers={"Accept": accept} if accept else {}), 404)
+
+
+def test_a_missing_record_is_a_problem_for_browsers_too(client):
+    assert_problem(client.get(f"/v1/analyses/{32 * '0'}", headers={"Accept": "text/html"}), 404)
+
+
 def test_a_wrong_method_is_answered_with_the_right_one(client):
     response = client.get("/segment")
 

@@ -17,7 +17,7 @@ from tamperscope.documents.findings import NamedRegion, Step
 from tamperscope.documents.foreign_text import shown
 from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
 from tamperscope.documents.translation import in_current_language
-from tamperscope.languages import current, number, say, translated
+from tamperscope.languages import current, number, percent, say, translated
 from tamperscope.origin import OriginKind
 from tamperscope.report import (
     CPU,
@@ -323,7 +323,7 @@ def _region(named: NamedRegion, note: str) -> RegionRow:
         label=named.label,
         place=named.place,
         extent=_extent(region.box),
-        share=number(wording.percent(region.area_share)),
+        share=number(percent(region.area_share)),
         probability=number(printed_score(region.probability)),
         source=_source(region.source, named.source_label) if region.source else "",
         finding=named.finding,

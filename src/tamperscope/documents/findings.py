@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tamperscope.documents import wording
-from tamperscope.languages import entry, say, say_count, translated
+from tamperscope.languages import entry, percent, say, say_count, translated
 from tamperscope.origin import OriginKind
 from tamperscope.report import Box, ManipulationType, Region, ReportRecord, Verdict
 
@@ -281,7 +281,7 @@ def _of_single(named: NamedRegion, report: ReportRecord) -> Iterator[str]:
     values = {
         "where": wording.located(region.box, image.width, image.height),
         "label": named.label,
-        "share": wording.percent(region.area_share),
+        "share": percent(region.area_share),
     }
     agreeing = [name for name, agrees in region.agreement.items() if agrees]
     traces = [name for name in agreeing if name in _JPEG_TRACES]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tamperscope.languages import current, entry, say, say_count
+from tamperscope.languages import current, entry, percent, say, say_count
 from tamperscope.origin import Basis, Claim, Origin, OriginKind
 from tamperscope.report import (
     NOTABLE,
@@ -330,14 +330,6 @@ def _ninth(box: Box, width: int, height: int) -> str:
     across = ("left", "", "right")[min(2, int(3 * (box.x + box.width / 2) / width))]
     down = ("upper", "", "lower")[min(2, int(3 * (box.y + box.height / 2) / height))]
     return f"{down} {across}".strip() or "centre"
-
-
-def percent(share: float) -> str:
-    """Return a share, 0 to 1, as a percentage with at most one decimal: `2 %`, `0.4 %` or `< 0.1 %`."""
-    if 0 < share < 0.0005:
-        return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
-    digits = 0 if share == 0 or share >= 0.0995 else 1
-    return f"{100 * share:.{digits}f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
 
 
 def size(byte_count: int) -> str:

@@ -20,6 +20,7 @@ from tamperscope.evidence._maps import of_blocks
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
+from tamperscope.languages import percent
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "double_jpeg"
@@ -101,7 +102,7 @@ def measure(image: Image) -> Evidence:
     probability = _probability_of_one(ratios, float(np.mean(shares)))
     weight = _heaviest_region(-ratios, probability > 0.5)
     found = strength(weight, NOTABLE_AT)
-    share = f"{(probability > 0.5).mean():.1%}"
+    share = percent((probability > 0.5).mean())
     where = f"{share} of it was not" if found >= NOTABLE else "no region stands out"
     return Evidence(
         NAME,

@@ -17,6 +17,7 @@ from tamperscope.evidence._maps import of_blocks
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
+from tamperscope.languages import percent
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "jpeg_ghosts"
@@ -78,8 +79,9 @@ def measure(image: Image) -> Evidence:
     ]
     ghost = max(ghosts, key=lambda candidate: candidate.separation)
     found = strength(ghost.separation, NOTABLE_AT)
+    share = percent((ghost.map > 0.5).mean())
     finding = (
-        f"At compression quality {ghost.quality}, {(ghost.map > 0.5).mean():.1%} of the picture stands out."
+        f"At compression quality {ghost.quality}, {share} of the picture stands out."
         if found >= NOTABLE
         else "No region stands out at any compression quality."
     )

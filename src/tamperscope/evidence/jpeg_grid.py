@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
+from tamperscope.languages import percent
 from tamperscope.report import Evidence, Explanation
 
 NAME = "jpeg_grid"
@@ -221,7 +222,7 @@ def _finding(foreign: _Regions, missing: _Regions, main: int | None) -> str:
         if main is None:
             return "The picture shows no JPEG grid."
         return "The whole picture follows one JPEG grid; no region departs from it."
-    share = f"{(foreign.mask | missing.mask).mean():.1%}"
+    share = percent((foreign.mask | missing.mask).mean())
     chance = f"(expected by chance: 10^{-significance:.0f} such regions)"
     if foreign.significance:
         return f"{share} of the picture follows a different JPEG grid from the rest {chance}."

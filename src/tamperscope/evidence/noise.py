@@ -19,6 +19,7 @@ from tamperscope.evidence._maps import of_blocks
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
+from tamperscope.languages import percent
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "noise"
@@ -79,7 +80,7 @@ def measure(image: Image) -> Evidence:
     region, significance = _heaviest_region(deviation, usable)
     found = strength(significance, NOTABLE_AT)
     level = float(np.median(blocks.noise[usable]))
-    share = f"{region.mean():.1%}"
+    share = percent(region.mean())
     if found < NOTABLE:
         regions = "no region departs from it by more than regions of authentic photos do"
     elif deviation[region].mean() > 0:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
+from tamperscope.languages import percent
 from tamperscope.report import NOTABLE, Evidence, Explanation
 
 NAME = "resampling"
@@ -156,7 +157,7 @@ def _finding(found: float, excess: NDArray[np.float32]) -> str:
     frequency = int(excess.max(axis=(0, 1)).argmax()) / _WINDOW
     share = (excess.max(axis=2) > NOTABLE_AT).mean()
     return (
-        f"{share:.1%} of the picture repeats with a period of {1 / frequency:.2f} pixels, as "
+        f"{percent(share)} of the picture repeats with a period of {1 / frequency:.2f} pixels, as "
         "interpolated pixels do; the rest does not."
     )
 

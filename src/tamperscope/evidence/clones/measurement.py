@@ -28,6 +28,7 @@ from tamperscope.evidence.clones.verification import Mask, RepeatedRegions, veri
 from tamperscope.images import Image
 from tamperscope.images.contours import fitted, polygon
 from tamperscope.images.drawings import plain
+from tamperscope.languages import percent
 from tamperscope.report import NOTABLE, Box, Evidence, Explanation, scaled_points
 
 NAME = "clones"
@@ -279,7 +280,7 @@ def _manner(clone: Clone) -> str:
     changes = [
         "mirrored" if mirrored else "",
         f"turned by {abs(degrees)} degrees" if abs(degrees) > 2 else "",
-        f"scaled to {scale:.0%}" if abs(scale - 1) > 0.03 else "",
+        f"scaled to {percent(scale)}" if abs(scale - 1) > 0.03 else "",
     ]
     return ", ".join(filter(None, changes)) or "unchanged"
 

@@ -20,6 +20,7 @@ from tamperscope.evidence.metadata.marks import find, names_program
 from tamperscope.evidence.metadata.origin_claims import claims
 from tamperscope.evidence.metadata.reading import Entry, Metadata, read, read_maker_note
 from tamperscope.images import Image
+from tamperscope.languages import percent
 from tamperscope.report import Evidence, Explanation
 
 NAME = "metadata"
@@ -95,7 +96,7 @@ def _from_previews(compared: Sequence[Preview]) -> Iterator[_Finding]:
         if not small.same:
             yield _Finding(f"The embedded preview {place} shows another picture.", _OTHER_PREVIEW)
         elif small.changed.any():
-            share = f"{small.changed.mean():.1%}"
+            share = percent(small.changed.mean())
             text = f"The embedded preview {place} shows something else in {share} of the picture."
             yield _Finding(text, _OTHER_PREVIEW)
         elif small.wider:

@@ -61,7 +61,7 @@ _NO_SUCH_ADDRESS = "There is nothing at this address. GET / lists what this serv
 def register(app: Flask) -> None:
     """Answer every error of `app` with a problem document."""
     app.register_error_handler(errors.TamperscopeError, _from_ours)
-    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(HTTPException, from_http)
     app.register_error_handler(Exception, _from_unexpected)
 
 
@@ -91,12 +91,17 @@ def _from_ours(error: errors.TamperscopeError) -> Response:
     return response
 
 
-def _from_http(error: HTTPException) -> Response:
+def is_unknown(error: HTTPException) -> bool:
+    """Return whether an error says that the server has no such address, rather than no such record."""
+    return error.code == 404 and error.description == NotFound.description
+
+
+def from_http(error: HTTPException) -> Response:
+    """Return the answer to an error of HTTP, such as a wrong method."""
     status = error.code or 500
     g.problem = error.name.lower().replace(" ", "-")
     # The library's own sentence speaks of a typed address, to programs too.
-    unknown = status == 404 and error.description == NotFound.description
-    detail = _NO_SUCH_ADDRESS if unknown else error.description or error.name
+    detail = _NO_SUCH_ADDRESS if is_unknown(error) else error.description or error.name
     response = _respond(status, error.name, detail)
     # For example Allow, which a 405 must have.
     for name, value in error.get_headers():

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import PurePosixPath
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Request, Response, current_app, g, request
 from werkzeug.exceptions import NotFound
 
 from tamperscope import languages
@@ -25,6 +25,7 @@ from tamperscope.languages import ENGLISH, LANGUAGES, direction
 from tamperscope.server.forms import respond
 from tamperscope.server.middleware.access import public
 from tamperscope.server.middleware.language import accepted_language
+from tamperscope.server.middleware.problems import from_http, is_unknown
 from tamperscope.server.openapi import operation, operation_of, path_of
 from tamperscope.settings import Settings
 
@@ -54,6 +55,8 @@ _FONTS = (
     "NotoSansDevanagari-Bold.ttf",
 )
 _PAGE = "index.html"
+_MISSING = "missing.html"
+_LINK = re.compile(r'\b(href|src)="(?:\./)?')
 CHOICE = "tamperscope_language"
 """Cookie that holds the language a reader chose on the page. The page's script writes it."""
 TEXTS = re.compile(
@@ -78,12 +81,7 @@ def blueprint(settings: Settings) -> Blueprint:
             response = respond(_index(settings))
             response.headers["Vary"] = "Accept"
             return response
-        chosen = request.cookies.get(CHOICE)
-        language = chosen if chosen in LANGUAGES else accepted_language(request, settings.language)
-        response = _sent(page_in(language), _TYPES[".html"])
-        response.headers["Vary"] = "Accept, Accept-Language, Cookie"
-        response.headers["Content-Language"] = language
-        return response
+        return _spoken(_PAGE, settings)
 
     @pages.get("/page/<name>")
     @public
@@ -92,7 +90,37 @@ def blueprint(settings: Settings) -> Blueprint:
             raise NotFound
         return _sent(files[name], _TYPES[PurePosixPath(name).suffix])
 
+    @pages.app_errorhandler(NotFound)
+    def missing(error: NotFound) -> Response:
+        """Return a page to people at an unknown address, and the problem to programs."""
+        if request.method != "GET" or not is_unknown(error) or not _reads_pages(request):
+            return from_http(error)
+        g.problem = "not-found"
+        response = _spoken(_MISSING, settings)
+        # Links from the root, wherever the unknown address is.
+        root = html.escape(request.script_root)
+        response.set_data(_LINK.sub(rf'\1="{root}/', response.get_data(as_text=True)))
+        response.headers.remove("ETag")
+        response.status_code = 404
+        return response
+
     return pages
+
+
+def _reads_pages(asked: Request) -> bool:
+    """Return whether a request prefers HTML, as those of browsers do, and not just accepts anything."""
+    wanted = asked.accept_mimetypes
+    return "text/html" in wanted.values() and wanted["text/html"] > wanted["application/json"]
+
+
+def _spoken(name: str, settings: Settings) -> Response:
+    """Return one of the pages in the language that the reader chose, or else accepts."""
+    chosen = request.cookies.get(CHOICE)
+    language = chosen if chosen in LANGUAGES else accepted_language(request, settings.language)
+    response = _sent(page_in(language, name), _TYPES[".html"])
+    response.headers["Vary"] = "Accept, Accept-Language, Cookie"
+    response.headers["Content-Language"] = language
+    return response
 
 
 def _sent(data: bytes, content_type: str) -> Response:
@@ -106,8 +134,8 @@ def _sent(data: bytes, content_type: str) -> Response:
 
 
 @functools.cache
-def page_in(language: str) -> bytes:
-    """Return the page in one of `LANGUAGES`: its texts, its direction and its list of languages."""
+def page_in(language: str, name: str = _PAGE) -> bytes:
+    """Return a page in one of `LANGUAGES`: its texts, its direction and its list of languages."""
     known = languages.catalogue(language, "page")
 
     def word(found: re.Match[str]) -> str:
@@ -115,7 +143,7 @@ def page_in(language: str) -> bytes:
         told = known.get(text, text)
         return f"{found['before']}{html.escape(str(told), quote=False)}{found['after']}"
 
-    page = TEXTS.sub(word, _files()[_PAGE].decode("utf-8"))
+    page = TEXTS.sub(word, _files()[name].decode("utf-8"))
     choices = "".join(
         f'<option value="{code}" lang="{code}"{" selected" if code == language else ""}>{name}</option>'
         for code, name in LANGUAGES.items()

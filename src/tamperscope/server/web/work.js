@@ -28,6 +28,7 @@ export class Work extends EventTarget {
   #control = null;
   #wake = () => {};
   #jobs = new Set();
+  #previews = Promise.resolve();
 
   /** Add files and return their items. `change` reports each change of an item, `end` its outcome. */
   add(files, { keep = false, priv = false } = {}) {
@@ -45,6 +46,7 @@ export class Work extends EventTarget {
       analysis: null,
       thumbnail: null,
       megapixels: null,
+      foreign: false,
     }));
     this.items.push(...added);
     this.#drawThumbnails(added);
@@ -114,10 +116,28 @@ export class Work extends EventTarget {
     // One at a time: decoding a hundred photographs at once would take gigabytes.
     for (const item of items) {
       const { thumbnail, megapixels } = await thumbnailOf(item.file);
-      Object.assign(item, { thumbnail, megapixels });
+      Object.assign(item, { thumbnail, megapixels, foreign: thumbnail === null });
       if (item.summary) this.#remember(item);
       this.#tell(item);
+      this.#drawForeign(item);
     }
+  }
+
+  /** Ask the server to draw a picture that this browser cannot read, once its analysis is done. One at a time. */
+  #drawForeign(item) {
+    if (!item.foreign || item.stage !== "done") return;
+    item.foreign = false;
+    this.#previews = this.#previews.then(async () => {
+      try {
+        const { thumbnail } = await thumbnailOf(await api.preview(item.file));
+        Object.assign(item, { thumbnail });
+        this.#remember(item);
+        this.#tell(item);
+      } catch (error) {
+        // The table shows an empty frame. A server that is busy has more important things to do.
+        if (!(error instanceof Problem)) throw error;
+      }
+    });
   }
 
   async #run() {
@@ -266,6 +286,7 @@ export class Work extends EventTarget {
     this.#remember(item);
     this.#enter(item, "done");
     this.#tell(item, "end");
+    this.#drawForeign(item);
   }
 
   #remember({ summary, name, thumbnail, priv }) {
