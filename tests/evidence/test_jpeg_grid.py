@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 import samples
@@ -74,3 +75,21 @@ def test_votes_are_the_same_in_pictures_of_any_height() -> None:
     for top in (232, 240, 488):
         part = jpeg_grid.grid_votes(tall[top : top + 64])
         np.testing.assert_array_equal(votes[top + 7 : top + 57], part[7:57])
+
+
+def test_no_window_splits_votes_that_are_connected() -> None:
+    rng = np.random.default_rng(5)
+    votes = np.full((603, 750), -1, np.int8)
+    for _ in range(40):
+        top, left = rng.integers(0, 600), rng.integers(0, 740)
+        patch = votes[top : top + rng.integers(5, 60), left : left + rng.integers(5, 60)]
+        patch[rng.random(patch.shape) < 0.04] = 3
+    voters = votes == 3
+    count, labels = cv2.connectedComponents(cv2.dilate(voters.view(np.uint8), np.ones((12, 12), np.uint8)))
+    sizes = np.bincount(labels[voters], minlength=count)
+    windows = list(jpeg_grid._crowds(votes, 3, fewest=20))
+    assert len(windows) > 5
+
+    for label in np.flatnonzero(sizes >= 20):
+        own = (labels == label) & voters
+        assert any(found[own[window]].astype(bool).sum() == own.sum() for window, found in windows)
