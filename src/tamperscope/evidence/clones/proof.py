@@ -158,7 +158,8 @@ class _Noise:
 
     def likeness(self, where: Mask) -> float:
         """Return the correlation of the noise, on Fisher's scale, -0.3 to 2.1."""
-        return float(np.arctanh(np.clip(_correlation(self.copy[where], self.source[where]), -0.3, 0.97)))
+        (correlation,) = _correlations(self.copy[where], self.source[where][None])
+        return float(np.arctanh(np.clip(correlation, -0.3, 0.97)))
 
     def peak(self, where: Mask) -> float:
         """Return by how much the noise correlates more at its place than when shifted by some pixels."""
@@ -169,15 +170,14 @@ class _Noise:
             return 0.0
         some = slice(None, None, -(-len(rows) // _MOST_PIXELS))
         rows, columns = rows[some], columns[some]
-        copy = self.copy[rows, columns]
-        shifts = range(-_REACH, _REACH + 1)
-        elsewhere = max(
-            _correlation(copy, self.source[rows + down, columns + right])
-            for down in shifts
-            for right in shifts
-            if max(abs(down), abs(right)) > _NEXT
-        )
-        return _correlation(copy, self.source[rows, columns]) - elsewhere
+        width = self.source.shape[1]
+        shifts = np.arange(-_REACH, _REACH + 1)
+        far = np.maximum(abs(shifts[:, None]), abs(shifts)) > _NEXT
+        elsewhere = (width * shifts[:, None] + shifts)[far]
+        places = rows * width + columns
+        shifted = self.source.ravel()[np.append(0, elsewhere)[:, None] + places]
+        here, *others = _correlations(self.copy[rows, columns], shifted)
+        return float(here - max(others))
 
 
 def _deviation(values: Gray) -> float:
@@ -185,7 +185,9 @@ def _deviation(values: Gray) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values)))) + 1e-3
 
 
-def _correlation(first: Gray, second: Gray) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    powers = [float((values * values).mean()) + QUANTISATION_VARIANCE for values in (first, second)]
-    return float((first * second).mean()) / float(np.sqrt(powers[0] * powers[1]))
+def _correlations(values: Gray, others: Gray) -> Gray:
+    """Return (rows,): the correlation of values, (pixels,), with those of each row, (rows, pixels)."""
+    values, others = values - values.mean(), others - others.mean(axis=1, keepdims=True)
+    power = values @ values / values.size + QUANTISATION_VARIANCE
+    powers = np.einsum("ij,ij->i", others, others) / values.size + QUANTISATION_VARIANCE
+    return np.asarray(others @ values / values.size / np.sqrt(power * powers), np.float32)
