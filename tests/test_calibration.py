@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tamperscope import calibration
+from tamperscope.calibration import Calibration, Expected
+from tamperscope.report import OperatingPoints
 
 
 def test_the_peak_is_the_mean_of_the_highest_percent() -> None:
@@ -27,6 +29,27 @@ def test_measurements_grow_with_the_evidence() -> None:
     high = calibration.measure(strong, {"clones": 0.3})
     assert low.keys() == high.keys() == {"network_map", "clones"}
     assert all(low[name] < high[name] for name in low)
+
+
+def test_the_networks_own_score_is_measured_where_they_give_one() -> None:
+    heatmap = np.zeros((40, 40), np.float32)
+    assert calibration.measure(heatmap, network_score=0.5)["network_score"] == 0
+    assert "network_score" not in calibration.measure(heatmap)
+
+
+def test_a_measurement_counts_by_what_it_exceeds_on_files_of_the_kind() -> None:
+    points = OperatingPoints(0.3, 0.7, 0.02, 0.1, 200, 300)
+    expected = {"network_score": Expected((1.0, 0.5, 0.0), (0.0, 0.0, 0.0))}
+    model = Calibration({"network_score": 1.0}, {"network_score": 0.0}, 0.0, points, expected)
+    usual = {"network_map": 0.0, "network_score": 6.0, "log_pixels": 10.0, "log_step": 0.0}
+    assert model.score(usual) == 0.5
+    assert model.score({**usual, "network_score": 7.0}) > 0.7
+
+
+def test_what_was_expected_of_the_map_alone_is_still_read() -> None:
+    document = Calibration({}, {}, 0.0, OperatingPoints(0.3, 0.7, 0.02, 0.1, 200, 300)).to_json()
+    document["expected"] = {"mean": [1, 2, 3], "log_spread": [4, 5, 6]}
+    assert Calibration.from_json(document).expected == {"network_map": Expected((1, 2, 3), (4, 5, 6))}
 
 
 def test_evidence_counts_more_once_it_is_notable() -> None:

@@ -225,6 +225,12 @@ def test_a_calibration_on_what_nothing_measures_is_refused(pair_bundle: Bundle) 
         Detector.load(dataclasses.replace(pair_bundle, calibration=model))
 
 
+def test_a_calibration_on_a_score_that_no_network_gives_is_refused(pair_bundle: Bundle) -> None:
+    model = logistic({"network_map": 1.0, "network_score": 1.0}, 0.0)
+    with pytest.raises(BundleError, match="calibrated on network_score"):
+        Detector.load(dataclasses.replace(pair_bundle, calibration=model))
+
+
 def test_limits_apply(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
     with pytest.raises(ImageTooLargeError):
         Detector(joint_bundle, limits=ImageLimits(pixels=1000), threads=1).analyze(photo)
@@ -233,6 +239,7 @@ def test_limits_apply(joint_bundle: Bundle, photo: NDArray[np.uint8]) -> None:
 def test_measurements_are_those_a_calibration_takes(detector: Detector, photo: NDArray[np.uint8]) -> None:
     assert detector.analyze(photo).measurements.keys() == {
         "network_map",
+        "network_score",
         "log_pixels",
         "log_step",
         *COUNTED,

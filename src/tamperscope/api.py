@@ -362,7 +362,7 @@ class ReasonAnswer(Answer):
     """How one measurement moved the score."""
 
     name: str
-    """`network_map` or the name of a measurement."""
+    """`network_map`, `network_score` or the name of a measurement."""
     effect: float
     """Change in the score's log-odds, relative to the average authentic image."""
     text: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -29,27 +29,29 @@ _ENOUGH_IMAGES = 50
 PEAK_SHARE = 0.01
 PEAK_PIXELS = 64
 """Lower limit of the pixels that are averaged: of maps below 6400 pixels, 1 % would be too few."""
-NETWORK_MAP = "network_map"
+NETWORK_MAP, NETWORK_SCORE = "network_map", "network_score"
+NETWORKS = (NETWORK_MAP, NETWORK_SCORE)
+"""What the networks measure: the peak of their map, and their judgement of the whole picture."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the networks' map is on authentic files, given what is known of the file.
+    """What one of `NETWORKS` is on authentic files, given what is known of the file.
 
     Networks see more in lossless files, small pictures and slight compression. Only what exceeds that counts.
     """
 
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Mean of `network_map`: a constant, then factors of `log_pixels` and `log_step`."""
-    log_spread: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Natural logarithm of its standard deviation, in the same terms."""
+    mean: tuple[float, float, float]
+    """A constant, then factors of `log_pixels` and `log_step`."""
+    log_spread: tuple[float, float, float]
+    """Natural logarithm of the standard deviation, in the same terms."""
 
-    def excess(self, measurements: Mapping[str, float]) -> float:
-        """Return by how many standard deviations `network_map` exceeds its mean on such authentic files."""
-        facts = 1.0, measurements.get(LOG_PIXELS, 0.0), measurements.get(LOG_STEP, 0.0)
+    def excess(self, value: float, log_pixels: float, log_step: float) -> float:
+        """Return by how many standard deviations a value exceeds the mean on such authentic files."""
+        facts = 1.0, log_pixels, log_step
         mean = sum(factor * fact for factor, fact in zip(self.mean, facts, strict=True))
         spread = math.exp(sum(factor * fact for factor, fact in zip(self.log_spread, facts, strict=True)))
-        return (measurements[NETWORK_MAP] - mean) / spread
+        return (value - mean) / spread
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,15 @@ class Calibration:
     """A logistic model over named measurements, and what its score means."""
 
     coefficients: Mapping[str, float]
-    """One per measurement, in the measurement's own unit; that of `network_map` is per standard deviation.
-    """
+    """One per measurement, in the measurement's own unit; those of `expected` are per standard deviation."""
     baseline: Mapping[str, float]
     """The mean of each measurement on the authentic calibration images, which reasons are relative to."""
     intercept: float
     operating_points: OperatingPoints
     """The two scores between which the verdict is `inconclusive`, with the error rates they were chosen by.
     """
-    expected: Expected = Expected()
+    expected: Mapping[str, Expected] = field(default_factory=dict)
+    """What those of `NETWORKS` are on authentic files that count by what they exceed it."""
     kinds: tuple[KindCounts, ...] = ()
     """Counts of wrong verdicts by kind of file; empty if they were not made."""
 
@@ -102,10 +104,14 @@ class Calibration:
         return tuple(Reason(name, effects[name]) for name in sorted(effects, key=lambda n: -abs(effects[n])))
 
     def counted(self, measurements: Mapping[str, float]) -> Mapping[str, float]:
-        """Return the measurements as the coefficients take them: `network_map` as its excess."""
-        if NETWORK_MAP not in measurements:
-            return measurements
-        return {**measurements, NETWORK_MAP: self.expected.excess(measurements)}
+        """Return the measurements as the coefficients take them: those of `expected` as their excess."""
+        facts = measurements.get(LOG_PIXELS, 0.0), measurements.get(LOG_STEP, 0.0)
+        excesses = {
+            name: expected.excess(measurements[name], *facts)
+            for name, expected in self.expected.items()
+            if name in measurements
+        }
+        return {**measurements, **excesses}
 
     def error_rates(self, kind: FileKind) -> ErrorRates | None:
         """Return how often verdicts on files of this kind were wrong.
@@ -142,7 +148,7 @@ class Calibration:
             "coefficients": dict(self.coefficients),
             "baseline": dict(self.baseline),
             "intercept": self.intercept,
-            "expected": {"mean": self.expected.mean, "log_spread": self.expected.log_spread},
+            "expected": {name: dataclasses.asdict(each) for name, each in self.expected.items()},
             "kinds": [dataclasses.asdict(counts) for counts in self.kinds],
             **dataclasses.asdict(self.operating_points),
         }
@@ -166,7 +172,7 @@ class Calibration:
                 manipulated_images=int(document["manipulated_images"]),
                 marked_above=float(document.get("marked_above", 0)),
             ),
-            expected=_expected(document.get("expected")),
+            expected=_expected(document.get("expected", {})),
             kinds=tuple(KindCounts(**counts) for counts in document.get("kinds", ())),
         )
 
@@ -186,29 +192,35 @@ def peak(heatmap: NDArray[np.float32]) -> float:
     return float(np.partition(flat, flat.size - count)[flat.size - count :].mean(dtype=np.float64))
 
 
-def _expected(document: Mapping[str, Any] | None) -> Expected:
-    if document is None:
-        return Expected()
-    mean, log_spread = (tuple(map(float, document[name])) for name in ("mean", "log_spread"))
-    if len(mean) != 3 or len(log_spread) != 3:
-        raise ValueError("`mean` and `log_spread` need three numbers each")
-    return Expected(mean, log_spread)
+def _expected(document: Mapping[str, Any]) -> dict[str, Expected]:
+    # Bundles before 0.6 hold that of the map alone.
+    named = {NETWORK_MAP: document} if "mean" in document else document
+    expected = {}
+    for name, each in named.items():
+        mean, log_spread = (tuple(map(float, each[part])) for part in ("mean", "log_spread"))
+        if len(mean) != 3 or len(log_spread) != 3:
+            raise ValueError("`mean` and `log_spread` need three numbers each")
+        expected[name] = Expected(mean, log_spread)
+    return expected
 
 
 def measure(
     heatmap: NDArray[np.float32],
     strengths: Mapping[str, float] = MappingProxyType({}),
     kind: FileKind | None = None,
+    network_score: float | None = None,
 ) -> dict[str, float]:
     """Return the measurements that a calibration may use, by name.
 
-    `network_map` is the logit of `peak(heatmap)`. `log_pixels` and `log_step` are what `kind` says of the
+    `network_map` is the logit of `peak(heatmap)`, and `network_score` that of the probability that the
+    networks themselves give, where they give one. `log_pixels` and `log_step` are what `kind` says of the
     file: natural logarithms of its pixels and of its mean quantisation step. `strengths` holds the strength
     of each piece of evidence, 0 to 1, and 0 if it does not apply. Notable evidence counts 1 more, because it
     is hardly ever notable by chance.
     """
     return {
         NETWORK_MAP: _logit(peak(heatmap)),
+        **({} if network_score is None else {NETWORK_SCORE: _logit(network_score)}),
         **(
             {}
             if kind is None

@@ -71,7 +71,8 @@ class Detector:
         if missing := {"mask", "type"} - bundle.outputs:
             raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
         needed = set() if bundle.calibration is None else set(bundle.calibration.coefficients)
-        if unknown := needed - {calibration.NETWORK_MAP} - COUNTED:
+        seen = set(calibration.NETWORKS) if "score" in bundle.outputs else {calibration.NETWORK_MAP}
+        if unknown := needed - seen - COUNTED:
             names = " and ".join(sorted(unknown))
             raise BundleError(f"{bundle.path} is calibrated on {names}, which this version does not measure.")
         self.bundle = bundle
@@ -212,6 +213,7 @@ class Detector:
         type_scores /= type_scores.sum()
         return _Seen(
             heatmap=tiling.stitch(tiles, masks).clip(0, 1),
+            score=max((output.score for output in outputs if output.score is not None), default=None),
             type_scores=dict(zip(ManipulationType, type_scores.tolist(), strict=True)),
             evidence=measured,
             notes=notes,
@@ -267,7 +269,7 @@ class Detector:
     def _measure(self, seen: _Seen, kind: FileKind) -> dict[str, float]:
         found = {name: seen.evidence.get(name) if name in self._counted else None for name in COUNTED}
         strengths = {name: (evidence and evidence.strength) or 0.0 for name, evidence in found.items()}
-        return calibration.measure(seen.heatmap, strengths, kind)
+        return calibration.measure(seen.heatmap, strengths, kind, seen.score)
 
     def _doubts(self, seen: _Seen, verdict: Verdict, found: MaskedRegions, marked: bool) -> Iterator[str]:
         """Yield what a reader should know before trusting verdict and mask."""
@@ -298,6 +300,8 @@ class _Seen:
 
     heatmap: NDArray[np.float32]
     """The networks' own, at the resolution of the analysis; (height, width), 0 to 1."""
+    score: float | None
+    """The networks' own, of the most suspicious tile, 0 to 1; None where they give none."""
     type_scores: dict[ManipulationType, float]
     """The networks' own."""
     evidence: Mapping[str, Evidence]

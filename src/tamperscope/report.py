@@ -280,22 +280,26 @@ class EvidenceRecord:
         )
 
 
+_NETWORK_REASONS = {
+    "network_map": "The network's map of manipulated areas",
+    "network_score": "The network's judgement of the whole picture",
+}
+
+
 @dataclass(frozen=True)
 class Reason:
     """How one measurement moved the score."""
 
     name: str
-    """`network_map` or the name of evidence."""
+    """`network_map`, `network_score` or the name of evidence."""
     effect: float
     """Change of the score's log-odds relative to the average authentic image."""
 
     @property
     def text(self) -> str:
         """The reason in words."""
-        what = (
-            "The network's map of manipulated areas"
-            if self.name == "network_map"
-            else f"The search for {self.name.replace('_', ' ').replace('jpeg', 'JPEG')}"
+        what = _NETWORK_REASONS.get(
+            self.name, f"The search for {self.name.replace('_', ' ').replace('jpeg', 'JPEG')}"
         )
         times = math.exp(abs(self.effect))
         if times < 1.05:

@@ -110,8 +110,9 @@ def test_halving_the_network_coefficient_does_not_flatten_the_scores(rng: np.ran
         assert np.mean(truth, where=within) == pytest.approx(scores[within].mean(), abs=0.08)
 
 
+@pytest.mark.parametrize("measured", ["network_map", "network_score"])
 def test_the_network_counts_by_what_it_exceeds_on_authentic_files_of_the_kind(
-    rng: np.random.Generator,
+    rng: np.random.Generator, measured: str
 ) -> None:
     # The network sees more in lossless files (a step of 1) whether they are forged or not.
     truth = [index % 2 == 1 for index in range(2000)]
@@ -119,9 +120,9 @@ def test_the_network_counts_by_what_it_exceeds_on_authentic_files_of_the_kind(
     for forged in truth:
         log_pixels, log_step = rng.uniform(11, 14), rng.choice([0.0, 3.0])
         network = 2 * forged + 3 * (log_step == 0) + rng.normal() * (1 + (log_step == 0))
-        rows.append({"network_map": network, "log_pixels": log_pixels, "log_step": log_step})
+        rows.append({measured: network, "log_pixels": log_pixels, "log_step": log_step})
     model = fit(rows, truth, false_alarm_rate=0.05)
-    assert model.coefficients.keys() == {"network_map"}
+    assert model.coefficients.keys() == model.expected.keys() == {measured}
     above = model.operating_points.manipulated_above
     for step in (0.0, 3.0):
         scores = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tamperscope.calibration import (
     LOG_PIXELS,
     LOG_STEP,
-    NETWORK_MAP,
+    NETWORKS,
     Calibration,
     Expected,
     KindCounts,
@@ -21,7 +21,7 @@ from tamperscope.images.kind import FileKind
 from tamperscope.report import OperatingPoints
 
 NETWORK_WEIGHT_KEPT = 0.5
-"""Factor that reduces the coefficient of the networks' map fitted on synthesised forgeries.
+"""Factor that reduces the coefficients of what the networks measure, fitted on synthesised forgeries.
 
 The networks were trained on such forgeries and recognise forgeries made by others less well. Traces recognise
 those better (docs/measurements/experiments.md, 26).
@@ -49,13 +49,13 @@ def fit(
     prior opinion. Measurements with a negative coefficient are dropped: a stronger trace must never make an
     image look more authentic.
 
-    Where the measurements tell the kind of file, the networks' map counts by what it exceeds that of
-    authentic files of the kind. Its mean and spread are regressed on the logarithms of pixels and
+    Where the measurements tell the kind of file, what the networks measure counts by what it exceeds that
+    on authentic files of the kind. Mean and spread are regressed on the logarithms of pixels and
     quantisation step.
 
-    The network coefficient is multiplied by `NETWORK_WEIGHT_KEPT` and frozen, and the others are refitted.
-    All log-odds are then rescaled to fit these images (temperature scaling, Guo et al. 2017, "On calibration
-    of modern neural networks").
+    The networks' coefficients are multiplied by `NETWORK_WEIGHT_KEPT` and frozen, and the others are
+    refitted. All log-odds are then rescaled to fit these images (temperature scaling, Guo et al. 2017, "On
+    calibration of modern neural networks").
 
     The operating point `manipulated_above` is the lowest score that at most `false_alarm_rate` of the
     authentic images exceed, among those that were made for the calibration and among those taken as found.
@@ -95,19 +95,24 @@ def fit(
         raise ValueError("every image needs the same measurements")
     columns = {name: np.array([row[name] for row in measurements], dtype=np.float64) for name in names}
     facts = [columns.pop(name) for name in (LOG_PIXELS, LOG_STEP) if name in columns]
-    expected = Expected()
-    if NETWORK_MAP in columns and len(facts) == 2:
+    networks = [name for name in NETWORKS if name in columns]
+    expected: dict[str, Expected] = {}
+    if len(facts) == 2:
         usual = ~labels & sampled
-        expected = _expected(columns[NETWORK_MAP][usual], *(fact[usual] for fact in facts))
-        columns[NETWORK_MAP] = np.array([expected.excess(row) for row in measurements])
+        for name in networks:
+            expected[name] = _expected(columns[name][usual], *(fact[usual] for fact in facts))
+            columns[name] = np.array(
+                [expected[name].excess(*each) for each in zip(columns[name], *facts, strict=True)]
+            )
     nothing = np.zeros(len(labels))
     coefficients, intercept = _never_negative(columns, labels, ridge, nothing)
-    if NETWORK_MAP in coefficients:
-        frozen = NETWORK_WEIGHT_KEPT * coefficients[NETWORK_MAP]
-        # All of them again: what adds nothing to the whole network map may add something to half of it.
-        others = {name: column for name, column in columns.items() if name != NETWORK_MAP}
-        coefficients, intercept = _never_negative(others, labels, ridge, frozen * columns[NETWORK_MAP])
-        coefficients[NETWORK_MAP] = frozen
+    frozen = {name: NETWORK_WEIGHT_KEPT * coefficients[name] for name in networks if name in coefficients}
+    if frozen:
+        # All others again: what adds nothing to the whole weight of the networks may add something to half.
+        others = {name: column for name, column in columns.items() if name not in networks}
+        counted = np.sum([weight * columns[name] for name, weight in frozen.items()], axis=0)
+        coefficients, intercept = _never_negative(others, labels, ridge, counted)
+        coefficients |= frozen
     log_odds = np.full(len(labels), intercept)
     for name, weight in coefficients.items():
         log_odds += weight * columns[name]
