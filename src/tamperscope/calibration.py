@@ -30,7 +30,7 @@ PEAK_SHARE = 0.01
 PEAK_PIXELS = 64
 """Lower limit of the pixels that are averaged: of maps below 6400 pixels, 1 % would be too few."""
 NETWORK_MAP, NETWORK_SCORE = "network_map", "network_score"
-NETWORKS = (NETWORK_MAP, NETWORK_SCORE)
+NETWORKS = frozenset({NETWORK_MAP, NETWORK_SCORE})
 """What the networks measure: the peak of their map, and their judgement of the whole picture."""
 
 

@@ -71,7 +71,7 @@ class Detector:
         if missing := {"mask", "type"} - bundle.outputs:
             raise BundleError(f"{bundle.path} cannot analyse images: it gives no {' and no '.join(missing)}.")
         needed = set() if bundle.calibration is None else set(bundle.calibration.coefficients)
-        seen = set(calibration.NETWORKS) if "score" in bundle.outputs else {calibration.NETWORK_MAP}
+        seen = calibration.NETWORKS if "score" in bundle.outputs else {calibration.NETWORK_MAP}
         if unknown := needed - seen - COUNTED:
             names = " and ".join(sorted(unknown))
             raise BundleError(f"{bundle.path} is calibrated on {names}, which this version does not measure.")
