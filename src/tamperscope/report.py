@@ -94,6 +94,14 @@ class Box:
         return Box(x, y, right - x, bottom - y)
 
 
+def percent(share: float) -> str:
+    """Return a share, 0 to 1, as a percentage with at most one decimal: `2 %`, `0.4 %` or `< 0.1 %`."""
+    if 0 < share < 0.0005:
+        return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
+    digits = 0 if share == 0 or share >= 0.0995 else 1
+    return f"{100 * share:.{digits}f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
+
+
 def scaled_points(
     points: tuple[tuple[int, int], ...], across: float, down: float
 ) -> tuple[tuple[int, int], ...]:

@@ -17,7 +17,7 @@ from tamperscope.documents.findings import NamedRegion, Step
 from tamperscope.documents.foreign_text import shown
 from tamperscope.documents.pictures import EncodedPicture, Maps, OutlinedRegion
 from tamperscope.documents.translation import in_current_language
-from tamperscope.languages import current, number, percent, say, translated
+from tamperscope.languages import current, number, say, translated
 from tamperscope.origin import OriginKind
 from tamperscope.report import (
     CPU,
@@ -29,6 +29,7 @@ from tamperscope.report import (
     Report,
     ReportRecord,
     Verdict,
+    percent,
     printed_score,
 )
 

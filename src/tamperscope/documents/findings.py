@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tamperscope.documents import wording
-from tamperscope.languages import entry, percent, say, say_count, translated
+from tamperscope.languages import entry, say, say_count, translated
 from tamperscope.origin import OriginKind
-from tamperscope.report import Box, ManipulationType, Region, ReportRecord, Verdict
+from tamperscope.report import Box, ManipulationType, Region, ReportRecord, Verdict, percent
 
 SMALLEST_SHARE = 0.001
 """Share of the picture below which a region without a verified copy is minor."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tamperscope.languages import current, entry, percent, say, say_count
+from tamperscope.languages import current, entry, say, say_count
 from tamperscope.origin import Basis, Claim, Origin, OriginKind
 from tamperscope.report import (
     NOTABLE,
@@ -17,6 +17,7 @@ from tamperscope.report import (
     ManipulationType,
     OperatingPoints,
     Verdict,
+    percent,
     printed_score,
 )
 

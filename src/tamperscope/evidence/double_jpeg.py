@@ -20,8 +20,7 @@ from tamperscope.evidence._maps import of_blocks
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
-from tamperscope.languages import percent
-from tamperscope.report import NOTABLE, Evidence, Explanation
+from tamperscope.report import NOTABLE, Evidence, Explanation, percent
 
 NAME = "double_jpeg"
 EXPLANATION = Explanation(

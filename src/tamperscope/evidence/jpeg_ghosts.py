@@ -17,8 +17,7 @@ from tamperscope.evidence._maps import of_blocks
 from tamperscope.evidence.strength import strength
 from tamperscope.images import Image
 from tamperscope.interruption import checkpoint
-from tamperscope.languages import percent
-from tamperscope.report import NOTABLE, Evidence, Explanation
+from tamperscope.report import NOTABLE, Evidence, Explanation, percent
 
 NAME = "jpeg_ghosts"
 EXPLANATION = Explanation(

@@ -99,14 +99,6 @@ def number(text: str) -> str:
     return found["before"] + whole + (found["part"] or "").replace(".", point) + found["after"]
 
 
-def percent(share: float) -> str:
-    """Return a share, 0 to 1, as a percentage with at most one decimal: `2 %`, `0.4 %` or `< 0.1 %`."""
-    if 0 < share < 0.0005:
-        return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
-    digits = 0 if share == 0 or share >= 0.0995 else 1
-    return f"{100 * share:.{digits}f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
-
-
 def translated(text: str) -> str:
     """Return finished English in the current language: a sentence, several of them, or a list of phrases.
 

@@ -28,8 +28,7 @@ from tamperscope.evidence.clones.verification import Mask, RepeatedRegions, veri
 from tamperscope.images import Image
 from tamperscope.images.contours import fitted, polygon
 from tamperscope.images.drawings import plain
-from tamperscope.languages import percent
-from tamperscope.report import NOTABLE, Box, Evidence, Explanation, scaled_points
+from tamperscope.report import NOTABLE, Box, Evidence, Explanation, percent, scaled_points
 
 NAME = "clones"
 

@@ -20,8 +20,7 @@ from tamperscope.evidence.metadata.marks import find, names_program
 from tamperscope.evidence.metadata.origin_claims import claims
 from tamperscope.evidence.metadata.reading import Entry, Metadata, read, read_maker_note
 from tamperscope.images import Image
-from tamperscope.languages import percent
-from tamperscope.report import Evidence, Explanation
+from tamperscope.report import Evidence, Explanation, percent
 
 NAME = "metadata"
 EXPLANATION = Explanation(
