@@ -31,7 +31,7 @@ LEAST_CONTRAST = 0.01
 """Of a keypoint in the locally normalised image. It leaves out a tenth of them, and no copy."""
 LARGE, LARGE_SCALE = 150_000, 0.7
 """Pixels above which keypoints are detected at a lower resolution: it costs half and finds as many copies."""
-STRIP, STRIP_MARGIN = 340_000, 32
+STRIP, STRIP_MARGIN = 340_000, 16
 """Most pixels of such an image that are examined at a time, and the rows that are seen beyond them."""
 LEAST_AREA = 100
 """Pixels of such an image for each keypoint. Photos have fewer keypoints, patterns more."""
@@ -141,33 +141,27 @@ def _detect(gray: Gray) -> _Keypoints:
 
 
 def _described(plane: NDArray[np.uint8], most: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the keypoints of an image with the strongest responses, and their descriptors.
+    """Return some `most` keypoints of an image, the strongest of each strip, and their descriptors.
 
-    The keypoints are (keypoints, 5): x, y, size, angle in radians and response. The image is examined in
-    strips, because the scale space of one takes a hundred times its memory.
+    The keypoints are (keypoints, 4): x, y, size and angle in radians. The image is examined in strips,
+    because the scale space of one takes a hundred times its memory.
     """
     height = plane.shape[0]
     strips = -(-plane.size // STRIP)
-    sift = cv2.SIFT.create(
-        # A fifth more than its share, because a strip may hold more of the strongest than the others.
-        nfeatures=most if strips == 1 else 6 * most // (5 * strips),
-        contrastThreshold=LEAST_CONTRAST,
-        edgeThreshold=20,
-    )
+    sift = cv2.SIFT.create(nfeatures=-(-most // strips), contrastThreshold=LEAST_CONTRAST, edgeThreshold=20)
     tables, described = [], []
     edges = np.linspace(0, height, strips + 1).astype(int)
     for top, bottom in pairwise(edges):
         first = max(0, top - STRIP_MARGIN)
         found, descriptors = sift.detectAndCompute(plane[first : bottom + STRIP_MARGIN], None)
         table = np.array(
-            [(x.pt[0], x.pt[1] + first, x.size, np.deg2rad(x.angle), x.response) for x in found], np.float32
-        ).reshape(-1, 5)
+            [(point.pt[0], point.pt[1] + first, point.size, np.deg2rad(point.angle)) for point in found],
+            np.float32,
+        ).reshape(-1, 4)
         inside = (table[:, 1] >= top) & (table[:, 1] < bottom)
         tables.append(table[inside])
         described.append(np.zeros((0, 128), np.float32) if descriptors is None else descriptors[inside])
-    table, descriptors = np.concatenate(tables), np.concatenate(described)
-    strongest = np.argsort(-table[:, 4], kind="stable")[:most]
-    return table[strongest], descriptors[strongest]
+    return np.concatenate(tables), np.concatenate(described)
 
 
 def _locally_normalised(gray: Gray) -> NDArray[np.uint8]:
