@@ -8,6 +8,9 @@ The network is trained on forgeries of `tamperscope.synthesis`. A gain on those 
 that one maker. These forgeries come from G'MIC, GIMP, enblend and the decoder of a diffusion model. The
 synthesis uses none of them. Do not train on the set or on its photos.
 
+`make --for-training` makes a set to train on, from the photos that are not held out. Choose the makers with
+`--maker`: those that were trained on are no referees any more.
+
 `make` needs the Debian packages gmic, gimp and enblend. `--photos` are the hosts: photos that no training
 used. `--objects` and `--object-masks` are a photo library and its masks. `make` takes their held-out part for
 the outlines of what is removed, and for the objects that are pasted. `--taef2` is a folder with the files
@@ -126,6 +129,7 @@ def main() -> None:
 @click.option("--taef2", type=FOLDER, help="Folder with the two files of the autoencoder.")
 @click.option("--count", default=60, show_default=True, type=click.IntRange(1), help="Forgeries per maker.")
 @click.option("--maker", "chosen", multiple=True, help="Make only these; may be repeated.")
+@click.option("--for-training", is_flag=True, help="Take only photos that are not held out.")
 @click.option("--seed", default=19, show_default=True)
 def make(
     photos: Path,
@@ -135,6 +139,7 @@ def make(
     taef2: Path | None,
     count: int,
     chosen: Sequence[str],
+    for_training: bool,
     seed: int,
 ) -> None:
     """Make the set, or what is missing from it."""
@@ -143,11 +148,11 @@ def make(
         raise click.UsageError(f"There is no maker {min(unknown)}; choose from {', '.join(available)}.")
     if absent := [name for name in ("gmic", "gimp", "enblend") if not shutil.which(name)]:
         raise click.UsageError(f"Not installed: {', '.join(absent)}.")
-    hosts = PhotoLibrary.open(photos, held_out=None).photos
-    donors = PhotoLibrary.open(objects, object_masks, held_out=True).photos
+    hosts = PhotoLibrary.open(photos, held_out=False if for_training else None).photos
+    donors = PhotoLibrary.open(objects, object_masks, held_out=not for_training).photos
     outlines = [(photo, path) for photo in donors for path in photo.object_masks]
     if not outlines:
-        raise click.UsageError(f"No held-out photo in {objects} has a mask in {object_masks}.")
+        raise click.UsageError(f"No such photo in {objects} has a mask in {object_masks}.")
     for name in chosen or available:
         made = _recorded(out, name)
         missing = [number for number in range(count) if number not in made]

@@ -10,7 +10,7 @@ from tamperscope.bundle import Architecture, Bundle
 from tamperscope.errors import CheckpointError, MismatchedCheckpointError
 from tamperscope.network.architectures import build
 from tamperscope.network.checkpoints import save_checkpoint
-from tamperscope.network.start import start_from
+from tamperscope.network.start import mean_with, start_from
 
 SEGMENTATION = Architecture("deeplabv3plus", "resnet18", 1)
 CLASSIFICATION = Architecture("resnet", "resnet18", 4)
@@ -45,6 +45,21 @@ def test_each_family_can_start_from_any_other(source: str, target: str, checkpoi
     assert taken <= network.state_dict().keys()
     if source == target:
         assert len(taken) == len(origin)
+
+
+def test_a_mean_lies_between_the_network_and_its_start(checkpoints: dict[str, Path]) -> None:
+    origin = torch.load(checkpoints["joint"], weights_only=True)["state_dict"]
+    network = build(JOINT)
+    trained = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    mean_with(network, JOINT, checkpoints["joint"], 0.25)
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            assert torch.allclose(tensor, 0.25 * trained[name] + 0.75 * origin[name], atol=1e-6)
+
+
+def test_there_is_no_mean_with_another_network(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(MismatchedCheckpointError, match=r"is not the same network: \d+ of"):
+        mean_with(build(JOINT), JOINT, checkpoints["deeplabv3plus"], 0.5)
 
 
 def test_the_first_convolution_shares_rgb(checkpoints: dict[str, Path]) -> None:

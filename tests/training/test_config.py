@@ -32,7 +32,7 @@ def test_a_written_config_reads_back_equal(config_file: Path, tmp_path: Path) ->
         ("optimisation.bacth=4", r"There is no setting optimisation\.bacth; did you mean batch\?"),
         (
             "dataset.zoom=4",
-            r"There is no setting dataset\.zoom; choose one of path, layout, shares, crop, resaved, share\.",
+            r"There is no setting dataset\.zoom; choose one of path, layout, shares, crop, resaved, sent",
         ),
         ("optimisation.batch=0", r"optimisation\.batch: Input should be greater than or equal to 1, not 0\."),
         ("optimisation.precision=16", r"optimisation\.precision: .*'32-true' or 'bf16-mixed', not 16\."),

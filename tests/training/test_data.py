@@ -66,6 +66,26 @@ def test_a_share_of_the_crops_is_compressed_again(tmp_path: Path) -> None:
         assert 1 < change < 60
 
 
+def test_a_crop_that_is_sent_is_scaled_with_its_mask_and_compressed(tmp_path: Path) -> None:
+    # A ramp of three levels a column. Scaling it down makes it steeper.
+    ramp = np.tile(np.arange(64, dtype=np.uint8)[:, None] * 3, (64, 1, 3))
+    samples.write(tmp_path / "images" / "a.png", ramp)
+    samples.write(tmp_path / "masks" / "a.png", np.where(ramp[..., 0] > 90, 255, 0).astype(np.uint8))
+    found = read_dataset(tmp_path).samples
+    plain, sent = (Crops(found, 32, seed=1, sent=share) for share in (0, 1))
+    steps = {name: [] for name in ("plain", "sent")}
+    for number in range(20):
+        for name, crops in (("plain", plain), ("sent", sent)):
+            example = crops[number]
+            columns = example.image[..., 0].float().mean(dim=0)
+            steps[name].append(abs(float(columns[-1] - columns[0])) / 31)
+            bright = columns > 90
+            assert (example.mask.float().mean(dim=0).round().bool() == bright).float().mean() > 0.9
+    assert np.allclose(steps["plain"], 3)
+    assert min(steps["sent"]) > 3.2
+    assert max(steps["sent"]) < 6.5
+
+
 def test_an_image_smaller_than_the_crop_is_padded(dataset: Path) -> None:
     example = Crops(read_dataset(dataset).samples, 96, seed=1)[0]
     assert example.image.shape == (96, 96, 3)

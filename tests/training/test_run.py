@@ -209,6 +209,50 @@ def test_started_weights_have_their_own_learning_rate(
     assert rates == [{1e-3: started, 0.5: len(trained) - started}]
 
 
+def test_parts_of_the_network_have_their_own_rates(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: dict[float, set[str]] = {}
+
+    def keep(self: Training, *_: object) -> None:
+        parameters = {id(parameter): name for name, parameter in self.network.named_parameters()}
+        for group in self.trainer.optimizers[0].param_groups:
+            names[group["peak"]] = {parameters[id(each)].split(".")[0] for each in group["params"]}
+        self.trainer.should_stop = True
+
+    monkeypatch.setattr(Training, "on_train_batch_end", keep)
+    rates = "optimisation.rates={decoder: 0.25, decoder.aspp: 0.125, encoder: 0}"
+    train("segmentation", read_config(config_file, [rates]), tmp_path / "run", console=quiet())
+    assert names == {1e-3: {"segmentation_head"}, 0.25: {"decoder"}, 0.125: {"decoder"}}
+
+    wrong = read_config(config_file, ["optimisation.rates={decoders: 0.25}"])
+    with pytest.raises(TrainingError, match="begins with 'decoders'; it consists of encoder, decoder"):
+        train("segmentation", wrong, tmp_path / "other", console=quiet())
+
+
+def test_norms_can_keep_their_statistics_while_their_weights_move(
+    config_file: Path, run: Path, tmp_path: Path
+) -> None:
+    start = run / "best.pth"
+    before = torch.load(start, weights_only=True)["state_dict"]
+    settings = [f"network.init={start}", "optimisation.frozen_norms=true", "optimisation.ema_decay=null"]
+    train("segmentation", read_config(config_file, settings), tmp_path / "run", console=quiet())
+    after = torch.load(tmp_path / "run" / "best.pth", weights_only=True)["state_dict"]
+    moved = {
+        name.rsplit(".", 1)[1] for name, tensor in after.items() if not torch.equal(tensor, before[name])
+    }
+    assert moved == {"weight", "bias"}
+
+
+def test_the_trunk_can_have_a_loss_of_its_own(config_file: Path, tmp_path: Path) -> None:
+    config = read_config(config_file, ["budget.steps=2", "loss.trunk=0.5"])
+    train("joint", config, tmp_path, console=quiet())
+    losses = {name: float(value) for name, value in curve(tmp_path)[0].items() if value}
+    parts = ("bce", "dice", "score", "trunk_bce", "trunk_dice", "trunk_score")
+    assert all(0 < losses[name] < 10 for name in parts)
+    assert losses["loss"] > sum(losses[name] for name in parts) - 1e-4
+
+
 def test_a_rate_of_0_freezes_what_the_network_starts_from(
     config_file: Path, run: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,21 @@ from tamperscope.commands.output import table
 )
 @click.option("--photos", type=FOLDER, help="The photos used in training. [default: as in the run's config]")
 @click.option("--object-masks", type=FOLDER, help="The object masks. [default: as in the run's config]")
+@click.option(
+    "--authentic", type=FOLDER, help="Authentic files to analyse as they are, including sub-folders."
+)
+@click.option(
+    "--mean-with",
+    type=click.Path(exists=True, path_type=Path),
+    help="Bundle or checkpoint to average the weights with, usually that from which training started.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Share of the run's weights in that mean.",
+)
 @click.option("--version", default="1.0.0", show_default=True, help="Version of the bundle.")
 @held_out_images_options
 def release(
@@ -25,6 +40,9 @@ def release(
     out: Path,
     photos: Path | None,
     object_masks: Path | None,
+    authentic: Path | None,
+    mean_with: Path | None,
+    share: float,
     version: str,
     count: int,
     seed: int,
@@ -44,6 +62,7 @@ def release(
     """
     from dataclasses import asdict
 
+    from tamperscope.datasets.reading import images_below
     from tamperscope.synthesis import PhotoLibrary
     from tamperscope.training.callbacks import BEST
     from tamperscope.training.release import release as make_bundle
@@ -55,7 +74,19 @@ def release(
     if photos is None:
         raise click.UsageError("The run was trained on a dataset. Give --photos to calibrate the bundle on.")
     held_out = PhotoLibrary.open(photos, object_masks, held_out=True)
-    metrics = asdict(make_bundle(run / BEST, held_out, out, version=version, count=count, seed=seed))
+    metrics = asdict(
+        make_bundle(
+            run / BEST,
+            held_out,
+            out,
+            tuple(images_below(authentic)) if authentic else (),
+            start=mean_with,
+            share=share,
+            version=version,
+            count=count,
+            seed=seed,
+        )
+    )
     if as_json:
         click.echo(json.dumps(metrics))
         return

@@ -18,9 +18,9 @@ from tamperscope.method import Precision
 
 _log = logging.getLogger(__name__)
 
-_KEPT_KERNELS = 1000
-"""Kernels that OpenVINO keeps, enough for about a dozen tile sizes. Preparing a size takes a fifth of a
-tile's time, and keeping it 5 MB. By default OpenVINO keeps some sixty sizes.
+_KEPT_KERNELS = 400
+"""Kernels that OpenVINO keeps, enough for about five tile sizes: those of one camera's photos. Preparing a
+size takes a fifth of a tile's time, and keeping it 5 MB. By default OpenVINO keeps some sixty sizes.
 """
 
 _KEPT_SIZES = 8

@@ -46,7 +46,10 @@ class JointNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> JointLogits:
         """Return the logits of all three heads for normalised (N, 3, H, W) RGB."""
-        trunk = self.trunk(image)
+        return self.corrected(image, self.trunk(image))
+
+    def corrected(self, image: Tensor, trunk: JointLogits) -> JointLogits:
+        """Return the logits of all three heads, given those of the trunk for the same image."""
         opinion = functional.avg_pool2d(trunk.mask, 4)
         # Detached: the trunk learns from its direct contributions to the outputs, not through the block view.
         features = self.blocks(image, opinion.detach())

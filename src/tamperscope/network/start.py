@@ -1,6 +1,7 @@
 """Initialise a network from existing weights, wherever they fit.
 
     taken = start_from(network, architecture, Path("model/"))
+    mean_with(network, architecture, Path("model/"), share=0.5)  # after training
 
 A source is a bundle, a checkpoint of any of our networks, or weights trained on ImageNet: those of
 torchvision, or of the packages that `lite` reads. The three network families share their encoder and decoder,
@@ -54,6 +55,27 @@ def start_from(network: nn.Module, architecture: Architecture, source: Path) -> 
         else:
             own.copy_(other)
     return frozenset(fitting)
+
+
+def mean_with(network: nn.Module, architecture: Architecture, source: Path, share: float) -> None:
+    """Replace the weights of `network` by a mean: `share` of them, 0 to 1, and the rest of those in `source`.
+
+    The mean of a trained network and the one that it started from is often better than both on images unlike
+    those of the training (Wortsman et al., CVPR 2022, "Robust fine-tuning of zero-shot models").
+
+    Raises `BundleError` or `CheckpointError` when the source cannot be read, `MismatchedCheckpointError` when
+    it lacks a weight of `network`.
+    """
+    trained = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    if missing := trained.keys() - start_from(network, architecture, source):
+        raise MismatchedCheckpointError(
+            f"{source} is not the same network: {len(missing)} of {len(trained)} tensors do not fit."
+        )
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.lerp_(trained[name], share)
+        else:
+            tensor.copy_(trained[name])
 
 
 def _read(source: Path, architecture: Architecture) -> Weights:

@@ -44,6 +44,8 @@ class Dataset(_Section):
     """Side in pixels of a training image. Images are cropped, not scaled, because scaling destroys traces."""
     resaved: Share = 0.0
     """Share of the training images that are saved as JPEG again, like images that are shared."""
+    sent: Share = 0.0
+    """Share of the training images that are scaled down and then saved as JPEG, as messengers do."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """With `synthetic`, share of the training and of the validation images that come from the dataset."""
 
@@ -95,6 +97,14 @@ class Optimisation(_Section):
     """Peak learning rate of the weights copied from `network.init`; 0 freezes them."""
     fresh_rate: Rate = 8e-4
     """Peak learning rate of the weights that start from random values."""
+    rates: dict[str, Rate] = {}
+    """Peak learning rates of parts of the network, in place of these two:
+    `{trunk.segmentation.encoder: 1e-4}` sets that of all weights whose names begin so. The longest such beginning counts.
+    """
+    frozen_norms: bool = False
+    """Whether batch norms that start from `network.init` keep their statistics. Those of small batches are
+    noisy.
+    """
     schedule: Literal["cosine", "constant"] = "cosine"
     warm_up: Share = 0.04
     """Share of the budget during which the learning rates rise."""
@@ -121,6 +131,8 @@ class Loss(_Section):
     """Binary cross-entropy of the image's score."""
     type: Rate = 0.15
     """Cross-entropy of the manipulation type, on forged images."""
+    trunk: Rate = 0.0
+    """Weight of the same terms for the outputs of the joint network's trunk alone."""
     class_balance: bool = False
     """Whether to weight images by type so that all types contribute equally."""
 

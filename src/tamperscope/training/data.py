@@ -38,7 +38,10 @@ _TRIES = 20
 """Unreadable images in a row after which training gives up."""
 
 _RESAVED_AT = 50, 92
+_SENT_AT = 60, 90
 """Lowest and highest JPEG quality."""
+_SENT_SCALE = 0.5, 0.9
+"""Smallest and largest factor of the sides."""
 _MEMORY = 2**32
 """Bytes of decoded photos that are kept in memory and shared with the workers."""
 
@@ -84,11 +87,14 @@ class Crops(Examples[Example]):
 
     Four of five crops of forged images contain manipulated pixels, and half of the crops are mirrored. All
     crops start on the JPEG block grid, like the images that are analysed. A share of `resaved` is
-    compressed again.
+    compressed again, and a share of `sent` is scaled down and then compressed.
     """
 
-    def __init__(self, samples: Sequence[Sample], size: int, seed: int, resaved: float = 0.0) -> None:
-        self.samples, self.size, self.seed, self.resaved = samples, size, seed, resaved
+    def __init__(
+        self, samples: Sequence[Sample], size: int, seed: int, *, resaved: float = 0.0, sent: float = 0.0
+    ) -> None:
+        self.samples, self.size, self.seed = samples, size, seed
+        self.resaved, self.sent = resaved, sent
 
     def __getitem__(self, number: int) -> Example:
         """Make crop `number`. An image that cannot be used is replaced by the next one.
@@ -111,25 +117,35 @@ class Crops(Examples[Example]):
     def _crop(self, sample: Sample, rng: np.random.Generator) -> Example:
         pixels = read_image(sample.image).pixels
         mask = sample.ground_truth(*pixels.shape[:2])
-        missing = [max(self.size - side, 0) for side in mask.shape]
+        sent = rng.random() < self.sent
+        size = self._before_sending(min(mask.shape), rng) if sent else self.size
+        missing = [max(size - side, 0) for side in mask.shape]
         if any(missing):
             border = (0, missing[0], 0, missing[1], cv2.BORDER_REFLECT_101)
             pixels = cv2.copyMakeBorder(pixels, *border)
             mask = cv2.copyMakeBorder(mask.view(np.uint8), *border) > 0
-        top, left = (int(rng.integers(0, side - self.size + 1)) for side in mask.shape)
+        top, left = (int(rng.integers(0, side - size + 1)) for side in mask.shape)
         manipulated = np.argwhere(mask)
         if len(manipulated) and rng.random() < 0.8:
-            within = rng.integers(0, self.size - BLOCK + 1, 2)
+            within = rng.integers(0, size - BLOCK + 1, 2)
             anchor = manipulated[rng.integers(len(manipulated))] - within
-            top, left = np.clip(anchor, 0, np.array(mask.shape) - self.size)
+            top, left = np.clip(anchor, 0, np.array(mask.shape) - size)
         top, left = top - top % BLOCK, left - left % BLOCK
-        window = np.s_[top : top + self.size, left : left + self.size]
+        window = np.s_[top : top + size, left : left + size]
         pixels, mask = pixels[window], mask[window]
         if rng.random() < 0.5:
             pixels, mask = pixels[:, ::-1], mask[:, ::-1]
-        if rng.random() < self.resaved:
-            pixels, _, _ = jpeg(pixels, any_encoder(rng, (), _RESAVED_AT))
+        if sent:
+            sides = self.size, self.size
+            pixels = cv2.resize(pixels, sides, interpolation=cv2.INTER_AREA)
+            mask = cv2.resize(mask.astype(np.float32), sides, interpolation=cv2.INTER_AREA) > 0.5
+        if sent or rng.random() < self.resaved:
+            pixels, _, _ = jpeg(pixels, any_encoder(rng, (), _SENT_AT if sent else _RESAVED_AT))
         return to_example(pixels, mask, sample.type if mask.any() else None)
+
+    def _before_sending(self, longest: int, rng: np.random.Generator) -> int:
+        """Return the side of a crop before it is scaled down, at most `longest` if that is enough."""
+        return max(min(round(self.size / rng.uniform(*_SENT_SCALE)), longest), self.size)
 
 
 class Mixed(Examples[Example]):
@@ -279,7 +295,9 @@ class TrainingData(lightning.LightningDataModule):
                 f"dataset.path: {dataset.path} contains {len(reading.samples)} images in the layout "
                 f"{dataset.layout}, but no {kind} for {' and '.join(empty)}."
             )
-        training = Crops(parts["train"], dataset.crop, self.config.seed, dataset.resaved)
+        training = Crops(
+            parts["train"], dataset.crop, self.config.seed, resaved=dataset.resaved, sent=dataset.sent
+        )
         self.length = len(parts["train"])
         self.summary = f"{self.length} images to train on, {len(parts['validation'])} to validate on"
         if reading.problems:

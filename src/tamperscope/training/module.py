@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from tamperscope.bundle import Preprocessing
+from tamperscope.network.joint import JointNetwork
 from tamperscope.training.config import Config
 from tamperscope.training.data import Example
 from tamperscope.training.losses import terms
@@ -72,13 +74,13 @@ class Training(lightning.LightningModule):
 
     def training_step(self, batch: Example, _: int) -> Tensor:
         """Return the loss of one batch."""
-        parts = terms(self(batch.image), batch, self.config.loss, self.type_weights)
+        parts = self._terms(batch)
         loss = torch.stack(list(parts.values())).sum()
         self.log_dict(
             {
                 "training/loss": loss,
                 **{f"training/{name}": part for name, part in parts.items()},
-                "training/rate": self._fresh_rate(),
+                "training/rate": self._highest_rate(),
             }
         )
         return loss
@@ -109,36 +111,44 @@ class Training(lightning.LightningModule):
         if mode:
             for name, module in self.network.named_modules():
                 names = {f"{name}.{own}".lstrip(".") for own, _ in module.named_parameters()}
-                if names and names <= self.frozen:
+                frozen = self.started if self._keeps_statistics(module) else self.frozen
+                if names and names <= frozen:
                     module.eval()
         return self
 
     @property
     def frozen(self) -> frozenset[str]:
         """Names of the parameters frozen by a learning rate of 0."""
-        return self.started if self.config.optimisation.started_rate == 0 else frozenset()
+        return frozenset(name for name, _ in self.network.named_parameters() if self.peak_rate(name) == 0)
+
+    def peak_rate(self, name: str) -> float:
+        """Return the peak learning rate of a parameter of the network."""
+        optimisation = self.config.optimisation
+        parts = [part for part in optimisation.rates if name.startswith(part)]
+        if parts:
+            return optimisation.rates[max(parts, key=len)]
+        return optimisation.started_rate if name in self.started else optimisation.fresh_rate
 
     def configure_optimizers(self) -> Optimizer:
-        """Return the optimiser, with separate learning rates for started and fresh weights.
+        """Return the optimiser, with a group for each learning rate of started and of fresh weights.
 
         Weights with a rate of 0 are frozen.
         """
         optimisation = self.config.optimisation
-        parameters = dict(self.network.named_parameters())
-        for name in self.frozen & parameters.keys():
-            parameters.pop(name).requires_grad_(False)
-        groups = [
-            {"params": [parameters[name] for name in names], "peak": peak}
-            for names, peak in (
-                ([name for name in parameters if name in self.started], optimisation.started_rate),
-                ([name for name in parameters if name not in self.started], optimisation.fresh_rate),
-            )
-            if names
-        ]
+        groups: dict[tuple[bool, float], list[nn.Parameter]] = defaultdict(list)
+        for name, parameter in self.network.named_parameters():
+            if peak := self.peak_rate(name):
+                groups[name not in self.started, peak].append(parameter)
+            else:
+                parameter.requires_grad_(False)
         kind = AdamW if optimisation.optimiser == "adamw" else Adam
         # Lightning does not clip the gradients of a fused optimiser in mixed precision.
         fused = optimisation.precision == "32-true" or optimisation.gradient_clip is None
-        return kind(groups, weight_decay=optimisation.weight_decay, fused=fused)
+        return kind(
+            [{"params": groups[key], "peak": key[1]} for key in sorted(groups)],
+            weight_decay=optimisation.weight_decay,
+            fused=fused,
+        )
 
     def on_train_start(self) -> None:
         """Start the clock. A resumed run whose budget is already spent ends at once."""
@@ -169,6 +179,21 @@ class Training(lightning.LightningModule):
         self._spent_before = checkpoint["spent_seconds"]
         self.started = frozenset(checkpoint["started"])
 
+    def _terms(self, batch: Example) -> dict[str, Tensor]:
+        """Return the weighted loss terms by name, and those of the trunk alone if they count."""
+        loss = self.config.loss
+        if not loss.trunk or not isinstance(self.network, JointNetwork):
+            return terms(self(batch.image), batch, loss, self.type_weights)
+        trunk = self.network.trunk(batch.image)
+        own, of_trunk = (
+            terms(dict(zip(self.outputs, logits, strict=True)), batch, loss, self.type_weights)
+            for logits in (self.network.corrected(batch.image, trunk), trunk)
+        )
+        return own | {f"trunk_{name}": loss.trunk * part for name, part in of_trunk.items()}
+
+    def _keeps_statistics(self, module: nn.Module) -> bool:
+        return self.config.optimisation.frozen_norms and isinstance(module, nn.BatchNorm2d)
+
     def _schedule(self, progress: float) -> float:
         """Return the share of the peak learning rate: warm-up, then constant or half a cosine down to 1 %."""
         optimisation = self.config.optimisation
@@ -177,7 +202,7 @@ class Training(lightning.LightningModule):
             return rise
         return rise * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
 
-    def _fresh_rate(self) -> float:
+    def _highest_rate(self) -> float:
         return float(self.trainer.optimizers[0].param_groups[-1]["lr"])
 
     def _spent(self) -> float:

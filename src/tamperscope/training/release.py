@@ -27,13 +27,14 @@ from tamperscope.detector import Detector, verified_copies
 from tamperscope.errors import CheckpointError, ImageError
 from tamperscope.evaluation import metrics
 from tamperscope.feedback import CorrectedAnalysis, Truth
-from tamperscope.images import read_image
+from tamperscope.images import Image, read_image
 from tamperscope.images.kind import FileKind
 from tamperscope.inference.regions import Candidates, candidates
 from tamperscope.network.architectures import build
 from tamperscope.network.checkpoints import read_weights
 from tamperscope.network.export import write_network
 from tamperscope.network.quantisation import normalised_tile, quantise
+from tamperscope.network.start import mean_with
 from tamperscope.report import ManipulationType, Report
 from tamperscope.synthesis import Forgery, PhotoLibrary, forge
 from tamperscope.training.calibration import fit
@@ -122,7 +123,10 @@ def release(
     weights: Path,
     held_out: PhotoLibrary,
     out: Path,
+    authentic: Sequence[Path] = (),
     *,
+    start: Path | None = None,
+    share: float = 1.0,
     version: str = "1.0.0",
     count: int = 1000,
     seed: int = 2,
@@ -134,6 +138,10 @@ def release(
         weights: Checkpoint of a joint network, written by a training run.
         held_out: Photos that training did not see.
         out: Folder of the bundle. A README.md in it, the model card, is kept and becomes part of the bundle.
+        authentic: Authentic files that training did not see; see `calibrate`.
+        start: Bundle or checkpoint with which the weights are averaged, usually that from which training
+            started; None to release the weights themselves.
+        share: Share of `weights` in that mean, 0 to 1.
         version: Version of the bundle.
         count: Number of images to make. Threshold, calibration and the 8-bit ranges come from them.
         seed: Seed of the images made.
@@ -143,17 +151,21 @@ def release(
         The bundle's metrics on these images.
 
     Raises:
-        CheckpointError: `weights` is not a joint network written by a training run.
+        CheckpointError: `weights` is not a joint network written by a training run, or `start` is another
+            network.
+        BundleError: `start` is a bundle that cannot be read.
     """
     found = read_weights(weights)
     if found.architecture is None or found.architecture.name != "joint":
         raise CheckpointError(f"{weights} is not a joint network; import a pair with import-checkpoint.")
     network = build(found.architecture)
     network.load_state_dict(found.tensors)
+    if start:
+        mean_with(network, found.architecture, start, share)
     out.mkdir(parents=True, exist_ok=True)
     entry = write_network(network.eval(), found.architecture, out, "joint")
     write_manifest(out, name=_NAME, version=version, networks=[entry], preprocessing=Preprocessing())
-    return calibrate(out, held_out, quantised=True, count=count, seed=seed, console=console)
+    return calibrate(out, held_out, authentic, quantised=True, count=count, seed=seed, console=console)
 
 
 def calibrate(
@@ -179,7 +191,8 @@ def calibrate(
             Those of other networks, and of screenshots and drawings, do not count.
         version: New version of the bundle; by default it keeps its version.
         quantised: Whether to add 8-bit graphs first, with ranges measured on some of the images made.
-        count: Number of images to make. Each is analysed as the file it would be published as.
+        count: Number of images to make. Each is analysed as the file it would be published as. Those that
+            count as drawings are left out.
         seed: Seed of the images made.
         console: Where progress is shown; stderr by default.
 
@@ -215,14 +228,17 @@ def calibrate(
         )
 
     detector = Detector.load(write(Cut(before.threshold, before.smallest_region), None))
-    seen = [
-        _seen(detector, published(example))
+    made = [
+        (example, Seen.of(report, kind))
         for example in track(examples, "Analysing", console=console, disable=not console.is_terminal)
+        for report, kind in _photograph(detector, read_image(published(example)))
     ]
+    examples, seen = [example for example, _ in made], [each for _, each in made]
     found = [
         (report.measurements, kind)
         for path in track(authentic, "Analysing files", console=console, disable=not console.is_terminal)
-        for report, kind in _photograph(detector, path, console)
+        for image in _readable(path, console)
+        for report, kind in _photograph(detector, image)
     ]
     measurements = [each.measurements for each in seen]
     corrected = usable(feedback, before.identity.networks, measurements[0])
@@ -277,18 +293,16 @@ def _judged_right(model: Calibration | None, feedback: Sequence[CorrectedAnalysi
     )
 
 
-def _seen(detector: Detector, data: bytes) -> Seen:
-    image = read_image(data)
-    return Seen.of(detector.analyze(image), FileKind.of(image))
-
-
-def _photograph(detector: Detector, path: Path, console: Console) -> Iterator[tuple[Report, FileKind]]:
-    """Yield the report on a file, unless it is a drawing or cannot be read."""
+def _readable(path: Path, console: Console) -> Iterator[Image]:
+    """Yield the image in a file, unless it cannot be read."""
     try:
-        image = read_image(path)
+        yield read_image(path)
     except (ImageError, OSError) as error:
         console.print(f"{path.name}: {error}", markup=False)
-        return
+
+
+def _photograph(detector: Detector, image: Image) -> Iterator[tuple[Report, FileKind]]:
+    """Yield the report on an image, unless it is a drawing."""
     if not image.drawn:
         yield detector.analyze(image), FileKind.of(image)
 

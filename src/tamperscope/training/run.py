@@ -25,6 +25,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
+from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from tamperscope.bundle import Architecture
@@ -95,6 +96,7 @@ def train(
         started=started,
         type_weights=_type_weights(data) if config.loss.class_balance else None,
     )
+    _check_rates(config, network)
     if is_first_process():
         config.write(out / CONFIG)
     trainer = _trainer(config, out, epoch_steps, MONITORED[outputs[0]], architecture, console)
@@ -200,6 +202,16 @@ def _last_step(config: Config, epoch_steps: int) -> int | None:
     budget = config.budget
     ends = [budget.steps, budget.epochs * epoch_steps if budget.epochs else None]
     return min((end for end in ends if end), default=None)
+
+
+def _check_rates(config: Config, network: nn.Module) -> None:
+    for part in config.optimisation.rates:
+        if not any(name.startswith(part) for name, _ in network.named_parameters()):
+            children = ", ".join(name for name, _ in network.named_children())
+            raise TrainingError(
+                f"optimisation.rates: no weight of the network begins with {part!r}; "
+                f"it consists of {children}."
+            )
 
 
 def _type_weights(data: TrainingData) -> list[float] | None:
