@@ -12,7 +12,12 @@ def test_every_built_in_config_is_valid(name: str) -> None:
 
 
 def test_there_are_three_built_in_configs() -> None:
-    assert shipped_configs() == ("defacto-classification", "defacto-segmentation", "synthetic-joint")
+    assert shipped_configs() == (
+        "continued-joint",
+        "defacto-classification",
+        "defacto-segmentation",
+        "synthetic-joint",
+    )
 
 
 def test_overrides_win(config_file: Path) -> None:

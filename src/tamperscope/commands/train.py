@@ -13,7 +13,8 @@ import click
 @click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
 @click.option(
     "--config",
-    help="YAML file, or a built-in config: defacto-segmentation, defacto-classification, synthetic-joint.",
+    help="YAML file, or a built-in config: defacto-segmentation, defacto-classification, synthetic-joint, "
+    "continued-joint.",
 )
 @click.option(
     "--init",

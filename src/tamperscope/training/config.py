@@ -2,7 +2,8 @@
 
     config = read_config("synthetic-joint", ["synthetic.photos=photos", "budget.minutes=60"])
 
-Three configs are built in: `defacto-segmentation`, `defacto-classification` and `synthetic-joint`.
+Four configs are built in: `defacto-segmentation`, `defacto-classification`, `synthetic-joint` and
+`continued-joint`.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ class Optimisation(_Section):
     """Peak learning rate of the weights that start from random values."""
     rates: dict[str, Rate] = {}
     """Peak learning rates of parts of the network, in place of these two:
-    `{trunk.segmentation.encoder: 1e-4}` sets that of all weights whose names begin so. The longest such beginning counts.
+    `{trunk.segmentation.encoder: 1e-4}` sets that of all weights whose names begin so. The longest such
+    beginning counts.
     """
     frozen_norms: bool = False
     """Whether batch norms that start from `network.init` keep their statistics. Those of small batches are
