@@ -30,8 +30,7 @@ _LEAST_DETAIL = 0.75
 _PLACE_BITS = 24
 """Bits of a 64-bit key for the place; the others are the hash. No examined image has 2^24 windows."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_ACROSS = np.uint64(0xD6E8FEB86659FD93)
-_DOWN = np.uint64(0xBF58476D1CE4E5B9)
+_ACROSS, _DOWN = 0xD6E8FEB86659FD93, 0xBF58476D1CE4E5B9
 
 
 def find_copies(pixels: NDArray[np.uint8]) -> Iterator[Repetition]:
@@ -96,18 +95,19 @@ def _hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     red, green, blue = (pixels[..., channel].astype(np.uint64) for channel in range(3))
     values = ((red << np.uint64(16)) + (green << np.uint64(8)) + blue + np.uint64(1)) * _MIX
     values ^= values >> np.uint64(32)
-    height, width = values.shape
-    across = np.zeros((height, width - _SIDE + 1), np.uint64)
-    for start in range(_SIDE):
-        across *= _ACROSS
-        across += values[:, start : start + across.shape[1]]
-    down = np.zeros((height - _SIDE + 1, across.shape[1]), np.uint64)
-    for start in range(_SIDE):
-        down *= _DOWN
-        down += across[start : start + len(down)]
-    down ^= down >> np.uint64(32)
-    down *= _MIX
-    return down
+    hashes = _rolled(_rolled(values.T, _ACROSS).T, _DOWN)
+    hashes ^= hashes >> np.uint64(32)
+    hashes *= _MIX
+    return hashes
+
+
+def _rolled(values: NDArray[np.uint64], base: int) -> NDArray[np.uint64]:
+    """Return the polynomial in `base` of each `_SIDE` successive rows, modulo 2^64, by doubling its length."""
+    reach = 1
+    while reach < _SIDE:
+        values = values[:-reach] * np.uint64(base) + values[reach:]
+        base, reach = base * base % 2**64, 2 * reach
+    return values
 
 
 def _detailed(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
