@@ -11,7 +11,7 @@ def test_every_built_in_config_is_valid(name: str) -> None:
     assert read_config(name).budget
 
 
-def test_there_are_three_built_in_configs() -> None:
+def test_the_built_in_configs_are_listed() -> None:
     assert shipped_configs() == (
         "continued-joint",
         "defacto-classification",

@@ -55,7 +55,7 @@ def calibrate(
 
     \b
     Example:
-      tamperscope calibrate model/imported-1234 --photos photos/
+      tamperscope calibrate model-mine --photos photos/ --authentic files/
       curl -s http://127.0.0.1:5000/v1/feedback > feedback.jsonl
       tamperscope calibrate model-mine --photos photos/ --feedback feedback.jsonl
     """

@@ -227,7 +227,10 @@ def calibrate(
             calibration=model,
         )
 
-    detector = Detector.load(write(Cut(before.threshold, before.smallest_region), None))
+    # The old calibration stays in the folder until there is a new one.
+    shipped = Cut(before.threshold, before.smallest_region)
+    bundle = write(shipped, before.calibration) if quantised else before
+    detector = Detector.load(replace(bundle, calibration=None))
     made = [
         (example, Seen.of(report, kind))
         for example in track(examples, "Analysing", console=console, disable=not console.is_terminal)
