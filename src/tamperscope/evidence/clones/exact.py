@@ -102,7 +102,7 @@ def _hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def _rolled(values: NDArray[np.uint64], base: int) -> NDArray[np.uint64]:
-    """Return the polynomial in `base` of each `_SIDE` successive rows, modulo 2^64, by doubling its length."""
+    """Return the polynomial in `base` of each `_SIDE` successive rows, modulo 2^64, by doubling."""
     reach = 1
     while reach < _SIDE:
         values = values[:-reach] * np.uint64(base) + values[reach:]

@@ -238,9 +238,12 @@ def _nearest(keypoints: _Keypoints, mirrored: bool) -> NDArray[np.intp]:
         np.concatenate(part) for part in zip(*_near(keypoints, mirrored), strict=True)
     )
     x, y = keypoints.positions.T
-    apart = np.square(x[query] - x[neighbour]) + np.square(y[query] - y[neighbour]) >= NEAREST_COPY**2
+    right, down = x[query] - x[neighbour], y[query] - y[neighbour]
+    apart = right * right + down * down >= NEAREST_COPY**2
     # Sorted as one number each, because three columns take ten times as long.
-    keys = (query[apart] << 2 * _KEY_BITS) + (distance[apart].astype(np.int64) << _KEY_BITS) + neighbour[apart]
+    keys = (
+        (query[apart] << 2 * _KEY_BITS) + (distance[apart].astype(np.int64) << _KEY_BITS) + neighbour[apart]
+    )
     keys.sort()
     query, distance, neighbour = keys >> 2 * _KEY_BITS, keys >> _KEY_BITS & _KEY_MASK, keys & _KEY_MASK
     rank = np.arange(len(query)) - np.searchsorted(query, query)
