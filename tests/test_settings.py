@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tamperscope import settings
+from tamperscope.commands.serve import _WORKER_SETTINGS
 from tamperscope.errors import SettingsError
 from tamperscope.method import DetectorOptions
-from tamperscope.settings import Settings
+from tamperscope.settings import TABLE, Settings
 
 
 def test_nothing_given_means_the_defaults():
@@ -149,3 +150,15 @@ def test_the_text_of_every_default_gives_that_default():
     defaults = {setting.name: setting.default for setting in settings.TABLE}
 
     assert Settings.read({}, defaults) == Settings()
+
+
+def test_a_worker_has_every_setting_that_its_analyses_depend_on():
+    read: set[str] = set()
+
+    class Watched(Settings):
+        def __getattribute__(self, name):
+            read.add(name)
+            return super().__getattribute__(name)
+
+    _ = Watched().detector_options
+    assert read & {setting.name for setting in TABLE} <= _WORKER_SETTINGS

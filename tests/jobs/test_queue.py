@@ -23,7 +23,7 @@ from tamperscope.jobs.model import (
     WebhookTarget,
     fingerprint,
 )
-from tamperscope.jobs.outbox import DELAYS, Outbox
+from tamperscope.jobs.outbox import DELAYS, LONGEST_DELIVERY, Outbox
 from tamperscope.jobs.queue import LEASE, MOST_ATTEMPTS, JobQueue
 from tamperscope.store import AnalysisStore, Database, Subject
 
@@ -483,9 +483,34 @@ class TestWebhooks:
         process_all(jobs)
         next_delivery(outbox)
 
-        clock.time += DELAYS[0]
+        clock.time += LONGEST_DELIVERY
 
         assert next_delivery(outbox).attempt == 2
+
+    def test_a_slow_delivery_is_not_begun_again_beside_it(self, jobs, clock, outbox):
+        submit(jobs, 1, webhook=TARGET)
+        process_all(jobs)
+        next_delivery(outbox)
+
+        clock.time += LONGEST_DELIVERY - MOMENT
+
+        assert next_delivery(outbox) is None
+
+    def test_an_outdated_attempt_does_not_undo_the_outcome_of_a_later_one(self, jobs, clock, outbox):
+        job = submit(jobs, 2, webhook=TARGET)
+        process_all(jobs)
+        first = next_delivery(outbox)
+        clock.time += LONGEST_DELIVERY
+        second = next_delivery(outbox)
+
+        outbox.not_delivered(first, "status 500")
+        assert next_delivery(outbox) is None
+        assert jobs.get(job.id, owner="").webhook.error is None
+        outbox.delivered(second)
+        outbox.not_delivered(first, "status 500")
+
+        webhook = jobs.get(job.id, owner="").webhook
+        assert (webhook.state, webhook.error) == (WebhookState.DELIVERED, None)
 
     def test_several_processes_deliver_it_once(self, jobs, outbox):
         submit(jobs, 1, webhook=TARGET)

@@ -25,6 +25,7 @@ _WORKER_SETTINGS = frozenset(
         "precision",
         "device",
         "evidence",
+        "c2pa_trust",
         "database",
         "quota",
         "redis",

@@ -206,9 +206,10 @@ def _is_clutter(member: zipfile.ZipInfo) -> bool:
 
 def _label(name: str) -> str:
     """Return a file's name with its folders, made safe to show and to write."""
-    printable = "".join(character for character in name if character.isprintable())
-    parts = [part for part in re.split(r"[/\\]", printable) if part.strip(". ") and not part.endswith(":")]
-    return "/".join(parts)[-_LONGEST_NAME:]
+    printable = "".join(character for character in name if character.isprintable())[-_LONGEST_NAME:]
+    # On Windows, a name that begins with a drive is relative to it.
+    parts = (re.sub(r"^([A-Za-z]:)+", "", part) for part in re.split(r"[/\\]", printable))
+    return "/".join(part for part in parts if part.strip(". ") and not part.endswith(":"))
 
 
 def _check_directory(file: IO[bytes], limits: JobLimits) -> None:

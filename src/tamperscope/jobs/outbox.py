@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 
 from tamperscope.jobs.model import WebhookDelivery, WebhookState, WebhookTarget
 from tamperscope.jobs.queue import get_job
@@ -16,7 +16,8 @@ from tamperscope.store.tables import JobRow, WebhookRow
 
 DELAYS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 5 * 60, 30 * 60, 2 * 3600, 6 * 3600))
 """Wait after each failed delivery; when the delivery after the last wait fails, the message is given up."""
-
+LONGEST_DELIVERY = timedelta(seconds=60)
+"""A delivery ends sooner. If it has no outcome by then, its process has died, and another one tries."""
 
 _MOST_LISTED = 1000
 
@@ -63,16 +64,15 @@ class Outbox:
             return [DueMessage(row.job_id, row.url, row.owner) for row in session.execute(query)]
 
     def take(self, message: DueMessage) -> WebhookDelivery | None:
-        """Return a message to deliver, and schedule its next attempt; None if another process has taken it.
+        """Return a message to deliver; None if another process has taken it.
 
-        Because both happen in one transaction, no message is lost if the process dies while delivering.
+        It is due again after `LONGEST_DELIVERY`, so it is not lost if the process dies while delivering.
         """
-        now = self._now()
         with self._database.transaction() as session:
             row = session.execute(
                 update(WebhookRow)
                 .where(WebhookRow.job_id == message.job_id, self._is_due())
-                .values(attempts=WebhookRow.attempts + 1, due=_next_due(now))
+                .values(attempts=WebhookRow.attempts + 1, due=self._now() + LONGEST_DELIVERY)
                 .returning(WebhookRow.job_id, WebhookRow.url, WebhookRow.secret, WebhookRow.attempts)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
@@ -94,24 +94,29 @@ class Outbox:
 
     def delivered(self, delivery: WebhookDelivery) -> None:
         """Record that a message arrived."""
-        self._update(delivery, state=WebhookState.DELIVERED, secret="", due=None, error=None)
+        self._end(delivery, state=WebhookState.DELIVERED, secret="", due=None, error=None)
 
     def not_delivered(self, delivery: WebhookDelivery, reason: str) -> None:
-        """Record why a message did not arrive; after the last attempt it is given up."""
+        """Record why a message did not arrive, and schedule the next attempt; after the last it is given up.
+
+        Nothing changes if a later attempt has begun or the message has arrived meanwhile.
+        """
+        latest = WebhookRow.attempts == delivery.attempt
         if delivery.attempt > len(DELAYS):
-            self._update(delivery, state=WebhookState.FAILED, secret="", due=None, error=reason)
+            self._end(delivery, latest, state=WebhookState.FAILED, secret="", due=None, error=reason)
         else:
-            self._update(delivery, error=reason)
+            self._end(delivery, latest, due=self._now() + DELAYS[delivery.attempt - 1], error=reason)
 
     def _is_due(self) -> ColumnElement[bool]:
         return and_(WebhookRow.state == WebhookState.PENDING, WebhookRow.due <= self._now())
 
-    def _update(self, delivery: WebhookDelivery, **values: Any) -> None:
+    def _end(self, delivery: WebhookDelivery, *conditions: ColumnElement[bool], **values: Any) -> None:
+        """Record the outcome of an attempt, unless an earlier outcome was final."""
+        pending = WebhookRow.state == WebhookState.PENDING
         with self._database.transaction() as session:
-            session.execute(update(WebhookRow).where(WebhookRow.job_id == delivery.job.id).values(**values))
-
-
-def _next_due(now: datetime) -> ColumnElement[datetime]:
-    # There is no attempt after the last one; the time matters only if the process dies during that attempt.
-    times = {number: now + delay for number, delay in enumerate(DELAYS)}
-    return case(times, value=WebhookRow.attempts, else_=now + DELAYS[-1])
+            session.execute(
+                update(WebhookRow)
+                .where(WebhookRow.job_id == delivery.job.id, pending, *conditions)
+                .values(**values)
+                .execution_options(synchronize_session=False)
+            )
