@@ -504,6 +504,12 @@ class TestCases:
             ({"title": "x" * 201}, 400),
             ({"tags": ["x"] * 21}, 400),
             ({"tags": [" "]}, 400),
+            ({"tags": ["x" * 41]}, 400),
+            # The tables hold it as ss.
+            ({"tags": ["Flood", "ß" + "x" * 39]}, 400),
+            ({"title": "a\0b"}, 400),
+            ({"title": "\\\0"}, 400),
+            ({"region_notes": {"\0": ""}}, 400),
             ({"region_notes": {"1": "x" * 1001}}, 400),
             ({"notes": "x" * 70_000}, 413),
             ([], 400),
@@ -512,6 +518,12 @@ class TestCases:
     def test_too_much_is_refused_and_changes_nothing(self, client, described, body, status):
         assert_problem(client.put(described["links"]["case"], json=body), status)
         assert client.get(described["links"]["self"]).get_json()["case"] == CASE
+
+    def test_the_longest_tag_and_a_text_that_looks_like_an_escape_are_stored(self, client, described):
+        body = CASE | {"tags": ["ß" * 20], "title": r"\u0000 \\u0000"}
+
+        assert client.put(described["links"]["case"], json=body).get_json() == body
+        assert client.get(described["links"]["self"]).get_json()["case"] == body
 
     def test_a_form_is_refused(self, client, described):
         assert "application/json" in assert_problem(
