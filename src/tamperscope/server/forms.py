@@ -166,15 +166,15 @@ def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[st
         raise TemporaryFolderError("The server has no room for this upload; try again later.") from None
 
 
-def json_body(request: Request, model: type[_Model]) -> _Model:
-    """Return the JSON body of a request.
+def json_body(request: Request, model: type[_Model], largest: int = _LARGEST_JSON) -> _Model:
+    """Return the JSON body of a request, which has at most `largest` bytes.
 
     Raises `BadRequest` when it does not fit `model` or contains a NUL character, which PostgreSQL does not
     accept, and `RequestEntityTooLarge` or `UnsupportedMediaType`.
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send a JSON object with Content-Type: application/json.")
-    request.max_content_length = _LARGEST_JSON
+    request.max_content_length = largest
     data = request.get_data()
     try:
         body = model.model_validate_json(data)
