@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from tamperscope.case import (
+    LONGEST_LABEL,
     LONGEST_LINE,
     LONGEST_NOTES,
     LONGEST_REGION_NOTE,
@@ -102,7 +103,7 @@ Line = Annotated[str, Field(max_length=LONGEST_LINE)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TAG)]
 RegionNotes = Annotated[
     dict[
-        Annotated[str, Field(max_length=8)],
+        Annotated[str, Field(max_length=LONGEST_LABEL)],
         Annotated[str, Field(max_length=LONGEST_REGION_NOTE)],
     ],
     Field(max_length=MOST_REGION_NOTES),

@@ -6,9 +6,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-LONGEST_LINE, LONGEST_NOTES, LONGEST_REGION_NOTE, LONGEST_TAG = 200, 4000, 1000, 40
+LONGEST_LINE, LONGEST_NOTES, LONGEST_REGION_NOTE, LONGEST_TAG, LONGEST_LABEL = 200, 4000, 1000, 40, 8
 """Characters."""
 MOST_TAGS, MOST_REGION_NOTES = 20, 100
+
+_LINES = 3
+_MOST_CHARACTERS = (
+    _LINES * LONGEST_LINE
+    + LONGEST_NOTES
+    + MOST_TAGS * LONGEST_TAG
+    + MOST_REGION_NOTES * (LONGEST_LABEL + LONGEST_REGION_NOTE)
+)
+_ESCAPED_BYTES = 12
+LARGEST_JSON = _ESCAPED_BYTES * _MOST_CHARACTERS + 2**16
+"""Bytes of JSON that are enough for the longest details, in any script and with every character escaped.
+
+A character beyond the first 65,536 is escaped as two numbers of six bytes each. The rest is for names, spaces
+and punctuation.
+"""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import errno
 import json
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -217,6 +218,41 @@ def test_an_ambiguous_header_is_a_bad_request(application, head):
 
         assert connection.recv(12)[9:] == b"400"
     assert application.called == []
+
+
+def test_a_stop_answers_every_waiting_client_even_after_a_bad_first_line(monkeypatch, caplog):
+    monkeypatch.setattr(loop, "_FAREWELL_SECONDS", 0.1)
+    entered, release = threading.Semaphore(0), threading.Event()
+    wsgi = Flask("hanging")
+
+    @wsgi.get("/")
+    def hang() -> str:
+        entered.release()
+        release.wait(60)
+        return ""
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings = Settings(workers=1, queue=0, drain=1)
+    running = loop.Loop(wsgi, settings, listener, lambda path, key: 0)
+    with ExitStack() as opened:
+        opened.callback(release.set)
+        # The first is given up first; it must not keep the others from their answers.
+        bad, *others = (
+            opened.enter_context(socket.create_connection(listener.getsockname(), timeout=20))
+            for _ in range(1 + settings.workers + settings.queue + loop._SPARE_THREADS)
+        )
+        for other in others:
+            other.sendall(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        for _ in others:
+            assert entered.acquire(timeout=60)
+        bad.sendall(b"BAD REQUEST LINE WITH MANY\r\n\r\n")
+        running.stop()
+
+        read = [connection.makefile("rb").read().decode() for connection in (bad, *others)]
+
+    for answer in read:
+        assert re.match(r"HTTP/1\.1 503 .*\r\nX-Request-Id: \w+\r\n", answer, re.DOTALL)
+    assert caplog.text.count("not answered within") == len(read)
 
 
 def test_a_new_connection_replaces_the_one_that_is_idle_longest(application, monkeypatch):

@@ -34,20 +34,23 @@ libc.malloc_info(0, out)
 libc.fclose(out)
 """
 
-# What a server does when too many analyses hang: it stops waiting, and does not end in time.
-HANGING = """
+# What a server does when too many analyses hang, or its loop fails: it stops waiting. The argument says
+# whether everything then ends in time.
+UNABLE_TO_GO_ON = """
+import sys
 from types import SimpleNamespace
 from tamperscope.server import lifecycle
 
-running = SimpleNamespace(wait=lambda: None, stop=lambda: False, reload=None)
+running = SimpleNamespace(wait=lambda: None, stop=lambda: sys.argv[1] == "ends", reload=None)
 lifecycle.run(lambda: running, print, "Goodbye.")
 """
 
 
-def test_a_process_that_cannot_go_on_ends_with_an_error_for_its_supervisor() -> None:
-    ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True)
+@pytest.mark.parametrize(("rest", "cut_off"), [("hangs", True), ("ends", False)])
+def test_a_process_that_cannot_go_on_ends_with_an_error_for_its_supervisor(rest: str, cut_off: bool) -> None:
+    ended = subprocess.run([sys.executable, "-c", UNABLE_TO_GO_ON, rest], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "cut off" in ended.stderr
+    assert ("cut off" in ended.stderr) == cut_off
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc reports its heaps")

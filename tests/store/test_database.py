@@ -163,6 +163,23 @@ def test_an_unreachable_server_is_reported_without_its_password(caplog):
     assert "database: " in caplog.text
 
 
+def test_a_pool_without_a_free_connection_is_reported(tmp_path, monkeypatch, caplog):
+    url = f"sqlite:///{tmp_path / 'analyses.db'}"
+    pool = sqlalchemy.create_engine(
+        url, poolclass=sqlalchemy.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0
+    )
+    monkeypatch.setattr("tamperscope.store.database._engine", lambda _: pool)
+    database = Database(url)
+    database.migrate()
+
+    with pool.connect(), pytest.raises(StoreError, match="cannot be used at the moment"):
+        AnalysisStore(database).usage(owner="")
+    assert AnalysisStore(database).usage(owner="").analyses == 0
+    database.close()
+
+    assert "database: QueuePool limit" in caplog.text
+
+
 def test_postgresql_on_a_full_disk_is_reported(postgresql):
     database = Database(postgresql.format(database="postgres"))
 

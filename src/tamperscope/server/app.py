@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from flask_cors import CORS
 from werkzeug.exceptions import BadRequest, NotFound
 
+from tamperscope import case
 from tamperscope.documents.signatures import SigningKey
 from tamperscope.report import BundleIdentity
 from tamperscope.server.assembly import Assembly
@@ -150,7 +151,10 @@ def _body_limit(settings: Settings, access: Access) -> BodyLimit:
 
     def limit(path: str, authorization: str | None) -> int:
         # Without a valid key, no view that takes a body will read it.
-        return limits.get(path.lstrip("/"), _FORM_BYTES) if access.admits(authorization) else 0
+        if not access.admits(authorization):
+            return 0
+        usual = case.LARGEST_JSON if path.endswith("/case") else _FORM_BYTES
+        return limits.get(path.lstrip("/"), usual)
 
     return limit
 

@@ -78,6 +78,8 @@ class Parser(HTTPRequestParser):
     """One request, judged by its header."""
 
     adj: Adjustments
+    # Waitress sets neither for a header that it refuses.
+    command = path = ""
     unread_body = False
     """Whether the client may still be sending a body that no one will read."""
     refusal: TamperscopeError | None = None
@@ -272,7 +274,9 @@ class Channel(HTTPChannel):
             if not self.requests or self.requests[0] is self._answering:
                 return
             request = self.requests[0]
-            answer = _cut_off(request.headers[_REQUEST_ID])
+            # A request whose header was refused has no id yet.
+            request_id = request_log.id_of(request.headers.get(_REQUEST_ID, ""))
+            answer = _cut_off(request_id)
             self.outbufs[-1].append(answer)
             self.total_outbufs_len += len(answer)
             self._flush_exception(self._flush_some, do_close=False)
@@ -282,7 +286,7 @@ class Channel(HTTPChannel):
             request.command,
             quote(request.path[:200]),
             seconds,
-            request.headers[_REQUEST_ID],
+            request_id,
         )
 
 

@@ -166,20 +166,26 @@ def form_of(request: Request) -> tuple[MultiDict[str, FileStorage], MultiDict[st
         raise TemporaryFolderError("The server has no room for this upload; try again later.") from None
 
 
-def json_body(request: Request, model: type[_Model]) -> _Model:
-    """Return the JSON body of a request.
+def json_body(request: Request, model: type[_Model], largest: int = _LARGEST_JSON) -> _Model:
+    """Return the JSON body of a request, which has at most `largest` bytes.
 
-    Raises `BadRequest` when it does not fit `model`, and `RequestEntityTooLarge` or `UnsupportedMediaType`.
+    Raises `BadRequest` when it does not fit `model` or contains a NUL character, which PostgreSQL does not
+    accept, and `RequestEntityTooLarge` or `UnsupportedMediaType`.
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send a JSON object with Content-Type: application/json.")
-    request.max_content_length = _LARGEST_JSON
+    request.max_content_length = largest
+    data = request.get_data()
     try:
-        return model.model_validate_json(request.get_data())
+        body = model.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"])) or "The body"
         raise BadRequest(f"{place}: {first['msg']}.") from None
+    # JSON allows NUL only as this escape. An escaped backslash before the same letters is not one.
+    if rb"\u0000" in data.replace(rb"\\", b""):
+        raise BadRequest("The body must not contain a NUL character.")
+    return body
 
 
 FLAG = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}

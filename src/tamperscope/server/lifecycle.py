@@ -72,8 +72,8 @@ def allow_open_files(count: int) -> None:
 def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str) -> None:
     """Start something and stop it at SIGINT or SIGTERM, after saying `farewell`; SIGHUP reloads it.
 
-    A process whose analyses hang ends with status 1, so that its supervisor starts another. Raises what
-    `start` raises.
+    A process that ends by itself, or whose analyses hang, ends with status 1, so that its supervisor starts
+    another. Raises what `start` raises.
     """
     # Both signals end the wait below in the same way, even while the model is loading, and even if a shell
     # started this process with SIGINT ignored.
@@ -99,6 +99,8 @@ def run(start: Callable[[], Running], say: Callable[[str], None], farewell: str)
         if running and not running.stop():
             _log.warning("an analysis did not end in time and is cut off")
             _leave(status)
+    if status:
+        sys.exit(status)
 
 
 def _leave(status: int) -> NoReturn:

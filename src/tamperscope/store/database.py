@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from tamperscope.errors import DatabaseFullError, MissingExtraError, SettingsError, StoreError
@@ -239,9 +240,14 @@ def _explained() -> Iterator[None]:
                 "The disk that holds the database is full, so nothing more can be stored; tell the server's "
                 "operator."
             ) from None
-        raise StoreError(
-            "The database of analyses cannot be used at the moment; see the server's log for the reason."
-        ) from None
+        raise StoreError(_UNUSABLE) from None
+    except PoolTimeoutError as error:
+        # Every connection of the pool stayed in use, as while the database hangs.
+        _log.error("database: %s", error)
+        raise StoreError(_UNUSABLE) from None
+
+
+_UNUSABLE = "The database of analyses cannot be used at the moment; see the server's log for the reason."
 
 
 def _is_full(error: DBAPIError) -> bool:

@@ -21,6 +21,16 @@ import samples
 from fakes import JOBS, FakeDetector, fake_app
 from reports import NOON
 from tamperscope import Detector
+from tamperscope.case import (
+    LARGEST_JSON,
+    LONGEST_LABEL,
+    LONGEST_LINE,
+    LONGEST_NOTES,
+    LONGEST_REGION_NOTE,
+    LONGEST_TAG,
+    MOST_REGION_NOTES,
+    MOST_TAGS,
+)
 from tamperscope.documents import ReportDocument
 from tamperscope.documents.signatures import Outcome, PublicKey, SigningKey, verify
 from tamperscope.errors import SettingsError
@@ -504,14 +514,48 @@ class TestCases:
             ({"title": "x" * 201}, 400),
             ({"tags": ["x"] * 21}, 400),
             ({"tags": [" "]}, 400),
+            ({"tags": ["x" * 41]}, 400),
+            # The tables hold it as ss.
+            ({"tags": ["Flood", "ß" + "x" * 39]}, 400),
+            ({"title": "a\0b"}, 400),
+            ({"title": "\\\0"}, 400),
+            ({"region_notes": {"\0": ""}}, 400),
             ({"region_notes": {"1": "x" * 1001}}, 400),
-            ({"notes": "x" * 70_000}, 413),
+            ({"notes": "x" * LARGEST_JSON}, 413),
             ([], 400),
         ],
     )
     def test_too_much_is_refused_and_changes_nothing(self, client, described, body, status):
         assert_problem(client.put(described["links"]["case"], json=body), status)
         assert client.get(described["links"]["self"]).get_json()["case"] == CASE
+
+    def test_the_longest_tag_and_a_text_that_looks_like_an_escape_are_stored(self, client, described):
+        body = CASE | {"tags": ["ß" * 20], "title": r"\u0000 \\u0000"}
+
+        assert client.put(described["links"]["case"], json=body).get_json() == body
+        assert client.get(described["links"]["self"]).get_json()["case"] == body
+
+    @pytest.mark.parametrize("character", ["क", "😀"], ids=["3 bytes", "4 bytes"])
+    @pytest.mark.parametrize("escaped", [True, False])
+    def test_every_limit_can_be_used_up_in_any_script(self, client, kept, character, escaped):
+        line = character * LONGEST_LINE
+        body = {
+            "title": line,
+            "number": line,
+            "analyst": line,
+            "notes": character * LONGEST_NOTES,
+            "tags": [f"{n:02}" + character * (LONGEST_TAG - 2) for n in range(MOST_TAGS)],
+            "region_notes": {
+                f"{n:02}" + character * (LONGEST_LABEL - 2): character * LONGEST_REGION_NOTE
+                for n in range(MOST_REGION_NOTES)
+            },
+        }
+        data = json.dumps(body, ensure_ascii=escaped).encode()
+        address = kept["links"]["case"]
+
+        assert controls(client.application).body_limit(address, None) >= len(data)
+        answer = client.put(address, data=data, content_type="application/json")
+        assert (answer.status_code, answer.get_json()) == (200, body)
 
     def test_a_form_is_refused(self, client, described):
         assert "application/json" in assert_problem(
