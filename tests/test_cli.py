@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from io import BytesIO
-from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -22,7 +20,6 @@ import tamperscope.detector
 from fakes import FakeDetector
 from tamperscope.cli import main
 from tamperscope.commands import output
-from tamperscope.commands.analyze import _distinct_stems
 from tamperscope.errors import BundleError, CheckpointError
 from tamperscope.jobs.model import Submission, SubmittedImage
 from tamperscope.jobs.queue import JobQueue
@@ -515,23 +512,6 @@ def test_ctrl_c_has_the_exit_code_of_shells(monkeypatch, manipulated):
     monkeypatch.setattr(tamperscope.detector, "Detector", SimpleNamespace(load=stop))
     result = run("analyze", manipulated)
     assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no broken pipes")
-def test_a_reader_that_has_enough_is_no_finding():
-    with subprocess.Popen(
-        [sys.executable, "-m", "tamperscope", "scan", "--help"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(60) == 141
-
-
-def test_results_that_differ_in_case_have_files_of_their_own():
-    files = [Path("a/IMG.jpg"), Path("b/img.jpg"), Path("c/img-2.png"), Path("d/Img.png")]
-    assert _distinct_stems(files) == ["IMG", "img-2", "img-2-2", "Img-3"]
 
 
 @pytest.mark.parametrize(

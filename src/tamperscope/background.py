@@ -23,8 +23,6 @@ def begin(call: Callable[[], _Returned], name: str) -> Future[_Returned]:
     no thread is idle, it gets a new one. It sees the context variables of its caller.
     """
     outcome: Future[_Returned] = Future()
-    # It cannot be cancelled: the call begins at once.
-    outcome.set_running_or_notify_cancel()
     context = copy_context()
 
     def run() -> Callable[[], None]:

@@ -7,8 +7,6 @@ function.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import click
@@ -21,7 +19,7 @@ from tamperscope.commands.completion import completion
 from tamperscope.commands.dataset import dataset
 from tamperscope.commands.evaluate import evaluate
 from tamperscope.commands.keys import keys
-from tamperscope.commands.output import INTERRUPTED, READER_GONE, WRONG_USE, complain
+from tamperscope.commands.output import INTERRUPTED, WRONG_USE, complain
 from tamperscope.commands.quantize import quantize
 from tamperscope.commands.release import release
 from tamperscope.commands.scan import scan
@@ -62,10 +60,6 @@ class _Commands(click.Group):
             # click would exit with 1, which --fail-on uses.
             complain("Stopped.")
             ctx.exit(INTERRUPTED)
-        except BrokenPipeError:
-            # The reader has all that it wanted. The interpreter would complain when it flushes the rest.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(READER_GONE)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in _SECTIONS.items():
@@ -87,7 +81,6 @@ Exit codes:
   2    wrong usage, or nothing could be started
   3    an input could not be read; the others were processed
   130  stopped with Ctrl-C
-  141  the program that reads the output ended first
 """,
 )
 @click.version_option(__version__, prog_name="tamperscope")

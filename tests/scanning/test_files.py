@@ -136,11 +136,3 @@ def test_a_store_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.Monk
     monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
     with pytest.raises(ScanError, match="ftp://nowhere/photos cannot be reached: Connection refused"):
         list(find(["ftp://nowhere/photos"], (), Skipped()))
-
-
-def test_exclusions_know_the_separator_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tamperscope.scanning.files.os.sep", "\\")
-    exclusion = Exclusion(("thumbnails", "photos/raw/*"))
-    assert exclusion.covers("photos\\thumbnails")
-    assert exclusion.covers("photos\\raw\\a.jpg")
-    assert not exclusion.covers("photos\\a.jpg")

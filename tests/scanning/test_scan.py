@@ -6,8 +6,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import PIL.Image
 import pytest
 
 from examiners import KILLER, LARGEST, FailingLoad, FakeExaminer, LoggedLoad, scan_here
-from tamperscope.errors import BundleError, ScanError
+from tamperscope.errors import BundleError
 from tamperscope.scanning.examination import Examined
 from tamperscope.scanning.files import Found, Skipped, find, read
 from tamperscope.scanning.journal import Journal, ScannedFile
@@ -155,39 +154,3 @@ def test_a_pool_raises_the_error_of_its_load(tmp_path: Path) -> None:
 
     with pytest.raises(BundleError, match="no bundle here"):
         asyncio.run(work())
-
-
-def test_a_journal_that_cannot_grow_is_one_sentence(tmp_path: Path, rng: np.random.Generator) -> None:
-    found = [
-        *everything(pictures(tmp_path / "photos", 1, rng)),
-        *(Found(f"{number:0500}", True) for number in range(300)),
-    ]
-    with Journal.open(tmp_path / "journal", {}) as journal:
-        pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
-        journal._connection.execute(f"PRAGMA max_page_count={pages + 1}")
-        with pytest.raises(
-            ScanError, match=r"The journal cannot be written: .*full.* Run the same command again"
-        ):
-            asyncio.run(scan(iter(found), MemoryPool(), journal))
-
-
-def test_a_listing_that_waits_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    asked, release = threading.Event(), threading.Event()
-
-    def silent() -> Iterator[Found]:
-        asked.set()
-        release.wait(60)
-        yield from ()
-
-    async def stopped() -> None:
-        with Journal.open(tmp_path / "journal", {}) as journal:
-            scanning = asyncio.create_task(scan(silent(), MemoryPool(), journal))
-            while not asked.is_set():
-                await asyncio.sleep(0.01)
-            scanning.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await scanning
-
-    asyncio.run(stopped())
-    assert not release.is_set()
-    release.set()

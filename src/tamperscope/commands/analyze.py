@@ -198,19 +198,16 @@ def _source(file: Path, limit: int) -> Path | bytes:
 
 
 def _distinct_stems(files: Sequence[Path]) -> list[str]:
-    """Return a distinct base name for the results of each file; a repeated stem gets a number appended.
-
-    Stems that differ only in case count as repeated, because they are one file on macOS and Windows.
-    """
-    stems: dict[str, str] = {}
+    """Return a distinct base name for the results of each file; a repeated stem gets a number appended."""
+    stems: list[str] = []
     for file in files:
         first = "stdin" if file == _STDIN else file.stem
         stem, number = first, 1
-        while stem.casefold() in stems:
+        while stem in stems:
             number += 1
             stem = f"{first}-{number}"
-        stems[stem.casefold()] = stem
-    return list(stems.values())
+        stems.append(stem)
+    return stems
 
 
 def _write(folder: Path, stem: str, finding: _Finding, image: Image, key: SigningKey | None) -> int:

@@ -9,7 +9,7 @@ import click
 
 from tamperscope.report import Verdict
 
-FINDING, WRONG_USE, UNREADABLE, INTERRUPTED, READER_GONE = 1, 2, 3, 130, 141
+FINDING, WRONG_USE, UNREADABLE, INTERRUPTED = 1, 2, 3, 130
 """Exit codes other than 0, in this order: a result that the caller asked to fail on, wrong usage, an input
 that could not be read, and Ctrl-C (as shells report it).
 """

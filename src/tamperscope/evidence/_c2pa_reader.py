@@ -50,10 +50,8 @@ def main() -> None:
             answer = f'{{"store": {store}, "pictures": {json.dumps(_pictures(reader, store))}}}'
     except c2pa.C2paError as error:
         answer = json.dumps({"error": str(error)[:200]})
-    # In bytes, because the text encoding of a pipe differs between systems.
-    data = answer.encode()
-    if len(data) <= LONGEST_ANSWER:
-        sys.stdout.buffer.write(data)
+    if len(answer) <= LONGEST_ANSWER:
+        sys.stdout.write(answer)
 
 
 def _pictures(reader: c2pa.Reader, store: str) -> dict[str, str]:

@@ -72,7 +72,6 @@ class Exclusion:
 
     def covers(self, path: str) -> bool:
         """Return whether a file or folder is left out; a folder is left out with everything below it."""
-        path = path.replace(os.sep, "/")
         name = path.rstrip("/").rpartition("/")[2]
         if any(fnmatch.fnmatchcase(text, pattern) for pattern in self.patterns for text in (name, path)):
             return True

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from tamperscope import background
 from tamperscope.errors import ScanError, UnreadableError
 from tamperscope.scanning.examination import Examined
 from tamperscope.scanning.files import Found
@@ -74,12 +72,7 @@ async def scan(
         await _Scan(pool, journal, masks, watch).run(found)
     except ExceptionGroup as errors:
         # Each of them ends the scan. The first one gives the reason.
-        error = _first(errors)
-        if isinstance(error, sqlite3.Error):
-            raise ScanError(
-                f"The journal cannot be written: {error}. Run the same command again to continue the scan."
-            ) from None
-        raise error from None
+        raise _first(errors) from None
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:
@@ -110,10 +103,7 @@ class _Scan(Generic[_Content]):
                 task.add_done_callback(lambda _: slots.release())
 
     async def _list(self, found: Iterator[Found]) -> None:
-        # In a daemon thread: one of asyncio's would hold up the end while standard input is silent.
-        while batch := await asyncio.wrap_future(
-            background.begin(lambda: list(itertools.islice(found, _BATCH)), "tamperscope-list")
-        ):
+        while batch := await asyncio.to_thread(lambda: list(itertools.islice(found, _BATCH))):
             self._total += self._journal.add(batch)
             self._report_progress()
             self._more.set()

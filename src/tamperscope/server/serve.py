@@ -171,12 +171,10 @@ def _bind(settings: Settings) -> socket.socket:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         return socket.create_server((str(address[0]), settings.port), family=family)
-    except (OSError, UnicodeError) as error:
-        # A name that no host can have does not get as far as the system.
-        reason = error.strerror if isinstance(error, OSError) else "it is not a host name"
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
         raise SettingsError(
-            f"The server cannot listen on {settings.host} port {settings.port}: "
-            f"{(reason or 'unknown reason').lower()}. "
+            f"The server cannot listen on {settings.host} port {settings.port}: {reason}. "
             f"Choose another with --host and --port."
         ) from None
 

@@ -207,13 +207,3 @@ def test_a_gif_of_comments_is_read_once() -> None:
     """Each length byte may also be the start of a comment, which must not make the work quadratic."""
     data = b"GIF89a" + bytes(7) + b"!\xfe\xff" + b"!\xfe" * 2_000_000
     assert read(Image(np.zeros((32, 32, 3), np.uint8), data, "GIF")) is not None
-
-
-def test_a_thumbnail_that_is_not_base64_hides_nothing_else() -> None:
-    packet = XMP.replace(
-        b"xmp:CreatorTool='GIMP 3'/>",
-        "xmlns:xmpGImg='http://ns.adobe.com/xap/1.0/g/img/'><xmp:Thumbnails><xmpGImg:image>é</xmpGImg:image>"
-        "</xmp:Thumbnails><xmp:CreatorTool>GIMP 3</xmp:CreatorTool></rdf:Description>".encode(),
-    )
-    found = metadata(samples.encode(samples.photo(), "JPEG", xmp=packet))
-    assert found.first("XMP", "CreatorTool") == "GIMP 3"

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -213,26 +210,3 @@ def test_a_preview_that_cannot_be_read_is_left_out(picture: str, monkeypatch: py
     data = signed(samples.encode(samples.photo(200, 150)), "image/jpeg")
 
     assert measured(data).details["parts"][0]["picture"] == ""
-
-
-def test_the_reader_answers_in_utf8_whatever_the_system_prefers(tmp_path):
-    (tmp_path / "c2pa.py").write_text(
-        "class C2paError(Exception): pass\n"
-        "class Context:\n    from_dict = staticmethod(lambda settings: None)\n"
-        "class Reader:\n"
-        "    def __init__(self, *_, **__): pass\n"
-        "    def __enter__(self): return self\n"
-        "    def __exit__(self, *_): pass\n"
-        '    def json(self): return \'{"issuer": "Agence Française 写真"}\'\n',
-        encoding="utf-8",
-    )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONIOENCODING": "cp1252"}
-    script = Path(reading.__file__).parents[1] / "_c2pa_reader.py"
-    answer = subprocess.run(
-        [sys.executable, str(script), "image/jpeg"],
-        input=b"0\n",
-        env=environment,
-        capture_output=True,
-        check=True,
-    )
-    assert json.loads(answer.stdout)["store"] == {"issuer": "Agence Française 写真"}

@@ -7,6 +7,7 @@ stated.first("EXIF", "Software"), stated.values("XMP", "DigitalSourceType")
 from __future__ import annotations
 
 import base64
+import binascii
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -228,7 +229,7 @@ class _Reading:
             if name.endswith("xmpGImg:image"):
                 try:
                     picture = base64.b64decode(value)
-                except ValueError:
+                except binascii.Error:
                     continue
                 self._previews.append(EmbeddedPreview(embedded.XMP, picture))
             else:
