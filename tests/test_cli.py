@@ -144,6 +144,16 @@ class TestAnalyze:
         files = {json.loads(path.read_text())["file"] for path in (tmp_path / "out").glob("*.json")}
         assert files == {"a/photo.png", "photo-2.png", "b/photo.png"}
 
+    def test_out_keeps_the_results_of_names_that_differ_in_case_apart(self, tmp_path, photo, monkeypatch):
+        for name in ("a/IMG.png", "b/img.png"):
+            (tmp_path / name).parent.mkdir()
+            photo.save(tmp_path / name)
+        monkeypatch.chdir(tmp_path)
+
+        assert run("analyze", "a/IMG.png", "b/img.png", "--out", "out").exit_code == 0
+
+        assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"IMG.json", "img-2.json"}
+
     def test_a_folder_that_cannot_be_written_is_wrong_usage(self, manipulated, text):
         result = run("analyze", manipulated, "--out", text / "below a file")
 
