@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -522,6 +523,20 @@ def test_ctrl_c_has_the_exit_code_of_shells(monkeypatch, manipulated):
     monkeypatch.setattr(tamperscope.detector, "Detector", SimpleNamespace(load=stop))
     result = run("analyze", manipulated)
     assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
+
+
+@pytest.mark.parametrize("arguments", [["completion", "bash"], ["models", "--help"], ["--version"]])
+@pytest.mark.parametrize("stderr_too", [False, True])
+def test_output_that_nobody_reads_has_the_exit_code_of_shells(arguments, stderr_too):
+    reading, writing = os.pipe()
+    os.close(reading)
+    stderr = writing if stderr_too else subprocess.PIPE
+    command = [sys.executable, "-m", "tamperscope", *arguments]
+
+    done = subprocess.run(command, stdout=writing, stderr=stderr, check=False)
+
+    os.close(writing)
+    assert (done.returncode, done.stderr or b"") == (141, b"")
 
 
 @pytest.mark.parametrize(
