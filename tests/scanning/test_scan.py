@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 
 from examiners import KILLER, LARGEST, FailingLoad, FakeExaminer, LoggedLoad, scan_here
-from tamperscope.errors import BundleError
+from tamperscope.errors import BundleError, ScanError
 from tamperscope.scanning.examination import Examined
 from tamperscope.scanning.files import Found, Skipped, find, read
 from tamperscope.scanning.journal import Journal, ScannedFile
@@ -103,6 +103,21 @@ def test_a_stopped_scan_continues_without_repeating_work(tmp_path: Path, rng: np
     twice = set(first.examined) & set(second.examined)
     assert len(twice) < first.capacity
     assert len(first.examined) + len(second.examined) - len(twice) == 20
+
+
+def test_a_full_disk_ends_the_scan_with_the_reason_and_it_continues_later(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    folder = pictures(tmp_path / "photos", 20, rng)
+    path = tmp_path / "journal"
+
+    with Journal.open(path, {}) as journal:
+        (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
+        journal._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        with pytest.raises(ScanError, match=f"{path} cannot be written: database or disk is full"):
+            asyncio.run(scan(iter(everything(folder)), MemoryPool(), journal))
+
+    assert len(run(MemoryPool(), path, everything(folder))) == 20
 
 
 def test_a_file_whose_name_is_not_utf8_is_read(tmp_path: Path, rng: np.random.Generator) -> None:

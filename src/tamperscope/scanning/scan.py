@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,12 @@ async def scan(
         await _Scan(pool, journal, masks, watch).run(found)
     except ExceptionGroup as errors:
         # Each of them ends the scan. The first one gives the reason.
-        raise _first(errors) from None
+        error = _first(errors)
+        if isinstance(error, sqlite3.Error):  # for example, the disk is full
+            error = ScanError(
+                f"{journal.path} cannot be written: {error}. Run the same command again to continue."
+            )
+        raise error from None
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:
