@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
+from tamperscope import background
 from tamperscope.errors import ScanError, UnreadableError
 from tamperscope.scanning.examination import Examined
 from tamperscope.scanning.files import Found
@@ -109,7 +110,11 @@ class _Scan(Generic[_Content]):
                 task.add_done_callback(lambda _: slots.release())
 
     async def _list(self, found: Iterator[Found]) -> None:
-        while batch := await asyncio.to_thread(lambda: list(itertools.islice(found, _BATCH))):
+        def next_batch() -> list[Found]:
+            return list(itertools.islice(found, _BATCH))
+
+        # Not asyncio.to_thread: a scan that is stopped would wait for the next name on a silent stdin.
+        while batch := await asyncio.wrap_future(background.begin(next_batch, "tamperscope-list")):
             self._total += self._journal.add(batch)
             self._report_progress()
             self._more.set()
