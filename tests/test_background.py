@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import weakref
@@ -32,6 +33,24 @@ def test_an_exception_reaches_the_caller_and_the_thread_goes_on() -> None:
     with pytest.raises(ZeroDivisionError):
         background.begin(lambda: 1 / 0, "test").result(30)
 
+    assert background.begin(threading.get_ident, "test").result(30) == before
+
+
+def test_a_call_whose_caller_was_cancelled_leaves_its_thread_usable() -> None:
+    go_on = threading.Event()
+    before = background.begin(threading.get_ident, "test").result(30)
+
+    async def waiting() -> None:
+        task = asyncio.ensure_future(asyncio.wrap_future(outcome))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    outcome = background.begin(lambda: go_on.wait(30), "test")
+    asyncio.run(waiting())
+    go_on.set()
+
+    assert outcome.result(30)
     assert background.begin(threading.get_ident, "test").result(30) == before
 
 

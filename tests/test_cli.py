@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -143,6 +144,16 @@ class TestAnalyze:
 
         files = {json.loads(path.read_text())["file"] for path in (tmp_path / "out").glob("*.json")}
         assert files == {"a/photo.png", "photo-2.png", "b/photo.png"}
+
+    def test_out_keeps_the_results_of_names_that_differ_in_case_apart(self, tmp_path, photo, monkeypatch):
+        for name in ("a/IMG.png", "b/img.png"):
+            (tmp_path / name).parent.mkdir()
+            photo.save(tmp_path / name)
+        monkeypatch.chdir(tmp_path)
+
+        assert run("analyze", "a/IMG.png", "b/img.png", "--out", "out").exit_code == 0
+
+        assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"IMG.json", "img-2.json"}
 
     def test_a_folder_that_cannot_be_written_is_wrong_usage(self, manipulated, text):
         result = run("analyze", manipulated, "--out", text / "below a file")
@@ -512,6 +523,20 @@ def test_ctrl_c_has_the_exit_code_of_shells(monkeypatch, manipulated):
     monkeypatch.setattr(tamperscope.detector, "Detector", SimpleNamespace(load=stop))
     result = run("analyze", manipulated)
     assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
+
+
+@pytest.mark.parametrize("arguments", [["completion", "bash"], ["models", "--help"], ["--version"]])
+@pytest.mark.parametrize("stderr_too", [False, True])
+def test_output_that_nobody_reads_has_the_exit_code_of_shells(arguments, stderr_too):
+    reading, writing = os.pipe()
+    os.close(reading)
+    stderr = writing if stderr_too else subprocess.PIPE
+    command = [sys.executable, "-m", "tamperscope", *arguments]
+
+    done = subprocess.run(command, stdout=writing, stderr=stderr, check=False)
+
+    os.close(writing)
+    assert (done.returncode, done.stderr or b"") == (141, b"")
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,11 @@ def begin(call: Callable[[], _Returned], name: str) -> Future[_Returned]:
 
     At its end, the interpreter waits for the threads of `concurrent.futures.ThreadPoolExecutor`, even if they
     are stuck in native code or in the network. These threads are daemons. A call never waits for another: if
-    no thread is idle, it gets a new one. It sees the context variables of its caller.
+    no thread is idle, it gets a new one. It sees the context variables of its caller. It cannot be cancelled.
     """
     outcome: Future[_Returned] = Future()
+    # Whoever waits for it may cancel the waiting. A cancelled outcome could not be told.
+    outcome.set_running_or_notify_cancel()
     context = copy_context()
 
     def run() -> Callable[[], None]:

@@ -1,12 +1,16 @@
 """The command line: one module of `commands/` for each command.
 
 Exit codes: 0 success, 1 a result that the caller asked to fail on, 2 wrong usage, 3 an input that could not
-be read. Results go to stdout, messages about the run to stderr. A command imports slow modules inside its
-function.
+be read, 130 Ctrl-C, 141 output that nobody reads any more. Results go to stdout, messages about the run to
+stderr. A command imports slow modules inside its function.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -19,7 +23,7 @@ from tamperscope.commands.completion import completion
 from tamperscope.commands.dataset import dataset
 from tamperscope.commands.evaluate import evaluate
 from tamperscope.commands.keys import keys
-from tamperscope.commands.output import INTERRUPTED, WRONG_USE, complain
+from tamperscope.commands.output import INTERRUPTED, NO_READER, WRONG_USE, complain
 from tamperscope.commands.quantize import quantize
 from tamperscope.commands.release import release
 from tamperscope.commands.scan import scan
@@ -50,16 +54,21 @@ _WIDEST_HELP = 200
 class _Commands(click.Group):
     """Lists the commands by what they are for, and prints the package's own errors as one sentence."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _reader_may_leave():  # --help and --version print here
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except TamperscopeError as error:
-            complain(str(error))
-            ctx.exit(WRONG_USE)
-        except KeyboardInterrupt:
-            # click would exit with 1, which --fail-on uses.
-            complain("Stopped.")
-            ctx.exit(INTERRUPTED)
+        with _reader_may_leave():
+            try:
+                return super().invoke(ctx)
+            except TamperscopeError as error:
+                complain(str(error))
+                ctx.exit(WRONG_USE)
+            except KeyboardInterrupt:
+                # click would exit with 1, which --fail-on uses.
+                complain("Stopped.")
+                ctx.exit(INTERRUPTED)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in _SECTIONS.items():
@@ -68,6 +77,20 @@ class _Commands(click.Group):
                 formatter.write_dl(
                     [(command.name or "", command.get_short_help_str(_WIDEST_HELP)) for command in commands]
                 )
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """End the program without a word when the program that reads its output has ended, such as `head`."""
+    try:
+        yield
+    except BrokenPipeError:
+        # At its end, Python writes what is left in its buffers, and would complain.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        # click would exit with 1, which --fail-on uses.
+        sys.exit(NO_READER)
 
 
 @click.group(
@@ -81,6 +104,7 @@ Exit codes:
   2    wrong usage, or nothing could be started
   3    an input could not be read; the others were processed
   130  stopped with Ctrl-C
+  141  the program that read the output has ended
 """,
 )
 @click.version_option(__version__, prog_name="tamperscope")

@@ -3,6 +3,9 @@ from __future__ import annotations
 import html
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +138,28 @@ def test_a_list_on_stdin_is_scanned(
         "b.png": None,
         "gone.png": "There is no such file.",
     }
+
+
+def test_ctrl_c_stops_a_scan_whose_stdin_is_open_and_silent(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    # A shell starts what runs in the background with Ctrl-C ignored.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from tamperscope.cli import main; main()"
+    )
+    options = ["--model", joint_bundle.path, "--workers", "1", "--out", tmp_path / "results.jsonl", "-v"]
+    command = [sys.executable, "-c", program, "scan", photos, "-", *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        # Once the folder is listed, the names on stdin are.
+        while "not an image" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+
+        # Not communicate, which would close stdin.
+        assert process.wait(60) == 130
+        assert "Run the same command again to continue." in process.stderr.read()
 
 
 def test_an_image_above_the_limit_is_not_analysed(joint_bundle: Bundle, photos: Path, tmp_path: Path) -> None:

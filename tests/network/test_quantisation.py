@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import samples
+import tamperscope.images
 from networks import random_network
 from tamperscope.bundle import Architecture, Bundle, Preprocessing, write_manifest
 from tamperscope.cli import main
@@ -126,6 +127,21 @@ def test_the_command_adds_integers_to_a_bundle(joint_bundle: Bundle, tmp_path: P
     assert "3 photos" in result.output
     assert Bundle.load(bundle).networks[0].quantised
     Detector.load(bundle).warm_up()
+
+
+def test_a_photo_that_cannot_be_read_is_passed_over(
+    joint_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed.jpg").touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tamperscope.images, "read_image", refuse)
+    result = CliRunner().invoke(main, ["quantize", str(joint_bundle.path), "--photos", str(tmp_path)])
+
+    assert result.exit_code == 2
+    assert "no photo" in result.output
 
 
 def test_a_folder_without_photos_is_a_usage_error(joint_bundle: Bundle, tmp_path: Path) -> None:

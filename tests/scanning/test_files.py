@@ -77,6 +77,20 @@ def test_folders_and_files_are_excluded_by_name_and_by_path(folder: Path) -> Non
     assert paths(folder, [folder], f"{folder}/inner/*", "unnamed") == ["a.jpg", "b.PNG", "thumbs/a.jpg"]
 
 
+@pytest.mark.parametrize("pattern", ["thumbs", "t*", "C:/photos/*", r"C:\photos\*"])
+def test_exclusions_apply_to_the_paths_of_windows(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sep", "\\")
+
+    assert Exclusion((pattern,)).covers(r"C:\photos\thumbs")
+    assert not Exclusion((pattern,)).covers(r"C:\thumbs\photos")
+
+
+@pytest.mark.skipif(os.sep != "/", reason="a backslash separates the parts of a path here")
+def test_a_backslash_in_a_name_is_no_separator(folder: Path) -> None:
+    (folder / r"inner\a.jpg").write_bytes(b"content")
+    assert r"inner\a.jpg" in paths(folder, [folder], "a.jpg")
+
+
 def test_exclusions_apply_to_patterns_too(folder: Path) -> None:
     assert paths(folder, [f"{folder}/**/*.jpg"], "thumbs") == ["a.jpg", "inner/deep/d.jpg"]
 

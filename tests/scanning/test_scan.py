@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import PIL.Image
 import pytest
 
 from examiners import KILLER, LARGEST, FailingLoad, FakeExaminer, LoggedLoad, scan_here
-from tamperscope.errors import BundleError
+from tamperscope.errors import BundleError, ScanError
 from tamperscope.scanning.examination import Examined
 from tamperscope.scanning.files import Found, Skipped, find, read
 from tamperscope.scanning.journal import Journal, ScannedFile
@@ -103,6 +104,44 @@ def test_a_stopped_scan_continues_without_repeating_work(tmp_path: Path, rng: np
     twice = set(first.examined) & set(second.examined)
     assert len(twice) < first.capacity
     assert len(first.examined) + len(second.examined) - len(twice) == 20
+
+
+def test_a_scan_stops_while_its_list_is_open_and_silent(tmp_path: Path) -> None:
+    asked, goes_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def silent() -> Iterator[Found]:
+        asked.set()
+        goes_on.wait(10)
+        ended.set()
+        yield from ()
+
+    async def stop(journal: Journal) -> None:
+        scanning = asyncio.create_task(scan(silent(), MemoryPool(), journal))
+        await asyncio.to_thread(asked.wait, 10)
+        scanning.cancel()
+        await asyncio.wait([scanning])
+
+    with Journal.open(tmp_path / "journal", {}) as journal:
+        asyncio.run(stop(journal))
+
+    assert asked.is_set()
+    assert not ended.is_set()
+    goes_on.set()
+
+
+def test_a_full_disk_ends_the_scan_with_the_reason_and_it_continues_later(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    folder = pictures(tmp_path / "photos", 20, rng)
+    path = tmp_path / "journal"
+
+    with Journal.open(path, {}) as journal:
+        (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
+        journal._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        with pytest.raises(ScanError, match=f"{path} cannot be written: database or disk is full"):
+            asyncio.run(scan(iter(everything(folder)), MemoryPool(), journal))
+
+    assert len(run(MemoryPool(), path, everything(folder))) == 20
 
 
 def test_a_file_whose_name_is_not_utf8_is_read(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -327,9 +327,10 @@ def test_a_port_in_use_is_one_sentence(fake_model):
             serve.start(Settings(port=port))
 
 
-def test_an_unknown_host_is_one_sentence(fake_model):
-    with pytest.raises(SettingsError, match="cannot listen on"):
-        serve.start(Settings(host="no such host", port=0))
+@pytest.mark.parametrize("host", ["no such host", "a..b"])
+def test_an_unknown_host_is_one_sentence(fake_model, host):
+    with pytest.raises(SettingsError, match=rf"cannot listen on {host} port 0: \w"):
+        serve.start(Settings(host=host, port=0))
 
 
 def test_a_broken_bundle_frees_the_port(monkeypatch):

@@ -198,14 +198,19 @@ def _source(file: Path, limit: int) -> Path | bytes:
 
 
 def _distinct_stems(files: Sequence[Path]) -> list[str]:
-    """Return a distinct base name for the results of each file; a repeated stem gets a number appended."""
+    """Return a distinct base name for the results of each file; a repeated stem gets a number appended.
+
+    Names that differ in case only are one file on Windows and macOS, and so they count as repeated.
+    """
     stems: list[str] = []
+    # The last number appended to each, so that many equal names do not take quadratic time.
+    numbers: dict[str, int] = {}
     for file in files:
-        first = "stdin" if file == _STDIN else file.stem
-        stem, number = first, 1
-        while stem in stems:
-            number += 1
-            stem = f"{first}-{number}"
+        first = stem = "stdin" if file == _STDIN else file.stem
+        while stem.casefold() in numbers:
+            numbers[first.casefold()] += 1
+            stem = f"{first}-{numbers[first.casefold()]}"
+        numbers[stem.casefold()] = 1
         stems.append(stem)
     return stems
 

@@ -46,7 +46,7 @@ def quantize(bundle: Path, photos: Path) -> None:
     for path in sorted(path for path in photos.rglob("*") if path.is_file()):
         try:
             image = read_image(path, ImageLimits(min_side=STEP))
-        except ImageError:
+        except (ImageError, OSError):
             continue
         tiles.append(normalised_tile(image.pixels, loaded.preprocessing))
         if len(tiles) == _MOST_PHOTOS:

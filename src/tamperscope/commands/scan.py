@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _NAMED = 5
+_BLOCK = 2**16
 # Each process has its own copy of the networks in the memory of the accelerator.
 _WORKERS_ON_ACCELERATOR = 4
 
@@ -270,9 +270,10 @@ def _work(
 
 def _listed(end: str) -> Iterator[str]:
     """Yield the names on stdin as they arrive; each name ends with `end`."""
-    stdin = cast(BufferedReader, sys.stdin.buffer)
+    # Without the buffer. Python ends by closing it, and aborts if a thread still waits in it.
+    stdin = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     left = b""
-    while block := stdin.read1():
+    while block := stdin.read(_BLOCK):
         *lines, left = (left + block).split(end.encode())
         yield from (os.fsdecode(line) for name in lines if (line := name.rstrip(b"\r")))
     if left:

@@ -6,6 +6,7 @@ process ends and not the server. The module imports nothing from tamperscope, so
 The request is the number of bytes of the trust anchors (PEM) on a line of its own, the anchors, and the
 image. The answer is `{"store": ..., "pictures": ...}`, the manifest store as JSON and the previews of the
 ingredients as base64 by their identifiers, or `{"error": ...}`, the library's name for what stopped it.
+The answer is UTF-8 on every system.
 """
 
 from __future__ import annotations
@@ -50,8 +51,10 @@ def main() -> None:
             answer = f'{{"store": {store}, "pictures": {json.dumps(_pictures(reader, store))}}}'
     except c2pa.C2paError as error:
         answer = json.dumps({"error": str(error)[:200]})
-    if len(answer) <= LONGEST_ANSWER:
-        sys.stdout.write(answer)
+    # As text, it would have the code page of the system.
+    written = answer.encode()
+    if len(written) <= LONGEST_ANSWER:
+        sys.stdout.buffer.write(written)
 
 
 def _pictures(reader: c2pa.Reader, store: str) -> dict[str, str]:

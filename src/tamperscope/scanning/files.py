@@ -72,13 +72,22 @@ class Exclusion:
 
     def covers(self, path: str) -> bool:
         """Return whether a file or folder is left out; a folder is left out with everything below it."""
-        name = path.rstrip("/").rpartition("/")[2]
-        if any(fnmatch.fnmatchcase(text, pattern) for pattern in self.patterns for text in (name, path)):
+        if is_url(path):
+            whole, patterns = path, self.patterns
+        else:
+            whole, patterns = _with_slashes(path), tuple(map(_with_slashes, self.patterns))
+        name = whole.rstrip("/").rpartition("/")[2]
+        if any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns for text in (name, whole)):
             return True
         return any(os.path.abspath(path) == os.path.abspath(folder) for folder in self.folders)  # noqa: PTH100
 
 
 _NOTHING = Exclusion()
+
+
+def _with_slashes(path: str) -> str:
+    """Return a path or pattern of this machine with slashes between its parts, whatever the system."""
+    return path.replace(os.sep, "/")
 
 
 def find(

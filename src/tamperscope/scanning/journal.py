@@ -83,7 +83,8 @@ class Journal:
     """The state of one scan. Use it from one thread only."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, *, started_over: bool = False) -> None:
-        self._path = path
+        self.path = path
+        """The SQLite file."""
         self._connection = connection
         self.started_over = started_over
         """Whether rows were dropped because other code made them."""
@@ -132,7 +133,7 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         """Close the journal, and delete it where no file was recorded: there is nothing to continue."""
-        if self._path.exists() and self.counts() == (0, 0):
+        if self.path.exists() and self.counts() == (0, 0):
             self.discard()
         self._connection.close()
 
@@ -140,7 +141,7 @@ class Journal:
         """Close and delete the journal, once the scan is finished and its results are written."""
         self._connection.close()
         for suffix in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     # Progress
 

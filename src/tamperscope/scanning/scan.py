@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
+from tamperscope import background
 from tamperscope.errors import ScanError, UnreadableError
 from tamperscope.scanning.examination import Examined
 from tamperscope.scanning.files import Found
@@ -72,7 +74,12 @@ async def scan(
         await _Scan(pool, journal, masks, watch).run(found)
     except ExceptionGroup as errors:
         # Each of them ends the scan. The first one gives the reason.
-        raise _first(errors) from None
+        error = _first(errors)
+        if isinstance(error, sqlite3.Error):  # for example, the disk is full
+            error = ScanError(
+                f"{journal.path} cannot be written: {error}. Run the same command again to continue."
+            )
+        raise error from None
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:
@@ -103,7 +110,11 @@ class _Scan(Generic[_Content]):
                 task.add_done_callback(lambda _: slots.release())
 
     async def _list(self, found: Iterator[Found]) -> None:
-        while batch := await asyncio.to_thread(lambda: list(itertools.islice(found, _BATCH))):
+        def next_batch() -> list[Found]:
+            return list(itertools.islice(found, _BATCH))
+
+        # Not asyncio.to_thread: a scan that is stopped would wait for the next name on a silent stdin.
+        while batch := await asyncio.wrap_future(background.begin(next_batch, "tamperscope-list")):
             self._total += self._journal.add(batch)
             self._report_progress()
             self._more.set()

@@ -171,8 +171,10 @@ def _bind(settings: Settings) -> socket.socket:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         return socket.create_server((str(address[0]), settings.port), family=family)
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+    except (OSError, UnicodeError) as error:
+        # Names are encoded before they are looked up. Two dots in a row, for example, cannot be.
+        strerror = error.strerror if isinstance(error, OSError) else "not a valid host name"
+        reason = (strerror or "unknown reason").lower()
         raise SettingsError(
             f"The server cannot listen on {settings.host} port {settings.port}: {reason}. "
             f"Choose another with --host and --port."

@@ -121,6 +121,17 @@ def test_one_bad_part_does_not_hide_the_rest(content: bytes) -> None:
     assert stated.first("EXIF", "Software") == "E5700v1.0"
 
 
+@pytest.mark.parametrize("picture", ["!!!", "é"])
+def test_a_preview_in_xmp_that_is_not_base64_does_not_hide_the_rest(picture: str) -> None:
+    preview = f'xmlns:xmpGImg="http://ns.adobe.com/xap/1.0/g/img/" xmpGImg:image="{picture}" '
+    packet = XMP.replace(b"xmp:CreatorTool", preview.encode() + b"xmp:CreatorTool")
+
+    stated = metadata(samples.encode(samples.photo(), xmp=packet))
+
+    assert stated.first("XMP", "CreatorTool") == "GIMP 3"
+    assert stated.unreadable == ()
+
+
 def test_the_headers_of_a_jpeg_are_listed_and_say_nothing() -> None:
     plain = metadata(samples.encode(samples.photo(), dpi=(300, 300)))
     photoshop = with_segment(samples.encode(samples.photo()), 0xEC, b"Ducky\0\1\0\4\0\0\0\x50")

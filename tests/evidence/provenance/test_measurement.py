@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,6 +143,55 @@ def test_a_reader_that_fails_leaves_the_record_unreadable(
     evidence = measured(taken)
     assert evidence.details["state"] == "unreadable"
     assert not evidence.notable
+
+
+_LIBRARY = """
+class C2paError(Exception):
+    pass
+
+class Context:
+    from_dict = dict
+
+class Reader:
+    def __init__(self, *_, **__):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def json(self):
+        return {store!r}
+"""
+
+
+def read_with_library(store: str, folder: Path) -> bytes:
+    """Return the reader's answer, on a system with an old code page, if the library reads this store."""
+    (folder / "c2pa.py").write_text(_LIBRARY.format(store=store), "utf-8")
+    script = Path(provenance.__file__).parents[1] / "_c2pa_reader.py"
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(
+        [sys.executable, str(script), "image/jpeg"],
+        input=b"0\n",
+        stdout=subprocess.PIPE,
+        env=environment,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_the_answer_of_the_reader_is_utf8_on_every_system(tmp_path: Path) -> None:
+    answer = read_with_library('{"title": "Müller 写真"}', tmp_path)
+
+    assert json.loads(answer)["store"] == {"title": "Müller 写真"}
+
+
+def test_the_answer_of_the_reader_is_limited_in_bytes(tmp_path: Path) -> None:
+    # 2 Mi characters are 6 MiB.
+    # 2 Mi characters, 6 MiB.
+    assert read_with_library('{"title": "' + "写" * 2**21 + '"}', tmp_path) == b""
 
 
 def test_the_sentence_says_which_trust_list_vouches_for_the_signer(taken: bytes) -> None:

@@ -7,7 +7,6 @@ stated.first("EXIF", "Software"), stated.values("XMP", "DigitalSourceType")
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -229,7 +228,8 @@ class _Reading:
             if name.endswith("xmpGImg:image"):
                 try:
                     picture = base64.b64decode(value)
-                except binascii.Error:
+                except ValueError:
+                    # Characters that are not ASCII raise it as such, wrong padding as binascii.Error.
                     continue
                 self._previews.append(EmbeddedPreview(embedded.XMP, picture))
             else:
