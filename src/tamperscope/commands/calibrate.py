@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tamperscope.commands.options import FOLDER, held_out_images_options
+from tamperscope.commands.options import FOLDER, authentic_option, held_out_images_options
 from tamperscope.commands.output import counted, table, tell
 
 
@@ -15,9 +15,7 @@ from tamperscope.commands.output import counted, table, tell
 @click.argument("bundle", type=FOLDER)
 @click.option("--photos", type=FOLDER, required=True, help="Authentic photos, including sub-folders.")
 @click.option("--object-masks", type=FOLDER, help="Masks of objects in the photos.")
-@click.option(
-    "--authentic", type=FOLDER, help="Authentic files to analyse as they are, including sub-folders."
-)
+@authentic_option
 @click.option(
     "--feedback",
     "feedback_file",

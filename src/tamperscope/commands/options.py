@@ -20,6 +20,9 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 model_option = click.option(
     "--model", type=click.Path(path_type=Path), help="Bundle folder. [default: the default model]"
 )
+authentic_option = click.option(
+    "--authentic", type=FOLDER, help="Authentic files to analyse as they are, including sub-folders."
+)
 fail_on_option = click.option(
     "--fail-on",
     multiple=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tamperscope.commands.options import FOLDER, held_out_images_options
+from tamperscope.commands.options import FOLDER, authentic_option, held_out_images_options
 from tamperscope.commands.output import table
 
 
@@ -18,9 +18,7 @@ from tamperscope.commands.output import table
 )
 @click.option("--photos", type=FOLDER, help="The photos used in training. [default: as in the run's config]")
 @click.option("--object-masks", type=FOLDER, help="The object masks. [default: as in the run's config]")
-@click.option(
-    "--authentic", type=FOLDER, help="Authentic files to analyse as they are, including sub-folders."
-)
+@authentic_option
 @click.option(
     "--mean-with",
     type=click.Path(exists=True, path_type=Path),

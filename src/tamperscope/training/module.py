@@ -109,10 +109,10 @@ class Training(lightning.LightningModule):
         """Set the mode. Frozen modules stay in evaluation mode, including batch norms and dropout."""
         super().train(mode)
         if mode:
+            frozen = self.frozen
             for name, module in self.network.named_modules():
                 names = {f"{name}.{own}".lstrip(".") for own, _ in module.named_parameters()}
-                frozen = self.started if self._keeps_statistics(module) else self.frozen
-                if names and names <= frozen:
+                if names and names <= (self.started if self._keeps_statistics(module) else frozen):
                     module.eval()
         return self
 
@@ -203,7 +203,7 @@ class Training(lightning.LightningModule):
         return rise * (0.5 * (1 + math.cos(math.pi * progress)) + 0.01)
 
     def _highest_rate(self) -> float:
-        return float(self.trainer.optimizers[0].param_groups[-1]["lr"])
+        return max(float(group["lr"]) for group in self.trainer.optimizers[0].param_groups)
 
     def _spent(self) -> float:
         return self._spent_before + time.monotonic() - self._started_at
