@@ -23,7 +23,7 @@ def begin(call: Callable[[], _Returned], name: str) -> Future[_Returned]:
     no thread is idle, it gets a new one. It sees the context variables of its caller. It cannot be cancelled.
     """
     outcome: Future[_Returned] = Future()
-    # Whoever waits for it may cancel the waiting. A cancelled outcome could not be told.
+    # The caller may cancel the waiting. A cancelled outcome could not be told.
     outcome.set_running_or_notify_cancel()
     context = copy_context()
 

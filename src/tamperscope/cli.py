@@ -1,7 +1,7 @@
 """The command line: one module of `commands/` for each command.
 
 Exit codes: 0 success, 1 a result that the caller asked to fail on, 2 wrong usage, 3 an input that could not
-be read, 130 Ctrl-C, 141 output that nobody reads any more. Results go to stdout, messages about the run to
+be read, 130 Ctrl-C, 141 output that no one reads any more. Results go to stdout, messages about the run to
 stderr. A command imports slow modules inside its function.
 """
 

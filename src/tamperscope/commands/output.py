@@ -11,7 +11,7 @@ from tamperscope.report import Verdict
 
 FINDING, WRONG_USE, UNREADABLE, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
 """Exit codes other than 0, in this order: a result that the caller asked to fail on, wrong usage, an input
-that could not be read, and, as shells report them, Ctrl-C and output that nobody reads any more.
+that could not be read, and, as shells report them, Ctrl-C and output that no one reads any more.
 """
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
