@@ -11,6 +11,7 @@ from pathlib import Path
 from tamperscope.detector import COUNTED
 from tamperscope.documents import wording
 from tamperscope.evidence import MEASUREMENTS
+from tamperscope.evidence.metadata import marks
 from tamperscope.images.kind import LARGEST, SIZES
 from tamperscope.server.views.page import TEXTS
 
@@ -33,7 +34,8 @@ _UNREAD = re.compile(
     r"|^EXIF Make|^MakerNote|^Maker note$"
     r"|^(Camera|Time|File|Declared|Editing|Made|Recorded|Exposure|Focal|Colour|Aperture) "
     r"(?!as)[a-z(]+\)?( \(\w+\))?$"
-    r"|^an $|^Hidden text$|^ftyp |^version \{|^, preview of \{|^per (inch|centimetre)$|^colour transform "
+    r"|^an(other)? $|^Hidden text$|^ftyp |^version \{|^, preview of \{|^per (inch|centimetre)$"
+    r"|^colour transform "
     r"|^\{across\} x \{down\} "
     r"|^Pictures in the file$|^Content Credentials$|^Adobe Photoshop$|^ and( no)? $|^of $|^about $"
     r"|^\{path\}|^operating points|^An image cannot be read|^\{\w+\} x \{\w+\}$|^exact copies are searched"
@@ -86,6 +88,7 @@ def stored_texts() -> set[str]:
     found = {
         f"{{files}} {'of ' if size[0].isdigit() else ''}{size}" for size in (*dict(SIZES).values(), LARGEST)
     }
+    found |= marks.texts()
     for name in _REPORTING:
         place = PACKAGE / name
         for path in place.rglob("*.py") if place.is_dir() else [place]:

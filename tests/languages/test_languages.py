@@ -116,8 +116,10 @@ FOUND = (
     "present.",
     "The search for clones makes a manipulation more than 100 times more likely than it is on average.",
     "JPEG files of quality 90 or more of 0.5 to 2 megapixels",
+    "Made with a screenshot tool (named “Greenshot”).",
+    "Declared as edited with a raw converter of a camera's maker",
 )
-NAMES = re.compile("C2PA Signer|Midjourney|A cat. Two hats.|Google AI")
+NAMES = re.compile("C2PA Signer|Greenshot|Midjourney|A cat. Two hats.|Google AI")
 
 
 @pytest.mark.parametrize("text", FOUND)

@@ -131,6 +131,12 @@ def test_a_mark_says_what_it_can_mean_and_cannot() -> None:
     assert "it does not say who posted it" in claim.belief
 
 
+def test_an_editor_without_a_name_of_its_own_is_called_as_the_file_calls_it() -> None:
+    (claim,) = claims(Metadata((Entry("EXIF", "Software", "IrfanView 4.62"),)))
+
+    assert claim.text == "Saved by another image editor (named “IrfanView 4.62”)."
+
+
 @pytest.mark.parametrize(
     ("longer", "hint"),
     [(1280, "Telegram"), (1600, "WhatsApp, Signal"), (1000, "")],

@@ -46,7 +46,7 @@ class Mark:
     @property
     def named(self) -> bool:
         """Whether the program has a name, rather than a description such as "an image generator"."""
-        return not self.program.startswith(("a ", "an "))
+        return not self.program.startswith(("a ", "an ", "another "))
 
 
 def find(metadata: Metadata) -> tuple[Mark, ...]:
@@ -71,6 +71,16 @@ def platform_of_size(longer: int) -> str:
     Such as "WhatsApp, Signal". It is a hint: other programs use the same sizes.
     """
     return _sizes().get(longer, "")
+
+
+def texts() -> frozenset[str]:
+    """Return the notes of the marks, and those names of programs that are not the same in every language."""
+    names = {known.program for known in _known() if _DESCRIPTION.search(known.program)}
+    return frozenset(names | {known.note for known in _known() if known.note})
+
+
+_DESCRIPTION = re.compile(r"^(a|an|another) | or |\([a-z ]+\)$")
+"""A name that holds words: `another image editor`, `Krita or GIMP`, `Google AI (editing)`."""
 
 
 def names_program(entry: Entry) -> bool:

@@ -76,7 +76,7 @@ def _marked(mark: Mark, prompt: Generation) -> Claim:
     sentences = {
         Kind.GENERATOR: generated,
         Kind.AI_EDITOR: f"Changed with {program}, which adds generated content.",
-        Kind.EDITOR: f"Saved by the image editor {program}.",
+        Kind.EDITOR: f"Saved by the image editor {program}." if mark.named else f"Saved by {program}.",
         Kind.SCREENSHOT: f"Made with {program}.",
         Kind.VIEWER: f"Saved by {program}.",
         Kind.PLATFORM: f"Saved again by {program}.",
@@ -91,6 +91,8 @@ def _named(mark: Mark) -> str:
     said = quoted(mark.entry.value)
     if not names_program(mark.entry) or "\n" in mark.entry.value or not said:
         return mark.program
+    if not mark.named:
+        return f"{mark.program} (named “{said}”)"
     return said if said.lower().startswith(mark.program.lower()) else f"{mark.program} (“{said}”)"
 
 
