@@ -7,6 +7,7 @@ from tamperscope.evidence.metadata.origin_claims import claims
 from tamperscope.evidence.metadata.reading import Entry, Metadata
 
 A1111 = "a cat\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
+AIGC = '{"Label":"1","ContentProducer":"Acme","ProduceID":"7","ReservedCode1":""}'
 
 BYTEDANCE = '{"data":{"os":"android","product":"retouch","filterId":""},"source_type":"hypic"}'
 GD = "a website's library (GD, ImageMagick or another)"
@@ -54,6 +55,17 @@ def found(group: str, name: str, value: str) -> list[tuple[str, Kind]]:
         ("EXIF", "Software", "Ideogram AI", "Ideogram"),
         ("EXIF", "Software", "Stability AI", "Stable Diffusion"),
         ("XMP", "xmp:CreatorTool", "Recraft V3", "Recraft"),
+        ("EXIF", "ImageDescription", A1111, "Stable Diffusion (AUTOMATIC1111 or Forge)"),
+        ("XMP", "Iptc4xmpExt:AISystemUsed", "Acme Imagery 3", "an image generator of another name"),
+        ("XMP", "TC260:AIGC", AIGC, "an image generator (China's AIGC label)"),
+        ("PNG text", "AIGC", AIGC, "an image generator (China's AIGC label)"),
+        ("EXIF", "UserComment", f'{{"AIGC": {AIGC}}}', "an image generator (China's AIGC label)"),
+        (
+            "XMP",
+            "TC260:AIGC",
+            AIGC.replace('"1"', '"3"'),
+            "an image generator, as a user or a platform suspects (China's AIGC label)",
+        ),
     ],
 )
 def test_generators_are_recognised(group: str, name: str, value: str, program: str) -> None:
@@ -167,6 +179,8 @@ def test_sizes_of_platforms_are_known(longer: int, hint: str) -> None:
         ("EXIF", "Artist", "Leonardo Grok"),
         ("EXIF", "Model", "Signal 35"),
         ("PNG text", "Comment", "Steps to the river"),
+        ("EXIF", "UserComment", '{"Label": "1", "Shelf": "AIGC"}'),
+        ("XMP", "TC260:AIGC", AIGC.replace('"1"', '"0"')),
     ],
 )
 def test_cameras_and_captions_are_no_marks(group: str, name: str, value: str) -> None:

@@ -102,6 +102,12 @@ def test_comments_are_read() -> None:
     assert metadata(gif).first("GIF comment", "Comment") == "Created with GIMP"
 
 
+def test_a_comment_of_a_gif_can_have_several_lines() -> None:
+    gif = samples.encode(samples.photo(), "GIF", comment=b"a cat\r\nSteps: 20, Sampler: Euler a")
+
+    assert metadata(gif).first("GIF comment", "Comment") == "a cat\r\nSteps: 20, Sampler: Euler a"
+
+
 @pytest.mark.parametrize(
     "content",
     [

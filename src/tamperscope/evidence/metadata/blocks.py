@@ -256,7 +256,7 @@ def _gif(data: bytes, found: _Found) -> None:
             comment += data[position + 1 : position + 1 + length]
             position += 1 + length
         # Compressed pixels can look like the start of a comment.
-        if comment.isascii() and comment.decode().isprintable():
+        if comment.isascii() and comment.translate(None, b"\t\n\r").decode().isprintable():
             _add_text(found, "GIF comment", "", bytes(comment))
         if len(found.texts) >= MOST_TEXTS:
             return

@@ -39,6 +39,7 @@ _PREFIXES = {
     "http://purl.org/dc/terms/": "dcterms",
     "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "Iptc4xmpCore",
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": "Iptc4xmpExt",
+    "http://www.tc260.org.cn/ns/AIGC/1.0/": "TC260",
     "http://ns.google.com/photos/1.0/camera/": "GCamera",
     "http://ns.google.com/photos/1.0/container/": "Container",
     "http://ns.google.com/photos/1.0/image/": "GImage",
