@@ -65,6 +65,20 @@ def printed_score(score: float) -> str:
     return f"{min(max(score, 0.01), 0.99):.2f}"
 
 
+def printed_type(kind: str, verdict: str, rule: object) -> str:
+    """Return the type of a manipulation for people; empty where the score suspects none.
+
+    That is so for a verdict of `authentic`, and may be so where a rule of the origin limited it.
+
+    >>> printed_type("splicing", "inconclusive", None)
+    'splicing'
+    >>> printed_type("splicing", "inconclusive", "declared_generated")
+    ''
+    """
+    suspected = verdict == Verdict.MANIPULATED or (verdict == Verdict.INCONCLUSIVE and not rule)
+    return kind if suspected else ""
+
+
 CPU: Literal["cpu"] = "cpu"
 """The device that runs the networks unless another one is asked for."""
 

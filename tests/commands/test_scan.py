@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.PngImagePlugin
 import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
@@ -101,6 +102,22 @@ def test_an_unknown_suffix_of_the_results_is_wrong_usage(
     ended = scan(joint_bundle, photos, "--out", tmp_path / "results.csv")
     assert ended.exit_code == 2
     assert "parquet" in ended.output
+
+
+def test_a_declaration_is_told_in_place_of_a_suspected_type(
+    joint_bundle: Bundle, photos: Path, tmp_path: Path
+) -> None:
+    declared, page, out = photos / "declared.png", tmp_path / "summary.html", tmp_path / "results.jsonl"
+    said = PIL.PngImagePlugin.PngInfo()
+    said.add_text("Software", "Midjourney")
+    PIL.Image.new("RGB", (96, 80), "green").save(declared, pnginfo=said)
+
+    ended = scan(joint_bundle, declared, "--out", out, "--summary", page)
+
+    assert rows(out)["declared.png"]["verdict"] == "inconclusive"
+    assert ended.stdout.splitlines()[1].endswith("\t\tDeclared as generated with Midjourney")
+    assert "Declared as generated with Midjourney" in page.read_text()
+    assert "most likely" not in page.read_text()
 
 
 def test_the_page_says_why_a_file_was_not_analysed(

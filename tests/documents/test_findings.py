@@ -8,7 +8,7 @@ import pytest
 
 import reports
 from tamperscope.documents import findings
-from tamperscope.origin import Origin, OriginKind
+from tamperscope.origin import AppliedRule, Origin, OriginKind
 from tamperscope.report import Box, CopySource, ManipulationType, Region, ReportRecord, Verdict
 
 LEFT, BOTTOM = Box(4, 40, 30, 30), Box(60, 90, 30, 25)
@@ -137,6 +137,31 @@ class TestNoVerdict:
         assert finding(found).startswith(
             "The traces are too weak for a verdict. The strongest: two regions show the same thing"
         )
+
+    def test_a_declaration_is_not_called_a_weak_trace(self):
+        rule = AppliedRule("declared_generated", "The file declares that the picture was generated.")
+        origin = Origin(OriginKind.GENERATED, "Declared as generated", rule=rule)
+        declared = reports.evidence("metadata", 0.9).record
+        noise = reports.evidence("noise", 0.1).record
+        found = record(
+            verdict=Verdict.INCONCLUSIVE,
+            score=0.1,
+            origin=origin,
+            regions=(),
+            evidence={"metadata": declared, "noise": noise},
+        )
+
+        assert finding(found) == (
+            f"{rule.text} No trace of a manipulation was found: 1 measurement, none of them unusual."
+        )
+        assert finding(replace(found, score=0.5)) == f"{rule.text} The traces are too weak for a verdict."
+
+    def test_what_a_trusted_signature_outweighs_is_told(self):
+        rule = AppliedRule("signed_capture", "A trusted signer vouches that a camera took this picture.")
+        origin = Origin(OriginKind.CAPTURED, "Signed as taken with a camera", rule=rule)
+        found = record(verdict=Verdict.INCONCLUSIVE, score=0.95, origin=origin, regions=pair(decided=True))
+
+        assert finding(found).startswith(f"{rule.text} Two regions show the same thing")
 
     def test_an_uncalibrated_model_gives_none(self):
         found = record(verdict=Verdict.INCONCLUSIVE, operating_points=None, regions=())

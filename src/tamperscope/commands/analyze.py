@@ -38,7 +38,7 @@ from tamperscope.commands.output import (
 )
 from tamperscope.errors import ImageError
 from tamperscope.languages import speaking
-from tamperscope.report import Report, Verdict, printed_score
+from tamperscope.report import Report, printed_score, printed_type
 from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def _print_table(findings: Sequence[_Finding]) -> None:
                 str(finding.file),
                 finding.report.verdict.value,
                 printed_score(finding.report.score),
-                finding.report.type.value if finding.report.verdict is not Verdict.AUTHENTIC else "",
+                printed_type(finding.report.type, finding.report.verdict, finding.report.origin.rule),
                 f"{finding.report.mask.mean():.1%}",
                 finding.report.origin.headline if finding.report.origin.claims else "",
                 *((str(finding.location or ""),) if located else ()),

@@ -39,7 +39,8 @@ from tamperscope.commands.output import (
     verbosity,
 )
 from tamperscope.errors import ScanError
-from tamperscope.report import CPU, Verdict, printed_score
+from tamperscope.origin import OriginKind
+from tamperscope.report import CPU, Verdict, printed_score, printed_type
 from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
@@ -332,13 +333,14 @@ def _print_summary(
         )
     else:
         table(
-            ("File", "Verdict", "Score", "Type"),
+            ("File", "Verdict", "Score", "Type", "Origin"),
             [
                 (
                     printable(file.path),
                     row.verdict,
                     printed_score(row.score),
-                    row.type if row.verdict != Verdict.AUTHENTIC else "",
+                    printed_type(row.type, row.verdict, row.origin_rule),
+                    row.origin_headline or "" if row.origin != OriginKind.UNKNOWN else "",
                 )
                 for file in journal.most_suspicious(_SHOWN)
                 if (row := file.row).verdict and row.type and row.score is not None

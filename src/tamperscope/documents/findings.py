@@ -5,7 +5,7 @@ These are the first lines of the page and of every report: a reader learns what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from tamperscope.documents import wording
@@ -100,6 +100,13 @@ def finding(report: ReportRecord, regions: Sequence[NamedRegion]) -> str:
 
 
 def _measured(report: ReportRecord, regions: Sequence[NamedRegion]) -> str:
+    if report.origin.rule is not None and report.verdict is not Verdict.AUTHENTIC and not report.drawn:
+        # A rule decided the verdict, so the traces are told as the score alone has them.
+        match wording.by_score(report.score, report.operating_points):
+            case Verdict.AUTHENTIC:
+                return _of_authentic(report, without=_OF_THE_FILE)
+            case Verdict.MANIPULATED:
+                return " ".join(_of_manipulated(report, regions))
     if report.verdict is Verdict.AUTHENTIC:
         return _of_authentic(report)
     if report.verdict is Verdict.MANIPULATED:
@@ -315,8 +322,12 @@ _SEEMS = {
 }
 
 
-def _of_authentic(report: ReportRecord) -> str:
-    made = [name for name, found in report.evidence.items() if found.applicable]
+_OF_THE_FILE = frozenset({"metadata", "provenance"})
+"""Evidence from which the rules of the origin come."""
+
+
+def _of_authentic(report: ReportRecord, without: Collection[str] = ()) -> str:
+    made = [name for name, found in report.evidence.items() if found.applicable and name not in without]
     unusual = [name for name in made if report.evidence[name].notable]
     if unusual:
         told = wording.say_of(

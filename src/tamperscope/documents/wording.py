@@ -99,7 +99,7 @@ def kinds_caveat() -> str:
 def meaning(verdict: Verdict, score: float, points: OperatingPoints | None, origin: Origin) -> str:
     """Return what a verdict rests on and how often it is wrong."""
     printed = printed_score(score)
-    if origin.rule is not None and verdict is not _by_score(score, points):
+    if origin.rule is not None and verdict is not by_score(score, points):
         return f"{origin.rule.text} {say('The score is {score}.', score=printed)}"
     if points is None:
         return say(
@@ -155,7 +155,7 @@ def error_rates(rates: ErrorRates | None) -> str:
     )
 
 
-def _by_score(score: float, points: OperatingPoints | None) -> Verdict:
+def by_score(score: float, points: OperatingPoints | None) -> Verdict:
     """Return the verdict of the score alone."""
     if points is None or points.authentic_below <= score <= points.manipulated_above:
         return Verdict.INCONCLUSIVE

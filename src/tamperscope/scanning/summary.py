@@ -18,7 +18,7 @@ import numpy as np
 from tamperscope.cores import cores
 from tamperscope.errors import ImageError, ScanError, UnreadableError
 from tamperscope.images import ImageLimits, read_image
-from tamperscope.report import NOTABLE, BundleIdentity, Region, printed_score
+from tamperscope.report import NOTABLE, BundleIdentity, Region, printed_score, printed_type
 from tamperscope.scanning.files import printable, read
 from tamperscope.scanning.journal import Journal, ScannedFile
 
@@ -45,6 +45,7 @@ def write_summary(
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["printed_score"] = printed_score
+    environment.globals["printed_type"] = printed_type
     page = environment.get_template("summary.html").render(
         tally=journal.tally(),
         most=_MOST,
@@ -65,7 +66,7 @@ def write_summary(
 def _notable(file: ScannedFile) -> list[str]:
     evidence = file.row.evidence or {}
     return [
-        name.replace("_", " ")
+        name.replace("_", " ").replace("jpeg", "JPEG")
         for name, strength in evidence.items()
         if strength is not None and strength >= NOTABLE
     ]
