@@ -476,6 +476,18 @@ class TestTable:
         assert "manipulated" in lines[1]
         assert [line for line in lines if line.startswith("short.jpg  ")]
 
+    def test_sentences_fold_so_that_verdict_and_score_stay_whole(self, monkeypatch, capsys):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", "80")
+        columns = ("File", "Verdict", "Score", "Type", "Area", "Origin", "Notes")
+        row = ("/a/long/path/photo.jpg", "manipulated", "0.97", "inpainting", "12.5%", *["words " * 9] * 2)
+        output.table(columns, [row], path_first=True)
+
+        lines = click.unstyle(capsys.readouterr().out).splitlines()
+        assert "manipulated  0.97   inpainting  12.5%" in lines[1]
+        assert "\n".join(lines).count("words") == 18
+        assert max(map(len, lines)) <= 80
+
     def test_a_path_that_fits_is_whole(self, terminal):
         assert terminal(300)[1].startswith(self.ROWS[0][0])
 

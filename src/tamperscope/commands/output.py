@@ -82,11 +82,13 @@ def _print_aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], path_f
 
     console = Console()
     aligned = Table(box=None, pad_edge=False)
-    for number, column in enumerate(columns):
-        aligned.add_column(column, overflow="fold", no_wrap=path_first and number < len(columns) - 1)
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
-    # The last column may hold sentences, which fold.
-    others = sum(widths[1:-1]) + min(widths[-1], _READABLE_WIDTH) + 2 * len(columns)
+    # Columns after the paths that are wider hold sentences, which fold; a verdict or a score is always whole.
+    folds = [number > 0 and width > _READABLE_WIDTH for number, width in enumerate(widths)]
+    for number, column in enumerate(columns):
+        whole = widths[number] if path_first and number and not folds[number] else None
+        aligned.add_column(column, overflow="fold", no_wrap=path_first and not folds[number], min_width=whole)
+    others = sum(min(width, _READABLE_WIDTH) for width in widths[1:]) + 2 * len(columns)
     longest = max(20, console.width - others)
     for row in rows:
         first = _both_ends(row[0], longest) if path_first else row[0]
