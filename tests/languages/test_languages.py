@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from tamperscope.documents import wording
 from tamperscope.languages import LANGUAGES, direction, number, plural, say, say_count, speaking, translated
+from tamperscope.report import ErrorRates
 
 
 def test_outside_of_a_language_everything_is_english():
@@ -142,6 +144,15 @@ def test_what_measurements_find_leaves_no_english(language, text):
         "texture",
     }
     assert [name in told for name in NAMES.findall(text)] == [True] * len(NAMES.findall(text))
+
+
+def test_german_declines_no_name_that_it_fills_in():
+    with speaking("de"):
+        assert translated("The search for JPEG ghosts hardly moved the score.") == (
+            "Die Messung „JPEG-Geister“ hat den Score kaum bewegt."
+        )
+        rates = ErrorRates(translated("lossless files"), 50, 1, 40, 10)
+        assert "für diese Art von Dateien (verlustfreie Dateien)" in wording.error_rates(rates)
 
 
 @pytest.mark.parametrize("text", ["", "a" * 100_000, ". " * 50_000, "Signed" + " by x" * 20_000, "{share}"])
