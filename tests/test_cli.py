@@ -77,6 +77,11 @@ class TestAnalyze:
         assert [str(authentic), "authentic", "0.10", "", "0.0%"] == rows[2][:5]
         assert result.stderr == ""
 
+    def test_the_table_says_that_only_one_of_several_pages_was_analysed(self, photo, tmp_path):
+        photo.save(tmp_path / "pages.tif", save_all=True, append_images=[photo])
+
+        assert run("analyze", tmp_path / "pages.tif").stdout.rstrip().endswith("; first of 2 pages")
+
     def test_an_image_on_stdin_is_analysed(self, manipulated, tmp_path):
         result = CliRunner().invoke(
             main, ["analyze", "-", "--json", "--out", str(tmp_path / "out")], input=manipulated.read_bytes()

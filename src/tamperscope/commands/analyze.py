@@ -292,7 +292,7 @@ def _print_table(findings: Sequence[_Finding]) -> None:
                 f"{finding.report.mask.mean():.1%}",
                 finding.report.origin.headline if finding.report.origin.claims else "",
                 *((str(finding.location or ""),) if located else ()),
-                "; ".join(finding.report.notes),
+                "; ".join((*finding.report.notes, *finding.report.image.notes)),
             )
             for finding in findings
         ],

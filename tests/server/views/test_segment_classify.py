@@ -75,6 +75,13 @@ def test_answers_are_json_and_state_their_limits(post, photo_png, path):
     assert response.get_json()["notes"] == ["found by a fake"]
 
 
+@pytest.mark.parametrize("path", ["/segment", "/classify"])
+def test_answers_say_that_only_one_of_several_pages_was_analysed(post, photo, path):
+    pages = samples.encode(photo, "TIFF", save_all=True, append_images=[photo])
+
+    assert post(path, pages).get_json()["notes"] == ["found by a fake", "first of 2 pages"]
+
+
 def test_other_form_fields_and_files_are_ignored(client, photo_png):
     form = {"image": (BytesIO(photo_png), "a.png"), "extra": (BytesIO(b"x"), "b.txt"), "comment": "hello"}
 

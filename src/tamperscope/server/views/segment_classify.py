@@ -65,7 +65,7 @@ def blueprint(service: DetectorService) -> Blueprint:
                     height=report.image.height,
                     manipulation_score=round(report.score, _DIGITS),
                     verdict=report.verdict,
-                    notes=report.notes,
+                    notes=(*report.notes, *report.image.notes),
                     origin=_origin(report.origin),
                 )
             )
@@ -85,7 +85,7 @@ def blueprint(service: DetectorService) -> Blueprint:
                 scores={kind: round(share, _DIGITS) for kind, share in report.type_scores.items()},
                 manipulation_score=round(report.score, _DIGITS),
                 verdict=report.verdict,
-                notes=report.notes,
+                notes=(*report.notes, *report.image.notes),
                 origin=_origin(report.origin),
             )
         )
