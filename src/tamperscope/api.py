@@ -123,6 +123,13 @@ class Case(Answer):
     """Notes by the label of the region, such as `1a`."""
 
 
+class CaseBody(Case):
+    """What a request stores as the case, in place of all that was stored before."""
+
+    # A misspelt name would delete what its field holds.
+    model_config = ConfigDict(extra="forbid")
+
+
 class FeedbackBox(Answer):
     """A box in pixels of the upright image; `x`, `y` is its top left corner."""
 
@@ -140,6 +147,12 @@ class Feedback(Answer):
     """How it was manipulated; null if it was not, or if that is not known."""
     region: FeedbackBox | None = None
     """Where; null if it was not manipulated, or if that is not known."""
+
+
+class FeedbackBody(Feedback):
+    """What a request stores as the correction, in place of an earlier one."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class SegmentAnswer(Answer):

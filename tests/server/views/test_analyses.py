@@ -511,6 +511,7 @@ class TestCases:
     @pytest.mark.parametrize(
         ("body", "status"),
         [
+            ({"tag": ["a field of another name"]}, 400),
             ({"title": "x" * 201}, 400),
             ({"tags": ["x"] * 21}, 400),
             ({"tags": [" "]}, 400),

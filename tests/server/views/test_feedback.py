@@ -54,6 +54,7 @@ def test_the_export_is_what_a_calibration_reads(client, address, tmp_path):
         {"truth": "authentic", "type": "face"},
         {"truth": "authentic", "region": REGION},
         {"truth": "manipulated", "region": {**REGION, "width": 0}},
+        {"truth": "manipulated", "kind": "face"},
         {"truth": "manipulated", "region": {**REGION, "x": 10**30}},
         {},
     ],

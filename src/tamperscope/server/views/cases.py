@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
-from tamperscope.api import Case
+from tamperscope.api import Case, CaseBody
 from tamperscope.case import LARGEST_JSON, LONGEST_TAG, CaseDetails
 from tamperscope.server.forms import ANALYSIS_ID, json_body, or_404, respond
 from tamperscope.server.middleware.access import owner
@@ -18,10 +18,10 @@ def blueprint(store: AnalysisStore) -> Blueprint:
     views = Blueprint("cases", __name__)
 
     @views.put("/v1/analyses/<id>/case")
-    @operation(Case, body=Case, problems=(400, 404, 413, 415, 503, 507), parameters=(ANALYSIS_ID,))
+    @operation(Case, body=CaseBody, problems=(400, 404, 413, 415, 503, 507), parameters=(ANALYSIS_ID,))
     def put_case(id: str) -> Response:
         """Replace title, case number, analyst, notes and tags of a stored analysis."""
-        case = json_body(request, Case, LARGEST_JSON)
+        case = json_body(request, CaseBody, LARGEST_JSON)
         # Not in `Case`, which answers contain too: what is stored already must stay readable.
         for place, tag in enumerate(case.tags):
             if len(tag.casefold()) > LONGEST_TAG:

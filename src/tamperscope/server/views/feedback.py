@@ -7,7 +7,7 @@ import json
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
-from tamperscope.api import Feedback
+from tamperscope.api import Feedback, FeedbackBody
 from tamperscope.feedback import Correction, Truth
 from tamperscope.server.forms import ANALYSIS_ID, json_body, or_404, respond
 from tamperscope.server.middleware.access import owner
@@ -22,10 +22,10 @@ def blueprint(store: AnalysisStore) -> Blueprint:
     views = Blueprint("feedback", __name__)
 
     @views.put(_PATH)
-    @operation(Feedback, body=Feedback, problems=(400, 404, 413, 415, 503), parameters=(ANALYSIS_ID,))
+    @operation(Feedback, body=FeedbackBody, problems=(400, 404, 413, 415, 503), parameters=(ANALYSIS_ID,))
     def put_feedback(id: str) -> Response:
         """Say what the image of a stored analysis really is; the next calibration can use it."""
-        feedback = json_body(request, Feedback)
+        feedback = json_body(request, FeedbackBody)
         if feedback.truth is Truth.AUTHENTIC and (feedback.type or feedback.region):
             raise BadRequest("An authentic image has no `type` and no `region` of a manipulation.")
         correction = Correction.from_json(feedback.model_dump())
