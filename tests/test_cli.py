@@ -201,6 +201,15 @@ class TestAnalyze:
         assert (case["title"], case["region_notes"]) == ("The flood", {"1": "A car"})
         assert run("analyze", manipulated, *added).exit_code == 2
 
+    def test_a_note_on_a_region_that_no_image_has_is_named(self, manipulated, tmp_path):
+        notes = ("--region-note", "1a", "A car", "--region-note", "9z", "A boat")
+
+        result = run("analyze", manipulated, "--report", tmp_path / "report.html", *notes)
+
+        assert "No image has a marked region 9z, so its note is in no report." in result.stderr
+        assert "region 1a," not in result.stderr
+        assert "A car" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
     def test_the_title_names_the_file_where_that_is_wanted(self, manipulated, tmp_path):
         run("analyze", manipulated, "--report", tmp_path / "report.html", "--title", "Evidence {file}")
 
@@ -332,17 +341,19 @@ class TestKeys:
             )
         jobs.submit(Submission(newsroom), [SubmittedImage("a.jpg", b"a")])
 
+        by_name = run("keys", "erase", "newsroom", "--file", file, "--database", url)
         refused = run("keys", "erase", newsroom, "--file", file, "--database", url)
         revoked = run("keys", "revoke", "newsroom", "--file", file)
         *_, unowned, left = run("keys", "list", "--file", file, "--database", url).stdout.splitlines()
         erased = run("keys", "erase", newsroom, "--file", file, "--database", url)
 
-        assert refused.exit_code == 2
+        assert (by_name.exit_code, refused.exit_code) == (2, 2)
+        assert "'newsroom' is the name of a key; revoke it" in by_name.stderr
         assert "revoke it first" in refused.stderr
         assert newsroom in revoked.stderr
         assert unowned.split("\t") == ["-", "", "", "1", "2.0", "without a key"]
         assert left.split("\t") == [newsroom, "", "", "1", "2.0", "not in the file"]
-        assert "Deleted 1 analyses and 1 jobs." in erased.stderr
+        assert "Deleted 1 analysis and 1 job." in erased.stderr
         assert set(store.usage_by_owner()) == {claims, ""}
         assert run("keys", "erase", newsroom, "--file", file, "--database", url).exit_code == 2
 

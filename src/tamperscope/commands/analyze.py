@@ -149,6 +149,8 @@ def analyze(
         _print_table(findings)
     for place, count in written.items():
         tell(f"{counted(count, 'file')} in {place}" if place.is_dir() else f"The report is in {place}")
+    if report_path and findings:
+        _tell_lost_notes(case, findings)
     if len(findings) < len(files):
         ctx.exit(UNREADABLE)
     if any(finding.report.verdict in fail_on for finding in findings):
@@ -185,6 +187,16 @@ def _check_report(path: Path, images: int) -> None:
             f"a report is .html or .pdf, not {suffix}; a name without a suffix is a folder.",
             param_hint="--report",
         )
+
+
+def _tell_lost_notes(case: CaseDetails, findings: Sequence[_Finding]) -> None:
+    """Name the regions that have a note and that no image has, so that no report shows the note."""
+    from tamperscope.documents.findings import named_regions
+
+    labels = {each.label for finding in findings for each in named_regions(finding.report.record)}
+    for label in case.region_notes:
+        if label not in labels:
+            complain(f"No image has a marked region {label}, so its note is in no report.")
 
 
 def _titled(case: CaseDetails, file: Path) -> CaseDetails:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from tamperscope.commands.output import complain, table
+from tamperscope.commands.output import complain, counted, table
 from tamperscope.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -211,8 +211,10 @@ def erase(id: str, path: Path, database: str) -> None:
     for key in list_keys(path):
         if key.owner == id:
             raise SettingsError(f"{path} still has the key {key.name!r} of this id; revoke it first.")
+        if key.name == id:
+            raise SettingsError(f"{id!r} is the name of a key; revoke it, and give the id that this prints.")
     found = _existing(database)
     jobs, analyses = JobQueue(found).erase(owner=id), AnalysisStore(found).erase(owner=id)
     if not jobs + analyses:
         raise SettingsError(f"Nothing is stored for {id!r}; see: tamperscope keys list --database URL.")
-    complain(f"Deleted {analyses} analyses and {jobs} jobs.")
+    complain(f"Deleted {counted(analyses, 'analysis', 'analyses')} and {counted(jobs, 'job')}.")

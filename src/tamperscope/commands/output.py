@@ -56,9 +56,9 @@ def shows_progress() -> bool:
     return sys.stderr.isatty() and verbosity() > QUIET
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 image`, `2,000 images`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: `1 image`, `2,000 images`. `plural` is for nouns that take no s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, path_first: bool = False) -> None:
