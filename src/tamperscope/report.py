@@ -56,13 +56,13 @@ class ManipulationType(enum.StrEnum):
         return list(type(self)).index(self)
 
 
-def printed_score(score: float) -> str:
+def printed_score(score: float, digits: int = 2) -> str:
     """Return a score, 0 to 1, for people: two digits, from 0.01 to 0.99, because no score is ever certain.
 
     >>> printed_score(0.9998)
     '0.99'
     """
-    return f"{min(max(score, 0.01), 0.99):.2f}"
+    return f"{min(max(score, 0.01), 0.99):.{digits}f}"
 
 
 def printed_type(kind: str, verdict: str, rule: object) -> str:

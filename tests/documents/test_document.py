@@ -52,6 +52,17 @@ class TestVerdict:
         assert result.headline == "Inconclusive"
         assert "0.50 lies between 0.25 and 0.80" in result.meaning
 
+    @pytest.mark.parametrize(
+        ("verdict", "score", "told"),
+        [
+            (Verdict.AUTHENTIC, 0.2478, "0.248 is below 0.250"),
+            (Verdict.INCONCLUSIVE, 0.7996, "0.7996 lies between 0.2500 and 0.8000"),
+            (Verdict.MANIPULATED, 0.8012, "0.801 is above 0.800"),
+        ],
+    )
+    def test_a_score_close_to_a_limit_does_not_read_as_equal_to_it(self, verdict, score, told):
+        assert told in document(report(verdict=verdict, score=score)).meaning
+
     def test_a_score_beyond_the_limits_explains_why_it_allows_no_verdict(self):
         result = document(report(verdict=Verdict.INCONCLUSIVE, score=0.95))
 

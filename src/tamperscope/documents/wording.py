@@ -107,7 +107,7 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None, orig
             "allows no verdict.",
             score=printed,
         )
-    lower, upper = printed_score(points.authentic_below), printed_score(points.manipulated_above)
+    printed, lower, upper = _apart(score, points.authentic_below, points.manipulated_above)
     if verdict is Verdict.MANIPULATED:
         return say(
             "The score of {score} is above {limit}, which at most {rate} of the authentic images exceeded "
@@ -138,6 +138,15 @@ def meaning(verdict: Verdict, score: float, points: OperatingPoints | None, orig
         lower=lower,
         upper=upper,
     )
+
+
+def _apart(score: float, *limits: float) -> tuple[str, ...]:
+    """Return a score and its limits with as many digits as show on which side of each limit it is."""
+    for digits in (2, 3, 4):
+        printed = tuple(printed_score(value, digits) for value in (score, *limits))
+        if printed[0] not in printed[1:]:
+            return printed
+    return tuple(map(printed_score, (score, *limits)))
 
 
 def error_rates(rates: ErrorRates | None) -> str:
