@@ -156,6 +156,13 @@ class TestNoVerdict:
         )
         assert finding(replace(found, score=0.5)) == f"{rule.text} The traces are too weak for a verdict."
 
+    def test_of_a_broken_signature_alone_no_altered_look_is_told(self):
+        rule = AppliedRule("changed_after_signing", "The file was changed after it was signed.")
+        origin = Origin(OriginKind.CHANGED, "Changed after it was signed", rule=rule)
+        found = record(verdict=Verdict.MANIPULATED, score=0.1, origin=origin, regions=())
+
+        assert finding(found) == rule.text
+
     def test_what_a_trusted_signature_outweighs_is_told(self):
         rule = AppliedRule("signed_capture", "A trusted signer vouches that a camera took this picture.")
         origin = Origin(OriginKind.CAPTURED, "Signed as taken with a camera", rule=rule)

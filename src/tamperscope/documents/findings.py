@@ -103,8 +103,10 @@ def _measured(report: ReportRecord, regions: Sequence[NamedRegion]) -> str:
     if report.origin.rule is not None and report.verdict is not Verdict.AUTHENTIC and not report.drawn:
         # A rule decided the verdict, so the traces are told as the score alone has them.
         match wording.by_score(report.score, report.operating_points):
-            case Verdict.AUTHENTIC:
+            case Verdict.AUTHENTIC if report.verdict is Verdict.INCONCLUSIVE:
                 return _of_authentic(report, without=_OF_THE_FILE)
+            case Verdict.AUTHENTIC:
+                return _of_first(report, regions)
             case Verdict.MANIPULATED:
                 return " ".join(_of_manipulated(report, regions))
     if report.verdict is Verdict.AUTHENTIC:
