@@ -57,7 +57,7 @@ class ManipulationType(enum.StrEnum):
 
 
 def printed_score(score: float, digits: int = 2) -> str:
-    """Return a score, 0 to 1, for people: two digits, from 0.01 to 0.99, because no score is ever certain.
+    """Return a score, 0 to 1, for people, with `digits` digits: from 0.01 to 0.99, as no score is certain.
 
     >>> printed_score(0.9998)
     '0.99'
