@@ -3,8 +3,9 @@
     python benchmarks/memory.py --minutes 120 --rate 0.5
 
 This starts a server with the default model and sends it what front ends send: images of many sizes to every
-kind of analysis, jobs, reports, lists, deletions and broken files. It prints the resident memory each minute,
-and at the end its slope with a 95 % interval. It needs Linux, where /proc shows the memory of a process.
+kind of analysis, jobs, reports, lists, deletions and broken files. Each minute it prints the resident memory,
+and the lowest since the minute before, which is what stays between images. At the end it prints the slope of
+both, with 95 % intervals. It needs Linux, where /proc shows the memory of a process.
 """
 
 from __future__ import annotations
@@ -51,31 +52,40 @@ def main(minutes: int, settling: int, rate: float, longest: int, seed: int) -> N
 
 def _watch(traffic: _Traffic, process: int, minutes: int, settling: int, rate: float) -> None:
     rng = np.random.default_rng(0)
-    click.echo("| minute | requests | memory MB | threads | open files |\n|---|---|---|---|---|")
+    click.echo(
+        "| minute | requests | memory MB | lowest MB | threads | open files |\n|---|---|---|---|---|---|"
+    )
     begun = time.monotonic()
     memories: list[float] = []
+    lowest: list[float] = []
+    since: list[float] = []
     due = 0.0
     while len(memories) < minutes:
         now = time.monotonic() - begun
+        memory, threads, files = _state(process)
+        since.append(memory)
         if now >= 60 * (len(memories) + 1):
-            memory, threads, files = _state(process)
             memories.append(memory)
+            lowest.append(min(since))
+            since.clear()
             done = traffic.statuses.total()
-            click.echo(f"| {len(memories)} | {done} | {memory:.0f} | {threads} | {files} |")
+            click.echo(
+                f"| {len(memories)} | {done} | {memory:.0f} | {lowest[-1]:.0f} | {threads} | {files} |"
+            )
         elif now < due:
             time.sleep(min(due - now, 1.0))
         else:
             traffic.send()
             # A server that falls behind is not sent a burst afterwards.
             due = max(due, now - _PAUSE_SECONDS) + rng.exponential(1 / rate)
-    steady = np.array(memories[settling:])
-    slope, low, high = slope_with_interval(steady, np.random.default_rng(0))
     answers = ", ".join(f"{count} x {status}" for status, count in sorted(traffic.statuses.items()))
     click.echo(f"\n{traffic.statuses.total()} requests: {answers}")
-    click.echo(
-        f"slope from minute {settling + 1} to {minutes}: {60 * slope:+.2f} MB per hour, "
-        f"95 % interval {60 * low:+.2f} to {60 * high:+.2f}"
-    )
+    for what, values in (("memory", memories), ("lowest", lowest)):
+        slope, low, high = slope_with_interval(np.array(values[settling:]), np.random.default_rng(0))
+        click.echo(
+            f"slope of the {what} from minute {settling + 1} to {minutes}: {60 * slope:+.2f} MB per hour, "
+            f"95 % interval {60 * low:+.2f} to {60 * high:+.2f}"
+        )
     if any(status >= 500 for status in traffic.statuses):
         raise click.ClickException("The server failed to answer.")
 
