@@ -317,6 +317,14 @@ def test_a_tiff_that_leads_back_to_itself_or_has_endless_pieces_ends() -> None:
     assert evidence.details["segments"] == ["TIFF little-endian", "pixels", "IFD0"]
 
 
+@pytest.mark.parametrize("tag", [330, 34665, 273])
+def test_a_tag_of_a_tiff_that_leads_past_the_end_of_the_file_is_passed_over(tag: int) -> None:
+    directory = struct.pack("<HHHLLHHLLL", 2, tag, 4, 4, 10_000, 279, 4, 4, 10_000, 0)
+    data = b"II*\0" + struct.pack("<L", 8) + directory
+
+    assert structure.measure(Image(PHOTO, data, "TIFF")).details["segments"] == ["TIFF little-endian", "IFD0"]
+
+
 @pytest.mark.parametrize("cut", [20, 200])
 def test_a_tiff_or_bitmap_that_ends_within_the_picture_says_so(cut: int) -> None:
     for image_format in ("TIFF", "BMP"):

@@ -163,11 +163,13 @@ class _Layout:
             yield tag, _Entry(kind, count, value)
 
     def _numbers(self, entry: _Entry) -> tuple[int, ...]:
-        """Return the values of an entry that are offsets or lengths."""
+        """Return the values of an entry that are offsets or lengths, as far as the file holds them."""
         letter = _NUMBERS.get(entry.kind, "")
+        if not letter or entry.place > len(self._data):
+            return ()
         size = struct.calcsize(f"{self._order}{letter}")
-        count = min(entry.count, _MOST_PIECES, max(0, len(self._data) - entry.place) // (size or 1))
-        return struct.unpack_from(f"{self._order}{count}{letter}", self._data, entry.place) if letter else ()
+        count = min(entry.count, _MOST_PIECES, (len(self._data) - entry.place) // size)
+        return struct.unpack_from(f"{self._order}{count}{letter}", self._data, entry.place)
 
     def _number(self, letter: str, place: int) -> int:
         """Return the unsigned integer at an offset; 0 past the end of the file."""
