@@ -132,6 +132,12 @@ def test_a_size_that_differs_from_the_recorded_one_is_reported() -> None:
     assert "Recorded" not in measured(exif=exif(capture=turned)).finding
 
 
+@pytest.mark.parametrize("side", [0, "000", "9" * 5000])
+def test_a_recorded_size_that_is_not_one_is_passed_over(side: int | str) -> None:
+    recorded = {Base.ExifImageWidth: side, Base.ExifImageHeight: side}
+    assert "Recorded" not in measured(exif=exif(capture=recorded)).finding
+
+
 def test_dates_are_compared() -> None:
     taken = {Base.DateTimeOriginal: "2024:05:01 10:00:00"}
     later = measured(exif=exif({Base.DateTime: "2024:05:02 10:00:00"}, taken))

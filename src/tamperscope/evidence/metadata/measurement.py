@@ -5,6 +5,7 @@ Metadata is neither protected nor complete. What it states is a lead; what it le
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -117,12 +118,16 @@ _PLACES = {
 
 def _from_dimensions(stated: Metadata, image: Image) -> Iterator[_Finding]:
     width, height = (stated.first("EXIF", f"ExifImage{side}") for side in ("Width", "Height"))
-    if not width.isdecimal() or not height.isdecimal() or "0" in (width, height):
+    if not _SIDE.fullmatch(width) or not _SIDE.fullmatch(height):
         return
     if {int(width), int(height)} != {image.width, image.height}:
         recorded, actual = f"{quoted(width)} x {quoted(height)}", f"{image.width} x {image.height}"
         text = f"Recorded as {recorded} pixels, but has {actual}: probably cropped or scaled since."
         yield _Finding(text, _INCOHERENT)
+
+
+_SIDE = re.compile(r"[1-9][0-9]{0,9}")
+"""A side in pixels. A file may hold a text of any length in its place."""
 
 
 def _from_dates(stated: Metadata) -> Iterator[_Finding]:
