@@ -130,6 +130,12 @@ def test_no_other_header_is_accepted(change):
     assert verify(b'{"a":1,"signature":"' + jws + b'"}', [KEY.public]).outcome is Outcome.CHANGED
 
 
+def test_a_header_that_is_nested_too_deeply_does_not_fit():
+    header = base64.urlsafe_b64encode(b"[" * 3000).rstrip(b"=")
+
+    assert verify(b'{"a":1,"signature":"' + header + b'..AAAA"}').outcome is Outcome.CHANGED
+
+
 def test_a_signed_pdf_is_still_a_sound_pdf_and_names_its_key():
     reader = pypdf.PdfReader(BytesIO(signed(FILES["pdf"])), strict=True)
     text = " ".join(page.extract_text() for page in reader.pages)

@@ -297,8 +297,8 @@ class _Form:
         if self is not _JSON:
             return self.around[0] in report
         try:
-            document = json.loads(report)
-        except (ValueError, RecursionError):
+            document = _parsed(report)
+        except ValueError:
             return b'"signature"' in report
         return "signature" in document
 
@@ -330,7 +330,7 @@ def _parts(jws: bytes) -> tuple[bytes, bytes]:
 
 def _header(protected: bytes) -> dict[str, Any]:
     """Return the header; raises `ValueError` for any other than those that `sign` writes."""
-    header = json.loads(_decoded(protected.decode("ascii")))
+    header = _parsed(_decoded(protected.decode("ascii")))
     fixed = {"alg": "EdDSA", "typ": _TYPE, "b64": False, "crit": ["b64"]}
     # One algorithm and no extensions: nothing is left to negotiate, so nothing can be negotiated down.
     if not isinstance(header, dict) or {name: header.get(name) for name in fixed} != fixed:
@@ -348,10 +348,15 @@ def _document(path: Path) -> Any:
         data = file.read(_LARGEST_KEY_FILE + 1)
     if len(data) > _LARGEST_KEY_FILE:
         raise ValueError("too large for a key")
+    return _parsed(data)
+
+
+def _parsed(data: bytes) -> Any:
+    """Return a JSON document; raises `ValueError`, also for one that is nested too deeply."""
     try:
         return json.loads(data)
     except RecursionError:
-        raise ValueError("not a key") from None
+        raise ValueError("nested too deeply") from None
 
 
 def _name(value: Any) -> str:
