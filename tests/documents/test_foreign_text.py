@@ -33,5 +33,9 @@ def test_long_text_is_cut_and_states_its_full_length():
     assert shown("x" * LONGEST) == "x" * LONGEST
 
 
+def test_characters_that_are_spelled_out_count_as_they_are_written():
+    assert shown("\u202e" * 100) == "‹U+202E›" * (LONGEST // 8) + "… (100 characters)"
+
+
 def test_piled_up_marks_are_cut():
     assert shown("Z" + "\u0301" * 500 + "!") == "Z" + "\u0301" * 3 + "!"

@@ -11,7 +11,7 @@ import pytest
 from pypdf import PdfReader
 
 from reports import NOON, PICTURE, authentic, evidence, report
-from tamperscope.case import CaseDetails
+from tamperscope.case import LONGEST_REGION_NOTE, CaseDetails
 from tamperscope.documents import ReportDocument, render_html, render_pdf
 from tamperscope.report import ManipulationType, Report, Verdict, printed_score
 
@@ -137,6 +137,11 @@ def test_endless_metadata_fits_the_page():
     reader = PdfReader(BytesIO(pdf(report(evidence={"long": long}), case=CaseDetails(title="t" * 5000))))
 
     assert 3 <= len(reader.pages) < 15
+
+
+@pytest.mark.parametrize("note", ["\u202e" * LONGEST_REGION_NOTE, "漢" * LONGEST_REGION_NOTE])
+def test_the_longest_note_on_a_region_fits_the_page(note):
+    assert pdf(report(), case=CaseDetails(region_notes={"1a": note}))
 
 
 def test_a_long_table_of_regions_repeats_its_header():
