@@ -3,6 +3,7 @@ from __future__ import annotations
 import doctest
 import gc
 import hashlib
+import struct
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -265,6 +266,16 @@ def test_twelve_bit_white_is_white() -> None:
     image = read_image(samples.tiff_with(258, 12, pixels=b"\xff" * (64 * 48 * 3 // 2)))
     assert image.notes == ("12-bit samples reduced to 8",)
     assert image.pixels.min() == 255
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_whose_zero_is_white_is_inverted(dtype: type[np.generic]) -> None:
+    whole = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    dark = np.full((48, 64), whole * 0.8, dtype)
+    data = samples.encode(dark, "TIFF")
+    photometric = struct.Struct("<HHLL")
+    data = data.replace(photometric.pack(262, 3, 1, 1), photometric.pack(262, 3, 1, 0))
+    assert abs(int(read_image(data).pixels.max()) - 51) <= 1
 
 
 def test_deep_colour_is_scaled_not_clipped() -> None:

@@ -665,22 +665,30 @@ def _rgb(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
 
 def _eight_bit_grey(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
     """Scale deep grey samples to 0..255. Pillow's own conversion would clip them at 255."""
+    tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
     samples = np.asarray(picture)
     if picture.mode.startswith("I;16"):
         # Pillow also uses this mode for the 12-bit samples of a TIFF.
-        tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
         bits = tags.get(PIL.ExifTags.Base.BitsPerSample, (16,))[0]
-        return PIL.Image.fromarray((samples >> (bits - 8)).astype(np.uint8))
+        grey = (samples >> (bits - 8)).astype(np.uint8)
+    else:
+        grey = _scaled_to_bytes(samples, 1.0 if picture.mode == "F" else 65535.0, notes)
+    # Pillow inverts these only where they have at most 8 bits.
+    white_is_zero = tags.get(PIL.ExifTags.Base.PhotometricInterpretation) == 0
+    return PIL.Image.fromarray(~grey if white_is_zero else grey)
+
+
+def _scaled_to_bytes(samples: NDArray[Any], white: float, notes: list[str]) -> NDArray[np.uint8]:
+    """Scale 0..`white` to 0..255, or the samples' own range where they exceed it."""
     scaled = np.nan_to_num(samples.astype(np.float64), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(scaled.min()), float(scaled.max())
-    white = 1.0 if picture.mode == "F" else 65535.0
     if low >= 0 and high <= white:
         low, high = 0.0, white
     else:
         notes.append(f"sample values from {low:.6g} to {high:.6g} were scaled to 0 to 255")
     scaled -= low
     scaled *= 255.0 / ((high - low) or 1.0)
-    return PIL.Image.fromarray(np.rint(scaled, out=scaled).astype(np.uint8))
+    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def _on_white(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
