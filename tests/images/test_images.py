@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import doctest
 import gc
 import hashlib
@@ -285,6 +286,21 @@ def test_deep_colour_is_scaled_not_clipped() -> None:
     image = read_image(data)
     assert image.notes == ("16-bit samples reduced to 8",)
     assert np.array_equal(image.pixels, samples.photo())
+
+
+# 64 x 48 pixels of 10 bits, by libavif. Pillow writes 8 bits only.
+DEEP_AVIF = base64.b64decode(
+    "AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUEAAADrbWV0YQAAAAAAAAAhaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAA"
+    "AAAAAAAOcGl0bQAAAAAAAQAAAB5pbG9jAAAAAEQAAAEAAQAAAAEAAAETAAAAKQAAAChpaW5mAAAAAAABAAAAGmluZmUCAAAAAAEA"
+    "AGF2MDFDb2xvcgAAAABqaXBycAAAAEtpcGNvAAAAFGlzcGUAAAAAAAAAQAAAADAAAAAQcGl4aQAAAAADCgoKAAAADGF2MUOBIEAA"
+    "AAAAE2NvbHJuY2x4AAIAAgAGgAAAABdpcG1hAAAAAAAAAAEAAQQBAoMEAAAAMW1kYXQSAAoJOBV/vbwICBpAMhodgmLE4AAWKAAA"
+    "l7cVrPTeYGSaE/+BqACbUA=="
+)
+
+
+def test_the_depth_of_an_avif_is_noted() -> None:
+    assert read_image(DEEP_AVIF).notes == ("10-bit samples reduced to 8",)
+    assert read_image(samples.encode(samples.photo(), "AVIF")).notes == ()
 
 
 def test_floating_samples_from_0_to_1_are_black_to_white() -> None:

@@ -592,7 +592,17 @@ def _bits_per_sample(picture: PIL.ImageFile.ImageFile, image_format: str, data: 
         return data[24]
     if isinstance(picture, TiffImageFile):
         return int(max(picture.tag_v2.get(PIL.ExifTags.Base.BitsPerSample, (1,))))
+    if image_format == "AVIF":
+        return max(
+            (_AV1_DEPTHS.get(found[1][0] & 0x60, 8) for found in _AV1_HEADER.finditer(data)), default=8
+        )
     return int(picture.info.get("bit_depth", 8))
+
+
+_AV1_HEADER = re.compile(rb"av1C\x81.(.)", re.DOTALL)
+"""The start of an AV1 codec configuration, up to the byte with its depth (AV1-ISOBMFF 1.2, 2.3.3)."""
+_AV1_DEPTHS = {0x40: 10, 0x60: 12}
+"""Bits per sample by the flags `high_bitdepth` and `twelve_bit` in that byte."""
 
 
 _MOST_PAGES = 1000
