@@ -288,6 +288,43 @@ def test_deep_colour_is_scaled_not_clipped() -> None:
     assert np.array_equal(image.pixels, samples.photo())
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_planes_of_a_tiff_may_be_separate(bits: int, order: str) -> None:
+    data = planar_tiff(bits, order)
+    assert np.array_equal(read_image(data).pixels, samples.photo())
+    assert np.array_equal(read_image(PIL.Image.open(BytesIO(data))).pixels, samples.photo())
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_without_its_last_plane_is_damaged(bits: int) -> None:
+    with pytest.raises(DamagedImageError, match="fewer pixels"):
+        read_image(planar_tiff(bits, "<", planes=2))
+
+
+def planar_tiff(bits: int, order: str, planes: int = 3) -> bytes:
+    """Return `samples.photo()` as an RGB TIFF that holds each colour on its own."""
+    deep = samples.photo().astype(f"{order}u2") * np.array(257, f"{order}u2")
+    colours = (samples.photo() if bits == 8 else deep).transpose(2, 0, 1)[:planes]
+    length = colours[0].nbytes
+    at = 8 + planes * length
+    tags = {256: 64, 257: 48, 258: bits, 259: 1, 262: 2, 277: 3, 278: 48, 284: 2}
+    entries = {tag: (4, 1, value) for tag, value in tags.items()}
+    entries |= {273: (4, planes, at), 279: (4, planes, at + 4 * planes)}
+    places = [*range(8, at, length), *[length] * planes]
+    return b"".join(
+        (
+            b"II*\0" if order == "<" else b"MM\0*",
+            struct.pack(f"{order}L", at + 8 * planes),
+            colours.tobytes(),
+            struct.pack(f"{order}{2 * planes}L", *places),
+            struct.pack(f"{order}H", len(entries)),
+            *(struct.pack(f"{order}HHLL", tag, *entry) for tag, entry in sorted(entries.items())),
+            bytes(4),
+        )
+    )
+
+
 # 64 x 48 pixels of 10 bits, by libavif. Pillow writes 8 bits only.
 DEEP_AVIF = base64.b64decode(
     "AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUEAAADrbWV0YQAAAAAAAAAhaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAA"

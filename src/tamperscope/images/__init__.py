@@ -294,6 +294,7 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         _check_size(picture.size, limits)
         _check_complete(picture, image_format, data)
         notes = _notes_on_content(picture, image_format, data)
+        _expect_deep_planes(picture)
         picture.load()
         orientation = _exif_orientation(picture)
         pixels = _upright_rgb(picture, orientation, notes)
@@ -307,6 +308,7 @@ def _from_pillow(picture: PIL.Image.Image, limits: ImageLimits) -> Image:
     notes: list[str] = []
     with _explained_failures("The image"):
         _check_size(picture.size, limits)
+        _expect_deep_planes(picture)
         picture.load()
         pixels = _upright_rgb(picture, _exif_orientation(picture), notes)
     return Image(pixels, pixels.tobytes(), "ARRAY", tuple(notes))
@@ -408,8 +410,30 @@ def _check_complete(picture: PIL.ImageFile.ImageFile, image_format: str, data: b
     if isinstance(picture, TiffImageFile):
         boxes = [extents for _, extents, *_ in picture.tile if extents]
         covered = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
-        if covered < picture.width * picture.height:
+        if covered < picture.width * picture.height * _planes(picture):
             raise DamagedImageError("The TIFF file is incomplete: it holds fewer pixels than it declares.")
+
+
+def _planes(picture: TiffImageFile) -> int:
+    """Return how many planes of a TIFF Pillow reads one by one; libtiff, and other TIFFs, have all in one."""
+    tags = picture.tag_v2
+    separate = tags.get(PIL.ExifTags.Base.PlanarConfiguration) == 2
+    if not separate or any(tile.codec_name == "libtiff" for tile in picture.tile):
+        return 1
+    return int(tags.get(PIL.ExifTags.Base.SamplesPerPixel, 1))
+
+
+def _expect_deep_planes(picture: PIL.Image.Image) -> None:
+    """Have Pillow read the separate planes of a 16-bit TIFF as such: it takes them for planes of 8 bits."""
+    if not isinstance(picture, TiffImageFile) or _planes(picture) == 1:
+        return
+    if 16 not in picture.tag_v2.get(PIL.ExifTags.Base.BitsPerSample, ()):
+        return
+    order = "B" if picture.tag_v2.prefix == b"MM" else "L"
+    for number, tile in enumerate(picture.tile):
+        assert isinstance(tile.args, tuple)
+        name, *layout = tile.args
+        picture.tile[number] = tile._replace(args=(f"{name};16{order}", *layout))
 
 
 def _check_jpeg_effort(data: bytes) -> None:
