@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fakes import FakeDetector
 from samples import encode, photo, write_dataset
+from tamperscope import images
 from tamperscope.datasets import Problem, Sample, read_dataset
 from tamperscope.evaluation.benchmark import Journal, Task, evenly, run, sweep
 from tamperscope.evaluation.measurement import Measurement
@@ -95,6 +97,18 @@ def test_unusable_images_and_masks_are_named_and_the_others_measured(
     assert "32x32" in problems[1].reason
     assert "marks nothing" in problems[2].reason
     assert isinstance(found[4], Measurement)
+
+
+def test_a_mask_too_fine_for_the_heatmap_of_a_large_image_is_named(
+    tasks: list[Task], journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "MOST_MAP_PIXELS", 16 * 16)
+    fine = np.zeros((64, 64), np.uint8)
+    fine[::8, ::8] = 255
+    tasks[0].sample.mask.write_bytes(encode(fine, "PNG"))
+    (found,) = measured(CountingDetector(), tasks[:1], journal)
+    assert isinstance(found, Problem)
+    assert "marks nothing" in found.reason
 
 
 def test_a_sweep_takes_as_many_forged_as_authentic_images() -> None:

@@ -114,7 +114,8 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
     Raises:
         ImageError: The image cannot be decoded.
         OSError: A file cannot be read.
-        DatasetError: The ground truth differs from the image in size, or is empty for a forged image.
+        DatasetError: The ground truth differs from the image in size, or is empty for a forged image at the
+            resolution of the heatmap.
     """
     image = read_image(sample.image)
     history = _history(image)
@@ -122,10 +123,10 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
     if corruption:
         image = read_image(corruption.apply(image.pixels))
         truth = scaled(truth, image.height, image.width)
-    if sample.forged and not truth.any():
-        raise DatasetError(f"The mask of {sample.image.name} marks nothing.")
+    on_map = scaled(truth, *image.map_shape)
+    if sample.forged and not on_map.any():
+        raise DatasetError(f"The mask of {sample.image.name} marks nothing that a heatmap could show.")
     report = detector.analyze(image)
-    on_map = scaled(truth, *report.heatmap.shape)
     curve = precision_recall(report.heatmap, on_map) if sample.forged else None
     kind, marked = FileKind.of(image), suspected(report, detector.bundle)
     return Measurement(
