@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics
 
 from tamperscope.datasets import Sample
-from tamperscope.evaluation.measurement import Measurement
+from tamperscope.evaluation.measurement import Case, Measurement
 from tamperscope.evaluation.metrics import Overlap, PixelHistogram, overlap, precision_recall
 from tamperscope.evaluation.summary import compare, summarise
 from tamperscope.report import ManipulationType, Verdict
@@ -173,29 +173,51 @@ def test_types_are_counted_where_they_are_known(maps) -> None:
     assert unknown.types is None
 
 
+def case(name: str, marked: np.ndarray, truth: np.ndarray, score: float, corruption: str = "") -> Case:
+    found = measurement(marked.astype(np.float32), truth, score=score, corruption=corruption)
+    return Sample("set", Path(name), None), found
+
+
+TRUTH = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) < 4 * SIDE
+HALF = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) < 2 * SIDE
+NOTHING = np.zeros_like(TRUTH)
+
+
 def test_robustness_is_relative_to_the_same_images_uncorrupted() -> None:
-    truth = np.zeros((SIDE, SIDE), bool)
-    truth[:4] = True
-    half = truth.copy()
-    half[:2] = False
-    nothing = np.zeros_like(truth)
-    forged, authentic, unswept = (Sample("set", Path(name), None) for name in "abc")
-
-    def case(sample: Sample, marked: np.ndarray, truth: np.ndarray, score: float, corruption: str = ""):
-        return sample, measurement(marked.astype(np.float32), truth, score=score, corruption=corruption)
-
     clean, worse = compare(
         [
-            case(forged, truth, truth, 0.9),
-            case(authentic, nothing, nothing, 0.1),
-            case(unswept, nothing, truth, 0.5),
+            case("forged", TRUTH, TRUTH, 0.9),
+            case("authentic", NOTHING, NOTHING, 0.1),
+            case("unswept", NOTHING, TRUTH, 0.5),
         ],
         [
-            case(forged, half, truth, 0.5, "blur"),
-            case(authentic, nothing, nothing, 0.5, "blur"),
+            case("forged", HALF, TRUTH, 0.5, "blur"),
+            case("authentic", NOTHING, NOTHING, 0.5, "blur"),
         ],
     )
     assert (clean.corruption, clean.forged, clean.authentic, clean.f1, clean.auc) == ("none", 1, 1, 1, 1)
+    assert (clean.f1_change, clean.auc_change) == (0, 0)
     assert worse.f1 == pytest.approx(2 / 3)
     assert worse.f1_change == pytest.approx(-1 / 3)
     assert (worse.auc, worse.auc_change) == (0.5, -0.5)
+
+
+def test_an_image_that_a_corruption_made_unusable_is_not_compared() -> None:
+    cases = [case("large", TRUTH, TRUTH, 0.9), case("small", NOTHING, TRUTH, 0.5)]
+    clean, blurred, scaled = compare(
+        cases,
+        [
+            case("large", TRUTH, TRUTH, 0.9, "blur"),
+            case("small", NOTHING, TRUTH, 0.5, "blur"),
+            case("large", TRUTH, TRUTH, 0.9, "resize"),
+        ],
+    )
+    assert (clean.forged, blurred.forged, scaled.forged) == (2, 2, 1)
+    assert (clean.f1, scaled.f1) == (0.5, 1)
+    assert (blurred.f1_change, scaled.f1_change) == (0, 0)
+
+
+def test_a_change_from_nothing_is_not_a_number() -> None:
+    _, blurred = compare([case("a", NOTHING, TRUTH, 0.5)], [case("a", TRUTH, TRUTH, 0.5, "blur")])
+    assert blurred.f1 == 1
+    assert np.isnan(blurred.f1_change)

@@ -245,7 +245,7 @@ def _robustness(levels: Sequence[RobustnessLevel]) -> Table:
     clean = levels[0]
     return Table(
         title=f"Robustness: {clean.forged} forged and {clean.authentic} authentic images, evenly selected; "
-        "changes are relative to the first row",
+        "changes are relative to the same images uncorrupted",
         columns=("corruption", "forged", "authentic", "F1", "F1 change", "image AUC", "AUC change"),
         rows=tuple(
             (

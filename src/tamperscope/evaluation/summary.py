@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tamperscope.datasets import Sample
 from tamperscope.evaluation import metrics
 from tamperscope.evaluation.measurement import Case, Measurement
 from tamperscope.evaluation.metrics import BINS, Overlap, PixelHistogram
@@ -246,7 +247,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class RobustnessLevel:
-    """The two main metrics under one corruption. Changes are relative to the uncorrupted images."""
+    """The two main metrics under one corruption.
+
+    Changes are relative to the same images uncorrupted, such as -0.5 for half; NaN where those have 0.
+    """
 
     corruption: str
     forged: int
@@ -279,30 +283,40 @@ def summarise(measurements: Sequence[Measurement], resamples: int = RESAMPLES) -
 def compare(cases: Sequence[Case], corrupted: Sequence[Case]) -> list[RobustnessLevel]:
     """Compare the metrics under each corruption with those of the same images uncorrupted.
 
-    The first level is the uncorrupted images.
+    The first level is the uncorrupted images. An image that a corruption made unusable, such as too small, is
+    left out of the level and of what it is compared with.
     """
     swept = {sample for sample, _ in corrupted}
-    groups = {"none": [measurement for sample, measurement in cases if sample in swept]}
-    for _, measurement in corrupted:
-        groups.setdefault(measurement.corruption, []).append(measurement)
-    levels: list[RobustnessLevel] = []
-    for name, group in groups.items():
-        labels = [measurement.forged for measurement in group]
-        f1 = _mean([measurement.f1 for measurement in group if measurement.forged])
-        auc = metrics.roc_auc([measurement.score for measurement in group], labels)
-        clean = levels[0] if levels else None
-        levels.append(
-            RobustnessLevel(
-                corruption=name,
-                forged=sum(labels),
-                authentic=len(labels) - sum(labels),
-                f1=f1,
-                f1_change=f1 / clean.f1 - 1 if clean and clean.f1 else 0.0,
-                auc=auc,
-                auc_change=auc / clean.auc - 1 if clean and clean.auc else 0.0,
-            )
-        )
-    return levels
+    clean = {sample: measurement for sample, measurement in cases if sample in swept}
+    groups: dict[str, dict[Sample, Measurement]] = {"none": clean}
+    for sample, measurement in corrupted:
+        groups.setdefault(measurement.corruption, {})[sample] = measurement
+    return [_level(name, group, clean) for name, group in groups.items()]
+
+
+def _level(
+    name: str, group: Mapping[Sample, Measurement], clean: Mapping[Sample, Measurement]
+) -> RobustnessLevel:
+    f1, auc = _main_metrics(group.values())
+    clean_f1, clean_auc = _main_metrics(clean[sample] for sample in group)
+    forged = sum(measurement.forged for measurement in group.values())
+    return RobustnessLevel(
+        corruption=name,
+        forged=forged,
+        authentic=len(group) - forged,
+        f1=f1,
+        f1_change=f1 / clean_f1 - 1 if clean_f1 else float("nan"),
+        auc=auc,
+        auc_change=auc / clean_auc - 1 if clean_auc else float("nan"),
+    )
+
+
+def _main_metrics(measurements: Iterable[Measurement]) -> tuple[float, float]:
+    """Return the mean F1 of the forged images and the AUC of the score; NaN without the images for it."""
+    group = list(measurements)
+    f1 = _mean([measurement.f1 for measurement in group if measurement.forged])
+    scores, labels = zip(*((measurement.score, measurement.forged) for measurement in group), strict=True)
+    return f1, metrics.roc_auc(scores, labels)
 
 
 def _row(measurement: Measurement) -> tuple[float, ...]:
