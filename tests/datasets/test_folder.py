@@ -70,6 +70,41 @@ def test_bad_records_are_named_and_the_images_are_read(root):
     assert [problem.reason[:6] for problem in reading.problems[:3]] == ["Line 1", "Line 2", "Line 3"]
 
 
+def test_one_source_without_a_list_is_not_taken_for_many(root):
+    record(root, '{"file": "images/a.jpg", "type": "face", "sources": "beach.jpg"}')
+
+    reading = read_dataset(root)
+
+    assert reading.samples[0].sources == ()
+    assert [problem.reason[:6] for problem in reading.problems] == ["Line 1"]
+
+
+def test_a_record_in_another_encoding_is_named(root):
+    line = '{"file": "images/a.jpg", "type": "face", "sources": ["fjäll.jpg"]}\n'
+    (root / "one/forgeries.jsonl").write_bytes(line.encode("latin-1") + line.encode())
+
+    reading = read_dataset(root)
+
+    assert reading.samples[0].sources == ("fjäll.jpg",)
+    assert [problem.reason[:6] for problem in reading.problems] == ["Line 1"]
+
+
+def test_the_case_of_the_folders_does_not_matter_to_records(tmp_path):
+    for folder in ("Images", "Authentic"):
+        write(tmp_path / "one" / folder / "a.jpg", photo())
+    write(tmp_path / "one/Masks/a.png", WHITE)
+    record(
+        tmp_path,
+        '{"file": "images/a.jpg", "type": "face", "sources": ["x.jpg"]}',
+        '{"file": "Authentic/a.jpg", "type": null, "sources": ["y.jpg"]}',
+    )
+
+    reading = read_dataset(tmp_path)
+
+    assert [sample.sources for sample in reading.samples] == [("x.jpg",), ("y.jpg",)]
+    assert reading.problems == ()
+
+
 @pytest.mark.parametrize("name", ["a_mask.png", "a_gt.png", "a-mask.PNG"])
 def test_a_mask_may_say_that_it_is_one(tmp_path, name):
     write(tmp_path / "Images/a.jpg", photo())

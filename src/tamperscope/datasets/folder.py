@@ -35,26 +35,32 @@ def read(root: Path) -> Iterator[Sample | Problem]:
 
 
 def _read_set(folder: Path) -> Iterator[Sample | Problem]:
-    records: dict[Path, _Record] = {}
+    records: dict[tuple[str, str], _Record] = {}
     for item in _read_records(folder):
         if isinstance(item, Problem):
             yield item
         else:
-            records[item.file] = item
+            records[_place(item.file)] = item
     images = images_in(child(folder, "images"))
     masks = masks_in(child(folder, "masks"), images)
     for image in images:
-        record = records.pop(image, _Record(image))
+        record = records.pop(_place(image), _Record(image))
         if mask := masks.pop(image.stem, None):
             yield Sample(folder.name, image, mask, record.type, record.sources)
         else:
             yield Problem(image, f"There is no {image.stem}.png in masks.")
     for image in images_in(child(folder, "authentic")):
-        yield Sample(folder.name, image, None, sources=records.pop(image, _Record(image)).sources)
+        record = records.pop(_place(image), _Record(image))
+        yield Sample(folder.name, image, None, sources=record.sources)
     for mask in masks.values():
         yield Problem(mask, "This mask has no image in images.")
-    for file in records:
-        yield Problem(file, f"This image is named in {RECORDS}, but it does not exist.")
+    for record in records.values():
+        yield Problem(record.file, f"This image is named in {RECORDS}, but it does not exist.")
+
+
+def _place(image: Path) -> tuple[str, str]:
+    """Return the folder of an image, whatever its case, and its name."""
+    return image.parent.name.lower(), image.name
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,18 @@ def _read_records(folder: Path) -> Iterator[_Record | Problem]:
     path = folder / RECORDS
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
                 kind = record["type"] and ManipulationType(record["type"])
-                yield _Record(folder / record["file"], kind, tuple(record["sources"]))
+                yield _Record(folder / record["file"], kind, _names(record["sources"]))
             except (ValueError, KeyError, TypeError):
                 yield Problem(path, f"Line {number} is not a JSON object with file, type and sources.")
+
+
+def _names(sources: object) -> tuple[str, ...]:
+    """Return a list of names; raises `TypeError` for anything else, such as one name without a list."""
+    if not isinstance(sources, list) or not all(isinstance(name, str) for name in sources):
+        raise TypeError("not a list of names")
+    return tuple(sources)
