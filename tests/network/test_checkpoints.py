@@ -469,6 +469,18 @@ def test_a_file_without_weights_is_reported_with_its_contents(save: Callable[...
         read_weights(save({"epoch": 3, "lr": 0.1}))
 
 
+def test_a_wrapping_that_holds_itself_is_opened_only_so_often(save: Callable[..., Path]) -> None:
+    document: dict[str, Any] = {"weight": torch.zeros(3)}
+    document["model"] = document
+    assert read_weights(save(document)).tensors.keys() == {"weight"}
+
+
+@pytest.mark.parametrize("classes", ["four", None])
+def test_an_architecture_that_is_not_ours_is_passed_over(classes: object, save: Callable[..., Path]) -> None:
+    noted = {"name": "unet", "encoder": "resnet18", "classes": classes}
+    assert read_weights(save({"architecture": noted, "weight": torch.zeros(3)})).architecture is None
+
+
 def test_a_diverged_training_is_noticed(classification: nn.Module, save: Callable[..., Path]) -> None:
     diverged = {**classification.state_dict(), "fc.bias": torch.full((4,), float("nan"))}
     with pytest.raises(CheckpointError, match=r"not finite in fc\.bias"):

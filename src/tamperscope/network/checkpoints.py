@@ -43,6 +43,8 @@ from tamperscope.network.recognition import recognise_classification, recognise_
 from tamperscope.report import ManipulationType
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
+_MOST_WRAPPINGS = 10
+"""Wrappings around each other. A damaged or hostile file can hold one that holds itself."""
 
 
 @dataclass(frozen=True)
@@ -255,9 +257,11 @@ def _load(path: Path) -> Any:
 
 def _noted_architecture(document: Any) -> Architecture | None:
     noted = document.get("architecture") if isinstance(document, Mapping) else None
-    if not isinstance(noted, Mapping) or noted.keys() != {"name", "encoder", "classes"}:
-        return None
-    return Architecture(str(noted["name"]), str(noted["encoder"]), int(noted["classes"]))
+    match noted:
+        case {"name": str(name), "encoder": str(encoder), "classes": int(classes), **others} if not others:
+            return Architecture(name, encoder, classes)
+        case _:
+            return None
 
 
 def _unwrapped(document: Any) -> dict[str, Tensor]:
@@ -266,7 +270,9 @@ def _unwrapped(document: Any) -> dict[str, Tensor]:
     It is under the first key of `_WRAPPINGS`, wherever there is one, else the part with the most tensors: a
     training also stores its step, its loss, and the state of its optimiser.
     """
-    while isinstance(document, Mapping):
+    for _ in range(_MOST_WRAPPINGS):
+        if not isinstance(document, Mapping):
+            break
         inner = next((document[key] for key in _WRAPPINGS if isinstance(document.get(key), Mapping)), None)
         if inner is None:
             break
