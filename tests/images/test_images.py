@@ -162,6 +162,14 @@ def test_the_size_in_the_header_is_that_of_the_upright_image(
     assert read_size(path) == read_size(data) == (image.width, image.height)
 
 
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> None:
+    data = samples.encode(samples.photo(), exif=samples.exif_orientation(orientation))
+    image = read_image(data)
+    assert (image.width, image.height, image.orientation, image.notes) == (64, 48, 1, ())
+    assert read_size(data) == (64, 48)
+
+
 def test_an_invalid_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_text("not an image")

@@ -679,9 +679,10 @@ def _exif_orientation(picture: PIL.Image.Image) -> int:
     exif = PIL.Image.Exif()
     try:
         exif.load(picture.info.get("exif", b""))
-        return int(exif.get(PIL.ExifTags.Base.Orientation, 1))
+        orientation = int(exif.get(PIL.ExifTags.Base.Orientation, 1))
     except Exception:  # unreadable EXIF is common, and not a reason to refuse the image
         return 1
+    return orientation if orientation in _UPRIGHT else 1
 
 
 def _rgb(picture: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
