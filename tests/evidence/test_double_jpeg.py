@@ -5,7 +5,7 @@ import pytest
 
 import samples
 from tamperscope.evidence import double_jpeg
-from tamperscope.images import read_image
+from tamperscope.images import ImageLimits, read_image
 
 REGION = slice(96, 272), slice(128, 320)
 
@@ -59,3 +59,9 @@ def test_lossless_and_small_images_are_not_judged() -> None:
     assert "JPEG" in lossless.finding
     assert not small.applicable
     assert "small" in small.finding
+
+
+@pytest.mark.parametrize("size", [(8, 3300), (3300, 8)])
+def test_a_single_row_or_column_of_blocks_is_too_small(size: tuple[int, int]) -> None:
+    narrow = read_image(samples.encode(np.zeros((*size, 3), np.uint8)), ImageLimits(min_side=8))
+    assert "too small" in double_jpeg.measure(narrow).finding

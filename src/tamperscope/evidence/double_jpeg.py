@@ -76,7 +76,9 @@ def measure(image: Image) -> Evidence:
     if image.jpeg is None:
         return _not_applicable("Only JPEG files contain the coefficients that this measurement reads.")
     coefficients, table = image.jpeg.coefficients[0], image.jpeg.quantisation_tables[0]
-    if coefficients.shape[0] * coefficients.shape[1] < _FEWEST_BLOCKS:
+    down, across = coefficients.shape[:2]
+    # Half a block less in both directions must leave a block.
+    if down * across < _FEWEST_BLOCKS or min(down, across) < 2:
         return _not_applicable("The picture is too small for histograms of its coefficients.")
     if image.jpeg.sampling_factors[0] != tuple(map(max, zip(*image.jpeg.sampling_factors, strict=True))):
         return _not_applicable("The picture has fewer luminance than colour samples.")
