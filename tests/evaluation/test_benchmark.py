@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,14 @@ def test_what_changed_is_measured_again(tasks: list[Task], journal: Path) -> Non
     detector = CountingDetector()
     measured(detector, tasks, journal)
     assert detector.analysed == 2
+
+
+def test_another_kind_in_the_file_name_is_measured_again(tasks: list[Task], journal: Path) -> None:
+    measured(CountingDetector(), tasks[3:], journal)
+    sample = tasks[3].sample
+    receipt = sample.image.rename(sample.image.with_name("receipt__1.png"))
+    renamed = dataclasses.replace(sample, image=receipt)
+    assert [each.kind for each in measured(CountingDetector(), [Task(renamed)], journal)] == ["receipt"]
 
 
 def test_another_bundle_starts_over(tasks: list[Task], journal: Path) -> None:

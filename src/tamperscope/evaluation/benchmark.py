@@ -18,7 +18,7 @@ from tamperscope.datasets import Problem, Sample
 from tamperscope.detector import Detector
 from tamperscope.errors import DatasetError, ImageError
 from tamperscope.evaluation.corruption import CORRUPTIONS, Corruption
-from tamperscope.evaluation.measurement import Measurement, measure
+from tamperscope.evaluation.measurement import Measurement, measure, picture_kind
 from tamperscope.method import code_digest
 
 _T = TypeVar("_T")
@@ -59,8 +59,8 @@ class Journal:
     """A file with one line of JSON per finished measurement, from which a killed run resumes.
 
     The key of a line is a digest of everything the measurement depends on: the detector's bundle, options and
-    code, the evaluation's code, the corruption, and the bytes of image and mask. When any of these changes,
-    the image is measured again.
+    code, the evaluation's code, the corruption, the kind in the file name, how the mask is read, and the
+    bytes of image and mask. When any of these changes, the image is measured again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -139,6 +139,8 @@ def _key(detector: Detector, task: Task) -> str:
         task.corruption.name if task.corruption else "",
         sample.set,
         sample.type,
+        picture_kind(sample),
+        sample.mask_encoding.name,
         *(hashlib.sha256(file.read_bytes()).hexdigest() for file in (sample.image, sample.mask) if file),
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

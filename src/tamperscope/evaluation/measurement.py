@@ -37,7 +37,7 @@ class Measurement:
     pixels: int
     """Pixels of the analysed image."""
     kind: str
-    """What the picture shows, from a file name such as `receipt__12.jpg`; empty for other names."""
+    """As `picture_kind`."""
     format_band: str
     size_band: str
     history: str
@@ -138,7 +138,7 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
         score=report.score,
         verdict=report.verdict,
         pixels=truth.size,
-        kind=sample.image.stem.partition("__")[0] if "__" in sample.image.stem else "",
+        kind=picture_kind(sample),
         format_band=kind.format_band,
         size_band=kind.size_band,
         history=history,
@@ -148,6 +148,12 @@ def measure(detector: Detector, sample: Sample, corruption: Corruption | None = 
         average_precision=curve.average_precision if curve else None,
         histogram=PixelHistogram.of(report.heatmap, on_map).encode(),
     )
+
+
+def picture_kind(sample: Sample) -> str:
+    """Return what the picture shows, from a file name such as `receipt__12.jpg`; empty for other names."""
+    kind, separator, _ = sample.image.stem.partition("__")
+    return kind if separator else ""
 
 
 def _history(image: Image) -> str:
