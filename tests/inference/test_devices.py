@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch) -> None:
     monkeypatch.setattr(devices.importlib.util, "find_spec", lambda _: None)
 
     with pytest.raises(SettingsError, match=r"pip install 'tamperscope\[cuda\]'"):
+        choose("cuda")
+
+
+def test_a_broken_library_leaves_the_cpu(tmp_path, monkeypatch) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('DLL load failed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+
+    assert choose("auto") is THE_CPU
+    with pytest.raises(SettingsError, match="driver or library is missing"):
         choose("cuda")
 
 

@@ -168,10 +168,15 @@ def _in_onnx_runtime(name: DeviceName) -> Device | None:
 
 
 def onnx_runtime() -> Any | None:
-    """Return the module `onnxruntime`, made silent; None if it is not installed."""
+    """Return the module `onnxruntime`, made silent; None if it is not installed, or its library is broken."""
     if importlib.util.find_spec("onnxruntime") is None:
         return None
-    import onnxruntime
+    try:
+        import onnxruntime
+    except ImportError:
+        # Such as on Windows without the C++ runtime.
+        _log.debug("ONNX Runtime cannot be loaded.", exc_info=True)
+        return None
 
     # Its builds for Windows would report use to Microsoft.
     onnxruntime.disable_telemetry_events()
