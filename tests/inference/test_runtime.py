@@ -183,6 +183,14 @@ class TestCache:
 
         assert [cache.read(str(number)) is not None for number in range(5)] == [True, False, True, True, True]
 
+    def test_a_model_that_another_start_deleted_is_no_failure(self, tmp_path, monkeypatch, caplog) -> None:
+        found = [tmp_path / "gone.compiled"]
+        monkeypatch.setattr(Path, "glob", lambda *_: found)
+
+        CompiledModels(tmp_path).write("a", b"model")
+
+        assert caplog.text == ""
+
     def test_concurrent_starts_share_one_folder(self, joint_bundle: Bundle, tmp_path, rng) -> None:
         tile = rng.integers(0, 256, (64, 64, 3), np.uint8)
         with ThreadPoolExecutor(4) as pool:

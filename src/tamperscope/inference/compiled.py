@@ -85,10 +85,7 @@ class CompiledModels:
         return self._folder / f"{key}.compiled"
 
     def _forget_oldest(self) -> None:
-        files = sorted(
-            self._folder.glob("*.compiled"), key=lambda path: path.stat().st_mtime_ns, reverse=True
-        )
-        for path in files[_MOST_FILES:]:
+        for path in sorted(self._folder.glob("*.compiled"), key=_last_used, reverse=True)[_MOST_FILES:]:
             path.unlink(missing_ok=True)
 
     def _warn(self, verb: str, error: OSError) -> None:
@@ -98,6 +95,14 @@ class CompiledModels:
             verb,
             (error.strerror or "unknown reason").lower(),
         )
+
+
+def _last_used(path: Path) -> int:
+    """Return when a file was last used, in nanoseconds; 0 if another start has deleted it since."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _is_own(descriptor: int) -> bool:
