@@ -64,7 +64,8 @@ class _Windows(NamedTuple):
 def measure(image: Image) -> Evidence:
     """Return whether windows have a period that the others lack.
 
-    The map is (height, width) float32, 0 to 1: the strength of that period.
+    The map has the image's `map_shape`: float32, 0 to 1, the mean strength of that period in the windows that
+    contain a place.
     """
     if image.jpeg is not None and image.jpeg.quantisation_tables[0][:4, :4].mean() > _LARGEST_STEP:
         return _not_applicable(

@@ -96,7 +96,8 @@ class Image:
     notes: tuple[str, ...] = ()
     """What was done on reading that the reader of a report should know, in plain words."""
     orientation: int = 1
-    """The EXIF orientation, 1 to 8, by which `pixels` were turned; 1 if they lie as they are stored."""
+    """The EXIF orientation, 1 to 8, by which `pixels` were turned; 1 if they lie as they are stored, and for
+    TIFF and HEIF, which their decoders turn."""
 
     @property
     def width(self) -> int:
@@ -222,10 +223,12 @@ def read_image(source: ImageSource, limits: ImageLimits = _DEFAULT_LIMITS) -> Im
 def read_size(source: Path | bytes) -> tuple[int, int]:
     """Return the (width, height) in pixels of the image that `read_image` returns, from the header alone.
 
-    The source is the path of a file, or its content.
+    The source is the path of a file, or its content. A PNG whose EXIF block stands behind its pixels has the
+    size as it is stored.
 
     Raises:
         DamagedImageError: the file is not an image.
+        ImageTooLargeError: it has more pixels than Pillow opens.
         OSError: the path cannot be opened.
     """
     _ignore_metadata_warnings()
