@@ -79,6 +79,11 @@ def printed_type(kind: str, verdict: str, rule: object) -> str:
     return kind if suspected else ""
 
 
+def all_notes(report: Report | ReportRecord) -> tuple[str, ...]:
+    """Return what the reader of a report should know, of its verdict and of how the file was read."""
+    return *report.notes, *report.image.notes
+
+
 CPU: Literal["cpu"] = "cpu"
 """The device that runs the networks unless another one is asked for."""
 

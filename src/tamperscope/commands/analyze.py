@@ -38,7 +38,7 @@ from tamperscope.commands.output import (
 )
 from tamperscope.errors import ImageError
 from tamperscope.languages import speaking
-from tamperscope.report import Report, printed_score, printed_type
+from tamperscope.report import Report, all_notes, printed_score, printed_type
 from tamperscope.settings import Settings
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def analyze(
         _print_table(findings)
     for place, count in written.items():
         tell(f"{counted(count, 'file')} in {place}" if place.is_dir() else f"The report is in {place}")
-    if report_path and findings:
+    if report_path and findings and case.region_notes:
         _tell_lost_notes(case, findings)
     if len(findings) < len(files):
         ctx.exit(UNREADABLE)
@@ -304,7 +304,7 @@ def _print_table(findings: Sequence[_Finding]) -> None:
                 f"{finding.report.mask.mean():.1%}",
                 finding.report.origin.headline if finding.report.origin.claims else "",
                 *((str(finding.location or ""),) if located else ()),
-                "; ".join((*finding.report.notes, *finding.report.image.notes)),
+                "; ".join(all_notes(finding.report)),
             )
             for finding in findings
         ],

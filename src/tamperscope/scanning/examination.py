@@ -16,7 +16,7 @@ from tamperscope.images import Image, read_image
 from tamperscope.images.rendering import encode_png, mask_image
 from tamperscope.inference.devices import choose
 from tamperscope.method import DetectorOptions, Method
-from tamperscope.report import Region, Report, ReportRecord
+from tamperscope.report import Region, Report, ReportRecord, all_notes
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class ScanRow:
             type=report.type.value,
             regions=report.regions,
             evidence={name: found.strength for name, found in report.evidence.items()},
-            notes=(*report.notes, *image.notes),
+            notes=all_notes(report),
             origin=report.origin.kind.value,
             origin_headline=report.origin.headline,
             origin_rule=report.origin.rule.name if report.origin.rule else None,

@@ -15,6 +15,7 @@ from werkzeug.exceptions import BadRequest
 from tamperscope.api import ClassifyAnswer, OriginAnswer, SegmentAnswer
 from tamperscope.images import rendering
 from tamperscope.origin import Origin
+from tamperscope.report import all_notes
 from tamperscope.server.detector_service import Analysis, DetectorService
 from tamperscope.server.forms import ImageForm, client_disconnected, respond, uploaded_image
 from tamperscope.server.middleware.origins import any_origin
@@ -65,7 +66,7 @@ def blueprint(service: DetectorService) -> Blueprint:
                     height=report.image.height,
                     manipulation_score=round(report.score, _DIGITS),
                     verdict=report.verdict,
-                    notes=(*report.notes, *report.image.notes),
+                    notes=all_notes(report),
                     origin=_origin(report.origin),
                 )
             )
@@ -85,7 +86,7 @@ def blueprint(service: DetectorService) -> Blueprint:
                 scores={kind: round(share, _DIGITS) for kind, share in report.type_scores.items()},
                 manipulation_score=round(report.score, _DIGITS),
                 verdict=report.verdict,
-                notes=(*report.notes, *report.image.notes),
+                notes=all_notes(report),
                 origin=_origin(report.origin),
             )
         )
